@@ -1,0 +1,88 @@
+/** The shape of `results.json`: everything the report shows, and nothing it has to compute from tensors. */
+
+/** Metrics of generated samples against the reference images, in the feature space of a named suite. */
+export interface SampleMetrics {
+  /** Frechet distance, lower is better. */
+  frechet: number;
+  /** Inception Score with the suite's classifier, higher is better, from 1 to the number of classes. */
+  inceptionScore: number;
+  /** Improved precision (k = 3), 0 to 1. */
+  precision: number;
+  /** Improved recall (k = 3), 0 to 1. */
+  recall: number;
+}
+
+/** Accuracy (0 to 1) of a linear probe on each block's features at one noise level. */
+export interface ProbeResult {
+  /** Time of the noised input, 0 (data) to 1 (noise). */
+  timestep: number;
+  /** One accuracy per block, block 1 first. */
+  accuracy: number[];
+}
+
+/** What was measured of one run at one training step. */
+export interface Evaluation {
+  step: number;
+  metrics: SampleMetrics;
+  probe: ProbeResult[];
+}
+
+/** Training losses, one entry per logged step. `align` is empty for the baseline. */
+export interface LossCurve {
+  step: number[];
+  generative: number[];
+  align: number[];
+}
+
+/** One training run: one arm with one seed. */
+export interface RunResult {
+  seed: number;
+  curve: LossCurve;
+  evaluations: Evaluation[];
+  /** PNG grid of samples, relative to the results file. */
+  samples: string;
+  /** Wall-clock seconds of the training steps alone. */
+  trainSeconds: number;
+  /** Median seconds of one training step. */
+  stepSeconds: number;
+}
+
+export type ArmName = "baseline" | "sra";
+
+export interface ArmResult {
+  arm: ArmName;
+  /** As shown to a reader, for example `SiT + SRA (2 -> 6)`. */
+  label: string;
+  runs: RunResult[];
+}
+
+/** The classifier whose features stand in for Inception's at this scale. */
+export interface FeatureNetwork {
+  name: string;
+  /** Test accuracy, 0 to 1. */
+  accuracy: number;
+  featureSize: number;
+  parameters: number;
+}
+
+export interface Results {
+  format: "ditlab-results/1";
+  version: string;
+  createdAt: string;
+  dataset: string;
+  scale: string;
+  seeds: number[];
+  arms: ArmResult[];
+  /** The same metrics for held-out real images: the best value that samples could reach at this sample size. */
+  realImages: SampleMetrics;
+  /** Grid of real images, relative to the results file. */
+  realSamples: string;
+  /** How many images each metric used. */
+  sampleCounts: { generated: number; reference: number; probeTrain: number; probeTest: number };
+  featureNetwork: FeatureNetwork;
+  /** Plain settings as nested name -> value, shown as a table. */
+  settings: Record<string, Record<string, string | number | boolean>>;
+  machine: { cpu: string; cores: number; memoryGiB: number; os: string; node: string; onnxruntime: string };
+  /** Wall-clock seconds by phase; `total` is the whole command. */
+  seconds: Record<string, number>;
+}
