@@ -1,0 +1,13 @@
+export { DISTANCES, type DistanceName, type DistanceOptions, featureDistance } from "./distances.ts";
+export {
+  drawIntervals,
+  dropLabels,
+  type LossOptions,
+  projectionHead,
+  SRA_DEFAULTS,
+  type SRABatch,
+  type SRAConfig,
+  type SRALosses,
+  sraLosses,
+  teacherFeatures,
+} from "./sra.ts";

@@ -1,0 +1,177 @@
+/** A graph under construction: ONNX nodes with known shapes, written by the tracing backend's kernels. */
+import { type DataType, tf } from "../tensor/tf.ts";
+
+/** Element types of graph values: the tensors' own, and int64 for ONNX's shape and axis operands. */
+export type GraphType = "float32" | "int32" | "bool" | "int64";
+export type GraphData = Float32Array | Int32Array | Uint8Array | BigInt64Array;
+
+/** A symbolic array: an input, a constant or a node's output. */
+export interface Value {
+  name: string;
+  shape: number[];
+  dtype: GraphType;
+  /** Present on constants. */
+  data?: GraphData;
+  /** The node that makes it, absent for inputs and constants. */
+  node?: GraphNode;
+}
+
+/** An ONNX attribute; a plain number is an integer, so floats are marked. */
+export type Attribute = number | number[] | string | { float: number };
+export const float = (value: number): Attribute => ({ float: value });
+
+export interface GraphNode {
+  op: string;
+  domain: string;
+  inputs: Value[];
+  outputs: Value[];
+  attributes: Record<string, Attribute>;
+}
+
+export type ValueType = Pick<Value, "shape" | "dtype">;
+
+export interface Graph {
+  /** With `portable`, only operators of the ONNX standard are used, none of onnxruntime's own. */
+  readonly portable: boolean;
+  readonly nodes: GraphNode[];
+  readonly inputs: Value[];
+  input(name: string, shape: number[], dtype: GraphType): Value;
+  constant(data: GraphData, shape: number[], dtype: GraphType): Value;
+  /** A constant int64 vector, as shape and axes operands want. */
+  ints(values: readonly number[]): Value;
+  scalar(value: number, dtype?: GraphType): Value;
+  /** Adds a node with one output; equal nodes are made once. */
+  emit(
+    op: string,
+    inputs: Value[],
+    output: ValueType,
+    attributes?: Record<string, Attribute>,
+    domain?: string,
+  ): Value;
+  emitMany(
+    op: string,
+    inputs: Value[],
+    outputs: ValueType[],
+    attributes?: Record<string, Attribute>,
+    domain?: string,
+  ): Value[];
+  reshape(value: Value, shape: number[]): Value;
+  transpose(value: Value, permutation: number[]): Value;
+}
+
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, d) => product * d, 1);
+export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((d, i) => d === b[i]);
+
+const DTYPES: readonly string[] = ["float32", "int32", "bool"];
+
+/** Checks that a tensor's dtype can be part of a graph. */
+export function graphType(dtype: DataType, what: string): GraphType {
+  if (!DTYPES.includes(dtype))
+    throw new TypeError(`jit: ${what} has dtype ${dtype}; expected ${DTYPES.join(", ")}`);
+  return dtype as GraphType;
+}
+
+/** Converts host values to the typed array of a dtype. */
+export function graphData(values: ArrayLike<number> | GraphData, dtype: GraphType): GraphData {
+  const numbers = values as ArrayLike<number>;
+  if (dtype === "float32") return values instanceof Float32Array ? values : Float32Array.from(numbers);
+  if (dtype === "int32") return values instanceof Int32Array ? values : Int32Array.from(numbers);
+  if (dtype === "bool") return values instanceof Uint8Array ? values : Uint8Array.from(numbers);
+  return values as BigInt64Array;
+}
+
+/** Only constants this small are shared: comparing large ones would cost more than it saves. */
+const SHARED_CONSTANT_SIZE = 64;
+
+export function createGraph(portable = false): Graph {
+  const nodes: GraphNode[] = [];
+  const inputs: Value[] = [];
+  const constants = new Map<string, Value>();
+  const made = new Map<string, Value[]>();
+  let count = 0;
+
+  const graph: Graph = {
+    portable,
+    nodes,
+    inputs,
+    input(name, shape, dtype) {
+      const value = { name, shape, dtype };
+      inputs.push(value);
+      return value;
+    },
+    constant(data, shape, dtype) {
+      const value = { name: `c${count++}`, shape, dtype, data };
+      if (data.length > SHARED_CONSTANT_SIZE) return value;
+      // Object.is tells -0 from 0; String() would not.
+      const key = `${dtype}[${shape}]${Array.from(data as ArrayLike<number>, (x) => (Object.is(x, -0) ? "-0" : x))}`;
+      const shared = constants.get(key) ?? value;
+      constants.set(key, shared);
+      return shared;
+    },
+    ints: (values) => graph.constant(BigInt64Array.from(values, BigInt), [values.length], "int64"),
+    scalar: (value, dtype = "float32") => graph.constant(graphData([value], dtype), [], dtype),
+    emit: (op, ins, output, attributes, domain) => graph.emitMany(op, ins, [output], attributes, domain)[0],
+    emitMany(op, ins, outs, attributes = {}, domain = "") {
+      const key = `${domain}.${op}(${ins.map((v) => v.name)})${JSON.stringify(attributes)}${outs.length}`;
+      const existing = made.get(key);
+      if (existing) return existing;
+      const node: GraphNode = { op, domain, inputs: ins, outputs: [], attributes };
+      node.outputs = outs.map(({ shape, dtype }) => ({ name: `v${count++}`, shape, dtype, node }));
+      nodes.push(node);
+      made.set(key, node.outputs);
+      return node.outputs;
+    },
+    reshape(value, shape) {
+      // A reshape of a reshape reads the original.
+      const source = value.node?.op === "Reshape" ? value.node.inputs[0] : value;
+      if (sameShape(source.shape, shape)) return source;
+      return graph.emit("Reshape", [source, graph.ints(shape)], { shape, dtype: source.dtype });
+    },
+    transpose(value, permutation) {
+      let source = value;
+      let perm = permutation;
+      if (value.node?.op === "Transpose") {
+        const inner = value.node.attributes.perm as number[];
+        source = value.node.inputs[0];
+        perm = permutation.map((p) => inner[p]);
+      }
+      if (perm.every((p, i) => p === i)) return source;
+      const shape = perm.map((p) => source.shape[p]);
+      // Moving only axes of size 1 does not move data.
+      const order = perm.filter((p) => source.shape[p] !== 1);
+      if (order.every((p, i) => i === 0 || order[i - 1] < p)) return graph.reshape(source, shape);
+      return graph.emit("Transpose", [source], { shape, dtype: source.dtype }, { perm });
+    },
+  };
+  return graph;
+}
+
+/** The part of a graph that some outputs need. */
+export interface LiveGraph {
+  nodes: GraphNode[];
+  inputs: Value[];
+  constants: Value[];
+}
+
+export function liveGraph(graph: Graph, outputs: readonly Value[]): LiveGraph {
+  const seen = new Set<Value>();
+  const nodes = new Set<GraphNode>();
+  const stack = [...outputs];
+  for (let value = stack.pop(); value; value = stack.pop()) {
+    if (seen.has(value)) continue;
+    seen.add(value);
+    if (value.node && !nodes.has(value.node)) {
+      nodes.add(value.node);
+      stack.push(...value.node.inputs);
+    }
+  }
+  return {
+    nodes: graph.nodes.filter((node) => nodes.has(node)),
+    inputs: graph.inputs.filter((value) => seen.has(value)),
+    constants: [...seen].filter((value) => value.data !== undefined),
+  };
+}
+
+export const broadcastShape = (a: Value, b: Value): number[] =>
+  tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);

@@ -1,0 +1,1 @@
+export { type Compiled, type JitOptions, type JitStats, jit, type Lowered } from "./jit.ts";

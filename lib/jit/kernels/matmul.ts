@@ -1,0 +1,81 @@
+/** Matrix products. */
+
+import { tf } from "../../tensor/tf.ts";
+import { type Attribute, float, type Graph, sizeOf, type Value } from "../graph.ts";
+import { elementwise } from "./elementwise.ts";
+import type { KernelTable } from "./kernel.ts";
+
+/** onnxruntime's own operators; the portable form is composed of standard ones. */
+const ORT = "com.microsoft";
+
+const transposeLast = (graph: Graph, x: Value): Value => {
+  const rank = x.shape.length;
+  const permutation = x.shape.map((_, i) => i);
+  permutation[rank - 2] = rank - 1;
+  permutation[rank - 1] = rank - 2;
+  return graph.transpose(x, permutation);
+};
+
+/** alpha * op(a) op(b), batched with broadcasting over the leading axes; `op` transposes where asked. */
+export function matMul(
+  graph: Graph,
+  a: Value,
+  b: Value,
+  transposeA = false,
+  transposeB = false,
+  alpha = 1,
+): Value {
+  const rows = a.shape[a.shape.length - (transposeA ? 1 : 2)];
+  const columns = b.shape[b.shape.length - (transposeB ? 2 : 1)];
+  const batchA = a.shape.slice(0, -2);
+  const batchB = b.shape.slice(0, -2);
+  const shape = [...tf.broadcast_util.assertAndGetBroadcastShape(batchA, batchB), rows, columns];
+
+  // One matrix shared by a batch is one large product instead of many small ones.
+  if (sizeOf(batchB) === 1 && !transposeA && sizeOf(batchA) > 1) {
+    const flatA = graph.reshape(a, [sizeOf(batchA) * rows, a.shape[a.shape.length - 1]]);
+    const flatB = graph.reshape(b, b.shape.slice(-2));
+    return graph.reshape(matMul(graph, flatA, flatB, false, transposeB, alpha), shape);
+  }
+  const output = { shape, dtype: "float32" as const };
+  if (!transposeA && !transposeB && alpha === 1) return graph.emit("MatMul", [a, b], output);
+  if (!graph.portable) {
+    const attributes: Record<string, Attribute> = {
+      transA: transposeA ? 1 : 0,
+      transB: transposeB ? 1 : 0,
+      alpha: float(alpha),
+    };
+    return graph.emit("FusedMatMul", [a, b], output, attributes, ORT);
+  }
+  const left = transposeA ? transposeLast(graph, a) : a;
+  const right = transposeB ? transposeLast(graph, b) : b;
+  const product = graph.emit("MatMul", [left, right], output);
+  return alpha === 1 ? product : graph.emit("Mul", [product, graph.scalar(alpha)], output);
+}
+
+export const products: KernelTable = {
+  BatchMatMul: (graph, { a, b }, { transposeA, transposeB }) =>
+    matMul(graph, a, b, transposeA as boolean, transposeB as boolean),
+  _FusedMatMul: (graph, { a, b, bias, preluActivationWeights }, attributes) => {
+    const product = matMul(graph, a, b, attributes.transposeA as boolean, attributes.transposeB as boolean);
+    const sum = bias ? elementwise.Add(graph, { a: product, b: bias }, {}) : product;
+    return applyActivation(graph, sum as Value, attributes, preluActivationWeights);
+  },
+};
+
+/** The activation that tfjs fuses behind a product or convolution. */
+export function applyActivation(
+  graph: Graph,
+  x: Value,
+  attributes: Record<string, unknown>,
+  preluWeights?: Value,
+): Value {
+  const activation = (attributes.activation ?? "linear") as string;
+  if (activation === "linear") return x;
+  if (activation === "prelu") return elementwise.Prelu(graph, { x, alpha: preluWeights! }, {}) as Value;
+  const kernel = { relu: "Relu", relu6: "Relu6", elu: "Elu", sigmoid: "Sigmoid", leakyrelu: "LeakyRelu" }[
+    activation
+  ];
+  if (!kernel) throw new Error(`jit: fused activation '${activation}' is not supported`);
+  return elementwise[kernel](graph, { x }, { alpha: attributes.leakyreluAlpha ?? 0.2 }) as Value;
+}

@@ -1,0 +1,226 @@
+/** The tracing backend: a tfjs KernelBackend whose kernels record graph nodes instead of computing. */
+import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
+import {
+  createGraph,
+  type Graph,
+  type GraphData,
+  type GraphType,
+  graphData,
+  graphType,
+  type Value,
+} from "./graph.ts";
+import { kernels } from "./kernels/index.ts";
+
+const BACKEND = "ditlab-trace";
+
+type BackendValues = Parameters<InstanceType<typeof tf.KernelBackend>["write"]>[0];
+type Backend = InstanceType<typeof tf.KernelBackend>;
+interface TensorInfo {
+  dataId: object;
+  shape: number[];
+  dtype: DataType;
+}
+
+/** The trace in progress; there is only ever one, because tracing is synchronous. */
+let graph: Graph | undefined;
+let values = new WeakMap<object, Value>();
+/** Constants by their tensor's data id. They outlive a trace, because tensors made outside it move here when it uses them. */
+const host = new WeakMap<object, { data: GraphData; dtype: GraphType }>();
+/** Set by a failed asynchronous read, whose own rejection the traced function would not see. */
+let failure: Error | undefined;
+
+/** The first stack line outside tfjs and this library: where the user's function is. */
+function callSite(stack = new Error().stack ?? ""): string {
+  const inside =
+    /node_modules|node:|tfjs-(core|backend|layers)|lib[\\/](jit|tensor|nn)[\\/]|\(<anonymous>\)|\(native\)/;
+  const line = stack.split("\n").find((l) => /^\s+at .*:\d+/.test(l) && !inside.test(l));
+  return line ? ` at ${line.trim().replace(/^at /, "")}` : "";
+}
+
+function readError(value: Value): Error {
+  return new Error(
+    `jit: the value of a traced tensor ([${value.shape}] ${value.dtype}) was read${callSite()}; ` +
+      "its numbers exist only when the compiled function runs, so return the tensor, or use tf.where instead of a condition",
+  );
+}
+
+class TraceBackend extends tf.KernelBackend {
+  override numDataIds(): number {
+    return 0;
+  }
+  override refCount(): number {
+    return 1;
+  }
+  // Graph values live as long as the trace: disposing a tensor forgets a name, not a node.
+  override incRef(): void {}
+  override disposeData(): boolean {
+    return false;
+  }
+  override timerAvailable(): boolean {
+    return false;
+  }
+  override floatPrecision(): 32 {
+    return 32;
+  }
+  override epsilon(): number {
+    return 1e-7;
+  }
+  override memory(): { unreliable: boolean } {
+    return { unreliable: true };
+  }
+  override write(data: BackendValues, shape: number[], dtype: DataType): object {
+    const dataId = {};
+    this.move(dataId, data, shape, dtype);
+    return dataId;
+  }
+  override move(dataId: object, data: BackendValues, _shape: number[], dtype: DataType): void {
+    const type = graphType(dtype, "a constant");
+    host.set(dataId, { data: graphData(data as ArrayLike<number>, type), dtype: type });
+  }
+  override readSync(dataId: object): Float32Array | Int32Array | Uint8Array {
+    const constant = host.get(dataId)?.data;
+    if (constant) return constant as Float32Array;
+    const value = values.get(dataId);
+    if (!value)
+      throw new Error("jit: a tensor of a finished trace was used; return it from the function instead");
+    failure ??= readError(value);
+    throw failure;
+  }
+  override read(dataId: object): Promise<Float32Array | Int32Array | Uint8Array> {
+    try {
+      return Promise.resolve(this.readSync(dataId));
+    } catch {
+      // `failure` ends the trace; a rejection as well would go unhandled in a function that cannot await.
+      return new Promise(() => {});
+    }
+  }
+  override dispose(): void {}
+}
+
+function currentGraph(): Graph {
+  if (!graph)
+    throw new Error("jit: a tensor of a finished trace was used; return tensors from the function instead");
+  return graph;
+}
+
+/** The graph value of a tensor. One made outside the trace becomes a constant of the graph. */
+function symbolOf({ dataId, shape, dtype }: TensorInfo): Value {
+  const known = values.get(dataId);
+  if (known) return known;
+  if (!host.has(dataId)) {
+    const type = graphType(dtype, "a tensor from outside the traced function");
+    host.set(dataId, { data: graphData(tf.engine().readSync(dataId) as Float32Array, type), dtype: type });
+  }
+  const constant = host.get(dataId)!;
+  const value = currentGraph().constant(constant.data, shape, constant.dtype);
+  values.set(dataId, value);
+  return value;
+}
+
+function infoOf(value: Value): TensorInfo {
+  const dataId = {};
+  values.set(dataId, value);
+  return { dataId, shape: value.shape, dtype: value.dtype as DataType };
+}
+
+tf.registerBackend(BACKEND, () => new TraceBackend() as unknown as Backend, 0);
+for (const [kernelName, kernel] of Object.entries(kernels)) {
+  tf.registerKernel({
+    kernelName,
+    backendName: BACKEND,
+    kernelFunc: ({ inputs, attrs }) => {
+      const named = Object.fromEntries(
+        Object.entries(inputs)
+          .filter(([, info]) => info != null)
+          .map(([name, info]) => [name, symbolOf(info as unknown as TensorInfo)]),
+      );
+      const result = kernel(currentGraph(), named, (attrs ?? {}) as Record<string, unknown>);
+      // biome-ignore lint/suspicious/noExplicitAny: tfjs's DataId type is opaque and unexported.
+      return (Array.isArray(result) ? result.map(infoOf) : infoOf(result)) as any;
+    },
+  });
+}
+
+const RANDOM_OPS = /^(random|truncatedNormal|multinomial|dropout)/;
+
+/** Runs `body` with the tfjs engine watched: random operations and unknown kernels fail with an error that names them. */
+function guarded<T>(body: () => T): T {
+  const engine = tf.engine() as unknown as { startScope: (name?: string) => void };
+  const random = Math.random;
+  const stackTraceLimit = Error.stackTraceLimit;
+  const fail = (what: string): never => {
+    throw new Error(
+      `jit: ${what} was called inside the traced function${callSite()}; it would be drawn once and frozen, ` +
+        "so draw on the host (randomGenerator) and pass the numbers as an argument",
+    );
+  };
+  const startScope = engine.startScope;
+  Error.stackTraceLimit = 50; // tfjs's own frames would hide the caller's
+  engine.startScope = (name) => {
+    if (name && RANDOM_OPS.test(name)) fail(`tf.${name.replace(/_*(__op)?$/, "")}`);
+    startScope.call(engine, name);
+  };
+  Math.random = () => fail("Math.random");
+  try {
+    return body();
+  } catch (error) {
+    const missing = /(?:registered kernel|Kernel) '(\w+)' (?:for|not registered for) backend/.exec(
+      String(error),
+    );
+    if (!missing) throw error;
+    const names = Object.keys(kernels).sort().join(", ");
+    throw new Error(
+      `jit: kernel '${missing[1]}' cannot be traced${callSite((error as Error).stack)}; supported kernels: ${names}`,
+    );
+  } finally {
+    engine.startScope = startScope;
+    Math.random = random;
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+/**
+ * Runs `body` once on symbolic tensors.
+ * `body` gets a maker of input tensors and a reader of result tensors, and returns what the trace should carry out.
+ */
+export function trace<T>(
+  portable: boolean,
+  body: (input: (name: string, like: Tensor) => Tensor, symbolOfTensor: (tensor: Tensor) => Value) => T,
+): { graph: Graph; result: T } {
+  if (graph)
+    throw new Error("jit: a jit function was called inside a traced function; call the plain function there");
+  const previous = tf.getBackend();
+  const engine = tf.engine();
+  const current = createGraph(portable);
+  graph = current;
+  failure = undefined;
+  values = new WeakMap();
+  tf.setBackend(BACKEND);
+  engine.startScope("jit");
+  try {
+    const makeInput = (name: string, like: Tensor): Tensor => {
+      const type: GraphType = graphType(like.dtype, `input '${name}'`);
+      const info = infoOf(current.input(name, like.shape.slice(), type));
+      const make = engine as unknown as { makeTensorFromTensorInfo(info: TensorInfo): Tensor };
+      return make.makeTensorFromTensorInfo(info);
+    };
+    const readValue = (tensor: Tensor): Value => {
+      const value = values.get(tensor.dataId);
+      if (value) return value;
+      // A tensor made outside the trace: it depends on no input.
+      return {
+        name: "",
+        shape: tensor.shape,
+        dtype: graphType(tensor.dtype, "an output"),
+        data: new Float32Array(0),
+      };
+    };
+    const result = guarded(() => body(makeInput, readValue));
+    if (failure) throw failure;
+    return { graph: current, result };
+  } finally {
+    engine.endScope();
+    tf.setBackend(previous);
+    graph = undefined;
+  }
+}

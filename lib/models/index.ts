@@ -1,0 +1,12 @@
+export {
+  checkSiTParams,
+  initSiT,
+  isTrainable,
+  SIT_DEFAULTS,
+  type SiTConfig,
+  type SiTOutput,
+  sit,
+  sitBlock,
+  sitFeatures,
+  sitShapes,
+} from "./sit.ts";

@@ -1,0 +1,123 @@
+/**
+ * Operations with hand-written gradients: fewer and larger steps than the tape would record.
+ * Each is composed from core operations where the backend has no fused kernel (`jit` has them all).
+ */
+import { hasKernel, runKernel } from "../tensor/kernels.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+
+interface Gradient {
+  value: Tensor;
+  gradFunc: (dy: Tensor, saved: Tensor[]) => Tensor | Tensor[];
+}
+
+/** An operation of tensors with its own gradient; what `save` keeps reaches the gradient. */
+const withGradient = (
+  op: (inputs: Tensor[], save: (tensors: Tensor[]) => void) => Gradient,
+  inputs: Tensor[],
+): Tensor =>
+  tf.customGrad((...args) => {
+    const save = args[args.length - 1] as (tensors: Tensor[]) => void;
+    return op(args.slice(0, -1) as Tensor[], save);
+  })(...inputs);
+
+/** alpha * op(a) op(b) over equal leading axes. No gradient: for use inside gradients. */
+function scaledMatMul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean, alpha: number): Tensor {
+  if (hasKernel("ScaledMatMul"))
+    return runKernel("ScaledMatMul", { a, b }, { transposeA, transposeB, alpha });
+  return tf.mul(tf.matMul(a, b, transposeA, transposeB), alpha);
+}
+
+/** The normalized x and 1/deviation over the last axis. */
+function normalize(x: Tensor, epsilon: number): Tensor[] {
+  if (hasKernel("LayerNorm")) return runKernel("LayerNorm", { x }, { epsilon });
+  const centered = tf.sub(x, tf.mean(x, -1, true));
+  const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centered), -1, true), epsilon));
+  return [tf.mul(centered, inverse), inverse];
+}
+
+/**
+ * adaLN: layerNorm(x) * (1 + scale) + shift.
+ * x [B,T,D]; shift and scale [B,1,D], one vector for all tokens of a sample.
+ */
+export function modulatedLayerNorm(x: Tensor, shift: Tensor, scale: Tensor, epsilon = 1e-6): Tensor {
+  return withGradient(
+    ([x, shift, scale], save) => {
+      const [normalized, inverse] = normalize(x, epsilon);
+      const gain = tf.add(scale, 1);
+      save([normalized, inverse, gain]);
+      return {
+        value: tf.add(tf.mul(normalized, gain), shift),
+        gradFunc: (dy, [normalized, inverse, gain]) => {
+          const width = dy.shape[2]!;
+          const product = tf.mul(dy, normalized);
+          // The row means of dy*gain and dy*gain*normalized, as matrix-vector products.
+          const column = tf.transpose(gain, [0, 2, 1]);
+          const mean = scaledMatMul(dy, column, false, false, 1 / width);
+          const slope = scaledMatMul(product, column, false, false, 1 / width);
+          const centered = tf.sub(tf.sub(tf.mul(dy, gain), tf.mul(normalized, slope)), mean);
+          return [tf.mul(centered, inverse), tf.sum(dy, 1, true), tf.sum(product, 1, true)];
+        },
+      };
+    },
+    [x, shift, scale],
+  );
+}
+
+const GELU_SCALE = 2 * Math.sqrt(2 / Math.PI);
+const GELU_CUBIC = 0.044715;
+
+/** GELU with the tanh approximation: x * sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)). */
+export function gelu(x: Tensor): Tensor {
+  const inner = (x: Tensor, squared: Tensor): Tensor =>
+    tf.mul(tf.add(tf.mul(squared, GELU_SCALE * GELU_CUBIC), GELU_SCALE), x);
+  return withGradient(
+    ([x], save) => {
+      const y: Tensor = hasKernel("GeluTanh")
+        ? runKernel("GeluTanh", { x })
+        : tf.mul(x, tf.sigmoid(inner(x, tf.square(x))));
+      save([x, y]);
+      return {
+        value: y,
+        gradFunc: (dy, [x, y]) => {
+          const squared = tf.square(x);
+          const gate = tf.sigmoid(inner(x, squared));
+          const slope = tf.add(tf.mul(squared, 3 * GELU_SCALE * GELU_CUBIC), GELU_SCALE);
+          return tf.mul(dy, tf.add(gate, tf.mul(tf.mul(y, tf.sub(1, gate)), slope)));
+        },
+      };
+    },
+    [x],
+  );
+}
+
+/** softmax(q k^T / sqrt(d)) v, with q, k, v [B,heads,T,d]. */
+export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor): Tensor {
+  const scale = 1 / Math.sqrt(q.shape[3]!);
+  return withGradient(
+    ([q, k, v], save) => {
+      const weights = tf.softmax(scaledMatMul(q, k, false, true, scale));
+      const out = tf.matMul(weights, v);
+      save([q, k, v, weights, out]);
+      return {
+        value: out,
+        gradFunc: (dy, [q, k, v, weights, out]) => {
+          // Row sums of dWeights * weights equal those of dy * out, which are shorter rows.
+          const rows = tf.sum(tf.mul(dy, out), -1, true);
+          const scores = tf.mul(weights, tf.sub(tf.matMul(dy, v, false, true), rows));
+          return [
+            scaledMatMul(scores, k, false, false, scale),
+            scaledMatMul(scores, q, true, false, scale),
+            tf.matMul(weights, dy, true, false),
+          ];
+        },
+      };
+    },
+    [q, k, v],
+  );
+}
+
+export const silu = (x: Tensor): Tensor => tf.mul(x, tf.sigmoid(x));
+
+/** Sum of the squares of all elements, a scalar. No gradient on backends with the fused kernel. */
+export const sumOfSquares = (x: Tensor): Tensor =>
+  hasKernel("SumOfSquares") ? runKernel("SumOfSquares", { x }) : tf.sum(tf.square(x));

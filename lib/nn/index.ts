@@ -1,0 +1,11 @@
+export {
+  labelEmbedding,
+  patchEmbedding,
+  positionEmbedding,
+  timestepEmbedding,
+  timestepFrequencies,
+  unpatchify,
+} from "./embeddings.ts";
+export { gelu, modulatedLayerNorm, scaledDotProductAttention, silu } from "./fused.ts";
+export { normalInit, xavierUniform } from "./init.ts";
+export { attention, layerNorm, linear, mlp, siluMlp } from "./layers.ts";

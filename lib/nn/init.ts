@@ -1,0 +1,20 @@
+/** Initializers, drawn on the host from a seeded generator. */
+import type { RandomGenerator } from "../tensor/random.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+
+/** Xavier (Glorot) uniform for weights [out, ...in]: bound sqrt(6 / (fanIn + fanOut)). */
+export function xavierUniform(random: RandomGenerator, shape: number[]): Tensor {
+  const [fanOut, ...rest] = shape;
+  const fanIn = tf.util.sizeFromShape(rest);
+  const bound = Math.sqrt(6 / (fanIn + fanOut));
+  const values = random.uniforms(fanIn * fanOut).map((u) => (2 * u - 1) * bound);
+  return tf.tensor(values, shape, "float32");
+}
+
+/** Normal with mean 0 and the given standard deviation. */
+export const normalInit = (random: RandomGenerator, shape: number[], deviation: number): Tensor =>
+  tf.tensor(
+    random.normals(tf.util.sizeFromShape(shape)).map((x) => x * deviation),
+    shape,
+    "float32",
+  );

@@ -1,0 +1,53 @@
+/** Layers as functions of parameters, a name and an input. Weights have PyTorch's layout: [out, in]. */
+import { type Params, param } from "../tensor/params.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+import { gelu, scaledDotProductAttention, silu } from "./fused.ts";
+
+/** x W^T + b over the last axis: x [..., in] -> [..., out]. */
+export function linear(params: Params, name: string, x: Tensor): Tensor {
+  const weight = param(params, `${name}.weight`);
+  const [outSize, inSize] = weight.shape;
+  const rows = tf.reshape(x, [-1, inSize]) as Tensor & { rankType: unknown };
+  const y = tf.fused.matMul({
+    a: rows,
+    b: weight,
+    transposeB: true,
+    bias: param(params, `${name}.bias`),
+    activation: "linear",
+  });
+  return tf.reshape(y, [...x.shape.slice(0, -1), outSize]);
+}
+
+/** Two linear layers with the tanh GELU between: `fc1`, `fc2`. */
+export const mlp = (params: Params, name: string, x: Tensor): Tensor =>
+  linear(params, `${name}.fc2`, gelu(linear(params, `${name}.fc1`, x)));
+
+/** Layer normalization with weight and bias over the last axis (as query and key normalization use it). */
+export function layerNorm(params: Params, name: string, x: Tensor, epsilon = 1e-5): Tensor {
+  const centered = tf.sub(x, tf.mean(x, -1, true));
+  const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centered), -1, true), epsilon));
+  const normalized = tf.mul(centered, inverse);
+  return tf.add(tf.mul(normalized, param(params, `${name}.weight`)), param(params, `${name}.bias`));
+}
+
+/** Multi-head self-attention: x [B,T,D] -> [B,T,D]. With `qkNorm`, queries and keys are layer-normalized per head. */
+export function attention(params: Params, name: string, x: Tensor, heads: number, qkNorm = false): Tensor {
+  const [batch, tokens, width] = x.shape;
+  const qkv = tf.split(linear(params, `${name}.qkv`, x), 3, 2);
+  const [q, k, v] = qkv.map((part) =>
+    tf.transpose(tf.reshape(part, [batch, tokens, heads, width / heads]), [0, 2, 1, 3]),
+  );
+  const norm = (part: "q" | "k", y: Tensor): Tensor =>
+    qkNorm ? layerNorm(params, `${name}.${part}_norm`, y) : y;
+  const out = scaledDotProductAttention(norm("q", q), norm("k", k), v);
+  return linear(params, `${name}.proj`, tf.reshape(tf.transpose(out, [0, 2, 1, 3]), [batch, tokens, width]));
+}
+
+/** Two linear layers with SiLU between: `linear1`, `linear2`. The projection head of SRA. */
+export const siluMlp = (
+  params: Params,
+  name: string,
+  x: Tensor,
+  first = "linear1",
+  second = "linear2",
+): Tensor => linear(params, `${name}.${second}`, silu(linear(params, `${name}.${first}`, x)));

@@ -1,0 +1,14 @@
+import { sumOfSquares } from "../nn/fused.ts";
+import { mapParams, type Params } from "../tensor/params.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+
+/** The Euclidean norm of all gradients together, a scalar. */
+export const globalNorm = (gradients: Params): Tensor =>
+  tf.sqrt(tf.sum(tf.stack(Object.values(gradients).map(sumOfSquares))));
+
+/** Scales gradients so that their global norm is at most `maxNorm` (PyTorch's rule). Returns the norm before. */
+export function clipByGlobalNorm(gradients: Params, maxNorm: number): { gradients: Params; norm: Tensor } {
+  const norm = globalNorm(gradients);
+  const factor = tf.minimum(tf.div(maxNorm, tf.add(norm, 1e-6)), 1);
+  return { gradients: mapParams(gradients, (g) => tf.mul(g, factor)), norm };
+}

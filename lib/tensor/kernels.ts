@@ -1,0 +1,15 @@
+/** tfjs's kernel registry: what the active backend can run beyond the public operations. */
+import { type Tensor, tf } from "./tf.ts";
+
+/** True when the active backend has a kernel. Some exist only while `jit` traces. */
+export const hasKernel = (name: string): boolean => tf.getKernel(name, tf.getBackend()) != null;
+
+/** Runs a kernel by name on the active backend. */
+export const runKernel = <T extends Tensor | Tensor[]>(
+  name: string,
+  inputs: Record<string, Tensor>,
+  attributes: Record<string, unknown> = {},
+): T =>
+  tf
+    .engine()
+    .runKernel(name, inputs, attributes as Parameters<ReturnType<typeof tf.engine>["runKernel"]>[2]) as T;

@@ -1,0 +1,36 @@
+/** Parameters: tensors by the name that the reference's state dict gives them. */
+import type { Tensor } from "./tf.ts";
+
+export type Params = Record<string, Tensor>;
+
+/** The parameter of a name; throws when it is missing. */
+export function param(params: Params, name: string): Tensor {
+  const tensor = params[name];
+  if (!tensor)
+    throw new Error(`parameter '${name}' is missing; the model has ${Object.keys(params).length} parameters`);
+  return tensor;
+}
+
+export const mapParams = (params: Params, fn: (tensor: Tensor, name: string) => Tensor): Params =>
+  Object.fromEntries(Object.entries(params).map(([name, tensor]) => [name, fn(tensor, name)]));
+
+export const countParams = (params: Params): number =>
+  Object.values(params).reduce((sum, { size }) => sum + size, 0);
+
+/**
+ * Checks parameters against expected shapes.
+ * Throws one error that lists what is missing, unexpected and mis-shaped.
+ */
+export function checkParams(params: Params, shapes: Record<string, number[]>, model: string): void {
+  const missing = Object.keys(shapes).filter((name) => !params[name]);
+  const unexpected = Object.keys(params).filter((name) => !shapes[name]);
+  const misshaped = Object.keys(shapes)
+    .filter((name) => params[name] && `${params[name].shape}` !== `${shapes[name]}`)
+    .map((name) => `${name} (expected [${shapes[name]}], got [${params[name].shape}])`);
+  const parts = [
+    missing.length && `missing: ${missing.join(", ")}`,
+    unexpected.length && `unexpected: ${unexpected.join(", ")}`,
+    misshaped.length && `wrong shape: ${misshaped.join(", ")}`,
+  ].filter(Boolean);
+  if (parts.length > 0) throw new Error(`parameters do not fit ${model}; ${parts.join("; ")}`);
+}

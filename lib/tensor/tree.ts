@@ -1,0 +1,62 @@
+/** Trees of tensors: any nesting of plain objects and arrays whose leaves are tensors, or plain values kept as they are. */
+import { type Tensor, tf } from "./tf.ts";
+
+/** A value that is part of a tree's structure rather than data: it is compared, never computed with. */
+export type Static = string | number | boolean | null | undefined;
+
+export interface TreeLeaf {
+  /** Path from the root, for example `params/blocks.0.attn.qkv.weight`. */
+  path: string;
+  tensor: Tensor;
+}
+
+export interface FlatTree {
+  leaves: TreeLeaf[];
+  /** Equal for two trees exactly when they have the same nesting, keys, plain values, shapes and dtypes. */
+  key: string;
+}
+
+const isPlainObject = (value: object): boolean => {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+};
+
+const describe = (value: unknown): string =>
+  typeof value === "object" && value !== null ? `a ${value.constructor.name}` : `a ${typeof value}`;
+
+/**
+ * Visits a tree in key order, replacing every tensor by `onTensor`'s result.
+ * Throws when a leaf is neither a tensor nor a string, number, boolean, null or undefined.
+ */
+export function mapTree(
+  tree: unknown,
+  onTensor: (tensor: Tensor, path: string) => unknown,
+  path = "",
+): unknown {
+  if (tree instanceof tf.Tensor) return onTensor(tree, path);
+  if (tree === null || ["string", "number", "boolean", "undefined"].includes(typeof tree)) return tree;
+  const child = (name: string | number): string => (path === "" ? `${name}` : `${path}/${name}`);
+  if (Array.isArray(tree)) return tree.map((item, i) => mapTree(item, onTensor, child(i)));
+  if (typeof tree === "object" && isPlainObject(tree)) {
+    return Object.fromEntries(
+      Object.entries(tree).map(([name, item]) => [name, mapTree(item, onTensor, child(name))]),
+    );
+  }
+  throw new TypeError(
+    `tree leaf '${path || "(root)"}' is ${describe(tree)}; expected a tensor, a plain object, an array, a number, a string, a boolean, null or undefined`,
+  );
+}
+
+/** The tensors of a tree in order, with a key that identifies its structure, shapes and dtypes. */
+export function flattenTree(tree: unknown): FlatTree {
+  const leaves: TreeLeaf[] = [];
+  const skeleton = mapTree(tree, (tensor, path) => {
+    leaves.push({ path, tensor });
+    return `\u0000${tensor.dtype}[${tensor.shape}]`;
+  });
+  // undefined and non-finite numbers would otherwise vanish from, or collide in, JSON.
+  const key = JSON.stringify(skeleton, (_, value) =>
+    value === undefined || (typeof value === "number" && !Number.isFinite(value)) ? `\u0001${value}` : value,
+  );
+  return { leaves, key };
+}

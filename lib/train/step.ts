@@ -1,0 +1,142 @@
+/** One training step as a pure function: losses, gradients, clipping, AdamW, EMA. */
+import { type LossOptions, type SRABatch, sraLosses } from "../align/sra.ts";
+import { isTrainable, type SiTConfig } from "../models/sit.ts";
+import { type AdamWConfig, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
+import { clipByGlobalNorm, globalNorm } from "../optim/clip.ts";
+import { updateEma } from "../optim/ema.ts";
+import { mapParams, type Params } from "../tensor/params.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+
+export interface TrainState {
+  /** The student's parameters. */
+  params: Params;
+  /** The teacher's: their exponential moving average, also the weights to sample from. */
+  ema: Params;
+  optimizer: AdamWState;
+}
+
+/** Numbers of one step that may follow schedules, as scalar tensors. */
+export interface StepScalars {
+  learningRate: Tensor;
+  /** lambda, the weight of the alignment loss. */
+  alignWeight: Tensor;
+  emaDecay: Tensor;
+}
+
+export interface StepConfig extends LossOptions {
+  model: SiTConfig;
+  adamW: AdamWConfig;
+  /** Largest global gradient norm; 0 leaves gradients alone. */
+  maxGradientNorm: number;
+  /** The batch is split into this many parts inside the graph, which changes nothing but the memory and time. */
+  microBatches?: number;
+}
+
+export interface StepMetrics {
+  generative: Tensor;
+  align: Tensor;
+  /** Global norm before clipping. */
+  gradientNorm: Tensor;
+}
+
+const trainable = (params: Params): Params =>
+  Object.fromEntries(Object.entries(params).filter(([name]) => isTrainable(name)));
+
+/** A fresh state: the teacher starts as a copy of the student. */
+export const initTrainState = (params: Params): TrainState => ({
+  params,
+  ema: mapParams(params, (p) => tf.clone(p)),
+  optimizer: initAdamW(trainable(params)),
+});
+
+/** Losses, and gradients of mean(generative) + alignWeight * align for every trainable parameter. */
+export function sraGradients(
+  params: Params,
+  teacher: Params,
+  model: SiTConfig,
+  batch: SRABatch,
+  alignWeight: Tensor,
+  options: LossOptions,
+): { generative: Tensor; align: Tensor; gradients: Params } {
+  const fixed = Object.fromEntries(Object.entries(params).filter(([name]) => !isTrainable(name)));
+  const free = trainable(params);
+  const names = Object.keys(free);
+  let losses: Tensor[] = [];
+  const total = (...values: Tensor[]): Tensor => {
+    const student = { ...fixed, ...Object.fromEntries(names.map((name, i) => [name, values[i]])) };
+    const { generative, align } = sraLosses(student, teacher, model, batch, options);
+    const mean = tf.mean(generative);
+    // Kept beyond valueAndGrads' own scope, and handed to the caller's below.
+    losses = [tf.keep(mean), tf.keep(align)];
+    return options.sra ? tf.add(mean, tf.mul(alignWeight, align)) : mean;
+  };
+  const { grads } = tf.valueAndGrads(total as never)(Object.values(free));
+  const [generative, align] = losses.map((kept) => {
+    const value = tf.clone(kept);
+    kept.dispose();
+    return value;
+  });
+  // Parameters that the loss does not use, such as an idle projection head, have no gradient.
+  const used = names.map((name, i) => [name, grads[i]] as const).filter(([, gradient]) => gradient != null);
+  return { generative, align, gradients: Object.fromEntries(used) };
+}
+
+const part = (batch: SRABatch, index: number, parts: number): SRABatch => {
+  const cut = (tensor: Tensor): Tensor => tf.split(tensor, parts, 0)[index];
+  return { x: cut(batch.x), noise: cut(batch.noise), t: cut(batch.t), k: cut(batch.k), y: cut(batch.y) };
+};
+
+/** Gradients averaged over equal parts of the batch: each part's activations are done before the next begins. */
+function averagedGradients(
+  state: TrainState,
+  batch: SRABatch,
+  alignWeight: Tensor,
+  config: StepConfig,
+): ReturnType<typeof sraGradients> {
+  const { microBatches: parts = 1 } = config;
+  const results = Array.from({ length: parts }, (_, i) =>
+    sraGradients(
+      state.params,
+      state.ema,
+      config.model,
+      parts === 1 ? batch : part(batch, i, parts),
+      alignWeight,
+      config,
+    ),
+  );
+  if (parts === 1) return results[0];
+  const mean = (values: Tensor[]): Tensor =>
+    tf.mul(
+      values.reduce((a, b) => tf.add(a, b)),
+      1 / parts,
+    );
+  return {
+    generative: mean(results.map((r) => r.generative)),
+    align: mean(results.map((r) => r.align)),
+    gradients: mapParams(results[0].gradients, (_, name) => mean(results.map((r) => r.gradients[name]))),
+  };
+}
+
+/** One step: (state, batch, scalars) -> (next state, metrics). Compile it with `jit`. */
+export function trainStep(
+  state: TrainState,
+  batch: SRABatch,
+  scalars: StepScalars,
+  config: StepConfig,
+): { state: TrainState; metrics: StepMetrics } {
+  const step = (): { state: TrainState; metrics: StepMetrics } => {
+    const { generative, align, gradients } = averagedGradients(state, batch, scalars.alignWeight, config);
+    const clipped =
+      config.maxGradientNorm > 0
+        ? clipByGlobalNorm(gradients, config.maxGradientNorm)
+        : { gradients, norm: globalNorm(gradients) };
+    const next = adamW(state.params, clipped.gradients, state.optimizer, scalars.learningRate, config.adamW);
+    const ema = updateEma(state.ema, next.params, scalars.emaDecay);
+    return {
+      state: { params: next.params, ema, optimizer: next.state },
+      metrics: { generative, align, gradientNorm: clipped.norm },
+    };
+  };
+  // tfjs's type for containers knows no interfaces.
+  return tf.tidy(step as never) as unknown as ReturnType<typeof step>;
+}
