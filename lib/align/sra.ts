@@ -52,8 +52,8 @@ export interface LossOptions {
 export interface SRALosses {
   /** Mean squared velocity error of each sample [B]. */
   generative: Tensor;
-  /** Alignment distance, a scalar; 0 without SRA. */
-  align: Tensor;
+  /** Alignment distance, a scalar; absent without SRA. */
+  align?: Tensor;
 }
 
 /** `ap_head`: D -> 2D, SiLU, 2D -> D (paper section 3.2). */
@@ -88,7 +88,7 @@ export function sraLosses(
   const { velocity, features } = sit(student, config, noised, t, y, sra ? [sra.studentBlock] : []);
   const error = tf.squaredDifference(velocity, velocityTarget(interpolant, x, noise, t));
   const generative = tf.mean(error, [1, 2, 3]);
-  if (!sra) return { generative, align: tf.scalar(0) };
+  if (!sra) return { generative };
   const projected = sra.projectionHead ? projectionHead(student, features[0]) : features[0];
   const target = teacherFeatures(teacher, config, batch, { interpolant, sra });
   return { generative, align: featureDistance(projected, target, sra) };

@@ -34,7 +34,8 @@ export interface StepConfig extends LossOptions {
 
 export interface StepMetrics {
   generative: Tensor;
-  align: Tensor;
+  /** Absent without SRA. */
+  align?: Tensor;
   /** Global norm before clipping. */
   gradientNorm: Tensor;
 }
@@ -49,7 +50,7 @@ export const initTrainState = (params: Params): TrainState => ({
   optimizer: initAdamW(trainable(params)),
 });
 
-/** Losses, and gradients of mean(generative) + alignWeight * align for every trainable parameter. */
+/** Losses, and gradients of mean(generative) + alignWeight * align for every trainable parameter that the loss uses. */
 export function sraGradients(
   params: Params,
   teacher: Params,
@@ -57,28 +58,32 @@ export function sraGradients(
   batch: SRABatch,
   alignWeight: Tensor,
   options: LossOptions,
-): { generative: Tensor; align: Tensor; gradients: Params } {
-  const fixed = Object.fromEntries(Object.entries(params).filter(([name]) => !isTrainable(name)));
-  const free = trainable(params);
-  const names = Object.keys(free);
+): { generative: Tensor; align?: Tensor; gradients: Params } {
+  // tfjs refuses parameters that the loss does not use: an idle projection head has no gradient.
+  const headUsed = options.sra?.projectionHead ?? false;
+  const names = Object.keys(params).filter(
+    (name) => isTrainable(name) && (headUsed || !name.startsWith("ap_head.")),
+  );
   let losses: Tensor[] = [];
   const total = (...values: Tensor[]): Tensor => {
-    const student = { ...fixed, ...Object.fromEntries(names.map((name, i) => [name, values[i]])) };
+    const student = { ...params, ...Object.fromEntries(names.map((name, i) => [name, values[i]])) };
     const { generative, align } = sraLosses(student, teacher, model, batch, options);
     const mean = tf.mean(generative);
     // Kept beyond valueAndGrads' own scope, and handed to the caller's below.
-    losses = [tf.keep(mean), tf.keep(align)];
-    return options.sra ? tf.add(mean, tf.mul(alignWeight, align)) : mean;
+    losses = [mean, ...(align ? [align] : [])].map((loss) => tf.keep(loss));
+    return align ? tf.add(mean, tf.mul(alignWeight, align)) : mean;
   };
-  const { grads } = tf.valueAndGrads(total as never)(Object.values(free));
-  const [generative, align] = losses.map((kept) => {
+  const { grads } = tf.valueAndGrads(total as never)(names.map((name) => params[name]));
+  const [generative, align]: (Tensor | undefined)[] = losses.map((kept) => {
     const value = tf.clone(kept);
     kept.dispose();
     return value;
   });
-  // Parameters that the loss does not use, such as an idle projection head, have no gradient.
-  const used = names.map((name, i) => [name, grads[i]] as const).filter(([, gradient]) => gradient != null);
-  return { generative, align, gradients: Object.fromEntries(used) };
+  return {
+    generative: generative!,
+    align,
+    gradients: Object.fromEntries(names.map((name, i) => [name, grads[i]])),
+  };
 }
 
 const part = (batch: SRABatch, index: number, parts: number): SRABatch => {
@@ -112,7 +117,7 @@ function averagedGradients(
     );
   return {
     generative: mean(results.map((r) => r.generative)),
-    align: mean(results.map((r) => r.align)),
+    align: results[0].align && mean(results.map((r) => r.align!)),
     gradients: mapParams(results[0].gradients, (_, name) => mean(results.map((r) => r.gradients[name]))),
   };
 }
