@@ -1,0 +1,28 @@
+export { float16ToNumber, scalarOf, toFloat32, toFloat64, widenHalf } from "./convert.ts";
+export { cacheFolder, type DownloadOptions, download, type RemoteFile } from "./download.ts";
+export { readBytes, writeAtomic, writePartsAtomic } from "./files.ts";
+export {
+  type GridOptions,
+  type Images,
+  readSamplesNpz,
+  toUint8Images,
+  writePngGrid,
+  writeSamplesNpz,
+} from "./images.ts";
+export { appendJsonLine, readJsonLines, truncateJsonLines } from "./json-lines.ts";
+export {
+  type ArrayTypes,
+  bytesPerElement,
+  type DType,
+  type DTypeOf,
+  elementCount,
+  fromBytes,
+  type NdArray,
+  type NumericDType,
+  ndarray,
+  toBytes,
+} from "./ndarray.ts";
+export { formatNpy, parseNpy } from "./npy.ts";
+export { readNpz, writeNpz } from "./npz.ts";
+export { readSafetensors, type SafetensorsFile, writeSafetensors } from "./safetensors.ts";
+export { fromTensor, tensorsOf, toTensor } from "./tensors.ts";

@@ -1,0 +1,178 @@
+/** NumPy's .npy format, versions 1 to 3 (numpy.lib.format). */
+
+import {
+  bytesPerElement,
+  type DType,
+  elementCount,
+  fromBytes,
+  type NdArray,
+  type NumericDType,
+  toBytes,
+} from "./ndarray.ts";
+
+const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
+
+const dtypeOfCode: Record<string, NumericDType> = {
+  f8: "float64",
+  f4: "float32",
+  f2: "float16",
+  i8: "int64",
+  u8: "uint64",
+  i4: "int32",
+  u4: "uint32",
+  i2: "int16",
+  u2: "uint16",
+  i1: "int8",
+  u1: "uint8",
+  b1: "bool",
+};
+
+interface Header {
+  /** NumPy's type string, for example `<f4`. */
+  descr: string;
+  fortranOrder: boolean;
+  shape: number[];
+  /** Where the elements start. */
+  dataOffset: number;
+}
+
+/**
+ * Parses an .npy file. Big-endian and Fortran-ordered arrays come back in this machine's byte order and in row-major
+ * order; `<U..` and `|S..` arrays as strings. May share memory with `bytes`.
+ * @param name what errors call the file
+ * @throws naming the file on a wrong magic number, an unknown version, an unreadable header, an element type without
+ * an equivalent (objects, records, complex numbers, dates), and on too few or too many bytes.
+ */
+export function parseNpy(bytes: Uint8Array, name: string): NdArray {
+  const { descr, fortranOrder, shape, dataOffset } = parseHeader(bytes, name);
+  const [, order, kind, digits] = /^([<>|=])([A-Za-z])(\d+)$/.exec(descr) ?? [];
+  const dtype = dtypeOfCode[`${kind}${digits}`];
+  const isText = kind === "U" || kind === "S";
+  if (dtype === undefined && !isText) throw new Error(`${name} has the unsupported element type ${descr}`);
+  const size = dtype ? bytesPerElement(dtype) : Number(digits) * (kind === "U" ? 4 : 1);
+
+  const expected = elementCount(shape, name) * size;
+  const data = bytes.subarray(dataOffset);
+  if (data.length !== expected) {
+    const problem = data.length < expected ? "is truncated" : "has trailing bytes";
+    throw new Error(
+      `${name} ${problem}: shape [${shape.join(", ")}] of ${descr} has ${expected} bytes, got ${data.length}`,
+    );
+  }
+  const byteOrder = order === ">" ? "BE" : "LE";
+  const stored = fortranOrder ? [...shape].reverse() : shape;
+  const array: NdArray = dtype
+    ? fromBytes(data, stored, dtype, byteOrder)
+    : { shape: stored, dtype: "string", data: parseText(data, size, elementCount(shape), descr) };
+  return fortranOrder ? transpose(array) : array;
+}
+
+function parseHeader(bytes: Uint8Array, name: string): Header {
+  if (bytes.length < 10 || magic.some((value, i) => bytes[i] !== value)) {
+    throw new Error(`${name} is not an .npy file: it does not start with \\x93NUMPY`);
+  }
+  const [major, minor] = [bytes[6], bytes[7]];
+  if (major < 1 || major > 3 || minor !== 0) {
+    throw new Error(`${name} has .npy version ${major}.${minor}, expected 1.0, 2.0 or 3.0`);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const start = major === 1 ? 10 : 12;
+  const length = major === 1 ? view.getUint16(8, true) : bytes.length < 12 ? 0 : view.getUint32(8, true);
+  if (start + length > bytes.length) {
+    throw new Error(`${name} is truncated: its header has ${length} bytes, got ${bytes.length - start}`);
+  }
+  const encoding = major === 3 ? "utf-8" : "latin1";
+  const text = new TextDecoder(encoding).decode(bytes.subarray(start, start + length)).trim();
+  const descr = /'descr'\s*:\s*'([^']*)'/.exec(text)?.[1];
+  const fortran = /'fortran_order'\s*:\s*(True|False)\b/.exec(text)?.[1];
+  const sizes = /'shape'\s*:\s*\(([\dL,\s]*)\)/.exec(text)?.[1];
+  if (!/^\{.*\}$/s.test(text) || fortran === undefined || sizes === undefined) {
+    throw new Error(`${name} has an unreadable header: ${JSON.stringify(text.slice(0, 80))}`);
+  }
+  if (descr === undefined) throw new Error(`${name} holds records, which are not supported: ${text}`);
+  // Python 2 wrote long integers as 10L.
+  const shape = sizes
+    .replaceAll("L", "")
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+  return { descr, fortranOrder: fortran === "True", shape: shape.map(Number), dataOffset: start + length };
+}
+
+/** Fixed-width text, padded with zeros: UCS-4 (`U`) or bytes (`S`). */
+function parseText(bytes: Uint8Array, size: number, count: number, descr: string): string[] {
+  const decoder = new TextDecoder("latin1");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const littleEndian = !descr.startsWith(">");
+  return Array.from({ length: count }, (_, index) => {
+    const start = index * size;
+    if (descr.includes("S")) return decoder.decode(bytes.subarray(start, start + size)).replace(/\0+$/, "");
+    let text = "";
+    for (let i = start; i < start + size; i += 4)
+      text += String.fromCodePoint(view.getUint32(i, littleEndian));
+    return text.replace(/\0+$/, "");
+  });
+}
+
+/** Reverses the order of the dimensions, moving the elements. */
+function transpose(array: NdArray): NdArray {
+  const shape = [...array.shape].reverse();
+  const source = array.data;
+  const target = Array.isArray(source) ? new Array<string>(source.length) : source.slice();
+  const strides = shape.map((_, axis) => elementCount(shape.slice(0, axis)));
+  const index = shape.map(() => 0);
+  let from = 0;
+  for (let to = 0; to < source.length; to++) {
+    target[to] = source[from];
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      index[axis] += 1;
+      from += strides[axis];
+      if (index[axis] < shape[axis]) break;
+      from -= strides[axis] * shape[axis];
+      index[axis] = 0;
+    }
+  }
+  return { shape, dtype: array.dtype, data: target } as NdArray;
+}
+
+/**
+ * The array as an .npy file (version 1.0; 2.0 where the header needs it), little-endian, row-major. Strings become
+ * `<U..` of the longest one's length.
+ * @throws on bfloat16, which NumPy does not have.
+ */
+export function formatNpy(array: NdArray): Uint8Array {
+  const { descr, bytes } = array.dtype === "string" ? formatText(array.data) : formatNumbers(array);
+  const shape = `(${array.shape.join(", ")}${array.shape.length === 1 ? "," : ""})`;
+  const dictionary = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${shape}, }`;
+  const long = dictionary.length > 65_000;
+  const start = long ? 12 : 10;
+  // NumPy pads with spaces, to a multiple of 64, so that the elements can be memory-mapped.
+  const dataOffset = Math.ceil((start + dictionary.length + 1) / 64) * 64;
+  const header = `${dictionary.padEnd(dataOffset - start - 1)}\n`;
+  const file = Buffer.alloc(dataOffset + bytes.length);
+  file.set([...magic, long ? 2 : 1, 0]);
+  if (long) file.writeUInt32LE(header.length, 8);
+  else file.writeUInt16LE(header.length, 8);
+  file.write(header, start, "latin1");
+  file.set(bytes, dataOffset);
+  return file;
+}
+
+function formatNumbers(array: NdArray<NumericDType>): { descr: string; bytes: Uint8Array } {
+  const dtype: DType = array.dtype;
+  const code = Object.keys(dtypeOfCode).find((key) => dtypeOfCode[key] === dtype);
+  if (code === undefined) throw new Error(`NumPy has no element type ${dtype}: convert to float32 first`);
+  return { descr: `${code.endsWith("1") ? "|" : "<"}${code}`, bytes: toBytes(array) };
+}
+
+function formatText(texts: string[]): { descr: string; bytes: Uint8Array } {
+  const points = texts.map((text) => Array.from(text, (character) => character.codePointAt(0)!));
+  const length = points.reduce((longest, text) => Math.max(longest, text.length), 1);
+  const bytes = Buffer.alloc(texts.length * length * 4);
+  points.forEach((text, i) => {
+    text.forEach((point, j) => {
+      bytes.writeUInt32LE(point, (i * length + j) * 4);
+    });
+  });
+  return { descr: `<U${length}`, bytes };
+}

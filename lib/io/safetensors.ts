@@ -1,0 +1,198 @@
+/** The safetensors format: 8 bytes of header length, a JSON header, the tensors' bytes. */
+
+import { widenHalf } from "./convert.ts";
+import { openForReading, readExactly, writePartsAtomic } from "./files.ts";
+import {
+  bytesPerElement,
+  elementCount,
+  fromBytes,
+  type NdArray,
+  type NumericDType,
+  toBytes,
+} from "./ndarray.ts";
+
+const dtypes: Record<string, NumericDType> = {
+  F64: "float64",
+  F32: "float32",
+  F16: "float16",
+  BF16: "bfloat16",
+  I64: "int64",
+  U64: "uint64",
+  I32: "int32",
+  U32: "uint32",
+  I16: "int16",
+  U16: "uint16",
+  I8: "int8",
+  U8: "uint8",
+  BOOL: "bool",
+};
+
+/** The reference implementation's limit: beyond it the first 8 bytes are no header length. */
+const maximalHeader = 100_000_000;
+
+interface Entry {
+  name: string;
+  dtype: NumericDType;
+  shape: number[];
+  begin: number;
+  end: number;
+}
+
+export interface SafetensorsFile {
+  /** In the order of the bytes in the file. */
+  tensors: Record<string, NdArray<NumericDType>>;
+  metadata: Record<string, string>;
+}
+
+/**
+ * Reads a safetensors file.
+ * @param options.widenHalf returns F16 and BF16 as float32; as their bit patterns by default
+ * @throws naming the file, and the tensor where it is one: on a truncated file or header, a header that is not the
+ * expected JSON, unknown element types, offsets that do not fit the shape, overlap, leave gaps or leave the file.
+ */
+export async function readSafetensors(
+  path: string,
+  options: { widenHalf?: boolean } = {},
+): Promise<SafetensorsFile> {
+  const handle = await openForReading(path);
+  try {
+    const { size } = await handle.stat();
+    if (size < 8)
+      throw new Error(`${path} is not a safetensors file: it has ${size} bytes, expected at least 8`);
+    const prefix = await readExactly(handle, path, 0, 8);
+    const length = Number(new DataView(prefix.buffer).getBigUint64(0, true));
+    if (length > maximalHeader) {
+      throw new Error(`${path} is not a safetensors file: its header length would be ${length} bytes`);
+    }
+    if (8 + length > size) {
+      throw new Error(`${path} is truncated: its header has ${length} bytes, got ${size - 8}`);
+    }
+    const { entries, metadata } = parseHeader(await readExactly(handle, path, 8, length), path);
+    checkLayout(entries, size - 8 - length, path);
+    const tensors: [string, NdArray<NumericDType>][] = [];
+    for (const { name, dtype, shape, begin, end } of entries) {
+      const bytes = await readExactly(handle, path, 8 + length + begin, end - begin);
+      const array = fromBytes(bytes, shape, dtype);
+      tensors.push([name, options.widenHalf ? (widenHalf(array) as NdArray<NumericDType>) : array]);
+    }
+    return { tensors: Object.fromEntries(tensors), metadata };
+  } finally {
+    await handle.close();
+  }
+}
+
+function parseHeader(
+  bytes: Uint8Array,
+  path: string,
+): { entries: Entry[]; metadata: Record<string, string> } {
+  let header: unknown;
+  try {
+    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw new Error(`${path} is not a safetensors file: its header is not JSON`, { cause: error });
+  }
+  if (!isObject(header))
+    throw new Error(`${path} is not a safetensors file: its header is not a JSON object`);
+  const { __metadata__: metadata = {}, ...descriptions } = header;
+  if (!isObject(metadata) || !Object.values(metadata).every((value) => typeof value === "string")) {
+    throw new Error(`${path} has metadata that are not strings`);
+  }
+  const entries = Object.entries(descriptions).map(([name, entry]) => parseEntry(name, entry, path));
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  return { entries, metadata: metadata as Record<string, string> };
+}
+
+function parseEntry(name: string, entry: unknown, path: string): Entry {
+  const where = `Tensor "${name}" of ${path}`;
+  const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+  if (!isObject(entry)) throw new Error(`${where} has no description`);
+  const { dtype: code, shape, data_offsets: offsets } = entry;
+  const dtype = typeof code === "string" && Object.hasOwn(dtypes, code) ? dtypes[code] : undefined;
+  if (dtype === undefined)
+    throw new Error(`${where} has the unsupported element type ${JSON.stringify(code)}`);
+  if (!Array.isArray(shape) || !shape.every(isSize)) {
+    throw new Error(`${where} has the invalid shape ${JSON.stringify(shape)}`);
+  }
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize) || offsets[1] < offsets[0]) {
+    throw new Error(`${where} has the invalid offsets ${JSON.stringify(offsets)}`);
+  }
+  const [begin, end] = offsets;
+  const expected = elementCount(shape, where) * bytesPerElement(dtype);
+  if (end - begin !== expected) {
+    throw new Error(
+      `${where} has ${end - begin} bytes, expected ${expected} for [${shape.join(", ")}] of ${String(code)}`,
+    );
+  }
+  return { name, dtype, shape, begin, end };
+}
+
+/** The tensors, in order, must cover the bytes after the header without gaps or overlaps. */
+function checkLayout(entries: Entry[], available: number, path: string): void {
+  let position = 0;
+  for (const { name, begin, end } of entries) {
+    if (begin !== position) {
+      const problem = begin < position ? "overlaps the tensor before it" : "leaves a gap before it";
+      throw new Error(`Tensor "${name}" of ${path} ${problem}: it starts at ${begin}, expected ${position}`);
+    }
+    position = end;
+  }
+  if (position !== available) {
+    const problem = position > available ? "is truncated" : "has trailing bytes";
+    throw new Error(`${path} ${problem}: its tensors have ${position} bytes, got ${available}`);
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Writes a safetensors file under a temporary name and renames it.
+ * @param metadata free text, for example the configuration as JSON
+ * @throws naming the array that is no tensor (strings, wrong length).
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: Record<string, NdArray>,
+  metadata?: Record<string, string>,
+): Promise<void> {
+  const header: Record<string, unknown> = metadata ? { __metadata__: metadata } : {};
+  const parts: Uint8Array[] = [];
+  let position = 0;
+  for (const [name, array] of sortedForAlignment(tensors, path)) {
+    const code = Object.keys(dtypes).find((key) => dtypes[key] === array.dtype);
+    const bytes = toBytes(array);
+    header[name] = { dtype: code, shape: array.shape, data_offsets: [position, position + bytes.length] };
+    position += bytes.length;
+    parts.push(bytes);
+  }
+  const text = Buffer.from(JSON.stringify(header));
+  // Padded with spaces so that the tensors start at a multiple of 8, for readers that map the file into memory.
+  const start = Buffer.alloc(8 + Math.ceil(text.length / 8) * 8, " ");
+  start.writeBigUInt64LE(BigInt(start.length - 8), 0);
+  start.set(text, 8);
+  await writePartsAtomic(path, [start, ...parts]);
+}
+
+/** Wide elements first, then by name, as the reference implementation does: every tensor is aligned. */
+function sortedForAlignment(
+  tensors: Record<string, NdArray>,
+  path: string,
+): [string, NdArray<NumericDType>][] {
+  const entries = Object.entries(tensors).map(([name, array]): [string, NdArray<NumericDType>] => {
+    const problem =
+      name === "__metadata__"
+        ? "has a reserved name"
+        : array.dtype === "string"
+          ? "holds strings"
+          : elementCount(array.shape) !== array.data.length
+            ? `has ${array.data.length} elements, expected ${elementCount(array.shape)}`
+            : undefined;
+    if (problem) throw new Error(`Cannot write ${path}: tensor "${name}" ${problem}`);
+    return [name, array as NdArray<NumericDType>];
+  });
+  return entries.sort(
+    ([nameA, a], [nameB, b]) =>
+      bytesPerElement(b.dtype) - bytesPerElement(a.dtype) || (nameA < nameB ? -1 : 1),
+  );
+}
