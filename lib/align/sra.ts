@@ -94,14 +94,13 @@ export function sraLosses(
   return { generative, align: featureDistance(projected, target, sra) };
 }
 
-/** Intervals k [count] as float32 for a batch. */
+/** Intervals k [count] as float32 for a batch. A fixed interval draws as many numbers as a random one. */
 export function drawIntervals(
   random: RandomGenerator,
   count: number,
   interval: SRAConfig["interval"],
 ): Float32Array<ArrayBuffer> {
-  if (typeof interval === "number") return new Float32Array(count).fill(interval);
-  const [min, max] = interval;
+  const [min, max] = typeof interval === "number" ? [interval, interval] : interval;
   return random.uniforms(count).map((u) => min + (max - min) * u);
 }
 

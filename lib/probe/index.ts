@@ -1,0 +1,7 @@
+export {
+  type BlockFeatures,
+  type FeatureExtractor,
+  featureExtractor,
+  linearProbe,
+  type ProbeOptions,
+} from "./linear.ts";

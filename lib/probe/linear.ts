@@ -1,0 +1,148 @@
+/**
+ * Linear probing: how much of the class a block's features show. Average-pooled tokens, batch norm, one linear layer
+ * (paper section 4; the representation that SRA is to improve).
+ */
+import type { ImageSet } from "../data/index.ts";
+import { type InterpolantName, interpolate } from "../diffusion/interpolants.ts";
+import { jit } from "../jit/index.ts";
+import { type SiTConfig, sit } from "../models/sit.ts";
+import { ADAMW_DEFAULTS, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
+import type { Params } from "../tensor/params.ts";
+import { randomGenerator } from "../tensor/random.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+import { imageTensor } from "../train/batches.ts";
+
+/** Pooled features of every block: [blocks, count, width], block 1 first. */
+export interface BlockFeatures {
+  data: Float32Array<ArrayBuffer>;
+  blocks: number;
+  count: number;
+  width: number;
+}
+
+export interface FeatureExtractor {
+  /**
+   * Features of the first `count` images at one noise level (0 data, 1 noise), without class information: every label is
+   * the null class. The noise of image i depends on `seed` and i alone.
+   */
+  extract(
+    params: Params,
+    images: ImageSet,
+    options: { count: number; timestep: number; seed: number },
+  ): Promise<BlockFeatures>;
+  dispose(): Promise<void>;
+}
+
+const BATCH = 100;
+
+/** A compiled extractor of average-pooled block features. */
+export function featureExtractor(config: SiTConfig, interpolant: InterpolantName): FeatureExtractor {
+  const blocks = Array.from({ length: config.depth }, (_, i) => i + 1);
+  const pooled = jit(
+    (params: Params, x: Tensor, noise: Tensor, t: Tensor, y: Tensor): Tensor => {
+      const { features } = sit(params, config, interpolate(interpolant, x, noise, t), t, y, blocks);
+      return tf.stack(features.map((tokens) => tf.mean(tokens, 1)));
+    },
+    { name: "blockFeatures" },
+  );
+  return {
+    dispose: () => pooled.dispose(),
+    async extract(params, images, { count, timestep, seed }) {
+      if (count < 1 || count > images.count) {
+        throw new RangeError(`probe: count must be from 1 to ${images.count}, got ${count}`);
+      }
+      const random = randomGenerator(seed);
+      const width = config.hiddenSize;
+      const result = new Float32Array(blocks.length * count * width);
+      for (let start = 0; start < count; start += BATCH) {
+        const indices = Array.from({ length: BATCH }, (_, i) => Math.min(start + i, images.count - 1));
+        const x = imageTensor(images, indices);
+        const noise = tf.tensor(random.normals(x.size), x.shape);
+        const y = tf.fill([BATCH], config.numClasses, "int32");
+        const values = (
+          await pooled(params, x, noise, tf.fill([BATCH], timestep), y)
+        ).dataSync() as Float32Array;
+        const used = Math.min(BATCH, count - start) * width;
+        for (let block = 0; block < blocks.length; block++) {
+          const from = block * BATCH * width;
+          result.set(values.subarray(from, from + used), (block * count + start) * width);
+        }
+      }
+      return { data: result, blocks: blocks.length, count, width };
+    },
+  };
+}
+
+export interface ProbeOptions {
+  classes: number;
+  /** Full-batch Adam steps. */
+  steps?: number;
+  learningRate?: number;
+}
+
+const NORM_EPSILON = 1e-5;
+
+/** Standardizes train and test features by the train set's mean and variance: batch norm as it acts after training. */
+function standardize(train: Tensor, test: Tensor): [Tensor, Tensor] {
+  const { mean, variance } = tf.moments(train, 1, true);
+  const scale = tf.rsqrt(tf.add(variance, NORM_EPSILON));
+  const apply = (x: Tensor): Tensor => tf.mul(tf.sub(x, mean), scale);
+  return [apply(train), apply(test)];
+}
+
+/** Mean cross-entropy of logits [blocks, count, classes] against one-hot targets [count, classes], summed over blocks. */
+function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
+  const logProbabilities = tf.sub(logits, tf.logSumExp(logits, 2, true));
+  return tf.neg(tf.div(tf.sum(tf.mul(logProbabilities, targets)), targets.shape[0]));
+}
+
+const logitsOf = ({ weight, bias }: Params, features: Tensor): Tensor =>
+  tf.add(tf.matMul(features, weight), bias);
+
+/** Accuracy (0 to 1) of a linear probe on each block's features, trained on one set and measured on the other. */
+export async function linearProbe(
+  train: BlockFeatures,
+  trainLabels: ArrayLike<number>,
+  test: BlockFeatures,
+  testLabels: ArrayLike<number>,
+  { classes, steps = 150, learningRate = 0.03 }: ProbeOptions,
+): Promise<number[]> {
+  const { blocks, width } = train;
+  if (test.blocks !== blocks || test.width !== width) {
+    throw new Error(
+      `probe: test features are [${test.blocks}, , ${test.width}], expected [${blocks}, , ${width}]`,
+    );
+  }
+  for (const [name, set, labels] of [
+    ["train", train, trainLabels],
+    ["test", test, testLabels],
+  ] as const) {
+    if (labels.length !== set.count)
+      throw new Error(`probe: ${labels.length} ${name} labels for ${set.count} features`);
+  }
+  const array = ({ data, count }: BlockFeatures): Tensor => tf.tensor(data, [blocks, count, width]);
+  const prepare = jit(standardize, { name: "standardize" });
+  const [x, xTest] = await prepare(array(train), array(test));
+  const targets = tf.oneHot(tf.tensor1d(Int32Array.from(trainLabels), "int32"), classes, 1, 0, "float32");
+
+  const step = jit(
+    (params: Params, optimizer: AdamWState, x: Tensor, targets: Tensor) => {
+      const loss = (weight: Tensor, bias: Tensor): Tensor =>
+        crossEntropy(logitsOf({ weight, bias }, x), targets);
+      const [weight, bias] = tf.grads(loss as never)([params.weight, params.bias]);
+      return adamW(params, { weight, bias }, optimizer, tf.scalar(learningRate), ADAMW_DEFAULTS);
+    },
+    { name: "probeStep" },
+  );
+  let params: Params = { weight: tf.zeros([blocks, width, classes]), bias: tf.zeros([blocks, 1, classes]) };
+  let state = initAdamW(params);
+  for (let i = 0; i < steps; i++) ({ params, state } = await step(params, state, x, targets));
+
+  const predicted = (await tf.argMax(logitsOf(params, xTest), 2).data()) as Int32Array;
+  await Promise.all([prepare.dispose(), step.dispose()]);
+  return Array.from({ length: blocks }, (_, block) => {
+    let right = 0;
+    for (let i = 0; i < test.count; i++) if (predicted[block * test.count + i] === testLabels[i]) right++;
+    return right / test.count;
+  });
+}

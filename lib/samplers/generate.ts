@@ -1,0 +1,119 @@
+/** Samples from a SiT in batches, image by image reproducible. */
+import type { InterpolantName } from "../diffusion/interpolants.ts";
+import { type NdArray, ndarray } from "../io/index.ts";
+import { jit } from "../jit/index.ts";
+import { type SiTConfig, sit } from "../models/sit.ts";
+import type { Params } from "../tensor/params.ts";
+import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+import { eulerSampler, heunSampler, type Velocity } from "./euler.ts";
+import { eulerMaruyamaSampler } from "./euler-maruyama.ts";
+import { classVelocity, type Guidance } from "./guidance.ts";
+
+export const SAMPLERS = ["euler", "heun", "euler-maruyama"] as const;
+export type SamplerName = (typeof SAMPLERS)[number];
+
+export interface GenerateOptions {
+  /** The class of each image. */
+  labels: ArrayLike<number>;
+  sampler: SamplerName;
+  steps: number;
+  /** Image i draws its noise from a generator of its own, seeded by `seed` and i: it does not depend on the batch. */
+  seed: number;
+  /** Number of the first image, so that a run can be cut into parts. Default 0. */
+  first?: number;
+  batchSize?: number;
+  guidance?: Guidance;
+  interpolant?: InterpolantName;
+  /** Called as images are done. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+export interface SampleGenerator {
+  /** Images [count,C,H,W], about -1 to 1. */
+  generate(params: Params, options: GenerateOptions): Promise<NdArray<"float32">>;
+  dispose(): Promise<void>;
+}
+
+/** Seeds of neighbouring images must not give related streams; the golden ratio spreads them. */
+const imageSeed = (seed: number, index: number): number =>
+  (Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b)) | 0;
+
+function stackNormals(generators: RandomGenerator[], shape: number[]): Tensor {
+  const size = tf.util.sizeFromShape(shape);
+  const values = new Float32Array(generators.length * size);
+  generators.forEach((generator, i) => {
+    values.set(generator.normals(size), i * size);
+  });
+  return tf.tensor(values, [generators.length, ...shape]);
+}
+
+function checkLabels(labels: ArrayLike<number>, numClasses: number): void {
+  for (let i = 0; i < labels.length; i++) {
+    if (!Number.isInteger(labels[i]) || labels[i] < 0 || labels[i] > numClasses) {
+      throw new RangeError(
+        `class id ${labels[i]} of image ${i} is out of range; expected 0 to ${numClasses - 1}, or ${numClasses} for no class`,
+      );
+    }
+  }
+}
+
+/** Runs one sampler over a batch whose image i draws from `generators[i]`. */
+async function runSampler(
+  velocity: Velocity,
+  generators: RandomGenerator[],
+  shape: number[],
+  { sampler, steps, interpolant }: GenerateOptions,
+): Promise<Tensor> {
+  const latents = stackNormals(generators, shape);
+  if (sampler === "euler") return eulerSampler(velocity, latents, { steps });
+  if (sampler === "heun") return heunSampler(velocity, latents, { steps });
+  if (sampler === "euler-maruyama") {
+    return eulerMaruyamaSampler(velocity, latents, {
+      steps,
+      interpolant,
+      noise: () => stackNormals(generators, shape),
+    });
+  }
+  throw new Error(`unknown sampler '${sampler}'; expected one of ${SAMPLERS.join(", ")}`);
+}
+
+/** A compiled generator for one architecture; any of its parameters can be sampled from. */
+export function sampleGenerator(config: SiTConfig): SampleGenerator {
+  const model = jit(
+    (params: Params, x: Tensor, t: Tensor, y: Tensor): Tensor => sit(params, config, x, t, y).velocity,
+    { name: "velocity" },
+  );
+  const shape = [config.inChannels, config.inputSize, config.inputSize];
+  const size = tf.util.sizeFromShape(shape);
+  return {
+    dispose: () => model.dispose(),
+    async generate(params, options) {
+      const { labels, seed, first = 0, batchSize = 64, guidance, onProgress } = options;
+      checkLabels(labels, config.numClasses);
+      const count = labels.length;
+      const width = Math.min(batchSize, count);
+      const images = new Float32Array(count * size);
+      for (let start = 0; start < count; start += width) {
+        // The last batch is filled up, because another batch size would be another program to compile.
+        const indices = Array.from({ length: width }, (_, i) => start + i);
+        const generators = indices.map((i) => randomGenerator(imageSeed(seed, first + i)));
+        const y = tf.tensor1d(
+          Int32Array.from(indices, (i) => labels[Math.min(i, count - 1)]),
+          "int32",
+        );
+        const velocity = classVelocity(
+          (x, t, ids) => model(params, x, t, ids),
+          y,
+          config.numClasses,
+          guidance,
+        );
+        const batch = await runSampler(velocity, generators, shape, options);
+        const done = Math.min(start + width, count);
+        images.set((batch.dataSync() as Float32Array).subarray(0, (done - start) * size), start * size);
+        onProgress?.(done, count);
+      }
+      return ndarray(images, [count, ...shape]);
+    },
+  };
+}

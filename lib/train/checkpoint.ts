@@ -1,0 +1,106 @@
+/** Checkpoints: one safetensors file holding everything a run needs to go on exactly, written under a temporary name. */
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { fromTensor, type NdArray, readSafetensors, toTensor, writeSafetensors } from "../io/index.ts";
+import { checkSiTParams, sitShapes } from "../models/sit.ts";
+import type { Params } from "../tensor/params.ts";
+import type { TrainConfig } from "./config.ts";
+import type { TrainState } from "./step.ts";
+
+const FORMAT = "ditlab-checkpoint/1";
+
+export interface Checkpoint {
+  /** Steps done. The next batch is that of step number `step`, which fixes the position in the data. */
+  step: number;
+  state: TrainState;
+  /** State of the generator that the next step draws from. */
+  random: number[];
+  config: TrainConfig;
+}
+
+const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}.safetensors`;
+const CHECKPOINT_NAME = /^step-(\d{8,})\.safetensors$/;
+
+/** The groups of parameters in a state, by the prefix that their names get in a file. */
+const groups = (state: TrainState): Record<string, Params> => ({
+  model: state.params,
+  ema: state.ema,
+  "optimizer.first": state.optimizer.first,
+  "optimizer.second": state.optimizer.second,
+});
+
+/** Writes a checkpoint into a folder and removes all but the newest `keep`. Returns its path. */
+export async function writeCheckpoint(folder: string, checkpoint: Checkpoint, keep = 2): Promise<string> {
+  const { step, state, random, config } = checkpoint;
+  const tensors: Record<string, NdArray> = { "optimizer.step": await fromTensor(state.optimizer.step) };
+  for (const [prefix, params] of Object.entries(groups(state))) {
+    for (const [name, tensor] of Object.entries(params))
+      tensors[`${prefix}/${name}`] = await fromTensor(tensor);
+  }
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, checkpointName(step));
+  await writeSafetensors(path, tensors, {
+    format: FORMAT,
+    step: String(step),
+    random: JSON.stringify(random),
+    config: JSON.stringify(config),
+  });
+  for (const old of (await listCheckpoints(folder)).slice(0, -keep)) await rm(old.path, { force: true });
+  return path;
+}
+
+/** Checkpoints of a folder, oldest first. */
+export async function listCheckpoints(folder: string): Promise<{ path: string; step: number }[]> {
+  const names = await readdir(folder).catch(() => [] as string[]);
+  return names
+    .map((name) => CHECKPOINT_NAME.exec(name))
+    .filter((match) => match !== null)
+    .map(([name, step]) => ({ path: join(folder, name), step: Number(step) }))
+    .sort((a, b) => a.step - b.step);
+}
+
+/** Reads a checkpoint; throws an error that names the file when it is damaged or not one of ours. */
+export async function readCheckpoint(path: string): Promise<Checkpoint> {
+  const { tensors, metadata } = await readSafetensors(path);
+  if (metadata.format !== FORMAT) {
+    throw new Error(
+      `${path} is not a training checkpoint: expected format ${FORMAT}, got ${metadata.format ?? "none"}`,
+    );
+  }
+  const config = JSON.parse(metadata.config) as TrainConfig;
+  // The model's own order, not the file's: it fixes the order of sums, and so the weights bit by bit.
+  const names = Object.keys(sitShapes(config.model));
+  const group = (prefix: string): Params =>
+    Object.fromEntries(
+      names
+        .filter((name) => tensors[`${prefix}/${name}`])
+        .map((name) => [name, toTensor(tensors[`${prefix}/${name}`])]),
+    );
+  const state: TrainState = {
+    params: group("model"),
+    ema: group("ema"),
+    optimizer: {
+      first: group("optimizer.first"),
+      second: group("optimizer.second"),
+      step: toTensor(tensors["optimizer.step"]),
+    },
+  };
+  for (const params of [state.params, state.ema]) checkSiTParams(params, config.model);
+  return { step: Number(metadata.step), random: JSON.parse(metadata.random), config, state };
+}
+
+/** The newest checkpoint that can be read, with the damaged ones that were passed over; undefined when there is none. */
+export async function latestCheckpoint(
+  folder: string,
+): Promise<{ checkpoint: Checkpoint; path: string; damaged: string[] } | undefined> {
+  const damaged: string[] = [];
+  for (const { path } of (await listCheckpoints(folder)).reverse()) {
+    try {
+      return { checkpoint: await readCheckpoint(path), path, damaged };
+    } catch (error) {
+      damaged.push((error as Error).message);
+    }
+  }
+  if (damaged.length > 0) throw new Error(`no checkpoint in ${folder} can be read: ${damaged.join("; ")}`);
+  return undefined;
+}

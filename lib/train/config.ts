@@ -1,0 +1,71 @@
+/** What a training run is: plain data, saved as `config.json` and in every checkpoint. */
+import type { SRAConfig } from "../align/sra.ts";
+import {
+  INTERPOLANTS,
+  type InterpolantName,
+  TIME_DISTRIBUTIONS,
+  type TimeDistribution,
+} from "../diffusion/interpolants.ts";
+import { type SiTConfig, sitShapes } from "../models/sit.ts";
+import type { AdamWConfig } from "../optim/adamw.ts";
+import type { Schedule } from "../optim/schedules.ts";
+
+export interface TrainConfig {
+  seed: number;
+  model: SiTConfig;
+  interpolant: InterpolantName;
+  timeDistribution: TimeDistribution;
+  /** Absent: the baseline. */
+  sra?: SRAConfig;
+  /** lambda, the weight of the alignment loss. */
+  alignWeight: Schedule;
+  steps: number;
+  batchSize: number;
+  /** Parts that a batch is split into inside the compiled step. */
+  microBatches: number;
+  learningRate: Schedule;
+  adamW: AdamWConfig;
+  /** Largest global gradient norm; 0 is no limit. */
+  maxGradientNorm: number;
+  emaDecay: Schedule;
+  /** Probability that a sample's label becomes the null class. */
+  classDropout: number;
+  /** Steps between lines of metrics.jsonl. */
+  logEvery: number;
+  /** Steps between checkpoints; one is always written at the end. */
+  checkpointEvery: number;
+}
+
+/** Checks a config; throws one sentence that names the field, what was expected and what came. */
+export function checkTrainConfig(config: TrainConfig): void {
+  const fail = (field: string, expected: string, got: unknown): never => {
+    throw new RangeError(`train config: ${field} must be ${expected}, got ${JSON.stringify(got)}`);
+  };
+  for (const field of ["steps", "batchSize", "microBatches", "logEvery", "checkpointEvery"] as const) {
+    if (!Number.isInteger(config[field]) || config[field] < 1)
+      fail(field, "a positive integer", config[field]);
+  }
+  if (config.batchSize % config.microBatches !== 0) {
+    fail("microBatches", `a divisor of batchSize ${config.batchSize}`, config.microBatches);
+  }
+  if (!INTERPOLANTS.includes(config.interpolant))
+    fail("interpolant", INTERPOLANTS.join(" or "), config.interpolant);
+  if (!TIME_DISTRIBUTIONS.includes(config.timeDistribution)) {
+    fail("timeDistribution", TIME_DISTRIBUTIONS.join(" or "), config.timeDistribution);
+  }
+  if (!(config.classDropout >= 0 && config.classDropout <= 1))
+    fail("classDropout", "from 0 to 1", config.classDropout);
+  sitShapes(config.model);
+  const { sra, model } = config;
+  if (!sra) return;
+  for (const field of ["studentBlock", "teacherBlock"] as const) {
+    if (!Number.isInteger(sra[field]) || sra[field] < 1 || sra[field] > model.depth) {
+      fail(`sra.${field}`, `from 1 to the model's depth ${model.depth}`, sra[field]);
+    }
+  }
+  if (sra.projectionHead && !model.projectionHead) {
+    fail("model.projectionHead", "true when sra.projectionHead is", model.projectionHead);
+  }
+  const [low, high] = typeof sra.interval === "number" ? [sra.interval, sra.interval] : sra.interval;
+  if (!(low >= 0 && high >= low && high <= 1)) fail("sra.interval", "within [0, 1], ascending", sra.interval);
+}

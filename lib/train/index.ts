@@ -1,0 +1,27 @@
+export { batchSource, imageTensor } from "./batches.ts";
+export {
+  type Checkpoint,
+  latestCheckpoint,
+  listCheckpoints,
+  readCheckpoint,
+  writeCheckpoint,
+} from "./checkpoint.ts";
+export { checkTrainConfig, type TrainConfig } from "./config.ts";
+export {
+  compileStep,
+  type LogEntry,
+  type TrainOptions,
+  type TrainProgress,
+  type TrainResult,
+  train,
+} from "./loop.ts";
+export {
+  initTrainState,
+  type StepConfig,
+  type StepMetrics,
+  type StepScalars,
+  sraGradients,
+  type TrainState,
+  trainStep,
+} from "./step.ts";
+export { type EventFile, openEventFile } from "./tensorboard.ts";

@@ -1,0 +1,236 @@
+/** The training loop: a run folder with config, metrics and checkpoints that can be stopped and resumed at any moment. */
+import { join } from "node:path";
+import type { ImageSet } from "../data/index.ts";
+import { appendJsonLine, truncateJsonLines, writeAtomic } from "../io/index.ts";
+import { jit } from "../jit/index.ts";
+import { initSiT } from "../models/sit.ts";
+import { scheduleAt } from "../optim/schedules.ts";
+import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+import { batchSource } from "./batches.ts";
+import { type Checkpoint, latestCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { checkTrainConfig, type TrainConfig } from "./config.ts";
+import { initTrainState, type StepMetrics, type TrainState, trainStep } from "./step.ts";
+import { openEventFile } from "./tensorboard.ts";
+
+/** One line of metrics.jsonl: means over the steps since the line before. */
+export interface LogEntry {
+  /** Steps done. */
+  step: number;
+  generative: number;
+  /** Absent without SRA. */
+  align?: number;
+  gradientNorm: number;
+  /** Median seconds of a step. */
+  stepSeconds: number;
+}
+
+export interface TrainProgress {
+  step: number;
+  steps: number;
+  /** Metrics of this step. */
+  metrics: { generative: number; align?: number; gradientNorm: number };
+  stepsPerSecond: number;
+  secondsLeft: number;
+}
+
+export interface TrainOptions {
+  /** The run folder: `config.json`, `metrics.jsonl`, TensorBoard events and `checkpoints/`. */
+  folder: string;
+  images: ImageSet;
+  /** Go on from the newest checkpoint in the folder. Without it, a folder that holds one is an error. */
+  resume?: boolean;
+  /** Stops after the current step, with a checkpoint. */
+  signal?: AbortSignal;
+  onProgress?: (progress: TrainProgress) => void;
+  /** Called with the state after each of these steps, before the next begins. */
+  evaluateAt?: readonly number[];
+  onEvaluate?: (state: TrainState, step: number) => Promise<void>;
+  onWarning?: (message: string) => void;
+}
+
+export interface TrainResult {
+  state: TrainState;
+  /** Steps done: all of them, or fewer when the signal stopped the run. */
+  step: number;
+  /** The checkpoint of that step. */
+  checkpoint: string;
+  /** Wall-clock seconds in training steps, in this process. */
+  trainSeconds: number;
+  /** Median seconds of a step, in this process; NaN when it made none. */
+  stepSeconds: number;
+}
+
+const median = (values: number[]): number =>
+  [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Compiles the training step of a config: (state, batch, scalars) -> (state, metrics). */
+export const compileStep = (config: TrainConfig) =>
+  jit(
+    (state: TrainState, batch: Parameters<typeof trainStep>[1], scalars: Parameters<typeof trainStep>[2]) =>
+      trainStep(state, batch, scalars, config),
+    { name: "trainStep" },
+  );
+
+/** The start of a run, fresh or resumed. */
+async function begin(config: TrainConfig, options: TrainOptions): Promise<Checkpoint> {
+  const found = await latestCheckpoint(join(options.folder, "checkpoints"));
+  if (!options.resume) {
+    if (found)
+      throw new Error(
+        `${options.folder} already holds a run (${found.path}); resume it or choose another folder`,
+      );
+    const random = randomGenerator(config.seed);
+    return { step: 0, state: initTrainState(initSiT(config.model, random)), random: random.state(), config };
+  }
+  if (!found)
+    throw new Error(`${options.folder} holds no checkpoint to resume from; start the run without resuming`);
+  for (const message of found.damaged) options.onWarning?.(`passed over a damaged checkpoint: ${message}`);
+  const changed = changedFields(found.checkpoint.config, config);
+  if (changed.length > 0) {
+    throw new Error(
+      `cannot resume ${options.folder} with another config: ${changed.join(", ")} differ from ${found.path}`,
+    );
+  }
+  return found.checkpoint;
+}
+
+/** Fields in which two configs differ, beside those that may change between a start and a resume. */
+const changedFields = (a: TrainConfig, b: TrainConfig): string[] =>
+  Object.keys({ ...a, ...b })
+    .filter((field) => !["steps", "logEvery", "checkpointEvery"].includes(field))
+    .filter(
+      (field) =>
+        JSON.stringify(a[field as keyof TrainConfig]) !== JSON.stringify(b[field as keyof TrainConfig]),
+    );
+
+/** Reads a step's metrics; throws when one is not finite. */
+function readMetrics(
+  metrics: StepMetrics,
+  step: number,
+  lastGood: string | undefined,
+): TrainProgress["metrics"] {
+  const values = Object.entries(metrics).filter((entry): entry is [string, Tensor] => entry[1] !== undefined);
+  const numbers = Object.fromEntries(values.map(([name, tensor]) => [name, tensor.dataSync()[0]]));
+  const bad = Object.entries(numbers).find(([, value]) => !Number.isFinite(value));
+  if (bad) {
+    throw new Error(
+      `training diverged at step ${step}: ${bad[0]} is ${bad[1]}; last good checkpoint: ${lastGood ?? "none yet"}`,
+    );
+  }
+  return numbers as unknown as TrainProgress["metrics"];
+}
+
+/**
+ * Trains a SiT, with or without SRA. The same config gives the same weights, also when the run is stopped, or killed,
+ * and resumed any number of times.
+ * Throws when the config or folder is unfit, and when a loss or the gradient norm stops being finite.
+ */
+export async function train(config: TrainConfig, options: TrainOptions): Promise<TrainResult> {
+  checkTrainConfig(config);
+  const { folder, images, onProgress, signal, evaluateAt = [] } = options;
+  checkImages(images, config);
+  const start = await begin(config, options);
+  const random = randomGenerator(start.random);
+  const metricsPath = join(folder, "metrics.jsonl");
+  await writeAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+  await truncateJsonLines<LogEntry>(metricsPath, (entry) => entry.step <= start.step);
+
+  const events = await openEventFile(folder);
+  const compiled = compileStep(config);
+  const nextBatch = batchSource(images, config);
+  let { step, state } = start;
+  let checkpoint: string | undefined =
+    step > 0 ? (await latestCheckpoint(join(folder, "checkpoints")))?.path : undefined;
+  const save = async (): Promise<string> =>
+    writeCheckpoint(join(folder, "checkpoints"), { step, state, random: random.state(), config });
+  const seconds: number[] = [];
+  let pending: { metrics: TrainProgress["metrics"]; seconds: number }[] = [];
+  try {
+    while (step < config.steps && !signal?.aborted) {
+      const began = performance.now();
+      const inputs = drawStep(config, step, random, nextBatch);
+      const result = await compiled(state, inputs.batch, inputs.scalars);
+      const metrics = readMetrics(result.metrics, step + 1, checkpoint);
+      state = result.state;
+      step++;
+      seconds.push((performance.now() - began) / 1000);
+      pending.push({ metrics, seconds: seconds[seconds.length - 1] });
+      onProgress?.(progress(step, config.steps, metrics, seconds));
+      const last = step === config.steps;
+      if (step % config.logEvery === 0 || last) {
+        const entry = summarize(step, pending);
+        pending = [];
+        await appendJsonLine(metricsPath, entry);
+        const { step: at, ...curves } = entry;
+        for (const [name, value] of Object.entries(curves)) events.scalar(`train/${name}`, value, at);
+        await events.flush();
+      }
+      if (step % config.checkpointEvery === 0 || last) checkpoint = await save();
+      if (evaluateAt.includes(step)) await options.onEvaluate?.(state, step);
+    }
+    if (signal?.aborted && step < config.steps) checkpoint = await save();
+  } finally {
+    await events.close();
+    await compiled.dispose();
+  }
+  const trainSeconds = seconds.reduce((sum, s) => sum + s, 0);
+  return { state, step, checkpoint: checkpoint!, trainSeconds, stepSeconds: median(seconds) };
+}
+
+/** What one step takes: its batch and its scheduled numbers. */
+function drawStep(
+  config: TrainConfig,
+  step: number,
+  random: RandomGenerator,
+  nextBatch: ReturnType<typeof batchSource>,
+) {
+  const scalar = (schedule: TrainConfig["learningRate"]): Tensor => tf.scalar(scheduleAt(schedule, step));
+  return {
+    batch: nextBatch(step, random),
+    scalars: {
+      learningRate: scalar(config.learningRate),
+      alignWeight: scalar(config.alignWeight),
+      emaDecay: scalar(config.emaDecay),
+    },
+  };
+}
+
+/** Steps whose pace the estimate of the time left follows. */
+const RECENT = 20;
+
+function progress(
+  step: number,
+  steps: number,
+  metrics: TrainProgress["metrics"],
+  seconds: number[],
+): TrainProgress {
+  const pace = median(seconds.slice(-RECENT));
+  return { step, steps, metrics, stepsPerSecond: 1 / pace, secondsLeft: (steps - step) * pace };
+}
+
+function summarize(
+  step: number,
+  entries: { metrics: TrainProgress["metrics"]; seconds: number }[],
+): LogEntry {
+  const over = (pick: (metrics: TrainProgress["metrics"]) => number): number =>
+    mean(entries.map((e) => pick(e.metrics)));
+  return {
+    step,
+    generative: over((m) => m.generative),
+    ...(entries[0].metrics.align !== undefined && { align: over((m) => m.align!) }),
+    gradientNorm: over((m) => m.gradientNorm),
+    stepSeconds: median(entries.map((e) => e.seconds)),
+  };
+}
+
+function checkImages(images: ImageSet, { model }: TrainConfig): void {
+  const got = `${images.channels}x${images.height}x${images.width}`;
+  const expected = `${model.inChannels}x${model.inputSize}x${model.inputSize}`;
+  if (got !== expected) throw new Error(`training images are ${got}, but the model expects ${expected}`);
+  const classes = images.labels.reduce((most, label) => Math.max(most, label), 0) + 1;
+  if (classes > model.numClasses) {
+    throw new Error(`training labels go up to ${classes - 1}, but the model has ${model.numClasses} classes`);
+  }
+}
