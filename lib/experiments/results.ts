@@ -1,16 +1,7 @@
 /** The shape of `results.json`: everything the report shows, and nothing it has to compute from tensors. */
+import type { SampleMetrics } from "../metrics/index.ts";
 
-/** Metrics of generated samples against the reference images, in the feature space of a named suite. */
-export interface SampleMetrics {
-  /** Frechet distance, lower is better. */
-  frechet: number;
-  /** Inception Score with the suite's classifier, higher is better, from 1 to the number of classes. */
-  inceptionScore: number;
-  /** Improved precision (k = 3), 0 to 1. */
-  precision: number;
-  /** Improved recall (k = 3), 0 to 1. */
-  recall: number;
-}
+export type { SampleMetrics };
 
 /** Accuracy (0 to 1) of a linear probe on each block's features at one noise level. */
 export interface ProbeResult {

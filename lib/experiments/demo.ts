@@ -1,0 +1,180 @@
+/** The SRA comparison end to end: the same small SiT trained without and with SRA, sampled, measured and reported. */
+
+import { access, mkdir, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import type { Dataset } from "../data/index.ts";
+import { appendJsonLine, readJsonLines, truncateJsonLines, writeAtomic } from "../io/index.ts";
+import { type LogEntry, type TrainConfig, train } from "../train/index.ts";
+import { machine, settings } from "./describe.ts";
+import {
+  type Evaluator,
+  makeEvaluator,
+  metricsOf,
+  metricsOfRealImages,
+  probeOf,
+  samplesOf,
+  writeGrid,
+  writeRealGrid,
+} from "./evaluator.ts";
+import { armConfig, type Scale } from "./presets.ts";
+import type { Reporter } from "./reporter.ts";
+import type { ArmName, ArmResult, Evaluation, Results, RunResult } from "./results.ts";
+
+export interface DemoOptions {
+  folder: string;
+  dataset: Dataset;
+  scaleName: string;
+  scale: Scale;
+  /** Go on with what an interrupted run left; otherwise the folder's runs are removed first. */
+  resume?: boolean;
+  signal?: AbortSignal;
+  reporter: Reporter;
+}
+
+const ARMS: readonly ArmName[] = ["baseline", "sra"];
+
+const indices = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+/** Trains and evaluates one run. Returns undefined when the signal stopped it. */
+async function runArm(
+  options: DemoOptions,
+  evaluator: Evaluator,
+  config: TrainConfig,
+  name: string,
+  seconds: Record<string, number>,
+): Promise<RunResult | undefined> {
+  const { folder, dataset, scale, signal, reporter } = options;
+  const runFolder = join(folder, name);
+  const evaluationsPath = join(runFolder, "evaluations.jsonl");
+  const donePath = join(runFolder, "result.json");
+  if (options.resume && (await exists(donePath))) return (await readJsonLines<RunResult>(donePath))[0];
+  const resume = options.resume && (await exists(join(runFolder, "checkpoints")));
+  const evaluateAt = indices(scale.evaluations).map((i) =>
+    Math.round(((i + 1) * config.steps) / scale.evaluations),
+  );
+  const samples = join(name, "samples.png");
+  let begun = false;
+  const result = await train(config, {
+    folder: runFolder,
+    images: dataset.train,
+    resume,
+    signal,
+    onWarning: reporter.note,
+    evaluateAt,
+    onProgress: ({ step, steps, metrics, stepsPerSecond, secondsLeft }) => {
+      if (!begun) reporter.begin(`${name}: training`, steps);
+      begun = true;
+      const align = metrics.align === undefined ? "" : ` align ${metrics.align.toFixed(4)}`;
+      reporter.update(
+        step,
+        `loss ${metrics.generative.toFixed(4)}${align}  ${stepsPerSecond.toFixed(1)} steps/s  ${Math.round(secondsLeft)} s left`,
+      );
+    },
+    onEvaluate: async ({ ema }, step) => {
+      if (begun) reporter.end();
+      begun = false;
+      const start = performance.now();
+      const images = await samplesOf(evaluator, ema, `${name}: samples at step ${step}`);
+      const metrics = await metricsOf(evaluator, images);
+      await writeGrid(join(folder, samples), images);
+      const sampled = performance.now();
+      const probe = await probeOf(evaluator, ema, `${name}: probe at step ${step}`);
+      // A run killed between an evaluation and its next checkpoint makes it again: the later line counts.
+      await truncateJsonLines<Evaluation>(evaluationsPath, (entry) => entry.step < step);
+      await appendJsonLine(evaluationsPath, { step, metrics, probe });
+      seconds["sampling and metrics"] = (seconds["sampling and metrics"] ?? 0) + (sampled - start) / 1000;
+      seconds["linear probes"] = (seconds["linear probes"] ?? 0) + (performance.now() - sampled) / 1000;
+    },
+  });
+  if (begun) reporter.end();
+  seconds.training = (seconds.training ?? 0) + result.trainSeconds;
+  if (result.step < config.steps) return undefined;
+  const log = await readJsonLines<LogEntry>(join(runFolder, "metrics.jsonl"));
+  const run: RunResult = {
+    seed: config.seed,
+    curve: {
+      step: log.map((entry) => entry.step),
+      generative: log.map((entry) => entry.generative),
+      align: config.sra ? log.map((entry) => entry.align!) : [],
+    },
+    evaluations: await readJsonLines<Evaluation>(evaluationsPath),
+    samples,
+    trainSeconds: result.trainSeconds,
+    stepSeconds: result.stepSeconds,
+  };
+  await writeAtomic(donePath, `${JSON.stringify(run)}\n`);
+  return run;
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/**
+ * Runs the comparison and writes `results.json` into the folder.
+ * Returns undefined when the signal stopped it; run again with `resume` to go on.
+ */
+export async function runDemo(options: DemoOptions): Promise<Results | undefined> {
+  const { folder, dataset, scale, scaleName, signal } = options;
+  const started = performance.now();
+  const seconds: Record<string, number> = {};
+  if (!options.resume) await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  const evaluator = await makeEvaluator(dataset, scale, options.reporter);
+  seconds["feature network"] = (performance.now() - started) / 1000;
+
+  const runs: Record<ArmName, RunResult[]> = { baseline: [], sra: [] };
+  for (const seed of scale.seeds) {
+    for (const arm of ARMS) {
+      const run = await runArm(
+        options,
+        evaluator,
+        armConfig(scale, dataset, arm, seed),
+        `${arm}-seed${seed}`,
+        seconds,
+      );
+      if (!run || signal?.aborted) return undefined;
+      runs[arm].push(run);
+    }
+  }
+  await Promise.all([evaluator.generator.dispose(), evaluator.extractor.dispose()]);
+  const { network, reference } = evaluator;
+  await writeRealGrid(join(folder, "real.png"), dataset);
+
+  const config = armConfig(scale, dataset, "sra", 0);
+  const label: Record<ArmName, string> = {
+    baseline: "SiT",
+    sra: `SiT + SRA (block ${config.sra!.studentBlock} to ${config.sra!.teacherBlock})`,
+  };
+  const results: Results = {
+    format: "ditlab-results/1",
+    version: createRequire(import.meta.url)("../../package.json").version,
+    createdAt: new Date().toISOString(),
+    dataset: dataset.name,
+    scale: scaleName,
+    seeds: [...scale.seeds],
+    arms: ARMS.map((arm): ArmResult => ({ arm, label: label[arm], runs: runs[arm] })),
+    realImages: await metricsOfRealImages(evaluator),
+    realSamples: "real.png",
+    sampleCounts: {
+      generated: scale.generated,
+      reference: reference.features.count,
+      probeTrain: scale.probeTrain,
+      probeTest: scale.probeTest,
+    },
+    featureNetwork: {
+      name: network.name,
+      accuracy: network.accuracy,
+      featureSize: network.featureSize,
+      parameters: network.parameters,
+    },
+    settings: settings(config, scale),
+    machine: machine(),
+    seconds: { ...seconds, total: (performance.now() - started) / 1000 },
+  };
+  await writeAtomic(join(folder, "results.json"), `${JSON.stringify(results, null, 2)}\n`);
+  return results;
+}

@@ -1,0 +1,66 @@
+/** The machine and the settings, as the report shows them. */
+import { createRequire } from "node:module";
+import { cpus, type as osType, release, totalmem } from "node:os";
+import { sitShapes } from "../models/index.ts";
+import { tf } from "../tensor/tf.ts";
+import type { TrainConfig } from "../train/index.ts";
+import type { Scale } from "./presets.ts";
+import type { Results } from "./results.ts";
+
+const packageVersion = (name: string): string =>
+  createRequire(import.meta.url)(`${name}/package.json`).version;
+
+/** This machine. */
+export function machine(): Results["machine"] {
+  const processors = cpus();
+  return {
+    cpu: processors[0]?.model ?? "unknown",
+    cores: processors.length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    os: `${osType()} ${release()}`,
+    node: process.version,
+    onnxruntime: packageVersion("onnxruntime-node"),
+  };
+}
+
+/** The settings as the report shows them. */
+export function settings(config: TrainConfig, scale: Scale): Results["settings"] {
+  const { model, sra } = config;
+  return {
+    model: {
+      depth: model.depth,
+      width: model.hiddenSize,
+      heads: model.numHeads,
+      "patch size": model.patchSize,
+      "input size": model.inputSize,
+      parameters: Object.values(sitShapes(model)).reduce(
+        (sum, shape) => sum + tf.util.sizeFromShape(shape),
+        0,
+      ),
+    },
+    training: {
+      steps: config.steps,
+      "batch size": config.batchSize,
+      "learning rate": "1e-3 after warm-up",
+      "EMA decay": String(config.emaDecay),
+      "gradient norm limit": config.maxGradientNorm,
+      "class dropout": config.classDropout,
+      interpolant: config.interpolant,
+      "time distribution": config.timeDistribution,
+    },
+    SRA: {
+      "student block m": sra!.studentBlock,
+      "teacher block n": sra!.teacherBlock,
+      "interval k": `uniform in [${sra!.interval}]`,
+      distance: `${sra!.distance} (beta ${sra!.beta})`,
+      lambda: String(config.alignWeight),
+      "projection head": sra!.projectionHead,
+    },
+    sampling: { sampler: "Euler (ODE)", steps: scale.samplerSteps, guidance: "none", weights: "EMA" },
+    probe: {
+      features: "average-pooled tokens, batch norm, one linear layer",
+      labels: "none given to the model (null class)",
+      weights: "EMA",
+    },
+  };
+}

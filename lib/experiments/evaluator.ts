@@ -1,0 +1,163 @@
+/** What the comparison measures of a run: samples with their metrics, and linear probes. */
+import type { Dataset } from "../data/index.ts";
+import { type NdArray, ndarray, toUint8Images, writePngGrid } from "../io/index.ts";
+import {
+  cnnFeatures,
+  cnnFeaturesOfSet,
+  type Evaluated,
+  loadSmallCnn,
+  type SampleMetrics,
+  type SmallCnn,
+  sampleMetrics,
+} from "../metrics/index.ts";
+import { type FeatureExtractor, featureExtractor, linearProbe } from "../probe/index.ts";
+import { type SampleGenerator, sampleGenerator } from "../samplers/index.ts";
+import type { Params } from "../tensor/params.ts";
+import { armConfig, type Scale } from "./presets.ts";
+import type { Reporter } from "./reporter.ts";
+import type { ProbeResult } from "./results.ts";
+
+const GRID_IMAGES = 40;
+/** Seeds of what all runs share, apart from the training seeds. */
+const SAMPLE_SEED = 1234;
+const PROBE_SEED = 4321;
+
+const indices = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+/** What the evaluation of every run needs, made once. */
+export interface Evaluator {
+  dataset: Dataset;
+  scale: Scale;
+  network: SmallCnn;
+  reference: Evaluated;
+  generator: SampleGenerator;
+  extractor: FeatureExtractor;
+  reporter: Reporter;
+}
+
+/** Loads or trains the feature network and compiles what evaluations use. */
+export async function makeEvaluator(dataset: Dataset, scale: Scale, reporter: Reporter): Promise<Evaluator> {
+  let begun = false;
+  const network = await loadSmallCnn(dataset, (done, total) => {
+    if (!begun) reporter.begin("feature network", total);
+    begun = true;
+    reporter.update(done);
+  });
+  if (begun) reporter.end();
+  const { model, interpolant } = armConfig(scale, dataset, "baseline", 0);
+  return {
+    dataset,
+    scale,
+    network,
+    reference: await cnnFeaturesOfSet(
+      network,
+      dataset.train,
+      indices(Math.min(scale.reference, dataset.train.count)),
+    ),
+    generator: sampleGenerator(model),
+    extractor: featureExtractor(model, interpolant),
+    reporter,
+  };
+}
+
+/** Samples of the averaged weights, every class equally often, the same noise in every run. */
+export async function samplesOf(
+  { generator, scale, dataset, reporter }: Evaluator,
+  ema: Params,
+  label: string,
+) {
+  const labels = indices(scale.generated).map((i) => i % dataset.classes.length);
+  reporter.begin(label, scale.generated);
+  const images = await generator.generate(ema, {
+    labels,
+    sampler: "euler",
+    steps: scale.samplerSteps,
+    seed: SAMPLE_SEED,
+    batchSize: Math.min(100, scale.generated),
+    onProgress: (done) => reporter.update(done),
+  });
+  reporter.end();
+  return images;
+}
+
+/** Linear probes of every block of the averaged weights at every noise level. */
+export async function probeOf(
+  { extractor, dataset, scale, reporter }: Evaluator,
+  ema: Params,
+  label: string,
+): Promise<ProbeResult[]> {
+  const { train: trainSet, test, classes } = dataset;
+  reporter.begin(label, scale.probeTimesteps.length);
+  const results: ProbeResult[] = [];
+  for (const timestep of scale.probeTimesteps) {
+    const features = await extractor.extract(ema, trainSet, {
+      count: scale.probeTrain,
+      timestep,
+      seed: PROBE_SEED,
+    });
+    const held = await extractor.extract(ema, test, {
+      count: scale.probeTest,
+      timestep,
+      seed: PROBE_SEED + 1,
+    });
+    const accuracy = await linearProbe(
+      features,
+      trainSet.labels.subarray(0, scale.probeTrain),
+      held,
+      test.labels.subarray(0, scale.probeTest),
+      { classes: classes.length },
+    );
+    results.push({ timestep, accuracy });
+    reporter.update(results.length);
+  }
+  reporter.end();
+  return results;
+}
+
+/** Metrics of generated images [N,C,H,W] against the reference images. */
+export const metricsOf = async (
+  { network, reference }: Evaluator,
+  images: NdArray<"float32">,
+): Promise<SampleMetrics> => sampleMetrics(reference, await cnnFeatures(network, images));
+
+/** The same metrics of held-out real images, as many as are generated: what samples could at best reach. */
+export const metricsOfRealImages = async ({
+  network,
+  reference,
+  dataset,
+  scale,
+}: Evaluator): Promise<SampleMetrics> =>
+  sampleMetrics(reference, await cnnFeaturesOfSet(network, dataset.test, indices(scale.generated)));
+
+/** Writes the first samples as a grid, one column a class. */
+export async function writeGrid(path: string, images: NdArray<"float32">): Promise<void> {
+  const [count, ...shape] = images.shape;
+  const shown = Math.min(GRID_IMAGES, count);
+  const area = shape.reduce((a, b) => a * b, 1);
+  await writePngGrid(path, toUint8Images(images.data.subarray(0, shown * area), [shown, ...shape]), {
+    columns: 10,
+    scale: 2,
+  });
+}
+
+/** Writes real images in the samples' order. */
+export async function writeRealGrid(path: string, { test, classes }: Dataset): Promise<void> {
+  const { height, width, channels } = test;
+  const area = height * width * channels;
+  // In the samples' order: one column a class.
+  const used = new Set<number>();
+  const pick = (label: number): number => {
+    const index = test.labels.findIndex((l, i) => l === label && !used.has(i));
+    used.add(index);
+    return index;
+  };
+  const pixels = new Uint8Array(GRID_IMAGES * area);
+  for (const i of indices(GRID_IMAGES)) {
+    const from = pick(i % classes.length) * area;
+    pixels.set(test.images.subarray(from, from + area), i * area);
+  }
+  await writePngGrid(path, ndarray(pixels, [GRID_IMAGES, height, width, channels]), {
+    columns: 10,
+    scale: 2,
+  });
+}
