@@ -1,10 +1,10 @@
 /** The SRA comparison end to end: the same small SiT trained without and with SRA, sampled, measured and reported. */
 
 import { access, mkdir, rm } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { Dataset } from "../data/index.ts";
 import { appendJsonLine, readJsonLines, truncateJsonLines, writeAtomic } from "../io/index.ts";
+import { packageVersion } from "../package.ts";
 import { type LogEntry, type TrainConfig, train } from "../train/index.ts";
 import { machine, settings } from "./describe.ts";
 import {
@@ -151,7 +151,7 @@ export async function runDemo(options: DemoOptions): Promise<Results | undefined
   };
   const results: Results = {
     format: "ditlab-results/1",
-    version: createRequire(import.meta.url)("../../package.json").version,
+    version: packageVersion,
     createdAt: new Date().toISOString(),
     dataset: dataset.name,
     scale: scaleName,

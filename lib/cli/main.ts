@@ -1,0 +1,25 @@
+/** The `ditlab` command. */
+import { Command } from "commander";
+import { packageVersion } from "../package.ts";
+import { demoCommand } from "./demo.ts";
+import { evaluateCommand } from "./evaluate.ts";
+import { EXIT, fail } from "./exit.ts";
+import { sampleCommand } from "./sample.ts";
+import { trainCommand } from "./train.ts";
+
+const program = new Command("ditlab")
+  .description("Diffusion transformers that teach themselves (SRA): train, sample and measure in Node.")
+  .version(packageVersion)
+  .showHelpAfterError("(--help shows the options)")
+  .addHelpText(
+    "after",
+    `
+Exit codes: ${EXIT.ok} done, ${EXIT.failure} failed, ${EXIT.usage} wrong usage, ${EXIT.interrupted} stopped by Ctrl-C after saving.`,
+  )
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage));
+
+for (const command of [demoCommand(), trainCommand(), sampleCommand(), evaluateCommand()]) {
+  program.addCommand(command.copyInheritedSettings(program));
+}
+
+program.parseAsync().catch(fail);

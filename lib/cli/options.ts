@@ -1,0 +1,31 @@
+/** Parsers for option values, shared by the commands. */
+import { InvalidArgumentError, Option } from "commander";
+import { type DatasetName, datasetNames } from "../data/index.ts";
+
+export function integer(value: string): number {
+  if (!/^\d+$/.test(value)) throw new InvalidArgumentError("expected a whole number of 0 or more.");
+  return Number(value);
+}
+
+export function positiveInteger(value: string): number {
+  const number = integer(value);
+  if (number < 1) throw new InvalidArgumentError("expected a whole number of 1 or more.");
+  return number;
+}
+
+export function real(value: string): number {
+  const number = Number(value);
+  if (value.trim() === "" || !Number.isFinite(number)) throw new InvalidArgumentError("expected a number.");
+  return number;
+}
+
+export const datasetOption = (): Option =>
+  new Option("--dataset <name>", "data set").choices(datasetNames).default("mnist" satisfies DatasetName);
+
+export const dataFolderOption = (): Option =>
+  new Option(
+    "--data <folder>",
+    "folder with the data set's four IDX files (default: the built-in or downloaded ones)",
+  );
+
+export const jsonOption = (): Option => new Option("--json", "print the result as JSON on stdout");

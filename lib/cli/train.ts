@@ -1,0 +1,110 @@
+import { readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { Command, Option } from "commander";
+import { type DatasetName, loadDataset, loadImageSet } from "../data/index.ts";
+import { armConfig, SCALES, type ScaleName } from "../experiments/presets.ts";
+import { latestCheckpoint, type TrainConfig, type TrainResult, train } from "../train/index.ts";
+import { EXIT, stopSignal } from "./exit.ts";
+import { dataFolderOption, datasetOption, integer, jsonOption, positiveInteger } from "./options.ts";
+import { progressReporter } from "./progress.ts";
+
+interface Options {
+  dataset: DatasetName;
+  data?: string;
+  preset: ScaleName;
+  config?: string;
+  baseline?: boolean;
+  seed?: number;
+  steps?: number;
+  out: string;
+  resume?: boolean;
+  json?: boolean;
+}
+
+/** The config of a run: of its checkpoint, of a file, or of a preset; options override its seed and length. */
+async function configOf(options: Options): Promise<TrainConfig> {
+  const base = await baseConfig(options);
+  return { ...base, seed: options.seed ?? base.seed, steps: options.steps ?? base.steps };
+}
+
+async function baseConfig({
+  resume,
+  out,
+  config,
+  dataset,
+  data,
+  preset,
+  baseline,
+}: Options): Promise<TrainConfig> {
+  if (resume) {
+    const found = await latestCheckpoint(join(out, "checkpoints"));
+    if (!found) throw new Error(`${out} holds no checkpoint to resume from`);
+    return found.checkpoint.config;
+  }
+  if (config) {
+    const text = await readFile(config, "utf8");
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw new Error(`${config} is not JSON: ${(error as Error).message}`);
+    }
+  }
+  const images = await loadDataset(dataset, { folder: data });
+  return armConfig(SCALES[preset], images, baseline ? "baseline" : "sra", 0);
+}
+
+const summary = ({ step, checkpoint, trainSeconds, stepSeconds }: TrainResult) => ({
+  step,
+  checkpoint,
+  trainSeconds,
+  stepSeconds,
+});
+
+export const trainCommand = (): Command =>
+  new Command("train")
+    .description("train a SiT, with SRA unless --baseline, in a run folder that can be resumed")
+    .addOption(datasetOption())
+    .addOption(dataFolderOption())
+    .addOption(
+      new Option("--preset <scale>", "settings to start from").choices(Object.keys(SCALES)).default("small"),
+    )
+    .option("--config <file>", "a config.json instead of a preset")
+    .option("--baseline", "without SRA")
+    .option("--seed <number>", "seed of weights, data order and noise", integer)
+    .option("--steps <number>", "training steps in all", positiveInteger)
+    .option("--out <folder>", "run folder", "runs/train")
+    .option("--resume", "go on from the folder's newest checkpoint")
+    .addOption(jsonOption())
+    .action(async (options: Options) => {
+      const config = await configOf(options);
+      const reporter = progressReporter();
+      const signal = stopSignal(() =>
+        reporter.note("\nStopping after this step; press Ctrl-C again to stop at once."),
+      );
+      const images = await loadImageSet(options.dataset, "train", { folder: options.data });
+      reporter.begin(basename(options.out), config.steps);
+      const result = await train(config, {
+        folder: options.out,
+        images,
+        resume: options.resume,
+        signal,
+        onWarning: reporter.note,
+        onProgress: ({ step, metrics, stepsPerSecond, secondsLeft }) => {
+          const losses = Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`);
+          reporter.update(
+            step,
+            `${losses.join("  ")}  ${stepsPerSecond.toFixed(1)} steps/s  ${Math.round(secondsLeft)} s left`,
+          );
+        },
+      });
+      reporter.end();
+      const stopped = result.step < config.steps;
+      if (options.json) process.stdout.write(`${JSON.stringify(summary(result), null, 2)}\n`);
+      else if (!stopped) process.stdout.write(`${result.step} steps done: ${result.checkpoint}\n`);
+      if (stopped) {
+        reporter.note(
+          `Saved step ${result.step}. Go on with: ditlab train --out ${options.out} --dataset ${options.dataset} --resume`,
+        );
+        process.exit(EXIT.interrupted);
+      }
+    });

@@ -1,0 +1,133 @@
+/** Reading `results.json` and the pictures it names. */
+
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import type { Results } from "./results.ts";
+
+/** PNG pictures as data URIs, by the name that the results give them. */
+export type ReportImages = ReadonlyMap<string, string>;
+
+type Check = (value: unknown, path: string) => void;
+
+function fail(path: string, expected: string): never {
+  throw new Error(`results file: ${path} should be ${expected}`);
+}
+
+const text: Check = (value, path) => {
+  if (typeof value !== "string") fail(path, "text");
+};
+const number: Check = (value, path) => {
+  if (typeof value !== "number") fail(path, "a number (or null where it is not finite)");
+};
+const scalar: Check = (value, path) => {
+  if (!["string", "number", "boolean"].includes(typeof value)) fail(path, "text, a number, true or false");
+};
+const list =
+  (item: Check): Check =>
+  (value, path) => {
+    if (!Array.isArray(value)) fail(path, "a list");
+    value.forEach((entry: unknown, i) => {
+      item(entry, `${path}[${i}]`);
+    });
+  };
+
+function entriesOf(value: unknown, path: string): [string, unknown][] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) fail(path, "an object");
+  return Object.entries(value);
+}
+
+const shape =
+  (fields: Record<string, Check>): Check =>
+  (value, path) => {
+    const entries = new Map(entriesOf(value, path));
+    for (const [name, check] of Object.entries(fields)) check(entries.get(name), `${path}.${name}`);
+  };
+const record =
+  (item: Check): Check =>
+  (value, path) => {
+    for (const [name, entry] of entriesOf(value, path)) item(entry, `${path}.${name}`);
+  };
+const oneOf =
+  (...names: string[]): Check =>
+  (value, path) => {
+    if (!names.some((name) => name === value)) fail(path, names.map((name) => `"${name}"`).join(" or "));
+  };
+const optional =
+  (check: Check): Check =>
+  (value, path) => {
+    if (value !== undefined) check(value, path);
+  };
+
+const metrics = shape({ frechet: number, inceptionScore: number, precision: number, recall: number });
+const run = shape({
+  seed: number,
+  curve: shape({ step: list(number), generative: list(number), align: optional(list(number)) }),
+  evaluations: list(
+    shape({ step: number, metrics, probe: list(shape({ timestep: number, accuracy: list(number) })) }),
+  ),
+  samples: text,
+  trainSeconds: number,
+  stepSeconds: number,
+});
+const results = shape({
+  format: oneOf("ditlab-results/1"),
+  version: text,
+  createdAt: text,
+  dataset: text,
+  scale: text,
+  seeds: list(number),
+  arms: list(shape({ arm: oneOf("baseline", "sra"), label: text, runs: list(run) })),
+  realImages: metrics,
+  realSamples: text,
+  sampleCounts: shape({ generated: number, reference: number, probeTrain: number, probeTest: number }),
+  featureNetwork: shape({ name: text, accuracy: number, featureSize: number, parameters: number }),
+  settings: record(record(scalar)),
+  machine: shape({ cpu: text, cores: number, memoryGiB: number, os: text, node: text, onnxruntime: text }),
+  seconds: record(number),
+});
+
+/**
+ * Parses and checks the text of a results file. JSON has no NaN: `null`, which is what `JSON.stringify` writes for
+ * one, is read as NaN.
+ *
+ * @throws Error that names the first field that does not fit, or an unknown format.
+ */
+export function parseResults(json: string): Results {
+  const value: unknown = JSON.parse(json, (_, entry: unknown) => (entry === null ? Number.NaN : entry));
+  results(value, "results");
+  return value as Results;
+}
+
+const PNG_SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+
+/**
+ * Reads the pictures that the results name, relative to the results file. A picture that does not exist is left out,
+ * and the report says so in its place.
+ *
+ * @throws Error when a named file exists but is not a PNG.
+ */
+export async function readImages(data: Results, resultsPath: string): Promise<ReportImages> {
+  const names = [data.realSamples, ...data.arms.flatMap((arm) => arm.runs.map((entry) => entry.samples))];
+  const images = new Map<string, string>();
+  for (const name of new Set(names)) {
+    const bytes = await readFile(resolve(dirname(resultsPath), name)).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT") return undefined;
+        throw error;
+      },
+    );
+    if (bytes === undefined) continue;
+    if (!bytes.subarray(0, 8).equals(PNG_SIGNATURE)) throw new Error(`not a PNG file: ${name}`);
+    images.set(name, `data:image/png;base64,${bytes.toString("base64")}`);
+  }
+  return images;
+}
+
+/** Width and height in pixels of a PNG data URI, from its header; undefined for anything else. */
+export function pngSize(dataUri: string): { width: number; height: number } | undefined {
+  const prefix = "data:image/png;base64,";
+  if (!dataUri.startsWith(prefix)) return undefined;
+  const header = Buffer.from(dataUri.slice(prefix.length, prefix.length + 32), "base64");
+  if (header.length < 24 || !header.subarray(0, 8).equals(PNG_SIGNATURE)) return undefined;
+  return { width: header.readUInt32BE(16), height: header.readUInt32BE(20) };
+}

@@ -1,0 +1,168 @@
+/** The report: one HTML page that needs nothing but itself. */
+
+import { readFile } from "node:fs/promises";
+import writeFileAtomic from "write-file-atomic";
+import { CLIENT_SCRIPT, plotlyBundle } from "./report-client.ts";
+import { type Figures, figuresOf } from "./report-figures.ts";
+import { finalStep, findingsOf, summarize } from "./report-findings.ts";
+import { findingsTable } from "./report-findings-table.ts";
+import { type Html, html, raw, scriptJson } from "./report-html.ts";
+import { limitsSection } from "./report-limits.ts";
+import { parseResults, type ReportImages, readImages } from "./report-read.ts";
+import { plotGrid, samplesSection } from "./report-sections.ts";
+import { STYLE_SHEET } from "./report-style.ts";
+import {
+  costTable,
+  finalTable,
+  machineTable,
+  measurementTable,
+  settingsTables,
+  timeTable,
+} from "./report-tables.ts";
+import { formatCount, formatDate, formatSeconds } from "./report-text.ts";
+import type { Results } from "./results.ts";
+
+/** Forbids every request; only what the page carries itself may run or show. */
+const POLICY =
+  "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+
+interface Section {
+  id: string;
+  title: string;
+  intro: string;
+  body: Html;
+}
+
+function sections(results: Results, images: ReportImages, figures: Figures): Section[] {
+  const findings = findingsOf(results);
+  const { losses, metrics, probeByBlock, probeByStep } = figures;
+  const list: (Section & { show?: boolean })[] = [
+    {
+      id: "comparison",
+      title: "SRA against the baseline",
+      intro: `Every seed trains both arms; what counts is the difference within a seed. Values after ${formatCount(finalStep(results) ?? Number.NaN)} training steps.`,
+      body: html`<div class="card">${findingsTable(findings)}</div>`,
+    },
+    {
+      id: "samples",
+      title: "Samples",
+      intro:
+        "Within a seed both arms start from the same noise, so images in the same place belong together.",
+      body: samplesSection(results, images),
+    },
+    {
+      id: "metrics",
+      title: "Sample quality over training",
+      intro: `Metrics of ${formatCount(results.sampleCounts.generated)} generated images against ${formatCount(results.sampleCounts.reference)} reference images, in the features of ${results.featureNetwork.name}.`,
+      body: plotGrid(metrics),
+    },
+    {
+      id: "representations",
+      title: "Representations",
+      intro:
+        "Accuracy of a linear classifier on the features of each block, for inputs with a given amount of noise (t = 0 is a clean image, t = 1 pure noise). Blocks are counted from 1.",
+      body: html`${plotGrid(probeByBlock, "three")}${plotGrid(probeByStep)}`,
+      show: probeByBlock.length > 0,
+    },
+    {
+      id: "losses",
+      title: "Training losses",
+      intro: "The generative loss is the same objective in both arms. Only SRA has an alignment loss.",
+      body: plotGrid(losses),
+      show: losses.length > 0,
+    },
+    {
+      id: "numbers",
+      title: "Values at the end",
+      intro: "Each run, and the mean of each arm.",
+      body: finalTable(results, findings),
+    },
+    {
+      id: "limits",
+      title: "What these numbers do and do not show",
+      intro: "Read this before quoting a number.",
+      body: limitsSection(results, findings),
+    },
+    {
+      id: "setup",
+      title: "Settings, machine and time",
+      intro: "What ran, on which machine, and for how long.",
+      body: html`<div class="columns">${settingsTables(results)}${measurementTable(results)}${machineTable(results)}${timeTable(results)}${costTable(results)}</div>`,
+    },
+  ];
+  return list.filter((section) => section.show !== false);
+}
+
+function fact(name: string, value: Html | string): Html {
+  return html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
+}
+
+function header(results: Results, parts: readonly Section[]): Html {
+  const network = results.featureNetwork.name;
+  return html`<header>
+<p class="kicker">ditlab report</p>
+<h1>Self-representation alignment on ${results.dataset}, at small scale</h1>
+<p class="lead">${summarize(results, findingsOf(results))}</p>
+<dl class="facts">${fact("Scale", results.scale)}${fact("Seeds", results.seeds.join(", "))}${fact("Features", network)}${fact("Total time", formatSeconds(results.seconds.total ?? Number.NaN))}${fact("Made", html`<time datetime="${results.createdAt}">${formatDate(results.createdAt)}</time>`)}</dl>
+<nav aria-label="Sections"><ul>${parts.map((part) => html`<li><a href="#${part.id}">${part.title}</a></li>`)}</ul></nav>
+</header>`;
+}
+
+/**
+ * The report as the text of an HTML page.
+ *
+ * @param images PNG pictures as data URIs, by the names that the results use. A missing one is named in its place.
+ */
+export function renderReport(given: Results, images: ReportImages): string {
+  const arms = given.arms.map((arm) => ({ ...arm, label: arm.label.replaceAll("->", "\u2192") }));
+  const results = { ...given, arms };
+  const figures = figuresOf(results);
+  const parts = sections(results, images, figures);
+  const drawn = Object.values(figures)
+    .flat()
+    .map(({ id, data, layout }) => ({ id, data, layout }));
+  return html`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>SRA on ${results.dataset}: ditlab report</title>
+<link rel="icon" href="data:,">
+<style>${raw(STYLE_SHEET)}</style>
+</head>
+<body>
+<a class="skip" href="#main">Skip to the report</a>
+<div class="page">
+${header(results, parts)}
+<main id="main">
+${parts.map(
+  (part) => html`<section id="${part.id}" aria-labelledby="${part.id}-heading">
+<h2 id="${part.id}-heading">${part.title}</h2>
+<p class="intro">${part.intro}</p>
+${part.body}
+</section>
+`,
+)}</main>
+<footer><p>Made by ditlab ${results.version}. Plots by plotly.js (MIT licence), which this file carries; the page makes no request.</p></footer>
+</div>
+<script type="application/json" id="figures">${scriptJson(drawn)}</script>
+${plotlyBundle()}
+<script>${raw(CLIENT_SCRIPT)}</script>
+</body>
+</html>
+`.html;
+}
+
+/**
+ * Reads a results file and the pictures beside it and writes the report as one self-contained HTML file, all or
+ * nothing.
+ *
+ * @throws Error when the file is no results file of a known format, or a named picture is not a PNG.
+ */
+export async function writeReport(resultsPath: string, outputPath: string): Promise<void> {
+  const results = parseResults(await readFile(resultsPath, "utf8"));
+  const images = await readImages(results, resultsPath);
+  await writeFileAtomic(outputPath, renderReport(results, images));
+}

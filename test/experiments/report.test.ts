@@ -1,0 +1,185 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { renderReport, writeReport } from "../../lib/experiments/report.ts";
+import { figuresOf } from "../../lib/experiments/report-figures.ts";
+import { findingsTable } from "../../lib/experiments/report-findings-table.ts";
+import { html, scriptJson } from "../../lib/experiments/report-html.ts";
+import { parseResults, pngSize, readImages } from "../../lib/experiments/report-read.ts";
+import { figureTextOf, syntheticResults, withoutLibrary, writeSynthetic } from "./report-synthetic.ts";
+
+const page = suite("report page");
+
+const render = (...seeds: number[]) => withoutLibrary(renderReport(syntheticResults(seeds), new Map()));
+
+page("text from the results cannot become markup", () => {
+  const results = syntheticResults([0]);
+  const evil = `</script><script>alert("1")</script><img src=x onerror='a'>&`;
+  results.dataset = evil;
+  results.arms[1].label = evil;
+  results.featureNetwork.name = evil;
+  results.machine.cpu = evil;
+  results.settings[evil] = { [evil]: evil };
+  results.seconds[evil] = 1;
+  results.realSamples = evil;
+  const text = withoutLibrary(renderReport(results, new Map()));
+  assert.not.match(text, "<script>alert");
+  assert.not.match(text, "<img src=x");
+  assert.is(text.match(/<script/g)?.length, 3);
+  assert.is(text.match(/<\/script/g)?.length, 3);
+  assert.match(text, "&lt;/script&gt;&lt;script&gt;alert(&quot;1&quot;)");
+  JSON.parse(figureTextOf(text));
+});
+
+page("templates escape by default and keep HTML", () => {
+  assert.is(
+    html`<p title="${`"'<>&`}">${html`<b>${"<"}</b>`}${["a", "<"]}${undefined}${3}</p>`.html,
+    '<p title="&quot;&#39;&lt;&gt;&amp;"><b>&lt;</b>a&lt;3</p>',
+  );
+  assert.is(scriptJson({ a: "</script><!--" }).html, '{"a":"\\u003c/script>\\u003c!--"}');
+});
+
+page("carries plotly whole, with its licence, and names no other resource", async () => {
+  const text = renderReport(syntheticResults([0]), new Map());
+  const data =
+    /<script type="application\/gzip" id="plotly-source">([A-Za-z0-9+/=]+)<\/script>/.exec(text)?.[1] ?? "";
+  const source = gunzipSync(Buffer.from(data, "base64")).toString("utf8");
+  assert.is(
+    source,
+    await readFile(new URL("../../node_modules/plotly.js-dist/plotly.js", import.meta.url), "utf8"),
+  );
+  const comment = text.slice(text.indexOf("<!--"), text.indexOf("-->"));
+  assert.match(comment, /plotly\.js v\d/);
+  assert.match(comment, "Permission is hereby granted");
+  assert.not.match(withoutLibrary(text), /(src|href)="(?!data:|#)/);
+  assert.ok(text.length < 3_500_000);
+});
+
+page("has every section, plot and table", () => {
+  const text = render(0, 1, 2);
+  for (const id of [
+    "comparison",
+    "samples",
+    "metrics",
+    "representations",
+    "losses",
+    "numbers",
+    "limits",
+    "setup",
+  ])
+    assert.match(text, `<section id="${id}"`);
+  assert.is(text.match(/class="plot"/g)?.length, 11);
+  assert.is(text.match(/role="img" aria-label="Line chart\. /g)?.length, 11);
+  assert.is(text.match(/<details>/g)?.length, 11);
+  assert.match(text, '<html lang="en">');
+  assert.match(text, 'name="viewport"');
+});
+
+page("a figure's description and table hold the numbers", () => {
+  const results = syntheticResults([0, 1]);
+  const frechet = figuresOf(results).metrics[0];
+  const last = results.arms[1].runs[1].evaluations.at(-1)!.metrics.frechet;
+  assert.match(frechet.description, /Frechet distance by training step, logarithmic scale/);
+  assert.match(frechet.description, /Real images: 1\.31/);
+  assert.equal(frechet.table.head, [
+    "step",
+    "SiT, seed 0",
+    "SiT, seed 1",
+    "SiT + SRA (2 -> 4), seed 0",
+    "SiT + SRA (2 -> 4), seed 1",
+  ]);
+  assert.is(frechet.table.rows.length, 6);
+  assert.is(frechet.table.rows[4][4], last.toFixed(2));
+});
+
+page("works with one seed", () => {
+  const text = render(7);
+  assert.match(text, "One seed cannot show");
+  assert.match(text, "one seed shows no spread");
+  assert.not.match(text, "pill better");
+  assert.not.match(text, "pill worse");
+});
+
+page("shows values that are not finite as n/a", () => {
+  const results = syntheticResults([0, 1]);
+  for (const arm of results.arms)
+    for (const run of arm.runs)
+      for (const evaluation of run.evaluations) evaluation.metrics.frechet = Number.NaN;
+  results.realImages.frechet = Number.NaN;
+  results.arms[0].runs[0].evaluations[4].metrics.recall = Number.NaN;
+  results.arms[1].runs[1].curve.generative[3] = Number.NaN;
+  results.featureNetwork.accuracy = Number.NaN;
+  results.seconds.total = Number.NaN;
+  const text = withoutLibrary(renderReport(results, new Map()));
+  assert.not.match(text.replace(/<script>[\s\S]*?<\/script>/g, ""), /NaN|Infinity|undefined/);
+  assert.match(text, "n/a");
+  assert.match(text, "no value in both arms for 1 seed");
+});
+
+page("works without an alignment curve, without a probe, without evaluations, without an arm", () => {
+  const results = syntheticResults([0, 1]);
+  for (const run of results.arms[0].runs) Reflect.deleteProperty(run.curve, "align");
+  const align = figuresOf(results).losses[1];
+  assert.equal(
+    align.arms.map((arm) => arm.arm),
+    ["sra"],
+  );
+  for (const run of results.arms[1].runs) run.curve.align = [];
+  assert.equal(
+    figuresOf(results).losses.map((figure) => figure.id),
+    ["loss-generative"],
+  );
+  for (const arm of results.arms) for (const run of arm.runs) for (const e of run.evaluations) e.probe = [];
+  assert.not.match(withoutLibrary(renderReport(results, new Map())), 'id="representations"');
+  results.arms[1].runs[0].evaluations = [];
+  assert.match(renderReport(results, new Map()), "no difference between SRA and the baseline was resolved");
+  results.arms = [results.arms[1]];
+  assert.match(renderReport(results, new Map()), "no seed has a value in both arms");
+  results.arms = [];
+  assert.match(findingsTable([]).html, "<table");
+  renderReport(results, new Map());
+});
+
+page("reads null as not finite and names the field that does not fit", () => {
+  const results = syntheticResults([0]);
+  results.arms[0].runs[0].evaluations[0].metrics.frechet = Number.NaN;
+  assert.ok(
+    Number.isNaN(parseResults(JSON.stringify(results)).arms[0].runs[0].evaluations[0].metrics.frechet),
+  );
+  assert.throws(
+    () => parseResults(JSON.stringify({ ...results, format: "ditlab-results/2" })),
+    /format .*ditlab-results\/1/,
+  );
+  const broken = JSON.stringify(results).replace('"samples":"samples-baseline-0.png"', '"samples":3');
+  assert.throws(() => parseResults(broken), "results.arms[0].runs[0].samples should be text");
+  assert.throws(() => parseResults("[]"), "results should be an object");
+});
+
+page("writes one file with the pictures inside, and says which picture is missing", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "ditlab-report-"));
+  try {
+    const results = syntheticResults([0]);
+    const path = await writeSynthetic(folder, results);
+    await rm(join(folder, "samples-sra-0.png"));
+    const output = join(folder, "report.html");
+    await writeReport(path, output);
+    const text = withoutLibrary(await readFile(output, "utf8"));
+    assert.is(text.match(/<img src="data:image\/png;base64,/g)?.length, 2);
+    assert.match(text, 'width="224" height="224"');
+    assert.match(text, "picture not found: samples-sra-0.png");
+    assert.equal(pngSize((await readImages(results, path)).get("real.png")!), { width: 224, height: 224 });
+    await writeFile(join(folder, "real.png"), "not a picture");
+    await writeReport(path, output).then(
+      () => assert.unreachable(),
+      (error: Error) => assert.match(error.message, "not a PNG file: real.png"),
+    );
+    assert.is(withoutLibrary(await readFile(output, "utf8")), text);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+page.run();
