@@ -1,6 +1,6 @@
 /** The SRA comparison end to end: the same small SiT trained without and with SRA, sampled, measured and reported. */
 
-import { access, mkdir, rm } from "node:fs/promises";
+import { access, mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Dataset } from "../data/index.ts";
 import { appendJsonLine, readJsonLines, truncateJsonLines, writeAtomic } from "../io/index.ts";
@@ -48,7 +48,7 @@ async function runArm(
   const runFolder = join(folder, name);
   const evaluationsPath = join(runFolder, "evaluations.jsonl");
   const donePath = join(runFolder, "result.json");
-  if (options.resume && (await exists(donePath))) return (await readJsonLines<RunResult>(donePath))[0];
+  if (options.resume && (await exists(donePath))) return readJson<RunResult | undefined>(donePath, undefined);
   const resume = options.resume && (await exists(join(runFolder, "checkpoints")));
   const evaluateAt = indices(scale.evaluations).map((i) =>
     Math.round(((i + 1) * config.steps) / scale.evaluations),
@@ -83,12 +83,12 @@ async function runArm(
       // A run killed between an evaluation and its next checkpoint makes it again: the later line counts.
       await truncateJsonLines<Evaluation>(evaluationsPath, (entry) => entry.step < step);
       await appendJsonLine(evaluationsPath, { step, metrics, probe });
-      seconds["sampling and metrics"] = (seconds["sampling and metrics"] ?? 0) + (sampled - start) / 1000;
-      seconds["linear probes"] = (seconds["linear probes"] ?? 0) + (performance.now() - sampled) / 1000;
+      add(seconds, "sampling and metrics", sampled - start);
+      add(seconds, "linear probes", performance.now() - sampled);
     },
   });
   if (begun) reporter.end();
-  seconds.training = (seconds.training ?? 0) + result.trainSeconds;
+  add(seconds, "training", result.trainSeconds * 1000);
   if (result.step < config.steps) return undefined;
   const log = await readJsonLines<LogEntry>(join(runFolder, "metrics.jsonl"));
   const run: RunResult = {
@@ -107,6 +107,13 @@ async function runArm(
   return run;
 }
 
+const add = (seconds: Record<string, number>, phase: string, milliseconds: number): void => {
+  seconds[phase] = (seconds[phase] ?? 0) + milliseconds / 1000;
+};
+
+const readJson = async <T>(path: string, otherwise: T): Promise<T> =>
+  (await exists(path)) ? JSON.parse(await readFile(path, "utf8")) : otherwise;
+
 const exists = (path: string): Promise<boolean> =>
   access(path).then(
     () => true,
@@ -120,11 +127,18 @@ const exists = (path: string): Promise<boolean> =>
 export async function runDemo(options: DemoOptions): Promise<Results | undefined> {
   const { folder, dataset, scale, scaleName, signal } = options;
   const started = performance.now();
-  const seconds: Record<string, number> = {};
   if (!options.resume) await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
+  // Time by phase, over all the processes that an interrupted comparison took.
+  const timingPath = join(folder, "timing.json");
+  const seconds = await readJson<Record<string, number>>(timingPath, {});
+  const before = seconds.total ?? 0;
+  const saveTiming = (): Promise<void> => {
+    seconds.total = before + (performance.now() - started) / 1000;
+    return writeAtomic(timingPath, JSON.stringify(seconds));
+  };
   const evaluator = await makeEvaluator(dataset, scale, options.reporter);
-  seconds["feature network"] = (performance.now() - started) / 1000;
+  add(seconds, "feature network", performance.now() - started);
 
   const runs: Record<ArmName, RunResult[]> = { baseline: [], sra: [] };
   for (const seed of scale.seeds) {
@@ -136,6 +150,7 @@ export async function runDemo(options: DemoOptions): Promise<Results | undefined
         `${arm}-seed${seed}`,
         seconds,
       );
+      await saveTiming();
       if (!run || signal?.aborted) return undefined;
       runs[arm].push(run);
     }
@@ -144,6 +159,7 @@ export async function runDemo(options: DemoOptions): Promise<Results | undefined
   const { network, reference } = evaluator;
   await writeRealGrid(join(folder, "real.png"), dataset);
 
+  await saveTiming();
   const config = armConfig(scale, dataset, "sra", 0);
   const label: Record<ArmName, string> = {
     baseline: "SiT",
@@ -173,7 +189,7 @@ export async function runDemo(options: DemoOptions): Promise<Results | undefined
     },
     settings: settings(config, scale),
     machine: machine(),
-    seconds: { ...seconds, total: (performance.now() - started) / 1000 },
+    seconds,
   };
   await writeAtomic(join(folder, "results.json"), `${JSON.stringify(results, null, 2)}\n`);
   return results;

@@ -1,0 +1,241 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { access, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { parseResults } from "../../lib/experiments/index.ts";
+import { readNpz } from "../../lib/io/index.ts";
+import { randomGenerator } from "../../lib/tensor/index.ts";
+import { temporaryFolder } from "../io/helpers.ts";
+
+const BIN = fileURLToPath(new URL("../../lib/cli/bin.js", import.meta.url));
+
+interface Outcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the command; `during` may act on the process while it runs. */
+async function ditlab(
+  args: string[],
+  env: Record<string, string> = {},
+  during?: (child: ChildProcess) => Promise<void>,
+): Promise<Outcome> {
+  const child = spawn(process.execPath, [BIN, ...args], { env: { ...process.env, NO_COLOR: "1", ...env } });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  const closed = once(child, "close");
+  await during?.(child);
+  const [code] = await closed;
+  return { code, stdout, stderr };
+}
+
+/** MNIST's format with few images: strokes whose place tells the class. */
+async function smallIdxFolder(): Promise<string> {
+  const folder = await temporaryFolder();
+  const random = randomGenerator(5);
+  const write = async (prefix: string, count: number): Promise<void> => {
+    const images = Buffer.alloc(16 + count * 784);
+    images.writeUInt32BE(0x803, 0);
+    for (const [i, value] of [count, 28, 28].entries()) images.writeUInt32BE(value, 4 + 4 * i);
+    const labels = Buffer.alloc(8 + count);
+    labels.writeUInt32BE(0x801, 0);
+    labels.writeUInt32BE(count, 4);
+    for (let n = 0; n < count; n++) {
+      const label = n % 10;
+      labels[8 + n] = label;
+      for (let row = 2; row < 26; row++)
+        images[16 + n * 784 + row * 28 + 2 * label + random.integer(3) + 3] = 255;
+    }
+    await writeFile(join(folder, `${prefix}-images-idx3-ubyte`), images);
+    await writeFile(join(folder, `${prefix}-labels-idx1-ubyte`), labels);
+  };
+  await write("train", 1500);
+  await write("t10k", 500);
+  return folder;
+}
+
+const data = smallIdxFolder();
+/** Caches of their own: the feature network of these images must not meet the user's. */
+const home = temporaryFolder();
+
+test("--help and --version answer on stdout with exit code 0, for every command", async () => {
+  const { code, stdout } = await ditlab(["--help"]);
+  assert.is(code, 0);
+  for (const command of ["demo", "train", "sample", "evaluate"]) {
+    assert.match(stdout, command);
+    const help = await ditlab([command, "--help"]);
+    assert.is(help.code, 0);
+    assert.match(help.stdout, `Usage: ditlab ${command}`);
+  }
+  const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
+  assert.is((await ditlab(["--version"])).stdout.trim(), version);
+});
+
+test("wrong usage is exit code 2 and names the option or command", async () => {
+  for (const [args, message] of [
+    [["bogus"], /unknown command 'bogus'/],
+    [["train", "--steps", "0"], /--steps.*1 or more/s],
+    [["demo", "--scale", "huge"], /'huge' is invalid.*tiny, small, medium/s],
+    [["sample"], /missing required argument 'run'/],
+  ] as const) {
+    const { code, stderr } = await ditlab([...args]);
+    assert.is(code, 2, args.join(" "));
+    assert.match(stderr, message);
+  }
+});
+
+test("a failure is exit code 1 and one line", async () => {
+  const folder = await temporaryFolder();
+  for (const [args, message] of [
+    [["sample", join(folder, "nothing")], /no run folder or checkpoint at/],
+    [["evaluate", join(folder, "nothing.npz"), "--data", await data], /nothing\.npz/],
+    [["train", "--data", folder, "--out", join(folder, "run")], /train-images-idx3-ubyte/],
+    [["train", "--resume", "--out", join(folder, "run")], /holds no checkpoint/],
+  ] as const) {
+    const { code, stderr } = await ditlab([...args], { DITLAB_HOME: await home });
+    assert.is(code, 1, `${args.join(" ")}: ${stderr}`);
+    assert.match(stderr, message);
+    assert.not.match(stderr, /\n\s+at /);
+  }
+});
+
+/** Waits until a file exists. */
+async function appears(path: string): Promise<void> {
+  for (let i = 0; i < 600; i++) {
+    if (
+      await access(path).then(
+        () => true,
+        () => false,
+      )
+    )
+      return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${path} did not appear within half a minute`);
+}
+
+test("train, stop with Ctrl-C, resume, sample and evaluate", async () => {
+  const folder = await temporaryFolder();
+  const out = join(folder, "run");
+  const common = ["--data", await data, "--out", out];
+  const env = { DITLAB_HOME: await home };
+
+  const stopped = await ditlab(
+    ["train", "--preset", "tiny", "--steps", "100000", ...common],
+    env,
+    async (child) => {
+      await appears(join(out, "metrics.jsonl"));
+      child.kill("SIGINT");
+    },
+  );
+  assert.is(stopped.code, 130, stopped.stderr);
+  assert.match(stopped.stderr, `Go on with: ditlab train --out ${out} --dataset mnist --resume`);
+  const step = Number(/Saved step (\d+)/.exec(stopped.stderr)?.[1]);
+  assert.ok(step > 0);
+
+  const resumed = await ditlab(["train", "--resume", "--steps", `${step + 5}`, "--json", ...common], env);
+  assert.is(resumed.code, 0, resumed.stderr);
+  assert.is(JSON.parse(resumed.stdout).step, step + 5);
+
+  const [npz, grid] = [join(folder, "samples.npz"), join(folder, "grid.png")];
+  const sampled = await ditlab(
+    [
+      "sample",
+      out,
+      "--count",
+      "12",
+      "--steps",
+      "4",
+      "--sampler",
+      "euler-maruyama",
+      "--guidance",
+      "1.5",
+      "--out",
+      npz,
+      "--grid",
+      grid,
+    ],
+    env,
+  );
+  assert.is(sampled.code, 0, sampled.stderr);
+  const { arr_0: samples } = await readNpz(npz);
+  assert.equal([samples.dtype, samples.shape], ["uint8", [12, 28, 28, 3]]);
+  assert.equal((await readFile(grid)).subarray(1, 4).toString(), "PNG");
+
+  // Cut into parts, a run gives the same images, because each draws from a generator of its own.
+  const again = await ditlab(
+    [
+      "sample",
+      out,
+      "--count",
+      "12",
+      "--steps",
+      "4",
+      "--sampler",
+      "euler-maruyama",
+      "--guidance",
+      "1.5",
+      "--batch-size",
+      "5",
+      "--out",
+      npz,
+    ],
+    env,
+  );
+  assert.is(again.code, 0, again.stderr);
+  const other = (await readNpz(npz)).arr_0.data as Uint8Array;
+  const far = other.filter((value, i) => Math.abs(value - (samples.data as Uint8Array)[i]) > 1);
+  assert.is(far.length, 0);
+
+  const evaluated = await ditlab(
+    ["evaluate", npz, "--data", await data, "--reference", "500", "--json"],
+    env,
+  );
+  assert.is(evaluated.code, 0, evaluated.stderr);
+  const result = JSON.parse(evaluated.stdout);
+  assert.equal([result.samples, result.reference, result.suite], [12, 500, "small-cnn/1"]);
+  assert.ok(result.frechet > 0 && result.inceptionScore >= 1);
+});
+
+test("the demo writes results and a report, and goes on after Ctrl-C", async () => {
+  const out = join(await temporaryFolder(), "demo");
+  const args = ["demo", "--scale", "tiny", "--data", await data, "--out", out];
+  const env = { DITLAB_HOME: await home };
+  const stopped = await ditlab(args, env, async (child) => {
+    await appears(join(out, "sra-seed0", "metrics.jsonl"));
+    child.kill("SIGINT");
+  });
+  assert.is(stopped.code, 130, stopped.stderr);
+  assert.match(stopped.stderr, "--resume");
+  const finished = await readFile(join(out, "baseline-seed0", "metrics.jsonl"), "utf8");
+
+  const { code, stdout, stderr } = await ditlab([...args, "--resume"], env);
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /Frechet distance .*report\.html/s);
+  assert.is(await readFile(join(out, "baseline-seed0", "metrics.jsonl"), "utf8"), finished);
+  const results = parseResults(await readFile(join(out, "results.json"), "utf8"));
+  assert.equal(
+    results.arms.map(({ arm, runs }) => [
+      arm,
+      runs.map((run) => [run.seed, run.evaluations.map((e) => e.step)]),
+    ]),
+    ["baseline", "sra"].map((arm) => [arm, [0, 1].map((seed) => [seed, [15, 30]])]),
+  );
+  for (const run of results.arms.flatMap((arm) => arm.runs)) {
+    assert.is(run.curve.generative.length, run.curve.step.length);
+    assert.is(run.evaluations[0].probe[0].accuracy.length, 3);
+    await access(join(out, run.samples));
+  }
+  assert.match(await readFile(join(out, "report.html"), "utf8"), "data:image/png;base64,");
+});
+
+test.run();

@@ -1,0 +1,100 @@
+/** Interpolants, training times and labels against their definitions. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { drawIntervals, dropLabels } from "../../lib/align/index.ts";
+import {
+  drawTimes,
+  INTERPOLANTS,
+  interpolantCoefficients,
+  interpolate,
+  velocityTarget,
+} from "../../lib/diffusion/index.ts";
+import { normalTensor, randomGenerator, tf } from "../../lib/tensor/index.ts";
+import { relativeError } from "../parity.ts";
+
+const DRAWS = 40_000;
+
+/** Mean and variance within `deviations` standard errors; a normal's variance has the error sqrt(2 / n) of itself. */
+function moments(values: ArrayLike<number>, mean: number, variance: number, deviations = 4): void {
+  const list = Array.from(values);
+  const average = list.reduce((sum, x) => sum + x, 0) / list.length;
+  const spread = list.reduce((sum, x) => sum + (x - average) ** 2, 0) / (list.length - 1);
+  const error = deviations * Math.sqrt(variance / list.length);
+  assert.ok(Math.abs(average - mean) < error, `mean ${average}, expected ${mean} within ${error}`);
+  const relative = deviations * Math.sqrt(2 / list.length);
+  assert.ok(Math.abs(spread / variance - 1) < relative, `variance ${spread}, expected ${variance}`);
+}
+
+for (const name of INTERPOLANTS) {
+  test(`${name}: data at time 0, noise at time 1, and the target is the path's derivative`, () => {
+    const random = randomGenerator(1);
+    const shape = [5, 2, 3, 3];
+    const [x, noise] = [normalTensor(random, shape), normalTensor(random, shape)];
+    const at = (t: number[]) => interpolate(name, x, noise, tf.tensor1d(t));
+    assert.ok(relativeError(at([0, 0, 0, 0, 0]), x) < 1e-6);
+    assert.ok(relativeError(at([1, 1, 1, 1, 1]), noise) < 1e-6);
+    const times = [0.05, 0.25, 0.5, 0.8, 0.95];
+    // In float32 a central difference is best near h = 0.01: both its errors are below 1e-4.
+    const h = 0.01;
+    const difference = tf.div(tf.sub(at(times.map((t) => t + h)), at(times.map((t) => t - h))), 2 * h);
+    assert.ok(relativeError(velocityTarget(name, x, noise, tf.tensor1d(times)), difference) < 2e-4);
+  });
+
+  test(`${name}: coefficients have the derivatives that they say`, () => {
+    const times = Float64Array.from({ length: 9 }, (_, i) => (i + 1) / 10);
+    const { alpha, sigma, dAlpha, dSigma } = interpolantCoefficients(
+      name,
+      tf.tensor1d(Float32Array.from(times)),
+    );
+    const quarter = Math.PI / 2;
+    const expected =
+      name === "linear"
+        ? [times.map((t) => 1 - t), times, times.map(() => -1), times.map(() => 1)]
+        : [
+            times.map((t) => Math.cos(quarter * t)),
+            times.map((t) => Math.sin(quarter * t)),
+            times.map((t) => -quarter * Math.sin(quarter * t)),
+            times.map((t) => quarter * Math.cos(quarter * t)),
+          ];
+    [alpha, sigma, dAlpha, dSigma].forEach((value, i) => {
+      assert.ok(relativeError(value, expected[i]) < 1e-6);
+    });
+  });
+}
+
+test("uniform times have the uniform's moments and stay in [0, 1)", () => {
+  const times = drawTimes(randomGenerator(2), DRAWS);
+  assert.ok(times.every((t) => t >= 0 && t < 1));
+  moments(times, 1 / 2, 1 / 12);
+});
+
+test("lognormal times have a standard normal log of sigma / alpha", () => {
+  for (const name of INTERPOLANTS) {
+    const times = drawTimes(randomGenerator(3), DRAWS, "lognormal", name);
+    assert.ok(times.every((t) => t > 0 && t < 1));
+    const { alpha, sigma } = interpolantCoefficients(name, tf.tensor1d(times));
+    moments(tf.log(tf.div(sigma, alpha)).dataSync(), 0, 1);
+  }
+});
+
+test("intervals are uniform in their range, or fixed", () => {
+  const intervals = drawIntervals(randomGenerator(4), DRAWS, [0.1, 0.3]);
+  assert.ok(intervals.every((k) => k >= Math.fround(0.1) && k <= Math.fround(0.3)));
+  moments(intervals, 0.2, 0.2 ** 2 / 12);
+  assert.ok(drawIntervals(randomGenerator(4), 10, 0.2).every((k) => k === Math.fround(0.2)));
+});
+
+test("labels are dropped as often as asked, and independently of the label", () => {
+  const labels = Array.from({ length: DRAWS }, (_, i) => i % 10);
+  const dropped = dropLabels(randomGenerator(5), labels, 0.1, 10);
+  for (let label = 0; label < 10; label++) {
+    const own = [...dropped].filter((_, i) => labels[i] === label);
+    const rate = own.filter((y) => y === 10).length / own.length;
+    assert.ok(own.every((y) => y === 10 || y === label));
+    assert.ok(Math.abs(rate - 0.1) < 4 * Math.sqrt((0.1 * 0.9) / own.length), `${label}: ${rate}`);
+  }
+  assert.equal([...dropLabels(randomGenerator(5), [1, 2], 0, 10)], [1, 2]);
+  assert.equal([...dropLabels(randomGenerator(5), [1, 2], 1, 10)], [10, 10]);
+});
+
+test.run();

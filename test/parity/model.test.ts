@@ -1,0 +1,126 @@
+/** Facts about SiT that hold without any reference. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  checkSiTParams,
+  initSiT,
+  isTrainable,
+  type SiTConfig,
+  sit,
+  sitFeatures,
+  sitShapes,
+} from "../../lib/models/index.ts";
+import { patchEmbedding, positionEmbedding, unpatchify } from "../../lib/nn/index.ts";
+import { mapParams, normalTensor, randomGenerator, tf } from "../../lib/tensor/index.ts";
+import { relativeError } from "../parity.ts";
+
+const CONFIG: SiTConfig = {
+  inputSize: 12,
+  patchSize: 4,
+  inChannels: 3,
+  hiddenSize: 40,
+  depth: 3,
+  numHeads: 5,
+  mlpRatio: 4,
+  numClasses: 7,
+  qkNorm: true,
+  projectionHead: true,
+};
+const params = initSiT(CONFIG, randomGenerator(1));
+const random = randomGenerator(2);
+const noisy = mapParams(params, (p) => tf.add(p, tf.mul(normalTensor(random, p.shape), 0.1)));
+const x = normalTensor(random, [2, 3, 12, 12]);
+const t = tf.tensor1d([0.2, 0.9]);
+const y = tf.tensor1d([7, 3], "int32");
+
+test("adaLN-Zero starts with velocity exactly 0 and every block the identity", () => {
+  const { velocity, features } = sit(params, CONFIG, x, t, y, [1, 2, 3]);
+  assert.equal(velocity.shape, x.shape);
+  assert.ok(velocity.dataSync().every((v) => v === 0));
+  const tokens = tf.add(patchEmbedding(params, "x_embedder.proj", x, 4), params.pos_embed);
+  for (const block of features) assert.equal(block.dataSync(), tokens.dataSync());
+});
+
+test("initialization has the bounds and deviations of the reference", () => {
+  const bound = Math.sqrt(6 / (40 + 160));
+  const weight = params["blocks.0.mlp.fc1.weight"].dataSync();
+  assert.ok(weight.every((w) => Math.abs(w) <= bound));
+  assert.ok(Math.max(...weight) > 0.99 * bound);
+  // Xavier of the patch projection counts it as a matrix [width, channels * patch * patch].
+  assert.ok(
+    params["x_embedder.proj.weight"].dataSync().every((w) => Math.abs(w) <= Math.sqrt(6 / (40 + 48))),
+  );
+  for (const name of ["t_embedder.mlp.0.weight", "y_embedder.embedding_table.weight"]) {
+    const { variance } = tf.moments(params[name]);
+    assert.ok(Math.abs(Math.sqrt(variance.dataSync()[0]) / 0.02 - 1) < 0.15, name);
+  }
+});
+
+test("names and shapes are the reference's, and a misfit is told in one error", () => {
+  checkSiTParams(params, CONFIG);
+  const shapes = sitShapes(CONFIG);
+  assert.equal(shapes.pos_embed, [1, 9, 40]);
+  assert.equal(shapes["x_embedder.proj.weight"], [40, 3, 4, 4]);
+  assert.equal(shapes["y_embedder.embedding_table.weight"], [8, 40]);
+  assert.equal(shapes["blocks.2.attn.k_norm.weight"], [8]);
+  assert.equal(shapes["ap_head.linear1.weight"], [80, 40]);
+  assert.equal(shapes["final_layer.linear.weight"], [48, 40]);
+  assert.equal(
+    Object.keys(shapes).filter((name) => !isTrainable(name)),
+    ["pos_embed"],
+  );
+  const { pos_embed: _, ...rest } = params;
+  assert.throws(() => checkSiTParams({ ...rest, extra: t }, CONFIG), /missing: pos_embed; unexpected: extra/);
+  assert.throws(() => sitShapes({ ...CONFIG, numHeads: 3 }), /multiple of 4 and of numHeads 3/);
+});
+
+test("the position embedding mirrors, and depends on offsets alone", () => {
+  const [width, side] = [16, 5];
+  const tokens = tf.reshape(positionEmbedding(width, side), [side, side, width]).arraySync() as number[][][];
+  const dot = (a: number[], b: number[]): number => a.reduce((sum, value, i) => sum + value * b[i], 0);
+  assert.equal(tokens[0][0], [0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1]);
+  for (let row = 0; row < side; row++) {
+    for (let column = 0; column < side; column++) {
+      const token = tokens[row][column];
+      // Swapping row and column swaps the halves.
+      assert.equal(tokens[column][row], [...token.slice(width / 2), ...token.slice(0, width / 2)]);
+      assert.ok(Math.abs(dot(token, token) - width / 2) < 1e-5);
+      if (row + 1 < side && column + 2 < side) {
+        const shifted = dot(token, tokens[row + 1][column + 2]);
+        assert.ok(Math.abs(shifted - dot(tokens[0][0], tokens[1][2])) < 1e-5);
+      }
+    }
+  }
+});
+
+test("patches of an identity projection are put together again", () => {
+  const weight = tf.reshape(tf.eye(48), [48, 3, 4, 4]);
+  const patches = patchEmbedding({ "p.weight": weight, "p.bias": tf.zeros([48]) }, "p", x, 4);
+  // The projection reads a patch as [C,p,p]; the last layer writes it as [p,p,C].
+  const pixelsFirst = tf.reshape(
+    tf.transpose(tf.reshape(patches, [2, 9, 3, 4, 4]), [0, 1, 3, 4, 2]),
+    [2, 9, 48],
+  );
+  assert.equal(unpatchify(pixelsFirst, 4, 3).dataSync(), x.dataSync());
+});
+
+test("samples of a batch do not see each other", () => {
+  const both = sit(noisy, CONFIG, x, t, y, [2]);
+  const [xs, ts, ys] = [tf.split(x, 2), tf.split(t, 2), tf.split(y, 2)];
+  for (const i of [0, 1]) {
+    const one = sit(noisy, CONFIG, xs[i], ts[i], ys[i], [2]);
+    assert.ok(relativeError(one.velocity, tf.split(both.velocity, 2)[i]) < 1e-5);
+    assert.ok(relativeError(one.features[0], tf.split(both.features[0], 2)[i]) < 1e-5);
+  }
+});
+
+test("the teacher's shorter run gives the same features, in the order asked for", () => {
+  const { features } = sit(noisy, CONFIG, x, t, y, [3, 1]);
+  assert.equal(sitFeatures(noisy, CONFIG, x, t, y, 3).dataSync(), features[0].dataSync());
+  assert.equal(sitFeatures(noisy, CONFIG, x, t, y, 1).dataSync(), features[1].dataSync());
+  assert.throws(() => sit(noisy, CONFIG, x, t, y, [0]), /block must be from 1 to 3/);
+  assert.throws(() => sitFeatures(noisy, CONFIG, x, t, y, 4), /block must be from 1 to 3/);
+  assert.throws(() => sit(noisy, CONFIG, normalTensor(random, [2, 1, 12, 12]), t, y), /\[batch,3,12,12\]/);
+});
+
+test.run();

@@ -1,0 +1,224 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { readJsonLines, readSafetensors } from "../../lib/io/index.ts";
+import { type LogEntry, latestCheckpoint, listCheckpoints, train } from "../../lib/train/index.ts";
+import { rejects, temporaryFolder } from "../io/helpers.ts";
+import { smallConfig, smallImages } from "./small.ts";
+
+const images = smallImages();
+
+/** The bytes of every tensor in a run's newest checkpoint. */
+async function weightsOf(folder: string): Promise<Record<string, string>> {
+  const all = await listCheckpoints(join(folder, "checkpoints"));
+  const { tensors } = await readSafetensors(all[all.length - 1].path);
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, { data }]) => [
+      name,
+      Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64"),
+    ]),
+  );
+}
+
+const losses = async (folder: string): Promise<number[][]> =>
+  (await readJsonLines<LogEntry>(join(folder, "metrics.jsonl"))).map((e) => [
+    e.step,
+    e.generative,
+    e.align!,
+    e.gradientNorm,
+  ]);
+
+async function uninterrupted(): Promise<string> {
+  const folder = await temporaryFolder();
+  await train(smallConfig(), { folder, images });
+  return folder;
+}
+
+test("the same seed gives the same run, another seed another", async () => {
+  const [a, b, c] = [await uninterrupted(), await uninterrupted(), await temporaryFolder()];
+  await train(smallConfig({ seed: 4 }), { folder: c, images });
+  assert.equal(await weightsOf(a), await weightsOf(b));
+  assert.equal(await losses(a), await losses(b));
+  assert.not.equal(await losses(a), await losses(c));
+});
+
+test("training lowers the losses", async () => {
+  const folder = await temporaryFolder();
+  const first = smallImages(8);
+  await train(smallConfig({ steps: 80, classDropout: 0, logEvery: 10 }), { folder, images: first });
+  const rows = await losses(folder);
+  assert.ok(rows[7][1] < 0.8 * rows[0][1], `generative ${rows[0][1]} to ${rows[7][1]}`);
+  assert.ok(rows[7][2] < 0.8 * rows[0][2], `align ${rows[0][2]} to ${rows[7][2]}`);
+});
+
+test("a run folder holds config, metrics, events and the newest checkpoints", async () => {
+  const folder = await uninterrupted();
+  const names = await readdir(folder);
+  for (const name of ["config.json", "metrics.jsonl", "checkpoints"]) assert.ok(names.includes(name), name);
+  assert.ok(names.some((name) => name.startsWith("events.out.tfevents")));
+  assert.equal(
+    (await listCheckpoints(join(folder, "checkpoints"))).map(({ step }) => step),
+    [10, 12],
+  );
+  assert.equal(JSON.parse(await readFile(join(folder, "config.json"), "utf8")), smallConfig());
+  assert.equal((await losses(folder)).length, 12);
+});
+
+test("stopped by a signal and resumed, a run ends with the same weights bit by bit", async () => {
+  const reference = await uninterrupted();
+  const folder = await temporaryFolder();
+  for (const stopAt of [3, 7, 12]) {
+    const controller = new AbortController();
+    const result = await train(smallConfig(), {
+      folder,
+      images,
+      resume: stopAt > 3,
+      signal: controller.signal,
+      onProgress: ({ step }) => step === stopAt && controller.abort(),
+    });
+    assert.is(result.step, stopAt);
+  }
+  assert.equal(await weightsOf(folder), await weightsOf(reference));
+  assert.equal(await losses(folder), await losses(reference));
+});
+
+/** Runs the small training in another process, which SIGKILL ends soon after a step (never, when it is undefined). */
+async function trainAndKill(folder: string, killAt: number | undefined): Promise<number | null> {
+  const script = `
+    import { train, latestCheckpoint } from ${JSON.stringify(new URL("../../lib/train/index.ts", import.meta.url).href)};
+    import { smallConfig, smallImages } from ${JSON.stringify(new URL("./small.ts", import.meta.url).href)};
+    const folder = ${JSON.stringify(folder)};
+    const resume = (await latestCheckpoint(folder + "/checkpoints")) !== undefined;
+    await train(smallConfig({ steps: 60, checkpointEvery: 1 }), {
+      folder, images: smallImages(), resume, onProgress: ({ step }) => process.send(step),
+    });
+    process.exit(0);`;
+  const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
+    cwd: fileURLToPath(new URL("../..", import.meta.url)),
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  // The step's metrics, checkpoint and the next step are under way when the signal arrives.
+  child.on("message", (step) => step === killAt && child.kill("SIGKILL"));
+  const [code] = await once(child, "exit");
+  return code;
+}
+
+test("killed at any moment, a run resumes to the same weights bit by bit", async () => {
+  const reference = await temporaryFolder();
+  await train(smallConfig({ steps: 60, checkpointEvery: 30 }), { folder: reference, images });
+  const folder = await temporaryFolder();
+  const reached: number[] = [];
+  for (const step of [2, 15, 16, 40]) {
+    assert.is(await trainAndKill(folder, step), null);
+    reached.push((await latestCheckpoint(join(folder, "checkpoints")))?.checkpoint.step ?? 0);
+  }
+  assert.ok(reached[3] >= 39 && reached[3] < 60, `killed at ${reached}`);
+  assert.is(await trainAndKill(folder, undefined), 0);
+  assert.equal(await weightsOf(folder), await weightsOf(reference));
+  assert.equal(await losses(folder), await losses(reference));
+});
+
+test("a checkpoint cut off while it was written is passed over, and the run still ends the same", async () => {
+  const reference = await uninterrupted();
+  const folder = await temporaryFolder();
+  const controller = new AbortController();
+  await train(smallConfig(), {
+    folder,
+    images,
+    signal: controller.signal,
+    onProgress: ({ step }) => step === 11 && controller.abort(),
+  });
+  const checkpoints = join(folder, "checkpoints");
+  const [older, newest] = await listCheckpoints(checkpoints);
+  await truncate(newest.path, 1000);
+  await writeFile(`${join(checkpoints, "step-00000012.safetensors")}.123-1.tmp`, "half of a file");
+  const warnings: string[] = [];
+  const found = await latestCheckpoint(checkpoints);
+  assert.is(found?.path, older.path);
+  await train(smallConfig(), {
+    folder,
+    images,
+    resume: true,
+    onWarning: (message) => warnings.push(message),
+  });
+  assert.match(warnings.join("\n"), newest.path);
+  assert.equal(await weightsOf(folder), await weightsOf(reference));
+  assert.equal(await losses(folder), await losses(reference));
+});
+
+test("when no checkpoint can be read, every one is named", async () => {
+  const folder = await uninterrupted();
+  for (const { path } of await listCheckpoints(join(folder, "checkpoints"))) await truncate(path, 100);
+  await rejects(
+    train(smallConfig(), { folder, images, resume: true }),
+    /no checkpoint in .* can be read.*step-00000012.*step-00000010/s,
+  );
+});
+
+test("a diverging run stops and names the step, the quantity and the last good checkpoint", async () => {
+  const folder = await temporaryFolder();
+  const config = smallConfig({ learningRate: { from: 1e-3, to: 1e30, steps: 1, start: 7, shape: "linear" } });
+  await rejects(
+    train(config, { folder, images }),
+    /diverged at step \d+: (generative|align|gradientNorm) is (NaN|Infinity); last good checkpoint: .*step-00000005/,
+  );
+});
+
+test("unfit folders, configs and images are refused in one sentence", async () => {
+  const done = await uninterrupted();
+  const empty = await temporaryFolder();
+  await rejects(
+    train(smallConfig(), { folder: done, images }),
+    /already holds a run.*resume it or choose another folder/,
+  );
+  await rejects(
+    train(smallConfig(), { folder: empty, images, resume: true }),
+    /holds no checkpoint to resume from/,
+  );
+  await rejects(
+    train(smallConfig({ alignWeight: 1, steps: 20 }), { folder: done, images, resume: true }),
+    /another config: alignWeight differ/,
+  );
+  await rejects(
+    train(smallConfig({ batchSize: 0 }), { folder: empty, images }),
+    /batchSize must be a positive integer, got 0/,
+  );
+  const sra = { ...smallConfig().sra!, teacherBlock: 3 };
+  await rejects(
+    train(smallConfig({ sra }), { folder: empty, images }),
+    /sra.teacherBlock must be from 1 to .* 2, got 3/,
+  );
+  await rejects(
+    train(smallConfig(), { folder: empty, images: { ...images, height: 4, width: 16 } }),
+    /images are 1x4x16, but the model expects 1x8x8/,
+  );
+  const labels = new Uint8Array(50).fill(2);
+  await rejects(
+    train(smallConfig(), { folder: empty, images: { ...images, labels } }),
+    /go up to 2, but the model has 2 classes/,
+  );
+});
+
+test("both arms see the same images, noise, times and labels", async () => {
+  const { batchSource } = await import("../../lib/train/index.ts");
+  const { randomGenerator } = await import("../../lib/tensor/index.ts");
+  const batches = [
+    smallConfig(),
+    smallConfig({ sra: undefined }),
+    smallConfig({ sra: { ...smallConfig().sra!, interval: 0.1 } }),
+  ].map((config) => {
+    const random = randomGenerator(1);
+    const next = batchSource(images, config);
+    next(0, random);
+    const { x, noise, t, y } = next(1, random);
+    return [x, noise, t, y].map((tensor) => Array.from(tensor.dataSync()));
+  });
+  assert.equal(batches[1], batches[0]);
+  assert.equal(batches[2], batches[0]);
+});
+
+test.run();

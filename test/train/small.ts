@@ -1,0 +1,56 @@
+/** A training run small enough to repeat many times. */
+import type { ImageSet } from "../../lib/data/index.ts";
+import { randomGenerator } from "../../lib/tensor/index.ts";
+import type { TrainConfig } from "../../lib/train/index.ts";
+
+/** Random 8x8 grey images of two classes. */
+export function smallImages(count = 50): ImageSet {
+  const random = randomGenerator(7);
+  return {
+    images: Uint8Array.from({ length: count * 64 }, () => random.integer(256)),
+    labels: Uint8Array.from({ length: count }, (_, i) => i % 2),
+    count,
+    height: 8,
+    width: 8,
+    channels: 1,
+  };
+}
+
+export function smallConfig(change: Partial<TrainConfig> = {}): TrainConfig {
+  return {
+    seed: 3,
+    model: {
+      inputSize: 8,
+      patchSize: 4,
+      inChannels: 1,
+      hiddenSize: 16,
+      depth: 2,
+      numHeads: 2,
+      mlpRatio: 4,
+      numClasses: 2,
+      qkNorm: false,
+      projectionHead: true,
+    },
+    interpolant: "linear",
+    timeDistribution: "uniform",
+    sra: {
+      studentBlock: 1,
+      teacherBlock: 2,
+      interval: [0, 0.2],
+      distance: "smooth-l1",
+      projectionHead: true,
+    },
+    alignWeight: 0.2,
+    steps: 12,
+    batchSize: 8,
+    microBatches: 1,
+    learningRate: 1e-2,
+    adamW: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 },
+    maxGradientNorm: 1,
+    emaDecay: 0.9,
+    classDropout: 0.1,
+    logEvery: 1,
+    checkpointEvery: 5,
+    ...change,
+  };
+}
