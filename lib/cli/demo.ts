@@ -4,7 +4,7 @@ import { Command, Option } from "commander";
 import { type DatasetName, loadDataset } from "../data/index.ts";
 import { runDemo } from "../experiments/demo.ts";
 import { SCALES, type ScaleName } from "../experiments/presets.ts";
-import { writeReport } from "../experiments/report.ts";
+import { writeReport } from "../experiments/report/report.ts";
 import { summaryLines } from "../experiments/summary.ts";
 import { EXIT, stopSignal } from "./exit.ts";
 import { dataFolderOption, datasetOption, jsonOption } from "./options.ts";

@@ -9,3 +9,4 @@ export {
   type Split,
 } from "./datasets.ts";
 export { parseIdx, readIdx } from "./idx.ts";
+export { imageTensor } from "./tensors.ts";

@@ -1,8 +1,8 @@
 export { type DemoOptions, runDemo } from "./demo.ts";
 export { armConfig, SCALES, type Scale, type ScaleName } from "./presets.ts";
-export { renderReport, writeReport } from "./report.ts";
-export { findingsOf, summarize } from "./report-findings.ts";
-export { parseResults, readImages } from "./report-read.ts";
+export { findingsOf, summarize } from "./report/findings.ts";
+export { parseResults, readImages } from "./report/read.ts";
+export { renderReport, writeReport } from "./report/report.ts";
 export type { Reporter } from "./reporter.ts";
 export type * from "./results.ts";
 export { summaryLines } from "./summary.ts";

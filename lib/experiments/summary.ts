@@ -1,5 +1,5 @@
-import { findingsOf, summarize } from "./report-findings.ts";
-import { formatDifference, formatValue } from "./report-text.ts";
+import { findingsOf, summarize } from "./report/findings.ts";
+import { formatDifference, formatValue } from "./report/text.ts";
 import type { Results } from "./results.ts";
 
 /** The comparison as lines for a terminal: one a measure, then the sentence that the report opens with. */

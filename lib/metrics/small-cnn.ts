@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { Dataset, ImageSet } from "../data/index.ts";
+import { type Dataset, type ImageSet, imageTensor } from "../data/index.ts";
 import {
   cacheFolder,
   fromTensor,
@@ -22,7 +22,6 @@ import { scheduleAt } from "../optim/schedules.ts";
 import { countParams, type Params } from "../tensor/params.ts";
 import { randomGenerator } from "../tensor/random.ts";
 import { type Tensor, type Tensor4D, tf } from "../tensor/tf.ts";
-import { imageTensor } from "../train/batches.ts";
 import type { Features } from "./features.ts";
 
 const NAME = "small-cnn/1";

@@ -2,7 +2,7 @@
  * Linear probing: how much of the class a block's features show. Average-pooled tokens, batch norm, one linear layer
  * (paper section 4; the representation that SRA is to improve).
  */
-import type { ImageSet } from "../data/index.ts";
+import { type ImageSet, imageTensor } from "../data/index.ts";
 import { type InterpolantName, interpolate } from "../diffusion/interpolants.ts";
 import { jit } from "../jit/index.ts";
 import { type SiTConfig, sit } from "../models/sit.ts";
@@ -10,7 +10,6 @@ import { ADAMW_DEFAULTS, type AdamWState, adamW, initAdamW } from "../optim/adam
 import type { Params } from "../tensor/params.ts";
 import { randomGenerator } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { imageTensor } from "../train/batches.ts";
 
 /** Pooled features of every block: [blocks, count, width], block 1 first. */
 export interface BlockFeatures {

@@ -1,25 +1,10 @@
 /** Training batches: images in a fresh random order each epoch, and the numbers that a step draws. */
 import { drawIntervals, dropLabels, type SRABatch } from "../align/sra.ts";
-import type { ImageSet } from "../data/index.ts";
+import { type ImageSet, imageTensor } from "../data/index.ts";
 import { drawTimes } from "../diffusion/interpolants.ts";
 import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
-import { type Tensor4D, tf } from "../tensor/tf.ts";
+import { tf } from "../tensor/tf.ts";
 import type { TrainConfig } from "./config.ts";
-
-/** Images `indices` of a set as floats in [-1, 1], NCHW. */
-export function imageTensor(images: ImageSet, indices: ArrayLike<number>): Tensor4D {
-  const { height, width, channels } = images;
-  const area = height * width;
-  const values = new Float32Array(indices.length * channels * area);
-  for (let n = 0; n < indices.length; n++) {
-    const from = indices[n] * area * channels;
-    for (let c = 0; c < channels; c++) {
-      const to = (n * channels + c) * area;
-      for (let i = 0; i < area; i++) values[to + i] = images.images[from + i * channels + c] / 127.5 - 1;
-    }
-  }
-  return tf.tensor4d(values, [indices.length, channels, height, width]);
-}
 
 /** The order of epoch `epoch`: a permutation that depends on the seed and the epoch alone. */
 const epochOrder = (seed: number, epoch: number, count: number): Uint32Array =>

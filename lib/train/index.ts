@@ -1,4 +1,4 @@
-export { batchSource, imageTensor } from "./batches.ts";
+export { batchSource } from "./batches.ts";
 export {
   type Checkpoint,
   latestCheckpoint,

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Dataset, ImageSet } from "../../lib/data/index.ts";
+import { imageTensor } from "../../lib/data/index.ts";
 import { ndarray } from "../../lib/io/index.ts";
 import { cnnFeatures, cnnFeaturesOfSet, loadSmallCnn, sampleMetrics } from "../../lib/metrics/index.ts";
 import { randomGenerator } from "../../lib/tensor/index.ts";
-import { imageTensor } from "../../lib/train/index.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 import { relativeError } from "../parity.ts";
 

@@ -1,10 +1,10 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { imageTensor } from "../../lib/data/index.ts";
 import { interpolate } from "../../lib/diffusion/index.ts";
 import { initSiT, sitFeatures } from "../../lib/models/index.ts";
 import { type BlockFeatures, featureExtractor, linearProbe } from "../../lib/probe/index.ts";
 import { normalTensor, randomGenerator, tf } from "../../lib/tensor/index.ts";
-import { imageTensor } from "../../lib/train/index.ts";
 import { rejects } from "../io/helpers.ts";
 import { relativeError } from "../parity.ts";
 import { smallConfig, smallImages } from "../train/small.ts";

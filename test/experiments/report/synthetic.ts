@@ -3,7 +3,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
-import type { ArmName, Evaluation, Results, RunResult } from "../../lib/experiments/results.ts";
+import type { ArmName, Evaluation, Results, RunResult } from "../../../lib/experiments/results.ts";
 
 /** Uniform numbers in [0, 1) by mulberry32: the same numbers for the same seed. */
 function uniform(seed: number): () => number {

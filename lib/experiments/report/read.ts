@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import type { Results } from "./results.ts";
+import type { Results } from "../results.ts";
 
 /** PNG pictures as data URIs, by the name that the results give them. */
 export type ReportImages = ReadonlyMap<string, string>;

@@ -1,6 +1,6 @@
 /** Curves of several seeds, reduced to what a plot shows. */
 
-import { mean } from "./report-findings.ts";
+import { mean } from "./findings.ts";
 
 /** One seed's curve. */
 export interface Series {

@@ -1,10 +1,10 @@
 /** The figures of the report, from the results. */
 
-import { evaluationAt, finalStep, measuresOf, probeBest, probeMean } from "./report-findings.ts";
-import { type ArmSeries, type Figure, type FigureInput, lineFigure } from "./report-plots.ts";
-import { binned, binSize } from "./report-series.ts";
-import { digitsFor, formatCount, formatFixed, type NumberFormat } from "./report-text.ts";
-import type { Evaluation, Results, RunResult } from "./results.ts";
+import type { Evaluation, Results, RunResult } from "../results.ts";
+import { evaluationAt, finalStep, measuresOf, probeBest, probeMean } from "./findings.ts";
+import { type ArmSeries, type Figure, type FigureInput, lineFigure } from "./plots.ts";
+import { binned, binSize } from "./series.ts";
+import { digitsFor, formatCount, formatFixed, type NumberFormat } from "./text.ts";
 
 /** The report's figures by section. */
 export interface Figures {

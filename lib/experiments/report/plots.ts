@@ -1,9 +1,9 @@
 /** Builds one plotly figure out of curves: traces, layout, a description in words and the same numbers as a table. */
 
-import { plotText } from "./report-html.ts";
-import { logTicks, type Series, type Summary, spaced, summarizeSeries } from "./report-series.ts";
-import { formatCount, formatValue, NOT_AVAILABLE, type NumberFormat, plural } from "./report-text.ts";
-import type { ArmName } from "./results.ts";
+import type { ArmName } from "../results.ts";
+import { plotText } from "./html.ts";
+import { logTicks, type Series, type Summary, spaced, summarizeSeries } from "./series.ts";
+import { formatCount, formatValue, NOT_AVAILABLE, type NumberFormat, plural } from "./text.ts";
 
 /** One arm's curves. */
 export interface ArmSeries {

@@ -1,9 +1,9 @@
 /** The report's sections with pictures and plots. */
 
-import { type Html, html, raw } from "./report-html.ts";
-import type { DataTable, Figure } from "./report-plots.ts";
-import { pngSize, type ReportImages } from "./report-read.ts";
-import type { ArmName, Results, RunResult } from "./results.ts";
+import type { ArmName, Results, RunResult } from "../results.ts";
+import { type Html, html, raw } from "./html.ts";
+import type { DataTable, Figure } from "./plots.ts";
+import { pngSize, type ReportImages } from "./read.ts";
 
 const SHAPES: Record<ArmName | "real", string> = {
   baseline:

@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { renderReport, writeReport } from "../../lib/experiments/report.ts";
-import { figuresOf } from "../../lib/experiments/report-figures.ts";
-import { findingsTable } from "../../lib/experiments/report-findings-table.ts";
-import { html, scriptJson } from "../../lib/experiments/report-html.ts";
-import { parseResults, pngSize, readImages } from "../../lib/experiments/report-read.ts";
-import { figureTextOf, syntheticResults, withoutLibrary, writeSynthetic } from "./report-synthetic.ts";
+import { figuresOf } from "../../../lib/experiments/report/figures.ts";
+import { findingsTable } from "../../../lib/experiments/report/findings-table.ts";
+import { html, scriptJson } from "../../../lib/experiments/report/html.ts";
+import { parseResults, pngSize, readImages } from "../../../lib/experiments/report/read.ts";
+import { renderReport, writeReport } from "../../../lib/experiments/report/report.ts";
+import { figureTextOf, syntheticResults, withoutLibrary, writeSynthetic } from "./synthetic.ts";
 
 const page = suite("report page");
 
@@ -49,7 +49,7 @@ page("carries plotly whole, with its licence, and names no other resource", asyn
   const source = gunzipSync(Buffer.from(data, "base64")).toString("utf8");
   assert.is(
     source,
-    await readFile(new URL("../../node_modules/plotly.js-dist/plotly.js", import.meta.url), "utf8"),
+    await readFile(new URL("../../../node_modules/plotly.js-dist/plotly.js", import.meta.url), "utf8"),
   );
   const comment = text.slice(text.indexOf("<!--"), text.indexOf("-->"));
   assert.match(comment, /plotly\.js v\d/);

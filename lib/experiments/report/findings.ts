@@ -1,14 +1,7 @@
 /** What the numbers say about SRA against the baseline, and no more than that. */
 
-import {
-  digitsFor,
-  formatCount,
-  formatDifference,
-  joinList,
-  type NumberFormat,
-  plural,
-} from "./report-text.ts";
-import type { ArmName, Evaluation, Results, RunResult } from "./results.ts";
+import type { ArmName, Evaluation, Results, RunResult } from "../results.ts";
+import { digitsFor, formatCount, formatDifference, joinList, type NumberFormat, plural } from "./text.ts";
 
 /** One quantity that both arms are compared by. */
 export interface Measure {
@@ -39,6 +32,8 @@ export interface Finding {
   pairs: SeedDifference[];
   /** Seeds of the experiment where a value is missing or not finite. */
   missingSeeds: number[];
+  /** 95 % confidence interval of the mean difference. */
+  interval: [low: number, high: number];
   meanBaseline: number;
   meanSra: number;
   mean: number;
@@ -149,29 +144,41 @@ export function measuresOf(results: Results): Measure[] {
   ];
 }
 
+/** 97.5 % quantiles of Student's t for 1, 2, ... degrees of freedom; beyond the table the last, which is cautious. */
+const STUDENT_T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
+
+/** The 95 % confidence interval of the mean of paired differences; NaN for fewer than two. */
+export function confidenceInterval(differences: readonly number[]): [low: number, high: number] {
+  const count = differences.length;
+  if (count < 2) return [Number.NaN, Number.NaN];
+  const center = mean(differences);
+  const variance = differences.reduce((sum, d) => sum + (d - center) ** 2, 0) / (count - 1);
+  const reach = STUDENT_T[Math.min(count - 1, STUDENT_T.length) - 1] * Math.sqrt(variance / count);
+  return [center - reach, center + reach];
+}
+
 function judge(
   measure: Measure,
   differences: number[],
   missing: number,
-): Pick<Finding, "verdict" | "reason"> {
-  const unresolved = (reason: string) => ({ verdict: "not resolved" as const, reason });
+): Pick<Finding, "verdict" | "reason" | "interval"> {
+  const interval = confidenceInterval(differences);
+  const unresolved = (reason: string) => ({ verdict: "not resolved" as const, reason, interval });
   if (differences.length === 0) return unresolved("no seed has a value in both arms");
   if (missing > 0) return unresolved(`no value in both arms for ${plural(missing, "seed")}`);
   if (differences.length === 1) return unresolved("one seed shows no spread");
-  const center = mean(differences);
-  const sameSign = differences.every((d) => d > 0) || differences.every((d) => d < 0);
-  if (!sameSign) return unresolved("the seeds differ in sign");
-  if (Math.abs(center) < Math.max(...differences) - Math.min(...differences))
-    return unresolved("mean smaller than the spread");
-  const verdict = center < 0 === measure.lowerIsBetter ? "better" : "worse";
-  return { verdict, reason: "seeds agree, mean \u2265 spread" };
+  const [low, high] = interval;
+  // Written so that equal differences of zero are not resolved.
+  if (!(low > 0 || high < 0)) return unresolved("the 95 % interval holds 0");
+  const verdict = high < 0 === measure.lowerIsBetter ? "better" : "worse";
+  return { verdict, reason: "the 95 % interval excludes 0", interval };
 }
 
 /**
  * Compares the arms by one measure at one step, paired by seed.
  *
- * A difference counts as resolved only if there are at least two seeds, none of them lacks a value, all differences
- * have the same sign, and the mean difference is at least as large as their spread (max - min).
+ * A difference counts as resolved only if there are at least two seeds, none of them lacks a value, and the 95 %
+ * confidence interval of the mean paired difference (Student's t) does not hold 0.
  */
 export function compare(results: Results, measure: Measure, step: number | undefined): Finding {
   const valueAt = (arm: ArmName, seed: number): number => {

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { type Html, raw } from "./report-html.ts";
+import { type Html, raw } from "./html.ts";
 
 let bundle: Html | undefined;
 

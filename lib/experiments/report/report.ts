@@ -2,15 +2,16 @@
 
 import { readFile } from "node:fs/promises";
 import writeFileAtomic from "write-file-atomic";
-import { CLIENT_SCRIPT, plotlyBundle } from "./report-client.ts";
-import { type Figures, figuresOf } from "./report-figures.ts";
-import { finalStep, findingsOf, summarize } from "./report-findings.ts";
-import { findingsTable } from "./report-findings-table.ts";
-import { type Html, html, raw, scriptJson } from "./report-html.ts";
-import { limitsSection } from "./report-limits.ts";
-import { parseResults, type ReportImages, readImages } from "./report-read.ts";
-import { plotGrid, samplesSection } from "./report-sections.ts";
-import { STYLE_SHEET } from "./report-style.ts";
+import type { Results } from "../results.ts";
+import { CLIENT_SCRIPT, plotlyBundle } from "./client.ts";
+import { type Figures, figuresOf } from "./figures.ts";
+import { finalStep, findingsOf, summarize } from "./findings.ts";
+import { findingsTable } from "./findings-table.ts";
+import { type Html, html, raw, scriptJson } from "./html.ts";
+import { limitsSection } from "./limits.ts";
+import { parseResults, type ReportImages, readImages } from "./read.ts";
+import { plotGrid, samplesSection } from "./sections.ts";
+import { STYLE_SHEET } from "./style.ts";
 import {
   costTable,
   finalTable,
@@ -18,9 +19,8 @@ import {
   measurementTable,
   settingsTables,
   timeTable,
-} from "./report-tables.ts";
-import { formatCount, formatDate, formatSeconds } from "./report-text.ts";
-import type { Results } from "./results.ts";
+} from "./tables.ts";
+import { formatCount, formatDate, formatSeconds } from "./text.ts";
 
 /** Forbids every request; only what the page carries itself may run or show. */
 const POLICY =

@@ -6,8 +6,8 @@ import { pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { writeReport } from "../../lib/experiments/report.ts";
-import { syntheticResults, writeSynthetic } from "./report-synthetic.ts";
+import { writeReport } from "../../../lib/experiments/report/report.ts";
+import { syntheticResults, writeSynthetic } from "./synthetic.ts";
 
 const executablePath = process.env.CHROMIUM_PATH ?? "/usr/bin/chromium";
 const found = existsSync(executablePath);

@@ -1,9 +1,9 @@
 /** What a reader may and may not conclude. */
 
-import { type Finding, usesInception } from "./report-findings.ts";
-import { type Html, html } from "./report-html.ts";
-import { formatCount, formatValue, plural } from "./report-text.ts";
-import type { Results } from "./results.ts";
+import type { Results } from "../results.ts";
+import { type Finding, usesInception } from "./findings.ts";
+import { type Html, html } from "./html.ts";
+import { formatCount, formatValue, plural } from "./text.ts";
 
 /** The section "What these numbers do and do not show". */
 export function limitsSection(results: Results, findings: readonly Finding[]): Html {
@@ -12,12 +12,12 @@ export function limitsSection(results: Results, findings: readonly Finding[]): H
   const accuracy = formatValue(network.accuracy, { unit: "percent", digits: 1 });
   const chance =
     seeds > 1
-      ? `If SRA had no effect at all, the differences of ${plural(seeds, "seed")} would still share a sign by chance for about one measure in ${formatCount(2 ** (seeds - 1))}, and ${plural(findings.length, "measure")} are compared here. Agreement between seeds is a hint, not a test of significance.`
+      ? `A 95\u00a0% interval leaves out the truth once in twenty times, and ${plural(findings.length, "measure")}, which depend on each other, are compared here: one resolved measure by itself is a hint. With ${plural(seeds, "seed")} only large and steady effects can be resolved; what is not resolved is not shown to be absent.`
       : "One seed cannot show how much a difference varies from run to run, so nothing counts as resolved.";
   return html`<div class="limits">
 <div class="card"><h3>They show</h3><ul>
 <li>How the two arms of this experiment differ when everything but the alignment is kept the same: the data, the model size, the number of steps, and for each seed the same noise for the samples.</li>
-<li>Each seed\u2019s own difference. A difference counts as resolved only if every seed has a value, all seeds agree in sign, and the mean difference is at least as large as the distance between the smallest and the largest one.</li>
+<li>Each seed\u2019s own difference. A difference counts as resolved only if every seed has a value and the 95\u00a0% confidence interval of the mean paired difference (Student\u2019s t) does not hold 0.</li>
 <li>What a training step costs with and without SRA on the machine named below.</li>
 </ul></div>
 <div class="card"><h3>They do not show</h3><ul>

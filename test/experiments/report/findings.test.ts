@@ -2,6 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import {
   compare,
+  confidenceInterval,
   type Finding,
   finalStep,
   findingsOf,
@@ -9,8 +10,14 @@ import {
   probeBest,
   probeMean,
   summarize,
-} from "../../lib/experiments/report-findings.ts";
-import { binned, binSize, logTicks, spaced, summarizeSeries } from "../../lib/experiments/report-series.ts";
+} from "../../../lib/experiments/report/findings.ts";
+import {
+  binned,
+  binSize,
+  logTicks,
+  spaced,
+  summarizeSeries,
+} from "../../../lib/experiments/report/series.ts";
 import {
   digitsFor,
   formatDifference,
@@ -19,9 +26,9 @@ import {
   formatValue,
   joinList,
   words,
-} from "../../lib/experiments/report-text.ts";
-import type { Results } from "../../lib/experiments/results.ts";
-import { syntheticResults } from "./report-synthetic.ts";
+} from "../../../lib/experiments/report/text.ts";
+import type { Results } from "../../../lib/experiments/results.ts";
+import { syntheticResults } from "./synthetic.ts";
 
 const findings = suite("report findings");
 
@@ -64,14 +71,21 @@ findings("pairs by seed, whatever the order of the runs", () => {
   assert.equal([finding.meanBaseline, finding.meanSra], [10, 7]);
 });
 
-findings("resolves only what all seeds agree on and what is not smaller than the spread", () => {
+findings("the interval is Student's t of the paired differences", () => {
+  // Mean -3, standard error 1 / sqrt(3), t(0.975, 2) = 4.303.
+  const [low, high] = compared(-2, -3, -4).interval;
+  assert.ok(Math.abs(low - (-3 - 4.303 / Math.sqrt(3))) < 1e-9);
+  assert.ok(Math.abs(high - (-3 + 4.303 / Math.sqrt(3))) < 1e-9);
+  assert.equal(confidenceInterval([1]), [Number.NaN, Number.NaN]);
+});
+
+findings("resolves only what the 95 % interval tells from zero", () => {
   assert.is(compared(-2, -3, -4).verdict, "better");
   assert.is(compared(2, 3, 4).verdict, "worse");
-  assert.is(compared(-1, -3).verdict, "better");
-  assert.is(compared(-1, -4).verdict, "not resolved");
-  assert.is(compared(-1, -4).reason, "mean smaller than the spread");
+  assert.is(compared(-3, -3.1).verdict, "better");
+  assert.is(compared(-1, -3).verdict, "not resolved");
+  assert.is(compared(-1, -3).reason, "the 95 % interval holds 0");
   assert.is(compared(-5, -4, 0.01).verdict, "not resolved");
-  assert.is(compared(-5, -4, 0.01).reason, "the seeds differ in sign");
   assert.is(compared(0, 0, 0).verdict, "not resolved");
   assert.is(compared(-5, 0).verdict, "not resolved");
 });

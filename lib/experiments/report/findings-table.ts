@@ -1,8 +1,8 @@
 /** The paired comparison as a table with one small strip of dots per measure. */
 
-import type { Finding } from "./report-findings.ts";
-import { type Html, html } from "./report-html.ts";
-import { formatDifference, formatValue, joinList } from "./report-text.ts";
+import type { Finding } from "./findings.ts";
+import { type Html, html } from "./html.ts";
+import { formatDifference, formatValue, joinList } from "./text.ts";
 
 const WIDTH = 220;
 const HEIGHT = 30;

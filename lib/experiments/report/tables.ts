@@ -1,10 +1,10 @@
 /** The report's tables: metrics at the end, cost, settings, machine. */
 
-import { evaluationAt, type Finding, finalStep, type Measure, mean } from "./report-findings.ts";
-import { type Html, html } from "./report-html.ts";
-import { swatch } from "./report-sections.ts";
-import { formatCount, formatFixed, formatSeconds, formatValue, words } from "./report-text.ts";
-import type { ArmResult, Results, RunResult } from "./results.ts";
+import type { ArmResult, Results, RunResult } from "../results.ts";
+import { evaluationAt, type Finding, finalStep, type Measure, mean } from "./findings.ts";
+import { type Html, html } from "./html.ts";
+import { swatch } from "./sections.ts";
+import { formatCount, formatFixed, formatSeconds, formatValue, words } from "./text.ts";
 
 function armRows(results: Results, arm: ArmResult, measures: readonly Measure[]): Html {
   const step = finalStep(results) ?? Number.NaN;
