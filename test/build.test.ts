@@ -1,0 +1,151 @@
+/** The package as npm packs it, used from a folder of its own: by plain Node, by a consumer's tsc, as a command. */
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { cp, mkdir, readdir, readFile, realpath, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import ts from "typescript";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { temporaryFolder } from "./io/helpers.ts";
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL("..", import.meta.url));
+const folders = (await readdir(join(root, "lib"))).filter((name) =>
+  existsSync(join(root, "lib", name, "index.ts")),
+);
+const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+
+/** A consumer's folder. */
+let home = "";
+let installed = "";
+
+const node = async (...args: string[]): Promise<string> => {
+  const { stdout } = await run(process.execPath, args, { cwd: home });
+  return stdout.trim();
+};
+
+/** Builds a copy of the package, packs it, and unpacks it where npm would. */
+test.before(async () => {
+  // Real path: tsc reports files by it.
+  const staging = await realpath(await temporaryFolder());
+  await run(process.execPath, [
+    join(root, "node_modules/typescript/bin/tsc"),
+    ...["-p", join(root, "tsconfig.build.json"), "--outDir", join(staging, "dist")],
+  ]);
+  for (const file of ["package.json", "lib", "docs", "README.md", "LICENSE"]) {
+    if (existsSync(join(root, file))) await cp(join(root, file), join(staging, file), { recursive: true });
+  }
+  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+  const { stdout } = await run(npm, ["pack", "--ignore-scripts", "--json", "--offline"], {
+    cwd: staging,
+    shell: process.platform === "win32",
+  });
+  const packed = JSON.parse(stdout) as { filename: string }[] | Record<string, { filename: string }>;
+  const [{ filename }] = Object.values(packed);
+
+  home = await realpath(await temporaryFolder());
+  installed = join(home, "node_modules/ditlab");
+  await mkdir(installed, { recursive: true });
+  await run("tar", ["-xzf", join(staging, filename), "-C", installed, "--strip-components=1"]);
+  await symlink(join(root, "node_modules"), join(installed, "node_modules"), "junction");
+  await writeFile(join(home, "package.json"), JSON.stringify({ name: "consumer", type: "module" }));
+});
+
+test("the package holds the build, the command and the documentation, and no sources", async () => {
+  const files = (await readdir(installed, { recursive: true })).filter(
+    (file) => !file.startsWith("node_modules"),
+  );
+  for (const file of [
+    "dist/lib/index.js",
+    "dist/lib/index.d.ts",
+    "lib/cli/bin.js",
+    "docs/api.md",
+    "LICENSE",
+  ]) {
+    assert.ok(files.includes(join(file)), `${file} is missing`);
+  }
+  const sources = files.filter(
+    (file) => /(?<!\.d)\.ts$/.test(file) || /^(test|bench)\b|docs.reference/.test(file),
+  );
+  assert.equal(sources, []);
+});
+
+test("plain Node imports ditlab and every folder", async () => {
+  const names = ["ditlab", ...folders.map((folder) => `ditlab/${folder}`)];
+  await writeFile(
+    join(home, "imports.js"),
+    `const counts = {};
+for (const name of ${JSON.stringify(names)}) counts[name] = Object.keys(await import(name)).length;
+const { jit } = await import("ditlab/jit");
+const { tf } = await import("ditlab");
+const double = jit((x) => tf.mul(x, 2));
+const [four] = (await double(tf.tensor1d([2]))).dataSync();
+await double.dispose();
+console.log(JSON.stringify({ counts, four }));`,
+  );
+  const { counts, four } = JSON.parse(await node("imports.js"));
+  assert.equal(Object.keys(counts), names);
+  for (const name of names) assert.ok(counts[name] > 0, name);
+  assert.is(four, 4);
+});
+
+test("an import that is not exported fails", async () => {
+  await writeFile(join(home, "inside.js"), `await import("ditlab/jit/trace.js");`);
+  const message = await node("inside.js").catch(({ stderr }: { stderr: string }) => stderr);
+  assert.match(message, /ERR_MODULE_NOT_FOUND|ERR_PACKAGE_PATH_NOT_EXPORTED/);
+});
+
+test("a consumer type-checks against the declarations", async () => {
+  const consumer = join(home, "consumer.ts");
+  await writeFile(
+    consumer,
+    `import { initSiT, jit, type Params, randomGenerator, sit, SIT_DEFAULTS, type SiTConfig, type Tensor, tf } from "ditlab";
+${folders.map((folder) => `import * as ${folder}Folder from "ditlab/${folder}";`).join("\n")}
+import { eulerSampler, type Velocity } from "ditlab/samplers";
+import type { TrainState } from "ditlab/train";
+
+const config: SiTConfig = {
+  ...SIT_DEFAULTS, inputSize: 8, patchSize: 4, inChannels: 1, hiddenSize: 8, depth: 1, numHeads: 2, numClasses: 2,
+};
+const model = jit((params: Params, x: Tensor, t: Tensor, y: Tensor): Tensor => sit(params, config, x, t, y).velocity);
+const params = initSiT(config, randomGenerator(1));
+const velocity: Velocity = (x, t) => model(params, x, tf.fill([1], t), tf.zeros([1], "int32"));
+const result: Promise<Tensor> = eulerSampler(velocity, tf.zeros([1, 1, 8, 8]), { steps: 1 });
+export const state = (given: TrainState): Tensor => given.ema.pos_embed;
+// @ts-expect-error steps is a number: the declarations are found, and are not any
+export const wrong = eulerSampler(velocity, tf.zeros([1]), { steps: "1" });
+export { result, ${folders.map((folder) => `${folder}Folder`).join(", ")} };
+`,
+  );
+  const program = ts.createProgram([consumer], {
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    target: ts.ScriptTarget.ES2022,
+    strict: true,
+    noEmit: true,
+    skipLibCheck: false,
+    types: ["node"],
+    typeRoots: [join(root, "node_modules/@types")],
+  });
+  const own = program
+    .getSourceFiles()
+    .filter(({ fileName }) => fileName.startsWith(join(home, "")) && !/tensorflow/.test(fileName));
+  assert.ok(own.some(({ fileName }) => fileName.endsWith("dist/lib/samplers/euler.d.ts")));
+  assert.not(own.some(({ fileName }) => dirname(fileName).includes("/lib/") && !fileName.endsWith(".d.ts")));
+  const problems = own
+    .flatMap((file) => ts.getPreEmitDiagnostics(program, file))
+    .map(
+      ({ file, messageText }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`,
+    );
+  assert.equal(problems, []);
+});
+
+test("the command starts from the build", async () => {
+  const bin = join(installed, manifest.bin.ditlab);
+  assert.is(await node(bin, "--version"), manifest.version);
+  assert.match(await node(bin, "--help"), /train[\s\S]*sample/);
+});
+
+test.run();

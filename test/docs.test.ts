@@ -1,0 +1,134 @@
+/** The examples of the documentation run and type-check, and its list of exports is the truth. */
+import { execFile } from "node:child_process";
+import { existsSync, rmSync } from "node:fs";
+import { cp, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import ts from "typescript";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { temporaryFolder } from "./io/helpers.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const run = promisify(execFile);
+
+const pages = ["docs/api.md", "README.md"].filter((page) => existsSync(join(root, page)));
+const folders = (await readdir(join(root, "lib"))).filter((name) =>
+  existsSync(join(root, "lib", name, "index.ts")),
+);
+
+const IMPORT = /^import (type )?\{([^}]*)\} from "([^"]+)";\n/gm;
+
+/** The ts blocks of a page as one program: its blocks continue one another, so imports may be repeated. */
+function programOf(markdown: string): string {
+  const imports = new Map<string, Set<string>>();
+  const seen = new Set<string>();
+  const blocks = [...markdown.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) =>
+    code
+      .replace(IMPORT, (_, type = "", names: string, from: string) => {
+        const all = imports.get(from) ?? new Set();
+        for (const name of names.split(",").map((text) => text.trim())) if (name) all.add(type + name);
+        imports.set(from, all);
+        return "";
+      })
+      .replace(/^import .*\n/gm, (line) => {
+        seen.add(line);
+        return "";
+      }),
+  );
+  const source = (from: string): string =>
+    from.replace(/^ditlab(?:\/(.+))?$/, (_, folder) =>
+      folder ? `../../lib/${folder}/index.ts` : "../../lib/index.ts",
+    );
+  const merged = [...imports].map(
+    ([from, names]) => `import { ${[...names].join(", ")} } from "${source(from)}";\n`,
+  );
+  return [...seen, ...merged, ...blocks, "export {};\n"].join("");
+}
+
+const settings = ts.getParsedCommandLineOfConfigFile(
+  join(root, "tsconfig.json"),
+  {},
+  {
+    ...ts.sys,
+    onUnRecoverableConfigFileDiagnostic: (diagnostic) => {
+      throw new Error(ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"));
+    },
+  },
+)!;
+
+const complaints = (program: ts.Program, file: string): string[] =>
+  ts.getPreEmitDiagnostics(program, program.getSourceFile(file)).map(({ file, start = 0, messageText }) => {
+    const line = file?.text.slice(0, start).split("\n").length;
+    return `line ${line}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}\n${file?.text.split("\n")[(line ?? 1) - 1]}`;
+  });
+
+/** What a module exports, types included. */
+function exportsOf(program: ts.Program, file: string): string[] {
+  const checker = program.getTypeChecker();
+  const symbol = checker.getSymbolAtLocation(program.getSourceFile(file)!);
+  return checker.getExportsOfModule(symbol!).map(({ name }) => name);
+}
+
+/** Per page a program file, in a folder beside lib so that the specifiers and packages resolve. */
+const workspace = await mkdtemp(join(root, "test/.docs-"));
+process.on("exit", () => rmSync(workspace, { recursive: true, force: true }));
+const programs = new Map(
+  pages.map((page) => [page, join(workspace, page.replace(/\W/g, "-").concat(".mts"))]),
+);
+let checked: ts.Program;
+
+test.before(async () => {
+  for (const [page, file] of programs) {
+    await writeFile(file, programOf(await readFile(join(root, page), "utf8")));
+  }
+  const indexes = folders.map((folder) => join(root, "lib", folder, "index.ts"));
+  checked = ts.createProgram(
+    [...programs.values(), ...indexes, join(root, "lib/index.ts")],
+    // An example may define what only a reader would use.
+    { ...settings.options, noUnusedLocals: false },
+  );
+});
+
+for (const [page, file] of programs) {
+  test(`${page}: the examples type-check`, () => {
+    assert.equal(complaints(checked, file), []);
+  });
+
+  test(`${page}: the examples run`, async () => {
+    const folder = await temporaryFolder();
+    await cp(join(root, "test/fixtures"), folder, { recursive: true });
+    await run(process.execPath, ["--import", import.meta.resolve("tsx"), file], { cwd: folder }).catch(
+      async ({ stderr, message }: { stderr: string; message: string }) => {
+        // Node quotes an assertion from the compiled text at the source's position: the line tells better.
+        const line = Number(/\.mts:(\d+):/.exec(stderr)?.[1]);
+        assert.unreachable(`${stderr || message}\n${(await readFile(file, "utf8")).split("\n")[line - 1]}`);
+      },
+    );
+  });
+}
+
+test("docs/api.md lists exactly what each folder exports", async () => {
+  const [, tables] = (await readFile(join(root, "docs/api.md"), "utf8")).split("\n## All exports\n");
+  const listed = new Map<string, string[]>();
+  for (const section of tables.split("\n### ").slice(1)) {
+    const folder = /^`ditlab\/([a-z]+)`/.exec(section)?.[1] ?? section.slice(0, 20);
+    listed.set(
+      folder,
+      [...section.matchAll(/^\| `(\w+)`(?: \(type\))? \| \S.* \|$/gm)].map(([, name]) => name).sort(),
+    );
+  }
+  assert.equal([...listed.keys()].sort(), [...folders].sort());
+  for (const folder of folders) {
+    const exported = exportsOf(checked, join(root, "lib", folder, "index.ts")).sort();
+    assert.equal(listed.get(folder), exported, `ditlab/${folder}`);
+  }
+});
+
+test("ditlab exports what its folders export", () => {
+  const all = folders.flatMap((folder) => exportsOf(checked, join(root, "lib", folder, "index.ts")));
+  assert.equal(exportsOf(checked, join(root, "lib/index.ts")).sort(), [...new Set(all)].sort());
+});
+
+test.run();
