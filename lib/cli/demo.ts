@@ -52,7 +52,7 @@ export const demoCommand = (): Command =>
       });
       if (!results) {
         reporter.note(
-          `Saved. Go on with: ditlab demo --scale ${options.scale} --dataset ${options.dataset} --out ${options.out} --resume`,
+          `Saved. Go on with: ditlab demo --scale ${options.scale} --dataset ${options.dataset}${options.data ? ` --data ${options.data}` : ""} --out ${options.out} --resume`,
         );
         process.exit(EXIT.interrupted);
       }

@@ -103,7 +103,7 @@ export const trainCommand = (): Command =>
       else if (!stopped) process.stdout.write(`${result.step} steps done: ${result.checkpoint}\n`);
       if (stopped) {
         reporter.note(
-          `Saved step ${result.step}. Go on with: ditlab train --out ${options.out} --dataset ${options.dataset} --resume`,
+          `Saved step ${result.step}. Go on with: ditlab train --out ${options.out} --dataset ${options.dataset}${options.data ? ` --data ${options.data}` : ""} --resume`,
         );
         process.exit(EXIT.interrupted);
       }

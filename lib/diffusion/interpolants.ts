@@ -46,7 +46,7 @@ export const TIME_DISTRIBUTIONS = ["uniform", "lognormal"] as const;
 export type TimeDistribution = (typeof TIME_DISTRIBUTIONS)[number];
 
 /**
- * `count` training times in (0, 1) as float32.
+ * `count` training times in [0, 1) as float32.
  * lognormal: the noise-to-data ratio sigma/alpha is exp(standard normal), as in EDM.
  */
 export function drawTimes(

@@ -77,7 +77,7 @@ async function runArm(
       const start = performance.now();
       const images = await samplesOf(evaluator, ema, `${name}: samples at step ${step}`);
       const metrics = await metricsOf(evaluator, images);
-      await writeGrid(join(folder, samples), images);
+      await writeGrid(evaluator, ema, join(folder, samples));
       const sampled = performance.now();
       const probe = await probeOf(evaluator, ema, `${name}: probe at step ${step}`);
       // A run killed between an evaluation and its next checkpoint makes it again: the later line counts.
@@ -173,6 +173,7 @@ export async function runDemo(options: DemoOptions): Promise<Results | undefined
     scale: scaleName,
     seeds: [...scale.seeds],
     arms: ARMS.map((arm): ArmResult => ({ arm, label: label[arm], runs: runs[arm] })),
+    align: { studentBlock: config.sra!.studentBlock, teacherBlock: config.sra!.teacherBlock },
     realImages: await metricsOfRealImages(evaluator),
     realSamples: "real.png",
     sampleCounts: {

@@ -2,8 +2,10 @@
 import { createRequire } from "node:module";
 import { cpus, type as osType, release, totalmem } from "node:os";
 import { sitShapes } from "../models/index.ts";
+import { scheduleAt } from "../optim/index.ts";
 import { tf } from "../tensor/tf.ts";
 import type { TrainConfig } from "../train/index.ts";
+import { GRID_GUIDANCE } from "./evaluator.ts";
 import type { Scale } from "./presets.ts";
 import type { Results } from "./results.ts";
 
@@ -41,7 +43,7 @@ export function settings(config: TrainConfig, scale: Scale): Results["settings"]
     training: {
       steps: config.steps,
       "batch size": config.batchSize,
-      "learning rate": "1e-3 after warm-up",
+      "learning rate": `${scheduleAt(config.learningRate, config.steps)} after warm-up`,
       "EMA decay": String(config.emaDecay),
       "gradient norm limit": config.maxGradientNorm,
       "class dropout": config.classDropout,
@@ -52,11 +54,20 @@ export function settings(config: TrainConfig, scale: Scale): Results["settings"]
       "student block m": sra!.studentBlock,
       "teacher block n": sra!.teacherBlock,
       "interval k": `uniform in [${sra!.interval}]`,
-      distance: `${sra!.distance} (beta ${sra!.beta})`,
+      distance:
+        sra!.distance === "cosine"
+          ? `cosine (${sra!.cosineAxis} axis)`
+          : `${sra!.distance} (beta ${sra!.beta})`,
       lambda: String(config.alignWeight),
       "projection head": sra!.projectionHead,
     },
-    sampling: { sampler: "Euler (ODE)", steps: scale.samplerSteps, guidance: "none", weights: "EMA" },
+    sampling: {
+      sampler: "Euler (ODE)",
+      steps: scale.samplerSteps,
+      "guidance in metrics": "none",
+      "guidance in grids": GRID_GUIDANCE,
+      weights: "EMA",
+    },
     probe: {
       features: "average-pooled tokens, batch norm, one linear layer",
       labels: "none given to the model (null class)",

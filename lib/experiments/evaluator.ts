@@ -11,13 +11,15 @@ import {
   sampleMetrics,
 } from "../metrics/index.ts";
 import { type FeatureExtractor, featureExtractor, linearProbe } from "../probe/index.ts";
-import { type SampleGenerator, sampleGenerator } from "../samplers/index.ts";
+import { type GenerateOptions, type SampleGenerator, sampleGenerator } from "../samplers/index.ts";
 import type { Params } from "../tensor/params.ts";
 import { armConfig, type Scale } from "./presets.ts";
 import type { Reporter } from "./reporter.ts";
 import type { ProbeResult } from "./results.ts";
 
 const GRID_IMAGES = 40;
+/** Guidance scale of the grids of samples. */
+export const GRID_GUIDANCE = 2;
 /** Seeds of what all runs share, apart from the training seeds. */
 const SAMPLE_SEED = 1234;
 const PROBE_SEED = 4321;
@@ -60,25 +62,28 @@ export async function makeEvaluator(dataset: Dataset, scale: Scale, reporter: Re
   };
 }
 
-/** Samples of the averaged weights, every class equally often, the same noise in every run. */
+/** Samples of the averaged weights without guidance, every class equally often, the same noise in every run. */
 export async function samplesOf(
   { generator, scale, dataset, reporter }: Evaluator,
   ema: Params,
   label: string,
 ) {
-  const labels = indices(scale.generated).map((i) => i % dataset.classes.length);
   reporter.begin(label, scale.generated);
   const images = await generator.generate(ema, {
-    labels,
-    sampler: "euler",
-    steps: scale.samplerSteps,
-    seed: SAMPLE_SEED,
+    ...samplerOf(scale, dataset, scale.generated),
     batchSize: Math.min(100, scale.generated),
     onProgress: (done) => reporter.update(done),
   });
   reporter.end();
   return images;
 }
+
+const samplerOf = (scale: Scale, { classes }: Dataset, count: number): GenerateOptions => ({
+  labels: indices(count).map((i) => i % classes.length),
+  sampler: "euler",
+  steps: scale.samplerSteps,
+  seed: SAMPLE_SEED,
+});
 
 /** Linear probes of every block of the averaged weights at every noise level. */
 export async function probeOf(
@@ -129,15 +134,17 @@ export const metricsOfRealImages = async ({
 }: Evaluator): Promise<SampleMetrics> =>
   sampleMetrics(reference, await cnnFeaturesOfSet(network, dataset.test, indices(scale.generated)));
 
-/** Writes the first samples as a grid, one column a class. */
-export async function writeGrid(path: string, images: NdArray<"float32">): Promise<void> {
-  const [count, ...shape] = images.shape;
-  const shown = Math.min(GRID_IMAGES, count);
-  const area = shape.reduce((a, b) => a * b, 1);
-  await writePngGrid(path, toUint8Images(images.data.subarray(0, shown * area), [shown, ...shape]), {
-    columns: 10,
-    scale: 2,
+/** Writes a grid of samples with guidance, one column a class: what a reader looks at, not what is measured. */
+export async function writeGrid(
+  { generator, scale, dataset }: Evaluator,
+  ema: Params,
+  path: string,
+): Promise<void> {
+  const images = await generator.generate(ema, {
+    ...samplerOf(scale, dataset, GRID_IMAGES),
+    guidance: { scale: GRID_GUIDANCE },
   });
+  await writePngGrid(path, toUint8Images(images.data, images.shape), { columns: 10, scale: 2 });
 }
 
 /** Writes real images in the samples' order. */

@@ -1,7 +1,7 @@
 export { type DemoOptions, runDemo } from "./demo.ts";
 export { armConfig, SCALES, type Scale, type ScaleName } from "./presets.ts";
-export { findingsOf, summarize } from "./report/findings.ts";
-export { parseResults, readImages } from "./report/read.ts";
+export { type Finding, findingsOf, summarize } from "./report/findings.ts";
+export { parseResults, type ReportImages, readImages } from "./report/read.ts";
 export { renderReport, writeReport } from "./report/report.ts";
 export type { Reporter } from "./reporter.ts";
 export type * from "./results.ts";

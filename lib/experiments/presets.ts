@@ -51,30 +51,30 @@ export const SCALES = {
   },
   small: {
     about: "under ten minutes on two cores: the default",
-    seeds: [0, 1],
+    seeds: [2, 3, 4],
     hiddenSize: 128,
     depth: 6,
     numHeads: 4,
-    patchSize: 4,
-    steps: 500,
-    batchSize: 64,
+    patchSize: 7,
+    steps: 700,
+    batchSize: 32,
     align: [2, 4],
-    evaluations: 3,
+    evaluations: 2,
     generated: 1000,
     samplerSteps: 20,
     reference: 10000,
-    probeTrain: 2000,
-    probeTest: 2000,
+    probeTrain: 3000,
+    probeTest: 3000,
     probeTimesteps: [0.2, 0.5],
   },
   medium: {
-    about: "about an hour on two cores: four seeds, a deeper model, longer training",
-    seeds: [0, 1, 2, 3],
+    about: "some hours on two cores: five seeds, smaller patches, a deeper model, longer training",
+    seeds: [2, 3, 4, 5, 6],
     hiddenSize: 128,
     depth: 8,
     numHeads: 4,
     patchSize: 4,
-    steps: 1500,
+    steps: 3000,
     batchSize: 64,
     align: [2, 5],
     evaluations: 5,
@@ -89,8 +89,12 @@ export const SCALES = {
 
 export type ScaleName = keyof typeof SCALES;
 
-/** The alignment that the comparison uses. Lambda is the paper's (table 1). */
-const ALIGN_WEIGHT = 0.2;
+/**
+ * The alignment at these scales: cosine at weight 0.5, which reached the early blocks' features in pilots with seeds 0 and 1;
+ * the paper's smooth-l1 at weight 0.2 (table 1) did not move them in so few steps. The comparison's seeds are others.
+ */
+const ALIGN_WEIGHT = 0.5;
+const DISTANCE = { distance: "cosine", cosineAxis: "feature" } as const;
 
 /** The training config of one arm with one seed; both arms differ in the alignment alone. */
 export function armConfig(
@@ -100,7 +104,8 @@ export function armConfig(
   seed: number,
 ): TrainConfig {
   const [studentBlock, teacherBlock] = scale.align;
-  const sra: SRAConfig = { ...SRA_DEFAULTS, studentBlock, teacherBlock };
+  const { interval, projectionHead } = SRA_DEFAULTS;
+  const sra: SRAConfig = { interval, projectionHead, ...DISTANCE, studentBlock, teacherBlock };
   return {
     seed,
     model: {
@@ -120,7 +125,7 @@ export function armConfig(
     steps: scale.steps,
     batchSize: scale.batchSize,
     microBatches: 1,
-    learningRate: warmup(1e-3, Math.min(50, Math.ceil(scale.steps / 10))),
+    learningRate: warmup(LEARNING_RATE, Math.min(50, Math.ceil(scale.steps / 10))),
     adamW: ADAMW_DEFAULTS,
     maxGradientNorm: 1,
     emaDecay: EMA_DECAY,
@@ -129,6 +134,8 @@ export function armConfig(
     checkpointEvery: Math.max(1, Math.round(scale.steps / 5)),
   };
 }
+
+const LEARNING_RATE = 2e-3;
 
 /** The paper's 0.9999 averages over far more steps than there are here. */
 const EMA_DECAY = 0.99;

@@ -64,6 +64,8 @@ export interface Results {
   scale: string;
   seeds: number[];
   arms: ArmResult[];
+  /** The blocks that SRA aligns, counted from 1: the student's m with the teacher's n. */
+  align: { studentBlock: number; teacherBlock: number };
   /** The same metrics for held-out real images: the best value that samples could reach at this sample size. */
   realImages: SampleMetrics;
   /** Grid of real images, relative to the results file. */

@@ -26,8 +26,8 @@ import type { Features } from "./features.ts";
 
 const NAME = "small-cnn/1";
 const FEATURES = 64;
-const CHANNELS = [32, 64] as const;
-const EPOCHS = 3;
+const CHANNELS = [16, 32] as const;
+const EPOCHS = 2;
 const BATCH = 128;
 const PEAK_RATE = 2e-3;
 
@@ -192,7 +192,7 @@ async function accuracyOf(network: Params, { test, classes }: Dataset): Promise<
 
 /**
  * The network for a data set: read from the cache folder, where its name holds a hash of the training data and of the
- * network's version, or trained (about a quarter of a minute on two cores) and put there.
+ * network's version, or trained (in some ten seconds on two cores) and put there.
  */
 export async function loadSmallCnn(
   dataset: Dataset,

@@ -49,6 +49,12 @@ export async function writeCheckpoint(folder: string, checkpoint: Checkpoint, ke
   return path;
 }
 
+/** Removes the halves of files that a killed run was writing. */
+export async function removeUnfinished(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => [] as string[]);
+  for (const name of names.filter((n) => n.endsWith(".tmp"))) await rm(join(folder, name), { force: true });
+}
+
 /** Checkpoints of a folder, oldest first. */
 export async function listCheckpoints(folder: string): Promise<{ path: string; step: number }[]> {
   const names = await readdir(folder).catch(() => [] as string[]);

@@ -8,7 +8,7 @@ import { scheduleAt } from "../optim/schedules.ts";
 import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { batchSource } from "./batches.ts";
-import { type Checkpoint, latestCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, latestCheckpoint, removeUnfinished, writeCheckpoint } from "./checkpoint.ts";
 import { checkTrainConfig, type TrainConfig } from "./config.ts";
 import { initTrainState, type StepMetrics, type TrainState, trainStep } from "./step.ts";
 import { openEventFile } from "./tensorboard.ts";
@@ -86,6 +86,7 @@ async function begin(config: TrainConfig, options: TrainOptions): Promise<Checkp
   }
   if (!found)
     throw new Error(`${options.folder} holds no checkpoint to resume from; start the run without resuming`);
+  await removeUnfinished(join(options.folder, "checkpoints"));
   for (const message of found.damaged) options.onWarning?.(`passed over a damaged checkpoint: ${message}`);
   const changed = changedFields(found.checkpoint.config, config);
   if (changed.length > 0) {

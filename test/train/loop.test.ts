@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,7 +6,13 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { readJsonLines, readSafetensors } from "../../lib/io/index.ts";
-import { type LogEntry, latestCheckpoint, listCheckpoints, train } from "../../lib/train/index.ts";
+import {
+  type LogEntry,
+  latestCheckpoint,
+  listCheckpoints,
+  type TrainConfig,
+  train,
+} from "../../lib/train/index.ts";
 import { rejects, temporaryFolder } from "../io/helpers.ts";
 import { smallConfig, smallImages } from "./small.ts";
 
@@ -86,21 +92,26 @@ test("stopped by a signal and resumed, a run ends with the same weights bit by b
   assert.equal(await losses(folder), await losses(reference));
 });
 
-/** Runs the small training in another process, which SIGKILL ends soon after a step (never, when it is undefined). */
-async function trainAndKill(folder: string, killAt: number | undefined): Promise<number | null> {
+/** Starts a training in another process, resuming where there is a checkpoint; every step sends a message. */
+function startTraining(folder: string, config: TrainConfig): ChildProcess {
   const script = `
     import { train, latestCheckpoint } from ${JSON.stringify(new URL("../../lib/train/index.ts", import.meta.url).href)};
-    import { smallConfig, smallImages } from ${JSON.stringify(new URL("./small.ts", import.meta.url).href)};
+    import { smallImages } from ${JSON.stringify(new URL("./small.ts", import.meta.url).href)};
     const folder = ${JSON.stringify(folder)};
     const resume = (await latestCheckpoint(folder + "/checkpoints")) !== undefined;
-    await train(smallConfig({ steps: 60, checkpointEvery: 1 }), {
+    await train(${JSON.stringify(config)}, {
       folder, images: smallImages(), resume, onProgress: ({ step }) => process.send(step),
     });
     process.exit(0);`;
-  const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
+  return spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
     cwd: fileURLToPath(new URL("../..", import.meta.url)),
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
+}
+
+/** Runs a training that SIGKILL ends soon after a step (never, when it is undefined). */
+async function trainAndKill(folder: string, config: TrainConfig, killAt?: number): Promise<number | null> {
+  const child = startTraining(folder, config);
   // The step's metrics, checkpoint and the next step are under way when the signal arrives.
   child.on("message", (step) => step === killAt && child.kill("SIGKILL"));
   const [code] = await once(child, "exit");
@@ -111,15 +122,49 @@ test("killed at any moment, a run resumes to the same weights bit by bit", async
   const reference = await temporaryFolder();
   await train(smallConfig({ steps: 60, checkpointEvery: 30 }), { folder: reference, images });
   const folder = await temporaryFolder();
+  const config = smallConfig({ steps: 60, checkpointEvery: 1 });
   const reached: number[] = [];
   for (const step of [2, 15, 16, 40]) {
-    assert.is(await trainAndKill(folder, step), null);
+    assert.is(await trainAndKill(folder, config, step), null);
     reached.push((await latestCheckpoint(join(folder, "checkpoints")))?.checkpoint.step ?? 0);
   }
   assert.ok(reached[3] >= 39 && reached[3] < 60, `killed at ${reached}`);
-  assert.is(await trainAndKill(folder, undefined), 0);
+  assert.is(await trainAndKill(folder, config), 0);
   assert.equal(await weightsOf(folder), await weightsOf(reference));
   assert.equal(await losses(folder), await losses(reference));
+});
+
+test("killed while it writes a checkpoint, a run keeps the last good one and ends the same", async () => {
+  // Large enough that the file takes a while to write.
+  const model = { ...smallConfig().model, hiddenSize: 256, depth: 3, numHeads: 4 };
+  const config = smallConfig({ model, steps: 5, checkpointEvery: 1 });
+  const reference = await temporaryFolder();
+  await train(config, { folder: reference, images });
+
+  const folder = await temporaryFolder();
+  const checkpoints = join(folder, "checkpoints");
+  const child = startTraining(folder, config);
+  const exit = once(child, "exit");
+  let last = 0;
+  child.on("message", (step) => {
+    last = step as number;
+  });
+  const unfinished = async (): Promise<string[]> =>
+    (await readdir(checkpoints).catch(() => [] as string[])).filter((name) => name.endsWith(".tmp"));
+  while (last < 3 || (await unfinished()).length === 0) {
+    if (child.exitCode !== null) throw new Error("the run ended before a checkpoint was seen being written");
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  child.kill("SIGKILL");
+  await exit;
+  assert.is((await unfinished()).length, 1, "the half-written file is still there");
+  const found = await latestCheckpoint(checkpoints);
+  assert.ok(found && found.checkpoint.step >= 2 && found.checkpoint.step < 5);
+  assert.equal(found.damaged, []);
+
+  assert.is(await trainAndKill(folder, config), 0);
+  assert.equal(await unfinished(), []);
+  assert.equal(await weightsOf(folder), await weightsOf(reference));
 });
 
 test("a checkpoint cut off while it was written is passed over, and the run still ends the same", async () => {

@@ -56,6 +56,11 @@ export function probeMean(evaluation: Evaluation): number {
   return mean(evaluation.probe.flatMap((probe) => probe.accuracy));
 }
 
+/** Accuracy at one block, counted from 1, averaged over the noise levels; NaN without a probe. */
+export function probeOfBlock(evaluation: Evaluation, block: number): number {
+  return mean(evaluation.probe.map((probe) => probe.accuracy[block - 1] ?? Number.NaN));
+}
+
 /** Accuracy of the best block, each block averaged over the noise levels first; NaN without a probe. */
 export function probeBest(evaluation: Evaluation): number {
   const blocks = Math.min(...evaluation.probe.map((probe) => probe.accuracy.length));
@@ -83,7 +88,7 @@ export function finalStep(results: Results): number | undefined {
   return common.length === 0 ? undefined : Math.max(...common);
 }
 
-/** The four sample metrics and the two summaries of probe accuracy. */
+/** The four sample metrics and three summaries of probe accuracy. */
 export function measuresOf(results: Results): Measure[] {
   const all = results.arms.flatMap((arm) => arm.runs.flatMap((run) => run.evaluations));
   const last = all.filter((evaluation) => evaluation.step === finalStep(results));
@@ -124,6 +129,14 @@ export function measuresOf(results: Results): Measure[] {
       lowerIsBetter: false,
       format: plain(3),
       read: (e) => e.metrics.recall,
+    },
+    {
+      key: "probeAligned",
+      label: `Probe accuracy, aligned block ${results.align.studentBlock}`,
+      phrase: `probe accuracy at the aligned block ${results.align.studentBlock}`,
+      lowerIsBetter: false,
+      format: percent,
+      read: (e) => probeOfBlock(e, results.align.studentBlock),
     },
     {
       key: "probeMean",

@@ -77,6 +77,7 @@ const results = shape({
   scale: text,
   seeds: list(number),
   arms: list(shape({ arm: oneOf("baseline", "sra"), label: text, runs: list(run) })),
+  align: shape({ studentBlock: number, teacherBlock: number }),
   realImages: metrics,
   realSamples: text,
   sampleCounts: shape({ generated: number, reference: number, probeTrain: number, probeTest: number }),

@@ -47,7 +47,7 @@ function sections(results: Results, images: ReportImages, figures: Figures): Sec
       id: "samples",
       title: "Samples",
       intro:
-        "Within a seed both arms start from the same noise, so images in the same place belong together.",
+        "Every run starts from the same noise, so images in the same place belong together. One column a class, drawn with classifier-free guidance; the metrics are of samples without it.",
       body: samplesSection(results, images),
     },
     {

@@ -82,6 +82,7 @@ export function syntheticResults(seeds: readonly number[] = [0, 1, 2]): Results 
     ],
     realImages: { frechet: 1.31, inceptionScore: 9.71, precision: 0.84, recall: 0.83 },
     realSamples: "real.png",
+    align: { studentBlock: 2, teacherBlock: 4 },
     sampleCounts: { generated: 2000, reference: 10000, probeTrain: 4000, probeTest: 2000 },
     featureNetwork: {
       name: "a small convolutional MNIST classifier",
