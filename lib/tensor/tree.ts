@@ -24,6 +24,9 @@ const isPlainObject = (value: object): boolean => {
 const describe = (value: unknown): string =>
   typeof value === "object" && value !== null ? `a ${value.constructor.name}` : `a ${typeof value}`;
 
+/** A key as part of a path, as in a JSON pointer: a slash inside a key must not look like nesting. */
+const escapeKey = (name: string | number): string => `${name}`.replaceAll("~", "~0").replaceAll("/", "~1");
+
 /**
  * Visits a tree in key order, replacing every tensor by `onTensor`'s result.
  * Throws when a leaf is neither a tensor nor a string, number, boolean, null or undefined.
@@ -35,7 +38,8 @@ export function mapTree(
 ): unknown {
   if (tree instanceof tf.Tensor) return onTensor(tree, path);
   if (tree === null || ["string", "number", "boolean", "undefined"].includes(typeof tree)) return tree;
-  const child = (name: string | number): string => (path === "" ? `${name}` : `${path}/${name}`);
+  const child = (name: string | number): string =>
+    path === "" ? escapeKey(name) : `${path}/${escapeKey(name)}`;
   if (Array.isArray(tree)) return tree.map((item, i) => mapTree(item, onTensor, child(i)));
   if (typeof tree === "object" && isPlainObject(tree)) {
     return Object.fromEntries(

@@ -1,0 +1,85 @@
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  checkParams,
+  currentDevice,
+  type Device,
+  flattenTree,
+  mapTree,
+  param,
+  tf,
+  useDevice,
+} from "../../lib/tensor/index.ts";
+import { rejects } from "../io/helpers.ts";
+
+const key = (tree: unknown): string => flattenTree(tree).key;
+
+test("trees are visited in key order, with paths", () => {
+  const tree = { b: [tf.scalar(1), { c: tf.scalar(2) }], a: tf.scalar(3), n: 4 };
+  assert.equal(
+    flattenTree(tree).leaves.map(({ path, tensor }) => [path, tensor.dataSync()[0]]),
+    [
+      ["b/0", 1],
+      ["b/1/c", 2],
+      ["a", 3],
+    ],
+  );
+  assert.equal(
+    mapTree(tree, (t, path) => `${path}=${t.dataSync()[0]}`),
+    { b: ["b/0=1", { c: "b/1/c=2" }], a: "a=3", n: 4 },
+  );
+});
+
+test("keys tell structures apart and values not", () => {
+  const x = tf.zeros([2]);
+  const distinct = [
+    { x },
+    { y: x },
+    [x],
+    x,
+    { x: tf.zeros([3]) },
+    { x: tf.zeros([2], "int32") },
+    { x, n: 1 },
+    { x, n: "1" },
+    { x, n: null },
+    { x, n: undefined },
+    { x, n: Number.NaN },
+    { x, n: Number.POSITIVE_INFINITY },
+    { x, n: true },
+  ];
+  const keys = distinct.map(key);
+  assert.is(new Set(keys).size, keys.length);
+  assert.is(key({ x: tf.ones([2]) }), key({ x }));
+});
+
+test("devices: cpu is there, an unknown one and a missing package are named", async () => {
+  await useDevice("cpu");
+  assert.is(currentDevice(), "cpu");
+  await rejects(
+    useDevice("gpu" as Device),
+    /unknown device 'gpu'; expected one of cpu, wasm, webgpu, tensorflow/,
+  );
+  // Optional packages that the project does not install.
+  for (const [device, name] of [
+    ["wasm", "@tensorflow/tfjs-backend-wasm"],
+    ["tensorflow", "@tensorflow/tfjs-node-gpu"],
+    ["webgpu", "webgpu"],
+  ] as const) {
+    await rejects(
+      useDevice(device),
+      new RegExp(`device '${device}' needs the package ${name}.*npm install ${name}`),
+    );
+    assert.is(currentDevice(), "cpu");
+  }
+});
+
+test("parameters that do not fit are listed together", () => {
+  const params = { a: tf.zeros([2]), b: tf.zeros([3]) };
+  assert.throws(
+    () => checkParams(params, { b: [4], c: [1] }, "a model"),
+    /do not fit a model; missing: c; unexpected: a; wrong shape: b \(expected \[4\], got \[3\]\)/,
+  );
+  assert.throws(() => param(params, "c"), /parameter 'c' is missing; the model has 2 parameters/);
+});
+
+test.run();
