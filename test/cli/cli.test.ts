@@ -138,7 +138,10 @@ test("train, stop with Ctrl-C, resume, sample and evaluate", async () => {
     },
   );
   assert.is(stopped.code, 130, stopped.stderr);
-  assert.match(stopped.stderr, `Go on with: ditlab train --out ${out} --dataset mnist --resume`);
+  assert.match(
+    stopped.stderr,
+    `Go on with: ditlab train --out ${out} --dataset mnist --data ${await data} --resume`,
+  );
   const step = Number(/Saved step (\d+)/.exec(stopped.stderr)?.[1]);
   assert.ok(step > 0);
 
