@@ -113,7 +113,7 @@ export function createGraph(portable = false): Graph {
     scalar: (value, dtype = "float32") => graph.constant(graphData([value], dtype), [], dtype),
     emit: (op, ins, output, attributes, domain) => graph.emitMany(op, ins, [output], attributes, domain)[0],
     emitMany(op, ins, outs, attributes = {}, domain = "") {
-      const key = `${domain}.${op}(${ins.map((v) => v.name)})${JSON.stringify(attributes)}${outs.length}`;
+      const key = JSON.stringify([domain, op, ins.map((v) => v.name), attributes, outs.length]);
       const existing = made.get(key);
       if (existing) return existing;
       const node: GraphNode = { op, domain, inputs: ins, outputs: [], attributes };

@@ -3,10 +3,10 @@ import { cpus } from "node:os";
 import ort from "onnxruntime-node";
 import writeFileAtomic from "write-file-atomic";
 import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
-import { flattenTree, mapTree } from "../tensor/tree.ts";
-import { type LiveGraph, liveGraph, type Value } from "./graph.ts";
+import { type GraphType, graphData, type LiveGraph, liveGraph, type Value } from "./graph.ts";
 import { encodeOnnx } from "./onnx.ts";
-import { trace } from "./trace.ts";
+import { type Leaf, rebuild, structureOf } from "./structure.ts";
+import { refuseWhileTracing, trace } from "./trace.ts";
 
 export interface JitOptions {
   /** Names the function in errors. Default: the function's own name. */
@@ -59,16 +59,10 @@ interface Program extends Traced {
   stats: JitStats["traces"][number];
 }
 
-/** Stands for the n-th output tensor in the shape of a function's result. */
-class Slot {
-  constructor(readonly index: number) {}
-}
-
-function fillSlots(skeleton: unknown, tensors: Tensor[]): unknown {
-  if (skeleton instanceof Slot) return tensors[skeleton.index];
-  if (Array.isArray(skeleton)) return skeleton.map((item) => fillSlots(item, tensors));
-  if (typeof skeleton !== "object" || skeleton === null) return skeleton;
-  return Object.fromEntries(Object.entries(skeleton).map(([key, item]) => [key, fillSlots(item, tensors)]));
+interface Entry {
+  program: Promise<Program>;
+  /** Which leaves it reads, known once it is compiled. */
+  indices?: number[];
 }
 
 /** The values that some input reaches. */
@@ -87,11 +81,11 @@ function traceFunction(
   name: string,
   portable: boolean,
 ): Traced {
-  const outputs: Traced["outputs"] = [];
-  const { graph, result: skeleton } = trace(portable, (makeInput, symbolOf) => {
-    const symbolic = args.map((arg, i) =>
-      mapTree(arg, (like, path) => makeInput(join(`arg${i}`, path), like)),
-    );
+  const { graph, result } = trace(portable, (makeInput, symbolOf) => {
+    const symbolic = args.map((arg, i) => {
+      const { skeleton } = structureOf(arg, `arg${i}`);
+      return rebuild(skeleton, (leaf) => makeInput(leaf.name, leaf.tensor));
+    });
     const returned = fn(...(symbolic as never[]));
     if (returned instanceof Promise) {
       returned.catch(() => {}); // its own failure is a consequence of what the next line reports
@@ -99,11 +93,14 @@ function traceFunction(
         `jit: '${name}' returned a promise; expected a synchronous function that returns tensors`,
       );
     }
-    return mapTree(returned, (tensor, path) => {
-      outputs.push({ name: join("out", path), value: symbolOf(tensor) });
-      return new Slot(outputs.length - 1);
-    });
+    const { skeleton, leaves } = structureOf(returned, "out");
+    return {
+      leaves,
+      skeleton,
+      outputs: leaves.map((leaf) => ({ name: leaf.name, value: symbolOf(leaf.tensor) })),
+    };
   });
+  const { outputs, leaves, skeleton } = result;
   if (outputs.length === 0)
     throw new Error(`jit: '${name}' returned no tensor, so there is nothing to compile`);
   const live = liveGraph(
@@ -117,10 +114,13 @@ function traceFunction(
       `jit: output '${constant.name}' of '${name}' does not depend on the arguments; it is a constant, so compute it outside`,
     );
   }
-  return { live, outputs, rebuild: (tensors) => fillSlots(skeleton, tensors) };
+  const position = new Map(leaves.map((leaf, i) => [leaf, i]));
+  return {
+    live,
+    outputs,
+    rebuild: (tensors) => rebuild(skeleton, (leaf) => tensors[position.get(leaf)!]),
+  };
 }
-
-const join = (prefix: string, path: string): string => (path === "" ? prefix : `${prefix}/${path}`);
 
 const countBy = (names: string[]): Record<string, number> => {
   const counts: Record<string, number> = {};
@@ -140,7 +140,7 @@ function lowered({ live, outputs }: Traced): Lowered {
 
 async function compile(
   traced: Traced,
-  leafPaths: string[],
+  leaves: readonly Leaf[],
   threads: number,
   traceSeconds: number,
 ): Promise<Program> {
@@ -153,13 +153,21 @@ async function compile(
   });
   const compileSeconds = (performance.now() - start) / 1000;
   const read = new Set(traced.live.inputs.map((value) => value.name));
-  const feeds = leafPaths.map((name, index) => ({ name, index })).filter(({ name }) => read.has(name));
+  const feeds = leaves.map(({ name }, index) => ({ name, index })).filter(({ name }) => read.has(name));
   return {
     ...traced,
     session,
     feeds,
     stats: { nodes: traced.live.nodes.length, traceSeconds, compileSeconds, calls: 0 },
   };
+}
+
+/** onnxruntime's view of a tensor's numbers. */
+async function runtimeTensor({ tensor }: Leaf): Promise<ort.Tensor> {
+  const { dtype, shape } = tensor;
+  // tfjs casts int32 to float32 by renaming: the array may still be of the former type.
+  const data = graphData(await tensor.data(), dtype as GraphType);
+  return new ort.Tensor(dtype as "float32", data as Float32Array, shape);
 }
 
 /** A tfjs tensor on the `cpu` backend over an array, without a copy. */
@@ -169,13 +177,8 @@ function hostTensor(values: ort.Tensor, { shape, dtype }: Value): Tensor {
   return make.makeTensor(values.data, shape, dtype as DataType, engine.findBackend("cpu"));
 }
 
-async function run(program: Program, leaves: Tensor[]): Promise<unknown> {
-  const feeds: Record<string, ort.Tensor> = {};
-  for (const { index, name } of program.feeds) {
-    const { dtype, shape } = leaves[index];
-    const data = await leaves[index].data();
-    feeds[name] = new ort.Tensor(dtype as "float32", data as Float32Array, shape);
-  }
+async function run(program: Program, values: ReadonlyMap<number, ort.Tensor>): Promise<unknown> {
+  const feeds = Object.fromEntries(program.feeds.map(({ index, name }) => [name, values.get(index)!]));
   const results = await program.session.run(feeds);
   program.stats.calls++;
   return program.rebuild(program.outputs.map(({ name, value }) => hostTensor(results[name], value)));
@@ -199,13 +202,13 @@ const RETRACE_WARNING = 16;
 export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitOptions = {}): Compiled<A, R> {
   const name = options.name ?? (fn.name || "anonymous function");
   const threads = options.threads ?? cpus().length;
-  const programs = new Map<string, Promise<Program>>();
+  const programs = new Map<string, Entry>();
   const stats: JitStats = { traces: [] };
 
-  const prepare = async (args: A, leafPaths: string[]): Promise<Program> => {
+  const prepare = async (args: A, leaves: readonly Leaf[]): Promise<Program> => {
     const start = performance.now();
     const traced = traceFunction(fn, args, name, false);
-    const program = await compile(traced, leafPaths, threads, (performance.now() - start) / 1000);
+    const program = await compile(traced, leaves, threads, (performance.now() - start) / 1000);
     stats.traces.push(program.stats);
     if (stats.traces.length === RETRACE_WARNING) {
       process.emitWarning(
@@ -215,18 +218,41 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     return program;
   };
 
-  const call = async (...args: A): Promise<R> => {
-    const flat = args.map((arg, i) => ({ ...flattenTree(arg), prefix: `arg${i}` }));
-    const key = flat.map((tree) => tree.key).join("\n");
-    let program = programs.get(key);
-    if (!program) {
-      const paths = flat.flatMap(({ leaves, prefix }) => leaves.map(({ path }) => join(prefix, path)));
-      program = prepare(args, paths);
-      programs.set(key, program);
-      program.catch(() => programs.delete(key));
+  const start = async (args: A): Promise<R> => {
+    const structures = args.map((arg, i) => structureOf(arg, `arg${i}`));
+    const leaves = structures.flatMap((structure) => structure.leaves);
+    const key = structures.map((structure) => structure.key).join("\n");
+    let entry = programs.get(key);
+    if (!entry) {
+      const added: Entry = { program: prepare(args, leaves) };
+      entry = added;
+      programs.set(key, added);
+      added.program.then(
+        ({ feeds }) => {
+          added.indices = feeds.map(({ index }) => index);
+        },
+        () => programs.get(key) === added && programs.delete(key),
+      );
     }
-    const tensors = flat.flatMap(({ leaves }) => leaves.map(({ tensor }) => tensor));
-    return (await run(await program, tensors)) as R;
+    // Read before anything is awaited: the caller may dispose its tensors while the call is under way.
+    const indices = entry.indices ?? [...leaves.keys()];
+    const values = Promise.all(indices.map(async (i) => [i, await runtimeTensor(leaves[i])] as const));
+    values.catch(() => {}); // reported below, unless the program already failed
+    return (await run(await entry.program, new Map(await values))) as R;
+  };
+
+  /** Calls under way: a session is not released below them. */
+  const calls = new Set<Promise<unknown>>();
+  const call = (...args: A): Promise<R> => {
+    refuseWhileTracing();
+    const result = start(args);
+    const ended = result.then(
+      () => {},
+      () => {},
+    );
+    calls.add(ended);
+    void ended.then(() => calls.delete(ended));
+    return result;
   };
 
   return Object.assign(call, {
@@ -235,9 +261,11 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     save: (path: string, args: A) =>
       writeFileAtomic(path, Buffer.from(lowered(traceFunction(fn, args, name, true)).onnx)),
     dispose: async () => {
-      const compiled = await Promise.all(programs.values());
+      const released = [...programs.values()].map(({ program }) => program);
       programs.clear();
-      await Promise.all(compiled.map(({ session }) => session.release()));
+      await Promise.all(calls);
+      for (const outcome of await Promise.allSettled(released))
+        if (outcome.status === "fulfilled") await outcome.value.session.release();
     },
   });
 }

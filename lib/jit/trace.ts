@@ -1,4 +1,5 @@
 /** The tracing backend: a tfjs KernelBackend whose kernels record graph nodes instead of computing. */
+import { fileURLToPath } from "node:url";
 import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
 import {
   createGraph,
@@ -7,6 +8,7 @@ import {
   type GraphType,
   graphData,
   graphType,
+  sameShape,
   type Value,
 } from "./graph.ts";
 import { kernels } from "./kernels/index.ts";
@@ -24,16 +26,25 @@ interface TensorInfo {
 /** The trace in progress; there is only ever one, because tracing is synchronous. */
 let graph: Graph | undefined;
 let values = new WeakMap<object, Value>();
-/** Constants by their tensor's data id. They outlive a trace, because tensors made outside it move here when it uses them. */
+/** Constants by their tensor's data id; they outlive a trace. */
 const host = new WeakMap<object, { data: GraphData; dtype: GraphType }>();
+/** Tensors that share a data id: tfjs gives up the data when the last is disposed. */
+const references = new WeakMap<object, number>();
 /** Set by a failed asynchronous read, whose own rejection the traced function would not see. */
 let failure: Error | undefined;
 
+const LIBRARY = new URL("../", import.meta.url);
+/** Folders whose lines in a stack are not the user's: this library's own below its models. */
+const OWN = ["jit/", "tensor/", "nn/"].flatMap((folder) => {
+  const url = new URL(folder, LIBRARY);
+  return [url.href, fileURLToPath(url)];
+});
+
 /** The first stack line outside tfjs and this library: where the user's function is. */
 function callSite(stack = new Error().stack ?? ""): string {
-  const inside =
-    /node_modules|node:|tfjs-(core|backend|layers)|lib[\\/](jit|tensor|nn)[\\/]|\(<anonymous>\)|\(native\)/;
-  const line = stack.split("\n").find((l) => /^\s+at .*:\d+/.test(l) && !inside.test(l));
+  const foreign = /node_modules|node:|tfjs-(core|backend|layers)|\(<anonymous>\)|\(native\)/;
+  const inside = (line: string): boolean => foreign.test(line) || OWN.some((folder) => line.includes(folder));
+  const line = stack.split("\n").find((l) => /^\s+at .*:\d+/.test(l) && !inside(l));
   return line ? ` at ${line.trim().replace(/^at /, "")}` : "";
 }
 
@@ -51,10 +62,14 @@ class TraceBackend extends tf.KernelBackend {
   override refCount(): number {
     return 1;
   }
+  override incRef(dataId: object): void {
+    references.set(dataId, (references.get(dataId) ?? 1) + 1);
+  }
   // Graph values live as long as the trace: disposing a tensor forgets a name, not a node.
-  override incRef(): void {}
-  override disposeData(): boolean {
-    return false;
+  override disposeData(dataId: object): boolean {
+    const left = (references.get(dataId) ?? 1) - 1;
+    references.set(dataId, left);
+    return left <= 0;
   }
   override timerAvailable(): boolean {
     return false;
@@ -106,13 +121,11 @@ function currentGraph(): Graph {
 /** The graph value of a tensor. One made outside the trace becomes a constant of the graph. */
 function symbolOf({ dataId, shape, dtype }: TensorInfo): Value {
   const known = values.get(dataId);
-  if (known) return known;
-  if (!host.has(dataId)) {
-    const type = graphType(dtype, "a tensor from outside the traced function");
-    host.set(dataId, { data: graphData(tf.engine().readSync(dataId) as Float32Array, type), dtype: type });
-  }
-  const constant = host.get(dataId)!;
-  const value = currentGraph().constant(constant.data, shape, constant.dtype);
+  // Outside, a tensor that was reshaped or cast without loss shares its data with the original.
+  if (known && known.dtype === dtype && sameShape(known.shape, shape)) return known;
+  const type = graphType(dtype, "a tensor from outside the traced function");
+  const data = host.get(dataId)?.data ?? (tf.engine().readSync(dataId) as Float32Array);
+  const value = currentGraph().constant(graphData(data, type), shape, type);
   values.set(dataId, value);
   return value;
 }
@@ -179,6 +192,15 @@ function guarded<T>(body: () => T): T {
   }
 }
 
+/** Throws when a traced function is running: a compiled function cannot be part of another. */
+export function refuseWhileTracing(): void {
+  if (!graph) return;
+  failure ??= new Error(
+    `jit: a jit function was called inside a traced function${callSite()}; call the plain function there`,
+  );
+  throw failure;
+}
+
 /**
  * Runs `body` once on symbolic tensors.
  * `body` gets a maker of input tensors and a reader of result tensors, and returns what the trace should carry out.
@@ -187,8 +209,7 @@ export function trace<T>(
   portable: boolean,
   body: (input: (name: string, like: Tensor) => Tensor, symbolOfTensor: (tensor: Tensor) => Value) => T,
 ): { graph: Graph; result: T } {
-  if (graph)
-    throw new Error("jit: a jit function was called inside a traced function; call the plain function there");
+  refuseWhileTracing();
   const previous = tf.getBackend();
   const engine = tf.engine();
   const current = createGraph(portable);

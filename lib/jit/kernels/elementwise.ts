@@ -1,6 +1,6 @@
 /** Unary, binary, comparison, logical and selecting kernels. */
 import { broadcastShape, float, type Graph, sizeOf, type Value } from "../graph.ts";
-import { cast, fill, type Kernel, type KernelTable } from "./kernel.ts";
+import { cast, fill, type Kernel, type KernelTable, where } from "./kernel.ts";
 
 const unary = (graph: Graph, op: string, x: Value, attributes = {}): Value =>
   graph.emit(op, [x], { shape: x.shape, dtype: x.dtype }, attributes);
@@ -19,17 +19,64 @@ const mapBinary =
   (op: string): Kernel =>
   (graph, { a, b }) =>
     binary(graph, op, a, b);
-const compare =
+const order =
+  (op: string): Kernel =>
+  (graph, { a, b }) =>
+    binary(graph, op, asNumber(graph, a), asNumber(graph, b), "bool");
+const logical =
   (op: string): Kernel =>
   (graph, { a, b }) =>
     binary(graph, op, a, b, "bool");
 /** ONNX's hyperbolic functions and the like exist for floats only, as do tfjs's. */
 const asFloat = (graph: Graph, x: Value): Value => cast(graph, x, "float32");
 
-const floorMod = (graph: Graph, a: Value, b: Value): Value =>
-  a.dtype === "int32"
-    ? binary(graph, "Mod", a, b)
-    : binary(graph, "Sub", a, binary(graph, "Mul", unary(graph, "Floor", binary(graph, "Div", a, b)), b));
+const INT32_MAX = 0x7fffffff;
+function clip(graph: Graph, x: Value, low: number, high: number): Value {
+  // int32 has no infinite bounds.
+  const bound = (limit: number): Value =>
+    graph.scalar(x.dtype === "int32" ? Math.max(-INT32_MAX - 1, Math.min(INT32_MAX, limit)) : limit, x.dtype);
+  return graph.emit("Clip", [x, bound(low), bound(high)], { shape: x.shape, dtype: x.dtype });
+}
+
+/** ONNX has arithmetic and order for numbers only: tfjs computes with booleans as 0 and 1. */
+const asNumber = (graph: Graph, x: Value): Value => (x.dtype === "bool" ? cast(graph, x, "int32") : x);
+
+/** The divisor with 1 in place of 0, by which onnxruntime refuses to divide integers. */
+const nonzero = (graph: Graph, b: Value): Value =>
+  b.data && !(b.data as Int32Array).includes(0)
+    ? b
+    : where(graph, binary(graph, "Equal", b, graph.scalar(0, "int32"), "bool"), graph.scalar(1, "int32"), b);
+
+/** The remainder with the divisor's sign; integers modulo 0 are 0, as in tfjs. */
+function floorMod(graph: Graph, a: Value, b: Value): Value {
+  if (a.dtype === "int32") return binary(graph, "Mod", a, nonzero(graph, b));
+  const fmod = (x: Value): Value =>
+    graph.emit("Mod", [x, b], { shape: broadcastShape(x, b), dtype: x.dtype }, { fmod: 1 });
+  const zero = graph.scalar(0);
+  const negative = (x: Value): Value => binary(graph, "Less", x, zero, "bool");
+  const remainder = fmod(a);
+  const sameSign = binary(graph, "Equal", negative(a), negative(b), "bool");
+  return where(graph, sameSign, remainder, fmod(binary(graph, "Add", remainder, b)));
+}
+
+/** floor(a / b) as int32, 0 where the quotient is infinite or NaN. Beyond int32 tfjs wraps around; here it is undefined. */
+function floorDiv(graph: Graph, a: Value, b: Value): Value {
+  if (a.dtype === "int32") {
+    const divisor = nonzero(graph, b);
+    const quotient = binary(graph, "Div", binary(graph, "Sub", a, binary(graph, "Mod", a, divisor)), divisor);
+    if (divisor === b) return quotient;
+    const zero = graph.scalar(0, "int32");
+    return where(graph, binary(graph, "Equal", b, zero, "bool"), zero, quotient);
+  }
+  const quotient = unary(graph, "Floor", binary(graph, "Div", a, b));
+  return cast(graph, where(graph, finite(graph, quotient), quotient, graph.scalar(0)), "int32");
+}
+
+function finite(graph: Graph, x: Value): Value {
+  const bool = { shape: x.shape, dtype: "bool" as const };
+  const bad = graph.emit("Or", [graph.emit("IsNaN", [x], bool), graph.emit("IsInf", [x], bool)], bool);
+  return unary(graph, "Not", bad);
+}
 
 export const elementwise: KernelTable = {
   Add: mapBinary("Add"),
@@ -37,67 +84,51 @@ export const elementwise: KernelTable = {
   Multiply: (graph, { a, b }) => {
     if (isScalar(b, 1)) return a;
     if (isScalar(a, 1)) return b;
+    if (a.dtype === "bool") return binary(graph, "And", a, b);
     return binary(graph, "Mul", a, b);
   },
   RealDiv: (graph, { a, b }) =>
     isScalar(b, 1) ? asFloat(graph, a) : binary(graph, "Div", asFloat(graph, a), asFloat(graph, b)),
-  FloorDiv: (graph, { a, b }) =>
-    a.dtype === "int32"
-      ? binary(graph, "Div", binary(graph, "Sub", a, floorMod(graph, a, b)), b)
-      : unary(graph, "Floor", binary(graph, "Div", a, b)),
+  FloorDiv: (graph, { a, b }) => floorDiv(graph, a, b),
   Mod: (graph, { a, b }) => floorMod(graph, a, b),
   Maximum: mapBinary("Max"),
   Minimum: mapBinary("Min"),
+  /** As IEEE 754 and PyTorch: 1 to the power NaN, and -1 to an infinite power, is 1; in JavaScript they are NaN. */
   Pow: mapBinary("Pow"),
   SquaredDifference: (graph, { a, b }) => {
     const difference = binary(graph, "Sub", a, b);
     return binary(graph, "Mul", difference, difference);
   },
   AddN: (graph, inputs) => Object.values(inputs).reduce((sum, x) => binary(graph, "Add", sum, x)),
+  /** atan(a/b), moved by pi where b < 0; pi/2 with the sign of a where b = 0. The signs of zeros are not looked at. */
   Atan2: (graph, { a, b }) => {
-    // atan(a/b), moved by pi where b < 0; b = 0 is pi/2 with the sign of a.
-    const zero = graph.scalar(0);
-    const shape = broadcastShape(a, b);
-    const bool = { shape: b.shape, dtype: "bool" as const };
-    const isZero = graph.emit("Equal", [b, zero], bool);
-    const safe = graph.emit("Where", [isZero, graph.scalar(1), b], { shape: b.shape, dtype: "float32" });
-    const angle = unary(graph, "Atan", binary(graph, "Div", a, safe));
-    const signA = graph.emit(
-      "Where",
-      [
-        graph.emit("Less", [a, zero], { ...bool, shape: a.shape }),
-        graph.scalar(-Math.PI),
-        graph.scalar(Math.PI),
-      ],
-      { shape: a.shape, dtype: "float32" },
-    );
-    const negative = graph.emit("Less", [b, zero], bool);
-    const turn = graph.emit("Where", [negative, signA, zero], { shape, dtype: "float32" });
-    const upright = binary(graph, "Mul", unary(graph, "Sign", a), graph.scalar(Math.PI / 2));
-    return graph.emit("Where", [isZero, upright, binary(graph, "Add", angle, turn)], {
-      shape,
-      dtype: "float32",
-    });
+    const [zero, one] = [graph.scalar(0), graph.scalar(1)];
+    const isInfinite = (x: Value): Value => graph.emit("IsInf", [x], { shape: x.shape, dtype: "bool" });
+    // Two infinities have the angle of their signs.
+    const both = binary(graph, "And", isInfinite(a), isInfinite(b), "bool");
+    const y = where(graph, both, unary(graph, "Sign", a), a);
+    const x = where(graph, both, unary(graph, "Sign", b), b);
+    const isZero = binary(graph, "Equal", x, zero, "bool");
+    const angle = unary(graph, "Atan", binary(graph, "Div", y, where(graph, isZero, one, x)));
+    const below = binary(graph, "Less", y, zero, "bool");
+    const half = where(graph, below, graph.scalar(-Math.PI), graph.scalar(Math.PI));
+    const turn = where(graph, binary(graph, "Less", x, zero, "bool"), half, zero);
+    const upright = binary(graph, "Mul", unary(graph, "Sign", y), graph.scalar(Math.PI / 2));
+    return where(graph, isZero, upright, binary(graph, "Add", angle, turn));
   },
-  Greater: compare("Greater"),
-  GreaterEqual: compare("GreaterOrEqual"),
-  Less: compare("Less"),
-  LessEqual: compare("LessOrEqual"),
-  Equal: compare("Equal"),
+  Greater: order("Greater"),
+  GreaterEqual: order("GreaterOrEqual"),
+  Less: order("Less"),
+  LessEqual: order("LessOrEqual"),
+  Equal: logical("Equal"),
   NotEqual: (graph, { a, b }) => unary(graph, "Not", binary(graph, "Equal", a, b, "bool")),
-  LogicalAnd: compare("And"),
-  LogicalOr: compare("Or"),
+  LogicalAnd: logical("And"),
+  LogicalOr: logical("Or"),
   LogicalNot: mapUnary("Not"),
-  Select: (graph, { condition, t, e }) => {
-    // tfjs lets a vector choose whole rows.
-    const rows = condition.shape.length === 1 && t.shape.length > 1;
-    const mask = rows
-      ? graph.reshape(condition, [condition.shape[0], ...t.shape.slice(1).map(() => 1)])
-      : condition;
-    return graph.emit("Where", [mask, t, e], { shape: t.shape, dtype: t.dtype });
-  },
+  Select: (graph, { condition, t, e }) => where(graph, condition, t, e),
   Abs: mapUnary("Abs"),
   Neg: mapUnary("Neg"),
+  /** NaN stays NaN; tfjs makes it 0. */
   Sign: mapUnary("Sign"),
   Ceil: mapUnary("Ceil"),
   Floor: mapUnary("Floor"),
@@ -122,7 +153,7 @@ export const elementwise: KernelTable = {
     const u = binary(graph, "Add", x, one);
     const tiny = binary(graph, "Equal", u, one, "bool");
     const span = graph.emit("Where", [tiny, one, binary(graph, "Sub", u, one)], x);
-    const infinite = graph.emit("IsInf", [x], { shape: x.shape, dtype: "bool" });
+    const infinite = graph.emit("IsInf", [x], { shape: x.shape, dtype: "bool" }, { detect_negative: 0 });
     const corrected = binary(graph, "Div", binary(graph, "Mul", unary(graph, "Log", u), x), span);
     return graph.emit("Where", [infinite, x, graph.emit("Where", [tiny, x, corrected], x)], x);
   },
@@ -142,11 +173,12 @@ export const elementwise: KernelTable = {
   Sigmoid: mapUnary("Sigmoid"),
   Softplus: mapUnary("Softplus"),
   Relu: mapUnary("Relu"),
-  Relu6: (graph, { x }) => graph.emit("Clip", [x, graph.scalar(0), graph.scalar(6)], x),
+  Relu6: (graph, { x }) => clip(graph, x, 0, 6),
   Elu: mapUnary("Elu"),
   Selu: mapUnary("Selu"),
   LeakyRelu: (graph, { x }, { alpha }) => unary(graph, "LeakyRelu", x, { alpha: float(alpha as number) }),
-  Prelu: (graph, { x, alpha }) => graph.emit("PRelu", [x, alpha], x),
+  Prelu: (graph, { x, alpha }) =>
+    where(graph, binary(graph, "Less", x, graph.scalar(0), "bool"), binary(graph, "Mul", alpha, x), x),
   EluGrad: (graph, { dy, y }) => {
     // y is ELU's output: its slope is 1 above zero and y + 1 below.
     const above = binary(graph, "GreaterOrEqual", y, graph.scalar(0), "bool");
@@ -154,28 +186,18 @@ export const elementwise: KernelTable = {
     return binary(graph, "Mul", dy, slope);
   },
   Step: (graph, { x }, { alpha = 0 }) => {
-    const above = binary(graph, "Greater", x, graph.scalar(0), "bool");
-    return graph.emit("Where", [above, graph.scalar(1), graph.scalar(alpha as number)], { ...typed(x) });
+    const step = unary(graph, "Sign", unary(graph, "Relu", x)); // 0, 1 or NaN
+    if (alpha === 0) return step;
+    const flat = binary(graph, "LessOrEqual", x, graph.scalar(0, x.dtype), "bool");
+    return where(graph, flat, graph.scalar(alpha as number, x.dtype), step);
   },
   ClipByValue: (graph, { x }, { clipValueMin, clipValueMax }) =>
-    graph.emit(
-      "Clip",
-      [x, graph.scalar(clipValueMin as number, x.dtype), graph.scalar(clipValueMax as number, x.dtype)],
-      typed(x),
-    ),
+    clip(graph, x, clipValueMin as number, clipValueMax as number),
   IsNan: (graph, { x }) => graph.emit("IsNaN", [x], { shape: x.shape, dtype: "bool" }),
   IsInf: (graph, { x }) => graph.emit("IsInf", [x], { shape: x.shape, dtype: "bool" }),
-  IsFinite: (graph, { x }) => {
-    const bool = { shape: x.shape, dtype: "bool" as const };
-    const bad = graph.emit("Or", [graph.emit("IsNaN", [x], bool), graph.emit("IsInf", [x], bool)], bool);
-    return unary(graph, "Not", bad);
-  },
+  IsFinite: (graph, { x }) => finite(graph, x),
   Identity: (_, { x }) => x,
   Cast: (graph, { x }, { dtype }) => cast(graph, x, dtype as Value["dtype"]),
   OnesLike: (graph, { x }) => fill(graph, x.shape, 1, x.dtype),
   ZerosLike: (graph, { x }) => fill(graph, x.shape, 0, x.dtype),
 };
-
-function typed(value: Value): Pick<Value, "shape" | "dtype"> {
-  return { shape: value.shape, dtype: value.dtype };
-}

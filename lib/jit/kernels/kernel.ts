@@ -1,4 +1,4 @@
-import { type Graph, type GraphType, sizeOf, type Value } from "../graph.ts";
+import { broadcastShape, type Graph, type GraphType, sizeOf, type Value } from "../graph.ts";
 
 /** What tfjs passes beside the inputs; each kernel knows its own. */
 export type Attributes = Record<string, unknown>;
@@ -29,6 +29,17 @@ export function cast(graph: Graph, value: Value, dtype: GraphType): Value {
   return graph.emit("Cast", [value], { shape: value.shape, dtype }, { to: onnxType(dtype) });
 }
 
+/** a where the condition holds, else b, all broadcast. */
+export function where(graph: Graph, condition: Value, a: Value, b: Value): Value {
+  const shape = broadcastShape(condition, { ...a, shape: broadcastShape(a, b) });
+  if (a.dtype !== "bool") return graph.emit("Where", [condition, a, b], { shape, dtype: a.dtype });
+  // onnxruntime chooses between numbers only.
+  const both = (op: string, x: Value, y: Value): Value =>
+    graph.emit(op, [x, y], { shape: broadcastShape(x, y), dtype: "bool" });
+  const not = graph.emit("Not", [condition], { shape: condition.shape, dtype: "bool" });
+  return both("Or", both("And", condition, a), both("And", not, b));
+}
+
 /** A constant scalar spread over a shape without storing it. */
 export function fill(graph: Graph, shape: number[], value: number, dtype: GraphType): Value {
   const one = graph.scalar(value, dtype);
@@ -46,8 +57,9 @@ export function slice(
   size: number[],
   strides?: number[],
 ): Value {
-  if (!strides && begin.every((b, i) => b === 0 && size[i] === value.shape[i])) return value;
   const steps = strides ?? begin.map(() => 1);
+  if (begin.every((b, i) => b === 0 && size[i] === value.shape[i] && (steps[i] === 1 || size[i] === 1)))
+    return value;
   const end = begin.map((b, i) => b + (size[i] - 1) * steps[i] + Math.sign(steps[i]));
   // A negative step that ends before index 0 needs an end that ONNX does not read as "from the back".
   const stop = end.map((e, i) => (e < 0 ? -value.shape[i] - 1 : e));

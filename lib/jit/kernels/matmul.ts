@@ -3,7 +3,7 @@
 import { tf } from "../../tensor/tf.ts";
 import { type Attribute, float, type Graph, sizeOf, type Value } from "../graph.ts";
 import { elementwise } from "./elementwise.ts";
-import type { KernelTable } from "./kernel.ts";
+import { inputList, type KernelTable } from "./kernel.ts";
 
 /** onnxruntime's own operators; the portable form is composed of standard ones. */
 const ORT = "com.microsoft";
@@ -60,6 +60,22 @@ export const products: KernelTable = {
     const product = matMul(graph, a, b, attributes.transposeA as boolean, attributes.transposeB as boolean);
     const sum = bias ? elementwise.Add(graph, { a: product, b: bias }, {}) : product;
     return applyActivation(graph, sum as Value, attributes, preluActivationWeights);
+  },
+  Einsum: (graph, inputs, { equation }) => {
+    const operands = inputList(inputs);
+    const [left, output] = (equation as string).replaceAll(" ", "").split("->");
+    const sizes = new Map(
+      left
+        .split(",")
+        .flatMap((term, i) => [...term].map((label, k) => [label, operands[i].shape[k]] as const)),
+    );
+    const shape = [...output].map((label) => sizes.get(label)!);
+    return graph.emit(
+      "Einsum",
+      operands,
+      { shape, dtype: operands[0].dtype },
+      { equation: `${left}->${output}` },
+    );
   },
 };
 

@@ -1,7 +1,8 @@
 /** Reductions, cumulative sums, softmax and sorting kernels. */
 import { type Graph, sizeOf, type Value } from "../graph.ts";
 import { binary } from "./elementwise.ts";
-import { type Attributes, cast, type Kernel, type KernelTable, normalizeAxes } from "./kernel.ts";
+import { type Attributes, cast, type Kernel, type KernelTable, normalizeAxes, slice } from "./kernel.ts";
+import { pad } from "./shape.ts";
 
 function reduce(graph: Graph, op: string, x: Value, { axis, keepDims }: Attributes): Value {
   const axes = normalizeAxes(axis, x.shape.length);
@@ -32,6 +33,32 @@ const extremum =
     return cast(graph, index, "int32");
   };
 
+/** By doubling: after k steps each element holds the product of the 2^k elements that end at it. */
+function cumulativeProduct(
+  graph: Graph,
+  x: Value,
+  axis: number,
+  exclusive: boolean,
+  reverse: boolean,
+): Value {
+  const size = x.shape[axis];
+  /** Moves elements `by` places along the axis and fills with ones. */
+  const shift = (value: Value, by: number): Value => {
+    const amount: [number, number] = reverse ? [0, by] : [by, 0];
+    const padded = pad(
+      graph,
+      value,
+      x.shape.map((_, i) => (i === axis ? amount : [0, 0])),
+      1,
+    );
+    const begin = x.shape.map((_, i) => (i === axis && reverse ? by : 0));
+    return slice(graph, padded, begin, x.shape);
+  };
+  let product = exclusive ? shift(x, 1) : x;
+  for (let by = 1; by < size; by *= 2) product = binary(graph, "Mul", product, shift(product, by));
+  return product;
+}
+
 export const reductions: KernelTable = {
   Sum: (graph, { x }, attributes) =>
     reduce(graph, "ReduceSum", x.dtype === "bool" ? cast(graph, x, "int32") : x, attributes),
@@ -51,6 +78,14 @@ export const reductions: KernelTable = {
       { shape: x.shape, dtype: x.dtype },
       { exclusive: exclusive ? 1 : 0, reverse: reverse ? 1 : 0 },
     ),
+  Cumprod: (graph, { x }, { axis, exclusive, reverse }) =>
+    cumulativeProduct(
+      graph,
+      x,
+      normalizeAxes(axis, x.shape.length)[0],
+      exclusive as boolean,
+      reverse as boolean,
+    ),
   Softmax: (graph, { logits }, { dim }) =>
     graph.emit("Softmax", [logits], { shape: logits.shape, dtype: "float32" }, { axis: dim as number }),
   LogSoftmax: (graph, { logits }, { axis }) =>
@@ -69,18 +104,18 @@ export const reductions: KernelTable = {
     return [values, cast(graph, indices, "int32")];
   },
   UnsortedSegmentSum: (graph, { x, segmentIds }, { numSegments }) => {
-    // As a product with the one-hot segment matrix: exact, and faster than scattered adds at the sizes embeddings have.
+    // As a product with the one-hot segment matrix: faster than scattered adds at the sizes embeddings have.
+    if (segmentIds.shape.length !== 1)
+      throw new Error(`jit: unsortedSegmentSum needs segmentIds of rank 1, got [${segmentIds.shape}]`);
     const count = numSegments as number;
-    const rows = segmentIds.shape[0];
+    const [rows] = segmentIds.shape;
+    const range = Int32Array.from({ length: count }, (_, i) => i);
     const ids = graph.reshape(segmentIds, [1, rows]);
-    const range = graph.constant(
-      Int32Array.from({ length: count }, (_, i) => i),
-      [count, 1],
-      "int32",
-    );
-    const member = cast(graph, binary(graph, "Equal", range, ids, "bool"), "float32");
-    const flat = graph.reshape(cast(graph, x, "float32"), [rows, sizeOf(x.shape) / rows]);
-    const sum = graph.emit("MatMul", [member, flat], { shape: [count, flat.shape[1]], dtype: "float32" });
-    return cast(graph, graph.reshape(sum, [count, ...x.shape.slice(1)]), x.dtype);
+    const member = binary(graph, "Equal", graph.constant(range, [count, 1], "int32"), ids, "bool");
+    const rest = x.shape.slice(1);
+    const flat = graph.reshape(cast(graph, x, "float32"), [rows, sizeOf(rest)]);
+    const operands = [cast(graph, member, "float32"), flat];
+    const sum = graph.emit("MatMul", operands, { shape: [count, sizeOf(rest)], dtype: "float32" });
+    return graph.reshape(sum, [count, ...rest]);
   },
 };

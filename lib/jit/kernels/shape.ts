@@ -1,12 +1,13 @@
 /** Kernels that move, cut, join, repeat or create arrays. */
 import { type DataType, tf } from "../../tensor/tf.ts";
 import { type Graph, type GraphType, graphData, sizeOf, type Value } from "../graph.ts";
-import { cast, expand, fill, inputList, type KernelTable, normalizeAxes, slice } from "./kernel.ts";
+import { cast, expand, fill, inputList, type KernelTable, normalizeAxes, slice, where } from "./kernel.ts";
 
 function concat(graph: Graph, parts: Value[], axis: number): Value {
   const kept = parts.filter((part) => sizeOf(part.shape) > 0);
   const shape = parts[0].shape.slice();
   shape[axis] = parts.reduce((sum, part) => sum + part.shape[axis], 0);
+  if (kept.length === 0) return graph.reshape(parts[0], shape);
   if (kept.length === 1) return kept[0];
   return graph.emit("Concat", kept, { shape, dtype: parts[0].dtype }, { axis });
 }
@@ -29,6 +30,48 @@ export function pad(
   const shape = x.shape.map((d, i) => d + paddings[i][0] + paddings[i][1]);
   const operands = mode === "constant" ? [x, amounts, graph.scalar(value, x.dtype)] : [x, amounts];
   return graph.emit("Pad", operands, { shape, dtype: x.dtype }, { mode });
+}
+
+const typeOf = ({ shape, dtype }: Value): Pick<Value, "shape" | "dtype"> => ({ shape, dtype });
+
+/** Entries of one axis by constant indices. */
+export function take(graph: Graph, x: Value, indices: Int32Array, axis: number): Value {
+  const shape = x.shape.map((d, i) => (i === axis ? indices.length : d));
+  const operands = [x, graph.constant(indices, [indices.length], "int32")];
+  return graph.emit("Gather", operands, { shape, dtype: x.dtype }, { axis });
+}
+
+/** x [batch.., outer.., n, inner..] by indices [batch.., k..] along `axis` -> [batch.., outer.., k.., inner..]. */
+function gather(graph: Graph, x: Value, indices: Value, axis: number, batchDims: number): Value {
+  const chosen = indices.shape.slice(batchDims);
+  const shape = [...x.shape.slice(0, axis), ...chosen, ...x.shape.slice(axis + 1)];
+  if (batchDims === 0) return graph.emit("Gather", [x, indices], { shape, dtype: x.dtype }, { axis });
+  // GatherND takes whole entries behind the batch axes: the axis goes there and the outer ones come back after.
+  const axes = x.shape.map((_, i) => i);
+  const [batch, outer, inner] = [axes.slice(0, batchDims), axes.slice(batchDims, axis), axes.slice(axis + 1)];
+  const moved = graph.transpose(x, [...batch, axis, ...outer, ...inner]);
+  const entries = cast(graph, graph.reshape(indices, [...indices.shape, 1]), "int64");
+  const gathered = graph.emit(
+    "GatherND",
+    [moved, entries],
+    { shape: [...indices.shape, ...[...outer, ...inner].map((i) => x.shape[i])], dtype: x.dtype },
+    { batch_dims: batchDims },
+  );
+  const back = gathered.shape.map((_, i) => i);
+  const [k, o] = [chosen.length, outer.length];
+  return graph.transpose(gathered, [
+    ...back.slice(0, batchDims),
+    ...back.slice(batchDims + k, batchDims + k + o),
+    ...back.slice(batchDims, batchDims + k),
+    ...back.slice(batchDims + k + o),
+  ]);
+}
+
+/** As tfjs: each element is the rounded one before it plus the step. */
+function progression(graph: Graph, first: number, by: number, count: number, dtype: GraphType): Value {
+  const values = graphData(new Array<number>(count).fill(first), dtype) as Float32Array;
+  for (let i = 1; i < count; i++) values[i] = values[i - 1] + by;
+  return graph.constant(values, [count], dtype);
 }
 
 export const shapes: KernelTable = {
@@ -113,9 +156,17 @@ export const shapes: KernelTable = {
   PadV2: (graph, { x }, { paddings, constantValue }) =>
     pad(graph, x, paddings as [number, number][], constantValue as number),
   MirrorPad: (graph, { x }, { paddings, mode }) => {
-    if (mode !== "reflect")
-      throw new Error(`jit: mirrorPad mode '${mode}' is not supported; expected 'reflect'`);
-    return pad(graph, x, paddings as [number, number][], 0, "reflect");
+    const amounts = paddings as [number, number][];
+    if (mode === "reflect") return pad(graph, x, amounts, 0, "reflect");
+    // ONNX has no mirror that repeats the edge.
+    return amounts.reduce((value, [before, after], axis) => {
+      const size = x.shape[axis];
+      const source = Int32Array.from({ length: before + size + after }, (_, i) => {
+        const at = i - before;
+        return at < 0 ? -1 - at : at < size ? at : 2 * size - 1 - at;
+      });
+      return before + after === 0 ? value : take(graph, value, source, axis);
+    }, x);
   },
   Tile: (graph, { x }, { reps }) => {
     const times = reps as number[];
@@ -131,12 +182,14 @@ export const shapes: KernelTable = {
     const strides = x.shape.map((_, i) => (axes.includes(i) ? -1 : 1));
     return slice(graph, x, begin, x.shape, strides);
   },
-  GatherV2: (graph, { x, indices }, { axis, batchDims }) => {
-    if (batchDims) throw new Error("jit: gather with batchDims is not supported; expected batchDims 0");
-    const [along] = normalizeAxes(axis, x.shape.length);
-    const shape = [...x.shape.slice(0, along), ...indices.shape, ...x.shape.slice(along + 1)];
-    return graph.emit("Gather", [x, indices], { shape, dtype: x.dtype }, { axis: along });
-  },
+  GatherV2: (graph, { x, indices }, { axis, batchDims }) =>
+    gather(
+      graph,
+      x,
+      indices,
+      normalizeAxes(axis, x.shape.length)[0],
+      normalizeAxes(batchDims ?? 0, indices.shape.length)[0] ?? 0,
+    ),
   GatherNd: (graph, { params, indices }) => {
     const depth = indices.shape[indices.shape.length - 1];
     const shape = [...indices.shape.slice(0, -1), ...params.shape.slice(depth)];
@@ -148,39 +201,75 @@ export const shapes: KernelTable = {
     const operands = [zero, cast(graph, indices, "int64"), updates];
     return graph.emit("ScatterND", operands, { shape: target, dtype: updates.dtype }, { reduction: "add" });
   },
+  TensorScatterUpdate: (graph, { tensor, indices, updates }) =>
+    graph.emit("ScatterND", [tensor, cast(graph, indices, "int64"), updates], typeOf(tensor)),
   OneHot: (graph, { indices }, { depth, onValue, offValue, dtype }) => {
+    // ONNX's OneHot counts negative indices from the back; tfjs gives them, like all outside the range, no mark.
     const type = (dtype ?? "float32") as GraphType;
-    const values = graph.constant(
-      graphData([offValue as number, onValue as number], "float32"),
-      [2],
-      "float32",
-    );
-    // onnxruntime has OneHot for int32 indices only together with an int32 depth.
-    const operands = [cast(graph, indices, "int32"), graph.scalar(depth as number, "int32"), values];
-    const shape = [...indices.shape, depth as number];
-    return cast(graph, graph.emit("OneHot", operands, { shape, dtype: "float32" }, { axis: -1 }), type);
+    const range = Int32Array.from({ length: depth as number }, (_, i) => i);
+    const column = graph.reshape(cast(graph, indices, "int32"), [...indices.shape, 1]);
+    const operands = [column, graph.constant(range, [range.length], "int32")];
+    const shape = [...indices.shape, range.length];
+    const hit = graph.emit("Equal", operands, { shape, dtype: "bool" });
+    return where(graph, hit, graph.scalar(onValue as number, type), graph.scalar(offValue as number, type));
+  },
+  Diag: (graph, { x }) => {
+    const size = sizeOf(x.shape);
+    const range = Int32Array.from({ length: size }, (_, i) => i);
+    const [rows, columns] = [
+      graph.constant(range, [size, 1], "int32"),
+      graph.constant(range, [1, size], "int32"),
+    ];
+    const hit = graph.emit("Equal", [rows, columns], { shape: [size, size], dtype: "bool" });
+    const square = where(graph, hit, graph.reshape(x, [1, size]), graph.scalar(0, x.dtype));
+    return graph.reshape(square, [...x.shape, ...x.shape]);
   },
   Fill: (graph, _, { shape, value, dtype }) =>
     fill(graph, shape as number[], value as number, ((dtype as DataType) ?? "float32") as GraphType),
   Range: (graph, _, { start, stop, step, dtype }) => {
-    const [first, last, by] = [start, stop, step] as number[];
-    const count = Math.max(0, Math.ceil((last - first) / by));
+    const [first, last, given] = [start, stop, step] as number[];
     const type = ((dtype as DataType) ?? "float32") as GraphType;
-    return graph.constant(
-      graphData(
-        Array.from({ length: count }, (_, i) => first + i * by),
-        type,
-      ),
-      [count],
-      type,
-    );
+    const by = last < first && given === 1 ? -1 : given; // tfjs's default step counts down, too
+    const count = Math.max(0, Math.ceil((last - first) / by));
+    return progression(graph, first, by, count, type);
   },
   LinSpace: (graph, _, { start, stop, num }) => {
     const [first, last, count] = [start, stop, num] as number[];
-    const values = Float32Array.from(
-      { length: count },
-      (_, i) => first + (i * (last - first)) / Math.max(1, count - 1),
+    return progression(graph, first, (last - first) / (count - 1), count, "float32");
+  },
+  DepthToSpace: (graph, { x }, { blockSize, dataFormat }) => {
+    if (dataFormat !== "NHWC")
+      throw new Error(`jit: depthToSpace of dataFormat '${dataFormat}' is not supported; expected 'NHWC'`);
+    const block = blockSize as number;
+    const [n, h, w, c] = x.shape;
+    const depth = c / (block * block);
+    const apart = graph.reshape(x, [n, h, w, block, block, depth]);
+    return graph.reshape(graph.transpose(apart, [0, 1, 3, 2, 4, 5]), [n, h * block, w * block, depth]);
+  },
+  SpaceToBatchND: (graph, { x }, { blockShape, paddings }) => {
+    const block = blockShape as number[];
+    const amounts = [[0, 0], ...(paddings as number[][])] as [number, number][];
+    while (amounts.length < x.shape.length) amounts.push([0, 0]);
+    const padded = pad(graph, x, amounts, 0);
+    const { getReshaped, getPermuted, getReshapedPermuted } = tf.backend_util;
+    const apart = graph.reshape(padded, getReshaped(padded.shape, block, sizeOf(block), false));
+    const moved = graph.transpose(apart, getPermuted(apart.shape.length, block.length, false));
+    return graph.reshape(moved, getReshapedPermuted(padded.shape, block, sizeOf(block), false));
+  },
+  BatchToSpaceND: (graph, { x }, { blockShape, crops }) => {
+    const block = blockShape as number[];
+    const { getReshaped, getPermuted, getReshapedPermuted } = tf.backend_util;
+    const apart = graph.reshape(x, getReshaped(x.shape, block, sizeOf(block)));
+    const moved = graph.transpose(apart, getPermuted(apart.shape.length, block.length));
+    const joined = graph.reshape(moved, getReshapedPermuted(x.shape, block, sizeOf(block)));
+    const cut = [[0, 0], ...(crops as number[][])];
+    while (cut.length < x.shape.length) cut.push([0, 0]);
+    const size = joined.shape.map((d, i) => d - cut[i][0] - cut[i][1]);
+    return slice(
+      graph,
+      joined,
+      cut.map(([before]) => before),
+      size,
     );
-    return graph.constant(values, [count], "float32");
   },
 };

@@ -1,0 +1,33 @@
+/** Every kernel of the registry: eager tfjs against `jit`, value and gradient, on random operands and special values. */
+import fc from "fast-check";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { kernels } from "../../lib/jit/kernels/index.ts";
+import { compare, traced } from "./kernels/compare.ts";
+import { type Cases, elementwise } from "./kernels/elementwise.ts";
+import { imageKernels } from "./kernels/images.ts";
+import { products } from "./kernels/products.ts";
+import { reduce } from "./kernels/reduce.ts";
+import { shape } from "./kernels/shape.ts";
+
+const SEED = 20240;
+/** Random cases a property; the seed is fixed, so that a failure repeats. */
+const RUNS = Number(process.env.DITLAB_KERNEL_RUNS ?? 8);
+const all: Record<string, Cases> = { ...elementwise, ...reduce, ...shape, ...products, ...imageKernels };
+
+for (const [name, cases] of Object.entries(all)) {
+  test(`kernel ${name}`, async () => {
+    traced.clear();
+    for (const item of cases) {
+      if ("inputs" in item) await compare(item);
+      else await fc.assert(fc.asyncProperty(item, compare), { seed: SEED, numRuns: RUNS });
+    }
+    assert.ok(traced.has(name), `the cases of ${name} did not trace it`);
+  });
+}
+
+test("every kernel of the registry has a test", () => {
+  assert.equal(Object.keys(all).sort(), Object.keys(kernels).sort());
+});
+
+test.run();
