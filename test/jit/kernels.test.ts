@@ -4,18 +4,13 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { kernels } from "../../lib/jit/kernels/index.ts";
 import { compare, traced } from "./kernels/compare.ts";
-import { type Cases, elementwise } from "./kernels/elementwise.ts";
-import { imageKernels } from "./kernels/images.ts";
-import { products } from "./kernels/products.ts";
-import { reduce } from "./kernels/reduce.ts";
-import { shape } from "./kernels/shape.ts";
+import { allKernels } from "./kernels/index.ts";
 
 const SEED = 20240;
 /** Random cases a property; the seed is fixed, so that a failure repeats. */
 const RUNS = Number(process.env.DITLAB_KERNEL_RUNS ?? 8);
-const all: Record<string, Cases> = { ...elementwise, ...reduce, ...shape, ...products, ...imageKernels };
 
-for (const [name, cases] of Object.entries(all)) {
+for (const [name, cases] of Object.entries(allKernels)) {
   test(`kernel ${name}`, async () => {
     traced.clear();
     for (const item of cases) {
@@ -27,7 +22,7 @@ for (const [name, cases] of Object.entries(all)) {
 }
 
 test("every kernel of the registry has a test", () => {
-  assert.equal(Object.keys(all).sort(), Object.keys(kernels).sort());
+  assert.equal(Object.keys(allKernels).sort(), Object.keys(kernels).sort());
 });
 
 test.run();

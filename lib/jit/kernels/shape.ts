@@ -85,8 +85,12 @@ export const shapes: KernelTable = {
   },
   Transpose: (graph, { x }, { perm }) => graph.transpose(x, perm as number[]),
   Slice: (graph, { x }, { begin, size }) => {
-    const from = begin as number[];
-    const sizes = (size as number[]).map((d, i) => (d === -1 ? x.shape[i] - from[i] : d));
+    // Both may be one number, or name the leading axes alone.
+    const [from, sizes] = tf.slice_util.parseSliceParams(
+      x as unknown as Parameters<typeof tf.slice_util.parseSliceParams>[0],
+      begin as number[],
+      size as number[],
+    );
     return slice(graph, x, from, sizes);
   },
   StridedSlice: (graph, { x }, attributes) => {

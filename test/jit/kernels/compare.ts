@@ -56,6 +56,13 @@ export function assertClose(actual: Tensor, expected: Tensor, tolerance: number,
   }
 }
 
+/** The case's function, without gradients, as a portable model. */
+export function portableModel(test: Case): Uint8Array {
+  const inputs = test.inputs.map(toTensor);
+  const compiled = jit((ins: Tensor[]) => list(test.fn(...ins)), { name: "kernel test" });
+  return compiled.lower([inputs], { portable: true }).onnx;
+}
+
 /** Throws where `jit` and eager tfjs differ. */
 export async function compare(test: Case): Promise<void> {
   const inputs = test.inputs.map(toTensor);

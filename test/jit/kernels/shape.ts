@@ -93,18 +93,27 @@ export const shape: Record<string, Cases> = {
             tf.transpose(tf.transpose(t, first), second),
       ); // neighbours are merged
   }),
-  Slice: eachType(
-    (x) =>
-      fc.tuple(...x.shape.map((n) => fc.tuple(fc.nat({ max: n - 1 }), fc.boolean()))).map(
-        (cuts) => (t) =>
-          tf.slice(
-            t,
-            cuts.map(([b]) => b),
-            cuts.map(([b, rest], i) => (rest ? -1 : Math.ceil((x.shape[i] - b) / 2))),
-          ),
-      ),
-    [1, 5],
-  ),
+  Slice: [
+    ...eachType(
+      (x) =>
+        fc.tuple(...x.shape.map((n) => fc.tuple(fc.nat({ max: n - 1 }), fc.boolean()))).map(
+          (cuts) => (t) =>
+            tf.slice(
+              t,
+              cuts.map(([b]) => b),
+              cuts.map(([b, rest], i) => (rest ? -1 : Math.ceil((x.shape[i] - b) / 2))),
+            ),
+        ),
+      [1, 5],
+    ),
+    ...[
+      (x: Tensor) => tf.slice(x, 1),
+      (x: Tensor) => tf.slice(x, [1]),
+      (x: Tensor) => tf.slice(x, [1], [1]),
+      (x: Tensor) => tf.slice(x, [0, 1], 2),
+      (x: Tensor) => tf.slice(x, 1, -1),
+    ].map((fn): Case => ({ inputs: [operand([3, 4, 2])], fn: (x) => fn(x) })),
+  ],
   StridedSlice: [
     shapes(1, 4).chain((s) =>
       fc
