@@ -2,4 +2,4 @@ export { currentDevice, DEVICES, type Device, useDevice } from "./device.ts";
 export { checkParams, countParams, mapParams, type Params, param } from "./params.ts";
 export { normalTensor, type RandomGenerator, randomGenerator } from "./random.ts";
 export { type DataType, type Tensor, tf } from "./tf.ts";
-export { type FlatTree, flattenTree, mapTree, type TreeLeaf } from "./tree.ts";
+export { flattenTree, mapTree, type TreeLeaf } from "./tree.ts";

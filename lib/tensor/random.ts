@@ -14,7 +14,7 @@ export interface RandomGenerator {
   normals(count: number): Float32Array<ArrayBuffer>;
   /** A random order of 0 .. count-1 (Fisher-Yates). */
   permutation(count: number): Uint32Array<ArrayBuffer>;
-  /** A generator for a named purpose, independent of this one's later draws. */
+  /** What `randomGenerator` needs to go on from here. */
   state(): number[];
 }
 

@@ -1,19 +1,10 @@
 /** Trees of tensors: any nesting of plain objects and arrays whose leaves are tensors, or plain values kept as they are. */
 import { type Tensor, tf } from "./tf.ts";
 
-/** A value that is part of a tree's structure rather than data: it is compared, never computed with. */
-export type Static = string | number | boolean | null | undefined;
-
 export interface TreeLeaf {
-  /** Path from the root, for example `params/blocks.0.attn.qkv.weight`. */
+  /** Path from the root as a JSON pointer, for example `params/blocks.0.attn.qkv.weight`. */
   path: string;
   tensor: Tensor;
-}
-
-export interface FlatTree {
-  leaves: TreeLeaf[];
-  /** Equal for two trees exactly when they have the same nesting, keys, plain values, shapes and dtypes. */
-  key: string;
 }
 
 const isPlainObject = (value: object): boolean => {
@@ -22,7 +13,9 @@ const isPlainObject = (value: object): boolean => {
 };
 
 const describe = (value: unknown): string =>
-  typeof value === "object" && value !== null ? `a ${value.constructor.name}` : `a ${typeof value}`;
+  typeof value === "object" && value !== null
+    ? `a ${value.constructor?.name ?? "object without a prototype"}`
+    : `a ${typeof value}`;
 
 /** A key as part of a path, as in a JSON pointer: a slash inside a key must not look like nesting. */
 const escapeKey = (name: string | number): string => `${name}`.replaceAll("~", "~0").replaceAll("/", "~1");
@@ -51,16 +44,9 @@ export function mapTree(
   );
 }
 
-/** The tensors of a tree in order, with a key that identifies its structure, shapes and dtypes. */
-export function flattenTree(tree: unknown): FlatTree {
+/** The tensors of a tree in order, with their paths. */
+export function flattenTree(tree: unknown): TreeLeaf[] {
   const leaves: TreeLeaf[] = [];
-  const skeleton = mapTree(tree, (tensor, path) => {
-    leaves.push({ path, tensor });
-    return `\u0000${tensor.dtype}[${tensor.shape}]`;
-  });
-  // undefined and non-finite numbers would otherwise vanish from, or collide in, JSON.
-  const key = JSON.stringify(skeleton, (_, value) =>
-    value === undefined || (typeof value === "number" && !Number.isFinite(value)) ? `\u0001${value}` : value,
-  );
-  return { leaves, key };
+  mapTree(tree, (tensor, path) => leaves.push({ path, tensor }));
+  return leaves;
 }

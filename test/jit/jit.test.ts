@@ -135,6 +135,13 @@ test("an int32 tensor cast to float32 outside is fed as float32", async () => {
   await f.dispose();
 });
 
+test("constants that differ in the sign of zero alone are different", async () => {
+  const f = jit((t: Tensor) => [tf.div(t, tf.scalar(0)), tf.div(t, tf.scalar(-0))]);
+  const [up, down] = await f(tf.scalar(1));
+  assert.equal([...numbers(up), ...numbers(down)], [Infinity, -Infinity]);
+  await f.dispose();
+});
+
 test("empty arrays go in and out", async () => {
   const f = jit((t: Tensor) => [tf.add(t, 1), tf.concat([t, t], 1), tf.sum(t, 0)]);
   const out = await f(tf.zeros([0, 3]));

@@ -28,7 +28,10 @@ const pooling =
     return toNHWC(graph, pooled);
   };
 
-/** How many real (not padded) elements each average was taken over: tfjs, like ONNX by default, does not count padding. */
+/**
+ * How many real (not padded) elements each average was taken over: tfjs, like ONNX by default, does not count padding.
+ * (The gradient of tfjs's cpu backend divides by the whole window's size, which is wrong at padded edges.)
+ */
 function windowCounts(graph: Graph, [, height, width]: number[], window: Window): Value {
   const [, h, w] = window.output;
   const span = (i: number, stride: number, before: number, kernel: number, size: number): number =>

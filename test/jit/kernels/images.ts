@@ -164,6 +164,21 @@ const resizing = (nearest: boolean): Cases => [
         ...(sizeOf(shape) < 100 ? { gradients: linear(fn) } : { wrt: [] }),
       };
     }),
+  ...["none", "corners", "half"].flatMap((mode) =>
+    [
+      [5, 7],
+      [2, 1],
+    ].map(([h, w]): Case => {
+      const fn = (x: Tensor): Tensor =>
+        (nearest ? tf.image.resizeNearestNeighbor : tf.image.resizeBilinear)(
+          four(x),
+          [h, w],
+          mode === "corners",
+          mode === "half",
+        );
+      return { inputs: [operand([1, 4, 3, 2])], fn, gradients: linear(fn) };
+    }),
+  ),
   {
     inputs: [operand([1, 4, 4, 2])],
     fn: (x) => (nearest ? tf.image.resizeNearestNeighbor : tf.image.resizeBilinear)(four(x), [7, 7], true),

@@ -1,0 +1,59 @@
+/** Random programs: every value and the gradient of a loss over all of them, eager against compiled. */
+import fc from "fast-check";
+import { test } from "uvu";
+import { jit } from "../../lib/jit/index.ts";
+import { normalTensor, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
+import { execute, listing, type Program, programs } from "./programs.ts";
+
+const RUNS = Number(process.env.DITLAB_PROGRAMS ?? 150);
+const SEED = Number(process.env.DITLAB_SEED ?? 7);
+
+/** Far from rounding, whose growth over 15 steps stays below 1e-4 of a value's scale, and near to any real fault. */
+const TOLERANCE = 2e-4;
+
+function assertClose(actual: Tensor, expected: Tensor, what: string): void {
+  const [a, b] = [actual.dataSync() as Float32Array, expected.dataSync() as Float32Array];
+  if (`${actual.shape}` !== `${expected.shape}`)
+    throw new Error(`${what} has shape [${actual.shape}], expected [${expected.shape}]`);
+  const scale = Math.max(1, ...b.map(Math.abs));
+  for (let i = 0; i < b.length; i++) {
+    if (!(Math.abs(a[i] - b[i]) <= TOLERANCE * scale))
+      throw new Error(`${what}: element ${i} of [${expected.shape}] is ${a[i]}, expected ${b[i]}`);
+  }
+}
+
+/** The values, and the gradient by the inputs of half the mean square of all of them. */
+const evaluate =
+  (program: Program) =>
+  (inputs: Tensor[]): { values: Tensor[]; gradients: Tensor[] } => ({
+    values: execute(program, inputs).slice(inputs.length),
+    gradients: tf.grads((...xs) =>
+      tf.addN(execute(program, xs).map((v) => tf.mul(tf.mean(tf.square(v)), 0.5))),
+    )(inputs),
+  });
+
+async function check(program: Program): Promise<void> {
+  const random = randomGenerator(11);
+  const inputs = program.shapes.map((shape) => normalTensor(random, shape));
+  const run = evaluate(program);
+  const compiled = jit(run, { threads: 1, name: "random program" });
+  try {
+    const expected = tf.tidy(() => run(inputs));
+    const actual = await compiled(inputs);
+    for (const [i, value] of expected.values.entries())
+      assertClose(actual.values[i], value, `v${i + inputs.length}`);
+    for (const [i, gradient] of expected.gradients.entries())
+      assertClose(actual.gradients[i], gradient, `gradient of v${i}`);
+    tf.dispose([expected, actual]);
+  } catch (error) {
+    throw new Error(`${(error as Error).message} in the program\n${listing(program, inputs)}`);
+  } finally {
+    await compiled.dispose();
+    tf.dispose(inputs);
+  }
+}
+
+test(`${RUNS} random programs (DITLAB_PROGRAMS) of seed ${SEED} (DITLAB_SEED)`, () =>
+  fc.assert(fc.asyncProperty(programs, check), { seed: SEED, numRuns: RUNS, includeErrorInReport: true }));
+
+test.run();
