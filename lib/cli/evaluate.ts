@@ -1,7 +1,8 @@
 import { Command } from "commander";
 import { type DatasetName, loadDataset } from "../data/index.ts";
+import { loadFeatureNetwork } from "../experiments/evaluator.ts";
 import { type Images, ndarray, readSamplesNpz } from "../io/index.ts";
-import { cnnFeaturesOfSet, loadSmallCnn, sampleMetrics } from "../metrics/index.ts";
+import { cnnFeaturesOfSet, sampleMetrics } from "../metrics/index.ts";
 import { dataFolderOption, datasetOption, jsonOption, positiveInteger } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
@@ -53,13 +54,7 @@ export const evaluateCommand = (): Command =>
         throw new Error(`--reference ${options.reference} is more than the ${train.count} training images`);
       }
       const reporter = progressReporter();
-      let begun = false;
-      const network = await loadSmallCnn(dataset, (done, total) => {
-        if (!begun) reporter.begin("feature network", total);
-        begun = true;
-        reporter.update(done);
-      });
-      if (begun) reporter.end();
+      const network = await loadFeatureNetwork(dataset, reporter);
       const set = { images: images.data, labels: new Uint8Array(count), count, height, width, channels };
       const samples = await cnnFeaturesOfSet(network, set, indices(count));
       const reference = await cnnFeaturesOfSet(network, train, indices(options.reference));

@@ -37,8 +37,8 @@ export interface Evaluator {
   reporter: Reporter;
 }
 
-/** Loads or trains the feature network and compiles what evaluations use. */
-export async function makeEvaluator(dataset: Dataset, scale: Scale, reporter: Reporter): Promise<Evaluator> {
+/** The data set's feature network, with progress while it has to be trained. */
+export async function loadFeatureNetwork(dataset: Dataset, reporter: Reporter): Promise<SmallCnn> {
   let begun = false;
   const network = await loadSmallCnn(dataset, (done, total) => {
     if (!begun) reporter.begin("feature network", total);
@@ -46,6 +46,12 @@ export async function makeEvaluator(dataset: Dataset, scale: Scale, reporter: Re
     reporter.update(done);
   });
   if (begun) reporter.end();
+  return network;
+}
+
+/** Loads or trains the feature network and compiles what evaluations use. */
+export async function makeEvaluator(dataset: Dataset, scale: Scale, reporter: Reporter): Promise<Evaluator> {
+  const network = await loadFeatureNetwork(dataset, reporter);
   const { model, interpolant } = armConfig(scale, dataset, "baseline", 0);
   return {
     dataset,

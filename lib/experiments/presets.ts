@@ -90,7 +90,7 @@ export const SCALES = {
 export type ScaleName = keyof typeof SCALES;
 
 /**
- * The alignment at these scales: cosine at weight 0.5, which reached the early blocks' features in pilots with seeds 0 and 1;
+ * The alignment at these scales: cosine at weight 0.5, which moved the early blocks' probes in pilots with seeds 0 and 1;
  * the paper's smooth-l1 at weight 0.2 (table 1) did not move them in so few steps. The comparison's seeds are others.
  */
 const ALIGN_WEIGHT = 0.5;
