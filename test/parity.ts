@@ -1,10 +1,8 @@
 /** Shared by the parity tests: fixtures as tensors, and errors as the fixtures' README defines their tolerances. */
-import { fileURLToPath } from "node:url";
 import { type NdArray, readNpz, readSafetensors, tensorsOf, toFloat64 } from "../lib/io/index.ts";
 import type { SiTConfig } from "../lib/models/index.ts";
 import type { Tensor } from "../lib/tensor/index.ts";
-
-export const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
+import { fixture } from "./io/helpers.ts";
 
 export const arrays = (name: string): Promise<Record<string, NdArray>> => readNpz(fixture(name));
 

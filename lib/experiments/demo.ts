@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Dataset } from "../data/index.ts";
 import { appendJsonLine, readJsonLines, truncateJsonLines, writeAtomic } from "../io/index.ts";
 import { packageVersion } from "../package.ts";
-import { type LogEntry, type TrainConfig, train } from "../train/index.ts";
+import { type LogEntry, listCheckpoints, type TrainConfig, train } from "../train/index.ts";
 import { machine, settings } from "./describe.ts";
 import {
   type Evaluator,
@@ -49,7 +49,7 @@ async function runArm(
   const evaluationsPath = join(runFolder, "evaluations.jsonl");
   const donePath = join(runFolder, "result.json");
   if (options.resume && (await exists(donePath))) return readJson<RunResult | undefined>(donePath, undefined);
-  const resume = options.resume && (await exists(join(runFolder, "checkpoints")));
+  const resume = options.resume && (await listCheckpoints(join(runFolder, "checkpoints"))).length > 0;
   const evaluateAt = indices(scale.evaluations).map((i) =>
     Math.round(((i + 1) * config.steps) / scale.evaluations),
   );

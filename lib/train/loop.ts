@@ -43,7 +43,7 @@ export interface TrainOptions {
   /** Stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
   onProgress?: (progress: TrainProgress) => void;
-  /** Called with the state after each of these steps, before the next begins. */
+  /** Called with the state after each of these steps, before their checkpoint and the next step. */
   evaluateAt?: readonly number[];
   onEvaluate?: (state: TrainState, step: number) => Promise<void>;
   onWarning?: (message: string) => void;
@@ -74,7 +74,10 @@ export const compileStep = (config: TrainConfig) =>
   );
 
 /** The start of a run, fresh or resumed. */
-async function begin(config: TrainConfig, options: TrainOptions): Promise<Checkpoint> {
+async function begin(
+  config: TrainConfig,
+  options: TrainOptions,
+): Promise<{ start: Checkpoint; path?: string }> {
   const found = await latestCheckpoint(join(options.folder, "checkpoints"));
   if (!options.resume) {
     if (found)
@@ -82,7 +85,8 @@ async function begin(config: TrainConfig, options: TrainOptions): Promise<Checkp
         `${options.folder} already holds a run (${found.path}); resume it or choose another folder`,
       );
     const random = randomGenerator(config.seed);
-    return { step: 0, state: initTrainState(initSiT(config.model, random)), random: random.state(), config };
+    const state = initTrainState(initSiT(config.model, random));
+    return { start: { step: 0, state, random: random.state(), config } };
   }
   if (!found)
     throw new Error(`${options.folder} holds no checkpoint to resume from; start the run without resuming`);
@@ -94,7 +98,7 @@ async function begin(config: TrainConfig, options: TrainOptions): Promise<Checkp
       `cannot resume ${options.folder} with another config: ${changed.join(", ")} differ from ${found.path}`,
     );
   }
-  return found.checkpoint;
+  return { start: found.checkpoint, path: found.path };
 }
 
 /** Fields in which two configs differ, beside those that may change between a start and a resume. */
@@ -132,7 +136,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   checkTrainConfig(config);
   const { folder, images, onProgress, signal, evaluateAt = [] } = options;
   checkImages(images, config);
-  const start = await begin(config, options);
+  const { start, path } = await begin(config, options);
   const random = randomGenerator(start.random);
   const metricsPath = join(folder, "metrics.jsonl");
   await writeAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
@@ -142,8 +146,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   const compiled = compileStep(config);
   const nextBatch = batchSource(images, config);
   let { step, state } = start;
-  let checkpoint: string | undefined =
-    step > 0 ? (await latestCheckpoint(join(folder, "checkpoints")))?.path : undefined;
+  let checkpoint = path;
   const save = async (): Promise<string> =>
     writeCheckpoint(join(folder, "checkpoints"), { step, state, random: random.state(), config });
   const seconds: number[] = [];
@@ -168,8 +171,9 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
         for (const [name, value] of Object.entries(curves)) events.scalar(`train/${name}`, value, at);
         await events.flush();
       }
-      if (step % config.checkpointEvery === 0 || last) checkpoint = await save();
+      // Before the checkpoint: a run killed while it is evaluated comes back to this step, and evaluates it again.
       if (evaluateAt.includes(step)) await options.onEvaluate?.(state, step);
+      if (step % config.checkpointEvery === 0 || last) checkpoint = await save();
     }
     if (signal?.aborted && step < config.steps) checkpoint = await save();
   } finally {

@@ -167,6 +167,27 @@ test("killed while it writes a checkpoint, a run keeps the last good one and end
   assert.equal(await weightsOf(folder), await weightsOf(reference));
 });
 
+test("a run that ends within its last evaluation makes it again when resumed", async () => {
+  const folder = await temporaryFolder();
+  const failing = async (): Promise<void> => {
+    throw new Error("stopped while evaluating");
+  };
+  await rejects(
+    train(smallConfig(), { folder, images, evaluateAt: [12], onEvaluate: failing }),
+    /stopped while evaluating/,
+  );
+  const evaluated: number[] = [];
+  await train(smallConfig(), {
+    folder,
+    images,
+    resume: true,
+    evaluateAt: [12],
+    onEvaluate: async (_, step) => void evaluated.push(step),
+  });
+  assert.equal(evaluated, [12]);
+  assert.equal(await weightsOf(folder), await weightsOf(await uninterrupted()));
+});
+
 test("a checkpoint cut off while it was written is passed over, and the run still ends the same", async () => {
   const reference = await uninterrupted();
   const folder = await temporaryFolder();
