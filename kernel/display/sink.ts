@@ -1,0 +1,42 @@
+/**
+ * Where shown values go. A kernel installs its own sink when it starts; without one they go to the terminal, so that
+ * the same code runs as a script.
+ */
+
+/** Representations of one value by mime type: text, or JSON for the types that hold JSON. */
+export type MimeBundle = Record<string, unknown>;
+
+export interface Sink {
+  /** Whether the output is a notebook's, which shows more than text and can be updated in place. */
+  readonly notebook: boolean;
+  /** Shows `data`; with `update`, in place of what was shown under the same `id`. */
+  show(
+    data: MimeBundle,
+    options: { metadata?: Record<string, unknown>; id?: string; update?: boolean },
+  ): void;
+  /** Clears the cell's output, with `wait` only when the next output arrives. */
+  clear(wait: boolean): void;
+  /** Whether something shipped once a notebook (a script, say) must go along with the output now being made: true the
+   * first time, and again when the cell that carried it is run again. */
+  once(key: string): boolean;
+}
+
+const KEY = Symbol.for("ditlab.kernel.sink");
+
+const terminal: Sink = {
+  notebook: false,
+  show: (data) => {
+    process.stdout.write(`${data["text/plain"] ?? ""}\n`);
+  },
+  clear: () => {},
+  once: () => false,
+};
+
+type Holder = { [KEY]?: Sink };
+
+export const sink = (): Sink => (globalThis as Holder)[KEY] ?? terminal;
+
+/** Called by a kernel when it starts; undefined returns to the terminal. */
+export function setSink(value: Sink | undefined): void {
+  (globalThis as Holder)[KEY] = value;
+}
