@@ -1,0 +1,121 @@
+/** What an editor asks about code that does not run yet. */
+import type ts from "typescript";
+import type { Converter } from "./tslab.ts";
+import type { TypeScript } from "./typescript.ts";
+
+export interface Completion {
+  readonly matches: readonly { text: string; kind: string }[];
+  /** The completed word, in UTF-16 units. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** More than a front end can show. */
+const MAX_MATCHES = 1000;
+
+export function complete(
+  converter: Converter,
+  declarations: string,
+  code: string,
+  cursor: number,
+): Completion {
+  const { start, end, candidates, entries } = converter.complete(declarations, code, cursor);
+  const kinds = new Map(entries.map(({ name, kind }) => [name, kind as string]));
+  const matches = candidates.slice(0, MAX_MATCHES).map((text) => ({ text, kind: kinds.get(text) ?? "" }));
+  return { matches, start, end };
+}
+
+export interface Inspection {
+  readonly signature: string;
+  readonly documentation: string;
+}
+
+interface Question {
+  readonly declarations: string;
+  readonly code: string;
+  readonly cursor: number;
+  /** 1 asks for the whole documentation. */
+  readonly detail: number;
+}
+
+/** The signature and documentation of the name at, or just before, the cursor. */
+export function inspect(
+  ts: TypeScript,
+  converter: Converter,
+  { declarations, code, cursor, detail }: Question,
+): Inspection | undefined {
+  // Within the brackets of a call, the question is about what is called.
+  const called = /([\w$.]+)\s*\($/.exec(code.slice(0, cursor));
+  const positions = [cursor, cursor - 1, ...(called ? [called.index + called[1].length - 1] : [])];
+  for (const position of positions) {
+    if (position < 0 || position > code.length) continue;
+    const info = converter.inspect(declarations, code, position);
+    if (!info) continue;
+    let documentation = [
+      ts.displayPartsToString(info.documentation),
+      ...(info.tags ?? []).map((tag) => `@${tag.name} ${ts.displayPartsToString(tag.text)}`),
+    ].filter((part) => part !== "");
+    const definition = documentation.length > 0 ? undefined : converter.definition(position);
+    if (definition) documentation = readDocumentation(ts, definition.at, definition.text);
+    return {
+      signature: ts.displayPartsToString(info.displayParts),
+      documentation: (detail > 0 ? documentation : documentation.slice(0, 1)).join("\n"),
+    };
+  }
+  return undefined;
+}
+
+/** The comments of a declaration; declaration files are read without them, to start fast. */
+function readDocumentation(
+  ts: TypeScript,
+  { fileName, textSpan }: ts.DefinitionInfo,
+  text: string,
+): string[] {
+  const file = ts.createSourceFile(fileName, text, ts.ScriptTarget.ES2022, true);
+  let node: ts.Node = file;
+  const descend = (child: ts.Node): void => {
+    if (child.getStart(file) <= textSpan.start && textSpan.start < child.end) {
+      node = child;
+      ts.forEachChild(child, descend);
+    }
+  };
+  ts.forEachChild(file, descend);
+  for (let at = node; at !== file; at = at.parent) {
+    const parts = ts.getJSDocCommentsAndTags(at).flatMap((part) => {
+      const comment = ts.getTextOfJSDocComment(part.comment) ?? "";
+      if (ts.isJSDoc(part))
+        return [
+          comment,
+          ...(part.tags ?? []).map(
+            (tag) =>
+              `${tag
+                .getText(file)
+                .trim()
+                .replace(/\s*\*?\s*\n\s*\*?\s*/g, " ")}`,
+          ),
+        ];
+      return [comment];
+    });
+    if (parts.length > 0) return parts.filter((part) => part !== "");
+    if (ts.isStatement(at)) break;
+  }
+  return [];
+}
+
+/** Errors that more text can mend: unterminated comments, templates and regular expressions. */
+const UNTERMINATED = new Set([1010, 1160, 1161]);
+
+export function isComplete(
+  ts: TypeScript,
+  code: string,
+): { status: "complete" | "incomplete" | "invalid"; indent?: string } {
+  const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ESNext);
+  const { parseDiagnostics } = file as ts.SourceFile & { parseDiagnostics: ts.DiagnosticWithLocation[] };
+  if (parseDiagnostics.length === 0) return { status: "complete" };
+  const end = code.trimEnd().length;
+  const open = parseDiagnostics.some(({ start, code: number }) => start >= end || UNTERMINATED.has(number));
+  if (!open) return { status: "invalid" };
+  const line = code.slice(code.lastIndexOf("\n") + 1);
+  const indent = /^\s*/.exec(line)![0] + (/[{([]\s*$/.test(line) ? "  " : "");
+  return { status: "incomplete", indent };
+}

@@ -1,0 +1,157 @@
+/** A notebook's language: compiles and runs cells, completes and explains code. Knows nothing of messages. */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type ts from "typescript";
+import { type Completion, complete, type Inspection, inspect, isComplete } from "./assist.ts";
+import {
+  CompilationError,
+  describeCellDiagnostics,
+  describeError,
+  type Failure,
+  registerSource,
+} from "./errors.ts";
+import { createLoader } from "./modules.ts";
+import { run } from "./run.ts";
+import { createConverter } from "./tslab.ts";
+import { loadTypeScript, type TypeScript } from "./typescript.ts";
+
+export type Outcome = { status: "ok"; value: unknown } | ({ status: "error" } & Failure);
+
+export interface Engine {
+  /** Runs a cell, whose code appears in stacks as `name`. Never rejects. */
+  run(code: string, name: string): Promise<Outcome>;
+  /** The value of an expression in the notebook's scope, which it leaves as it is. Rejects with what it throws. */
+  evaluate(expression: string): Promise<unknown>;
+  complete(code: string, cursor: number): Completion;
+  inspect(code: string, cursor: number, detail: number): Inspection | undefined;
+  isComplete(code: string): { status: "complete" | "incomplete" | "invalid"; indent?: string };
+  /** Compiles and completes a line, which makes the first cell and the first Tab fast. */
+  warm(): void;
+  /** For idle moments: keeps what makes the next start fast. */
+  saveCaches(): void;
+  close(): void;
+}
+
+export interface EngineOptions {
+  /** The notebook's folder; imports are relative to it, then to its project. */
+  readonly folder: string;
+  /** Declarations of the globals that a kernel gives to cells. */
+  readonly globals: readonly string[];
+  readonly provided?: ReadonlyMap<string, () => unknown>;
+}
+
+function findUp(folder: string, name: string): string | undefined {
+  for (let at = folder; ; at = dirname(at)) {
+    if (existsSync(join(at, name))) return at;
+    if (dirname(at) === at) return undefined;
+  }
+}
+
+/** The type roots that a project would use; the kernel's own Node types where it has none. */
+function typeRoots(folders: readonly string[]): string[] {
+  const roots: string[] = [];
+  for (const folder of folders)
+    for (let at: string | undefined = folder; at; at = dirname(at) === at ? undefined : dirname(at))
+      roots.push(join(at, "node_modules/@types"));
+  const own = dirname(dirname(createRequire(import.meta.url).resolve("@types/node/package.json")));
+  return [...new Set([...roots, own])].filter((root) => existsSync(root));
+}
+
+function compilerOptions(ts: TypeScript, folder: string, roots: string[]): ts.CompilerOptions {
+  return {
+    target: ts.ScriptTarget.ES2022,
+    lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts"],
+    module: ts.ModuleKind.ESNext,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
+    customConditions: ["node"],
+    allowImportingTsExtensions: true,
+    resolveJsonModule: true,
+    esModuleInterop: true,
+    strict: true,
+    skipLibCheck: true,
+    allowJs: true,
+    allowUnreachableCode: true,
+    allowUnusedLabels: true,
+    jsx: ts.JsxEmit.React,
+    types: ["node"],
+    typeRoots: roots,
+    declaration: true,
+    sourceMap: true,
+    newLine: ts.NewLineKind.LineFeed,
+    rootDir: folder,
+    // The name under which tslab expects what is emitted.
+    outDir: "outDir",
+  };
+}
+
+export function createEngine({ folder, globals, provided = new Map() }: EngineOptions): Engine {
+  const { ts, saveCodeCache } = loadTypeScript();
+  const own = findUp(dirname(fileURLToPath(import.meta.url)), "package.json")!;
+  const importFolders = [folder, findUp(folder, "package.json") ?? folder, own];
+  const converter = createConverter({
+    ts,
+    compilerOptions: compilerOptions(ts, folder, typeRoots([folder, own])),
+    rootFiles: globals,
+    importFolders,
+  });
+  const loader = createLoader({ ts, importFolders, provided });
+  const cellFile = join(folder, "cell.ts");
+  const exports: Record<string, unknown> = {};
+  let declarations = "";
+
+  async function execute(code: string, name: string, keep: boolean): Promise<unknown> {
+    const { diagnostics, script, topLevelAwait, lastExpression, ...converted } = converter.convert(
+      declarations,
+      code,
+    );
+    if (diagnostics.length > 0) {
+      // "Cannot find module": it may be installed before the cell is tried again.
+      if (diagnostics.some((diagnostic) => diagnostic.code === 2307 || diagnostic.code === 7016))
+        converter.program.forgetFailures();
+      throw new CompilationError(describeCellDiagnostics(ts, diagnostics, name, code));
+    }
+    if (!script) return undefined;
+    registerSource(name, { script, text: code, before: 1 });
+    const require = await loader.requireFor(script, cellFile);
+    // Declared from here on, even if the cell fails half-way: what it had assigned by then stays usable.
+    if (keep) declarations = converted.declarations;
+    await run(script.code, {
+      name,
+      topLevelAwait,
+      scope: {
+        exports,
+        require,
+        __filename: cellFile,
+        __dirname: folder,
+        __import: (specifier: string) => loader.loadNamespace(specifier, cellFile),
+        __importMeta: { url: pathToFileURL(cellFile).href, filename: cellFile, dirname: folder },
+      },
+    });
+    if (lastExpression === undefined) return undefined;
+    const value = exports[lastExpression];
+    delete exports[lastExpression];
+    return value;
+  }
+
+  return {
+    async run(code, name) {
+      try {
+        return { status: "ok", value: await execute(code, name, true) };
+      } catch (error) {
+        return { status: "error", ...describeError(error) };
+      }
+    },
+    evaluate: (expression) => execute(`(${expression}\n)`, "expression", false),
+    complete: (code, cursor) => complete(converter, declarations, code, cursor),
+    inspect: (code, cursor, detail) => inspect(ts, converter, { declarations, code, cursor, detail }),
+    isComplete: (code) => isComplete(ts, code),
+    warm() {
+      converter.convert(declarations, "0");
+      converter.complete(declarations, "Math.ma", 7);
+    },
+    saveCaches: saveCodeCache,
+    close: () => converter.close(),
+  };
+}

@@ -1,0 +1,179 @@
+/** Errors as a notebook shows them: TypeScript's with its caret, the program's with positions in the cell's source. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type ts from "typescript";
+import { isInterrupt } from "../runtime/interrupt.ts";
+import type { CommonJS } from "./script.ts";
+import { PREFIX } from "./tslab.ts";
+import type { TypeScript } from "./typescript.ts";
+
+export interface Failure {
+  readonly ename: string;
+  readonly evalue: string;
+  readonly traceback: readonly string[];
+}
+
+/** A script that runs under a name of its own, and the source it was made of. */
+interface Source {
+  readonly script: Pick<CommonJS, "original">;
+  readonly text: string;
+  /** Lines that the compiler saw before the source's first. */
+  readonly before: number;
+}
+
+const sources = new Map<string, Source>();
+
+/** Names the source of the script that runs as `name`, for the stacks of its errors. */
+export function registerSource(name: string, source: Source): void {
+  sources.set(name, source);
+}
+
+const kernelFolder = new URL("..", import.meta.url).href;
+const kernelPath = fileURLToPath(kernelFolder);
+
+const isInternal = (file: string) =>
+  file.startsWith("node:") ||
+  file.startsWith(kernelFolder) ||
+  file.startsWith(kernelPath) ||
+  file.includes("/node_modules/tslab/") ||
+  file.includes("/node_modules/typescript/lib/");
+
+function locate(file: string, line: number, column: number): { line: number; column: number } | undefined {
+  const source = sources.get(file);
+  const at = source?.script.original(line, column);
+  return at && { line: Math.max(1, at.line - source!.before), column: at.column };
+}
+
+function formatFrame(frame: NodeJS.CallSite): string | undefined {
+  const file = frame.getFileName() ?? frame.getScriptNameOrSourceURL?.() ?? "";
+  if (isInternal(file)) return undefined;
+  const text = frame.toString();
+  const [line, column] = [frame.getLineNumber(), frame.getColumnNumber()];
+  if (line === null || column === null) return text;
+  const at = locate(file, line, column);
+  return at ? text.replace(`${file}:${line}:${column}`, `${file}:${at.line}:${at.column}`) : text;
+}
+
+/** Makes every error's `stack` name places in the sources, and leave out the kernel's own. */
+export function mapStacks(): void {
+  Error.stackTraceLimit = 30;
+  Error.prepareStackTrace = (error, frames) => {
+    let head = "Error";
+    try {
+      head = String(Error.prototype.toString.call(error));
+    } catch {
+      // An error whose name or message throws.
+    }
+    const lines = frames.map(formatFrame).filter((line) => line !== undefined);
+    return [head, ...lines.map((line) => `    at ${line}`)].join("\n");
+  };
+}
+
+/** Carries a failure that is described already. */
+export class CompilationError extends Error {
+  readonly failure: Failure;
+  constructor(failure: Failure) {
+    super(failure.evalue);
+    this.name = failure.ename;
+    this.failure = failure;
+  }
+}
+
+const BOLD_RED = "\u001b[1;31m";
+const DIM = "\u001b[2m";
+const RESET = "\u001b[0m";
+
+/** The lines of source around a place, as compilers print them. */
+function excerpt(file: string, line: number, column: number): string[] {
+  let text = sources.get(file)?.text;
+  try {
+    text ??= readFileSync(file, "utf8");
+  } catch {
+    return [];
+  }
+  const lines = text.split("\n");
+  const width = String(line + 1).length;
+  const shown: string[] = [];
+  for (let n = Math.max(1, line - 1); n <= Math.min(lines.length, line + 1); n++) {
+    const mark = n === line ? `${BOLD_RED}>${RESET}` : " ";
+    shown.push(`${mark} ${DIM}${String(n).padStart(width)} |${RESET} ${lines[n - 1]}`);
+    if (n === line)
+      shown.push(`  ${" ".repeat(width)} ${DIM}|${RESET} ${" ".repeat(column - 1)}${BOLD_RED}^${RESET}`);
+  }
+  return shown;
+}
+
+function text(value: unknown, fallback: string): string {
+  try {
+    return typeof value === "string" ? value : String(value);
+  } catch {
+    return fallback;
+  }
+}
+
+/** Whatever was thrown, as a Jupyter error. */
+export function describeError(thrown: unknown): Failure {
+  if (thrown instanceof CompilationError) return thrown.failure;
+  if (isInterrupt(thrown)) {
+    const evalue = "the cell was interrupted";
+    return {
+      ename: "KeyboardInterrupt",
+      evalue,
+      traceback: [`${BOLD_RED}KeyboardInterrupt${RESET}: ${evalue}`],
+    };
+  }
+  if (!(thrown instanceof Error)) {
+    const evalue = text(thrown, "a value that cannot be shown");
+    return { ename: "Thrown", evalue, traceback: [`${BOLD_RED}Thrown${RESET}: ${evalue}`] };
+  }
+  const ename = text(thrown.name, "Error") || "Error";
+  const evalue = text(thrown.message, "");
+  const stack = text(thrown.stack, "");
+  const frames = stack.split("\n").filter((line) => /^\s+at /.test(line));
+  const traceback = [`${BOLD_RED}${ename}${RESET}: ${evalue}`, ...frames];
+
+  const place = frames
+    .map((line) => /(?:\(|at |async )([^()]+?):(\d+):(\d+)\)?$/.exec(line))
+    .find((match) => match && sources.has(match[1]));
+  if (place)
+    traceback.push("", `${place[1]}:${place[2]}:${place[3]}`, ...excerpt(place[1], +place[2], +place[3]));
+  if (thrown.cause !== undefined && thrown.cause !== thrown) {
+    const [first, ...rest] = describeError(thrown.cause).traceback;
+    traceback.push("", `Caused by ${first}`, ...rest);
+  }
+  return { ename, evalue, traceback };
+}
+
+/** Errors of compilation, as tsc prints them. */
+export function describeDiagnostics(ts: TypeScript, diagnostics: readonly ts.Diagnostic[]): Failure {
+  const [first] = diagnostics;
+  const message = ts.flattenDiagnosticMessageText(first.messageText, " ");
+  const formatted = ts.formatDiagnosticsWithColorAndContext(diagnostics, {
+    getCurrentDirectory: () => process.cwd(),
+    getCanonicalFileName: (file) => file,
+    getNewLine: () => "\n",
+  });
+  return {
+    ename: "TypeScriptError",
+    evalue: `TS${first.code}: ${message}`,
+    traceback: formatted.trimEnd().split("\n"),
+  };
+}
+
+/** The same for a cell, whose positions tslab shifts. */
+export function describeCellDiagnostics(
+  ts: TypeScript,
+  diagnostics: readonly ts.Diagnostic[],
+  name: string,
+  code: string,
+): Failure {
+  const cell = ts.createSourceFile(name, code, ts.ScriptTarget.ES2022);
+  const own = diagnostics.map((diagnostic): ts.Diagnostic => {
+    if (!diagnostic.file?.fileName.endsWith("/__tslab__.ts")) return diagnostic;
+    // An error at the end of what tslab appends belongs to the end of the cell.
+    const start = Math.min(Math.max(0, diagnostic.start! - PREFIX.length), code.length);
+    const length = Math.min(diagnostic.length!, code.length - start);
+    return { ...diagnostic, file: cell, start, length, relatedInformation: undefined };
+  });
+  return describeDiagnostics(ts, own);
+}

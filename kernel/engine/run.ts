@@ -1,0 +1,41 @@
+/** Runs a compiled script with the names that it takes. */
+import vm from "node:vm";
+import { ownCell } from "../runtime/cell.ts";
+import { interruptRuntime, orInterrupted } from "../runtime/interrupt.ts";
+
+export type ScriptScope = Record<string, unknown>;
+
+export interface RunOptions {
+  /** The name under which the script appears in stacks. */
+  readonly name: string;
+  readonly scope: ScriptScope;
+  readonly topLevelAwait: boolean;
+}
+
+/** Resolves when the script has ended, and rejects with what it threw. */
+export async function run(code: string, { name, scope, topLevelAwait }: RunOptions): Promise<void> {
+  const names: ScriptScope = { ...interruptRuntime(), ...scope };
+  // A line of its own before the code keeps its columns; the offset keeps its lines.
+  const script = new vm.Script(
+    `(${topLevelAwait ? "async " : ""}function (${Object.keys(names).join(", ")}) {\n${code}\n})`,
+    { filename: name, lineOffset: -1 },
+  );
+  const body = script.runInThisContext() as (...values: unknown[]) => unknown;
+  const result = enter(() => body(...Object.values(names)));
+  const cell = ownCell();
+  if (topLevelAwait) await (cell ? orInterrupted(result as Promise<void>, cell) : result);
+}
+
+let entry: unknown;
+const enterScript = new vm.Script("globalThis[Symbol.for('ditlab.kernel.entry')]()", {
+  filename: "node:cell",
+});
+Object.defineProperty(globalThis, Symbol.for("ditlab.kernel.entry"), {
+  value: () => (entry as () => unknown)(),
+});
+
+/** Calls `body` so that a signal ends even code without checks, until it first awaits. */
+function enter(body: () => unknown): unknown {
+  entry = body;
+  return enterScript.runInThisContext({ breakOnSigint: true });
+}

@@ -1,0 +1,132 @@
+/** A kernel's process: `node main.js <connection file>`, started by a Jupyter front end in the notebook's folder. */
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
+import { setSink } from "./display/sink.ts";
+import { createEngine } from "./engine/engine.ts";
+import { mapStacks } from "./engine/errors.ts";
+import { createKernel, type Kernel } from "./kernel.ts";
+import { openSockets } from "./protocol/channel.ts";
+import { readConnection } from "./protocol/connection.ts";
+import { type Json, PROTOCOL_VERSION } from "./protocol/message.ts";
+import { runningCell } from "./runtime/cell.ts";
+import { captureChildProcesses } from "./runtime/children.ts";
+import { isInterrupt, stop, trackTimers, watchFlags } from "./runtime/interrupt.ts";
+import { captureProcessStreams, createStreams } from "./runtime/streams.ts";
+
+function kernelInfo(): Json {
+  const own = new URL(
+    import.meta.url.endsWith(".ts") ? "../package.json" : "../../package.json",
+    import.meta.url,
+  );
+  const { version, homepage } = JSON.parse(readFileSync(own, "utf8"));
+  const typescript = JSON.parse(
+    readFileSync(fileURLToPath(import.meta.resolve("typescript/package.json")), "utf8"),
+  );
+  return {
+    status: "ok",
+    protocol_version: PROTOCOL_VERSION,
+    implementation: "ditlab",
+    implementation_version: version,
+    language_info: {
+      name: "typescript",
+      version: typescript.version,
+      mimetype: "text/typescript",
+      file_extension: ".ts",
+      pygments_lexer: "typescript",
+      codemirror_mode: { name: "javascript", typescript: true },
+      nbconvert_exporter: "script",
+    },
+    banner: `ditlab ${version}: TypeScript ${typescript.version} on Node.js ${process.version}`,
+    help_links: homepage ? [{ text: "ditlab", url: homepage }] : [],
+    debugger: false,
+  };
+}
+
+/** Errors that nothing awaited: told where the cell prints, and the kernel goes on. */
+function reportLooseErrors(): void {
+  const report = (origin: string) => (error: unknown) => {
+    if (isInterrupt(error)) return;
+    const text = error instanceof Error ? error.stack : inspect(error);
+    process.stderr.write(`${origin}: ${text}\n`);
+  };
+  process.on("uncaughtException", report("Uncaught"));
+  process.on("unhandledRejection", report("Uncaught (in promise)"));
+  // Node's warnings go to the server's log rather than into somebody's notebook.
+  process.removeAllListeners("warning");
+}
+
+async function main(): Promise<void> {
+  const [connectionFile] = process.argv.slice(2);
+  if (!connectionFile)
+    throw new Error("usage: node main.js <connection file>; a Jupyter front end starts it");
+  const connection = await readConnection(connectionFile);
+  const session = randomUUID();
+  const info = kernelInfo();
+  let kernel: Kernel | undefined;
+  const early: Parameters<Kernel["onMessage"]>[] = [];
+
+  // The sockets' thread starts while this one loads the compiler.
+  const opening = openSockets(
+    { connection, session, kernelInfo: info },
+    {
+      onMessage: (...message) => (kernel ? kernel.onMessage(...message) : early.push(message)),
+      onInterrupt(run) {
+        const cell = runningCell();
+        if (cell?.run === run) stop(cell);
+      },
+    },
+  );
+  opening.catch(() => {});
+  const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".d.ts";
+  const globals = fileURLToPath(new URL(`display/globals${extension}`, import.meta.url));
+  mapStacks();
+  const engine = createEngine({ folder: process.cwd(), globals: [globals] });
+  const sockets = await opening;
+  watchFlags(sockets.flags);
+
+  const { toMime } = await import("./display/mime.ts");
+  const { installGlobals } = await import("./display/globals.ts");
+  kernel = createKernel({
+    engine,
+    sockets,
+    session,
+    kernelInfo: info,
+    render: toMime,
+    exit() {
+      void sockets.close().then(() => {
+        engine.close();
+        // An orderly exit waits for the cells' own handles, and ZeroMQ's thread aborts it.
+        process.kill(process.pid, "SIGKILL");
+      });
+    },
+  });
+  const streams = createStreams(kernel.publishStream);
+  kernel.streams(streams);
+  setSink(kernel.sink);
+  captureProcessStreams(streams);
+  captureChildProcesses(streams);
+  installGlobals(kernel);
+  reportLooseErrors();
+  // Signals are the socket thread's way to stop a call; between calls they mean nothing.
+  process.on("SIGINT", () => {});
+  process.exit = ((code?: number) => {
+    throw new Error(
+      `process.exit(${code ?? ""}) would end the kernel; restart it from the front end instead`,
+    );
+  }) as typeof process.exit;
+  for (const message of early) kernel.onMessage(...message);
+  const started = kernel;
+  const whenIdle = (milliseconds: number, body: () => void) =>
+    setTimeout(() => (started.busy() ? whenIdle(milliseconds, body) : body()), milliseconds).unref();
+  whenIdle(1, () => engine.warm());
+  whenIdle(3000, () => engine.saveCaches());
+  trackTimers();
+}
+
+main().catch((error: Error) => {
+  process.stderr.write(`ditlab kernel: ${error.message}\n`);
+  process.exitCode = 1;
+  process.kill(process.pid, "SIGKILL");
+});

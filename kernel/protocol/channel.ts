@@ -1,0 +1,102 @@
+/**
+ * The main thread's side of the sockets, which live in a thread of their own: while a cell computes, its output goes
+ * out, heartbeats are answered and an interrupt is heard.
+ */
+import { Worker } from "node:worker_threads";
+import type { Channel, Connection } from "./connection.ts";
+import type { Json, Message } from "./message.ts";
+
+/** Cells of the memory that both threads see. */
+export const FLAG = {
+  /** 1 while the running cell is to stop; compiled loops look at it, so it comes first. */
+  interrupt: 0,
+  /** The number of the running cell's run; 0 when none runs. */
+  run: 1,
+  /** Kilobytes handed to the socket thread and not yet sent. */
+  unsent: 2,
+} as const;
+
+/** How much output may wait for the socket thread before a printing cell waits too, in kilobytes. */
+const MAX_UNSENT = 64 * 1024;
+
+export type ToSockets =
+  | { kind: "send"; channel: Channel; message: Message<unknown>; size: number }
+  | { kind: "mark" }
+  | { kind: "close" };
+
+export type FromSockets =
+  | { kind: "ready" }
+  | { kind: "failed"; error: string }
+  | { kind: "message"; channel: Channel; message: Message }
+  | { kind: "interrupt"; run: number }
+  | { kind: "marked" }
+  | { kind: "closed" };
+
+export interface SocketsData {
+  readonly connection: Connection;
+  readonly flags: Int32Array;
+  readonly session: string;
+  readonly kernelInfo: Json;
+}
+
+export interface Sockets {
+  readonly flags: Int32Array;
+  send(channel: Channel, message: Message<unknown>, size?: number): void;
+  /** Resolves when everything that had arrived by now has been handed over. */
+  arrived(): Promise<void>;
+  /** Sends what is waiting, closes the sockets and ends the thread. */
+  close(): Promise<void>;
+}
+
+export function openSockets(
+  data: Omit<SocketsData, "flags">,
+  handlers: {
+    onMessage(channel: Channel, message: Message): void;
+    onInterrupt(run: number): void;
+  },
+): Promise<Sockets> {
+  const flags = new Int32Array(new SharedArrayBuffer(16));
+  // Beside this file: .js in the build, .ts when run from the sources.
+  const file = new URL(`sockets${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+  const worker = new Worker(file, { workerData: { ...data, flags } satisfies SocketsData });
+  const marks: (() => void)[] = [];
+  let closed: () => void = () => {};
+  const post = (message: ToSockets) => worker.postMessage(message);
+
+  const sockets: Sockets = {
+    flags,
+    send(channel, message, size = 0) {
+      const kilobytes = size >> 10;
+      if (kilobytes > 0) {
+        let unsent = Atomics.add(flags, FLAG.unsent, kilobytes) + kilobytes;
+        while (unsent > MAX_UNSENT && Atomics.load(flags, FLAG.interrupt) === 0) {
+          Atomics.wait(flags, FLAG.unsent, unsent, 50);
+          unsent = Atomics.load(flags, FLAG.unsent);
+        }
+      }
+      post({ kind: "send", channel, message, size: kilobytes });
+    },
+    arrived: () =>
+      new Promise((resolve) => {
+        marks.push(resolve);
+        post({ kind: "mark" });
+      }),
+    close: () =>
+      new Promise((resolve) => {
+        closed = resolve;
+        post({ kind: "close" });
+      }),
+  };
+
+  return new Promise((resolve, reject) => {
+    worker.on("error", reject);
+    worker.on("message", (message: FromSockets) => {
+      if (message.kind === "ready") resolve(sockets);
+      else if (message.kind === "failed") reject(new Error(message.error));
+      else if (message.kind === "message") handlers.onMessage(message.channel, message.message);
+      else if (message.kind === "interrupt") handlers.onInterrupt(message.run);
+      else if (message.kind === "marked") marks.shift()?.();
+      else closed();
+    });
+  });
+}

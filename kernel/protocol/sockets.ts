@@ -1,0 +1,183 @@
+/**
+ * The thread that owns the ZeroMQ sockets. It answers heartbeats and interrupts by itself, hands requests to the main
+ * thread, and sends what that has to say in order: each send is awaited, since ZeroMQ for Node loses what is queued
+ * beyond 512 sends.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import { Publisher, Reply, Router } from "zeromq";
+import { FLAG, type FromSockets, type SocketsData, type ToSockets } from "./channel.ts";
+import { address, type Channel } from "./connection.ts";
+import { decode, encode, header, type Json, type Message } from "./message.ts";
+
+/** A frame larger than this ends the connection of whoever sent it, in bytes. */
+const MAX_FRAME = 256 * 2 ** 20;
+/** How long the main thread has to stop a cell that only waits, before checks in loops fail, in milliseconds. */
+const AWAITS_FIRST = 50;
+/** How long those checks have before a signal stops code that has none, in milliseconds. */
+const CHECKS_FIRST = 60;
+/** How long the main thread has to end after a shutdown request, in milliseconds. */
+const SHUTDOWN_GRACE = 1500;
+
+const { connection, flags, session, kernelInfo } = workerData as SocketsData;
+const { key } = connection;
+const port = parentPort!;
+const tell = (message: FromSockets) => port.postMessage(message);
+
+const inbound = { maxMessageSize: MAX_FRAME, linger: 500, sendHighWaterMark: 0, receiveHighWaterMark: 0 };
+const shell = new Router(inbound);
+const control = new Router(inbound);
+const stdin = new Router(inbound);
+const heartbeat = new Reply({ maxMessageSize: 2 ** 16, linger: 0 });
+const iopub = new Publisher({ linger: 500, sendHighWaterMark: 0 });
+const outbound = { shell, control, stdin, iopub, hb: heartbeat };
+
+/** A queue for each socket, emptied one awaited send after another. */
+const queues = new Map<Channel, { frames: Uint8Array[]; size: number }[]>();
+const draining = new Map<Channel, Promise<void>>();
+
+async function drain(channel: Channel, queue: { frames: Uint8Array[]; size: number }[]): Promise<void> {
+  for (let next = 0; next < queue.length; next++) {
+    const { frames, size } = queue[next];
+    try {
+      await outbound[channel].send(frames as Buffer[]);
+    } catch (error) {
+      report(`cannot send on ${channel}: ${(error as Error).message}`);
+    }
+    if (size > 0) {
+      Atomics.sub(flags, FLAG.unsent, size);
+      Atomics.notify(flags, FLAG.unsent);
+    }
+  }
+  queue.length = 0;
+  draining.delete(channel);
+}
+
+function send(channel: Channel, message: Message<unknown>, size = 0): void {
+  const queue = queues.get(channel) ?? [];
+  queues.set(channel, queue);
+  queue.push({ frames: encode(message, key), size });
+  if (!draining.has(channel)) draining.set(channel, drain(channel, queue));
+}
+
+function answer(channel: Channel, request: Message, msg_type: string, content: Json): void {
+  const identities = channel === "iopub" ? [Buffer.from(msg_type)] : request.identities;
+  const head = header(msg_type, session);
+  send(channel, {
+    identities,
+    header: head,
+    parentHeader: request.header,
+    metadata: {},
+    content,
+    buffers: [],
+  });
+}
+
+let reports = 0;
+/** To the server's log; a flood of bad messages must not become a flood of lines. */
+function report(sentence: string): void {
+  if (reports++ < 20) process.stderr.write(`ditlab kernel: ${sentence}\n`);
+}
+
+const seen = new Set<string>();
+/** Whether a signature comes for the second time: someone plays back what they overheard. */
+function isReplay(frames: readonly Uint8Array[]): boolean {
+  if (key === "") return false;
+  const at = frames.findIndex((frame) => Buffer.from("<IDS|MSG>").equals(frame));
+  const signature = Buffer.from(frames[at + 1]).toString("latin1");
+  if (seen.has(signature)) return true;
+  seen.add(signature);
+  if (seen.size > 65536) seen.delete(seen.values().next().value!);
+  return false;
+}
+
+async function listen(channel: "shell" | "control" | "stdin", handle: (message: Message) => void) {
+  for await (const frames of outbound[channel] as Router) {
+    try {
+      const message = decode(frames, key);
+      if (isReplay(frames)) throw new Error("its signature came before");
+      handle(message);
+    } catch (error) {
+      report(`dropped a message on ${channel}: ${(error as Error).message}`);
+    }
+  }
+}
+
+/**
+ * Stops the running cell. If it waits, the main thread gives up what it waits for; if that thread does not come to it,
+ * whatever blocks it fails at its next check, or by a signal if it is stuck in a call that has none.
+ */
+async function interrupt(): Promise<void> {
+  const run = Atomics.load(flags, FLAG.run);
+  if (run === 0) return;
+  tell({ kind: "interrupt", run });
+  await sleep(AWAITS_FIRST);
+  if (Atomics.load(flags, FLAG.run) !== run) return;
+  Atomics.store(flags, FLAG.interrupt, 1);
+  Atomics.notify(flags, FLAG.unsent);
+  await sleep(CHECKS_FIRST);
+  if (Atomics.load(flags, FLAG.run) !== run) return;
+  try {
+    // The group has the cell's child processes, which may be what it waits for.
+    process.kill(-process.pid, "SIGINT");
+  } catch {
+    process.kill(process.pid, "SIGINT");
+  }
+}
+
+async function onControl(request: Message): Promise<void> {
+  const { msg_type } = request.header;
+  answer("iopub", request, "status", { execution_state: "busy" });
+  if (msg_type === "interrupt_request") {
+    await interrupt();
+    answer("control", request, "interrupt_reply", { status: "ok" });
+  } else if (msg_type === "kernel_info_request") {
+    answer("control", request, "kernel_info_reply", kernelInfo);
+  } else if (msg_type === "shutdown_request") {
+    tell({ kind: "message", channel: "control", message: request });
+    await sleep(SHUTDOWN_GRACE);
+    // The main thread is stuck in a cell.
+    answer("control", request, "shutdown_reply", { status: "ok", restart: request.content.restart === true });
+    await sleep(50);
+    process.kill(process.pid, "SIGKILL");
+  } else {
+    const evalue = `this kernel does not know the request ${msg_type} on its control channel`;
+    answer("control", request, msg_type.replace(/_request$/, "_reply"), {
+      status: "error",
+      ename: "NotSupported",
+      evalue,
+      traceback: [evalue],
+    });
+  }
+  answer("iopub", request, "status", { execution_state: "idle" });
+}
+
+port.on("message", async (message: ToSockets) => {
+  if (message.kind === "send") send(message.channel, message.message, message.size);
+  else if (message.kind === "mark") {
+    // One turn lets the sockets hand over what has reached them.
+    await sleep(1);
+    tell({ kind: "marked" });
+  } else {
+    await Promise.all(draining.values());
+    for (const socket of Object.values(outbound)) socket.close();
+    tell({ kind: "closed" });
+  }
+});
+
+try {
+  await Promise.all(
+    (["shell", "control", "stdin", "iopub", "hb"] as const).map((channel) =>
+      outbound[channel].bind(address(connection, channel)),
+    ),
+  );
+  void listen("control", (message) => void onControl(message));
+  void listen("shell", (message) => tell({ kind: "message", channel: "shell", message }));
+  void listen("stdin", (message) => tell({ kind: "message", channel: "stdin", message }));
+  void (async () => {
+    for await (const frames of heartbeat) await heartbeat.send(frames);
+  })();
+  tell({ kind: "ready" });
+} catch (error) {
+  tell({ kind: "failed", error: `cannot listen: ${(error as Error).message}` });
+}

@@ -1,0 +1,58 @@
+/** The cell that a piece of running code belongs to, also after awaits, in timers and in callbacks. */
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { ChildProcess } from "node:child_process";
+import type { Message } from "../protocol/message.ts";
+
+export interface Cell {
+  /** The request whose outputs these are. */
+  readonly request: Message;
+  readonly count: number;
+  /** The number of this run, unlike any other's. */
+  readonly run: number;
+  /** Rejects what the cell's code is awaiting. */
+  readonly pending: Set<(reason: Error) => void>;
+  readonly timers: Set<NodeJS.Timeout | NodeJS.Immediate>;
+  readonly children: Set<ChildProcess>;
+  readonly controller: AbortController;
+  interrupted: boolean;
+  /** Payloads of the reply (the pager's pages). */
+  readonly payload: Record<string, unknown>[];
+}
+
+const storage = new AsyncLocalStorage<Cell>();
+let running: Cell | undefined;
+let latest: Cell | undefined;
+let runs = 0;
+
+export function createCell(request: Message, count: number): Cell {
+  return {
+    request,
+    count,
+    run: ++runs,
+    pending: new Set(),
+    timers: new Set(),
+    children: new Set(),
+    controller: new AbortController(),
+    interrupted: false,
+    payload: [],
+  };
+}
+
+/** The cell whose code is running, or that started it; outside of any, the last one. */
+export const currentCell = (): Cell | undefined => storage.getStore() ?? running ?? latest;
+
+/** The cell that started the running code; undefined where that is unknown. */
+export const ownCell = (): Cell | undefined => storage.getStore();
+
+export const runningCell = (): Cell | undefined => running;
+
+/** Runs `body` as the code of `cell`. */
+export async function inCell<T>(cell: Cell, body: () => Promise<T>): Promise<T> {
+  running = cell;
+  latest = cell;
+  try {
+    return await storage.run(cell, body);
+  } finally {
+    running = undefined;
+  }
+}

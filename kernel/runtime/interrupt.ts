@@ -1,0 +1,161 @@
+/**
+ * Stopping a cell. Compiled code calls the functions here (see engine/instrument.ts): its loops and functions look at
+ * a flag that the socket thread sets, and what it awaits is given up.
+ */
+import vm from "node:vm";
+import { FLAG } from "../protocol/channel.ts";
+import { type Cell, ownCell } from "./cell.ts";
+
+export class KeyboardInterrupt extends Error {
+  override name = "KeyboardInterrupt";
+  constructor() {
+    super("the cell was interrupted");
+  }
+}
+
+/** What Node throws when a signal ends code that has no checks. */
+const isSignal = (error: unknown) =>
+  error instanceof Error && (error as NodeJS.ErrnoException).code === "ERR_SCRIPT_EXECUTION_INTERRUPTED";
+
+export const isInterrupt = (error: unknown): boolean => error instanceof KeyboardInterrupt || isSignal(error);
+
+let flags: Int32Array = new Int32Array(4);
+
+/** What a check throws that found the flag set: whatever blocks the thread is to stop. */
+const interruption = new KeyboardInterrupt();
+
+/**
+ * Names the memory shared with the socket thread; called once, when the kernel starts. A script's own constant is one
+ * that the optimizing compiler knows, which makes a check in a loop one load and one branch.
+ */
+export function watchFlags(shared: Int32Array): void {
+  flags = shared;
+  for (const [name, value] of Object.entries({ __interrupt: shared, __interruption: interruption })) {
+    vm.runInThisContext("(value) => { globalThis.__given = value }")(value);
+    vm.runInThisContext(`const ${name} = globalThis.__given`);
+  }
+  delete (globalThis as Record<string, unknown>).__given;
+}
+
+export function beginRun(cell: Cell): void {
+  Atomics.store(flags, FLAG.interrupt, 0);
+  Atomics.store(flags, FLAG.run, cell.run);
+}
+
+export function endRun(): void {
+  Atomics.store(flags, FLAG.run, 0);
+  Atomics.store(flags, FLAG.interrupt, 0);
+}
+
+/** Gives up all that `cell` waits for: its awaits fail, its timers do not fire, its child processes are interrupted. */
+export function stop(cell: Cell): void {
+  if (cell.interrupted) return;
+  cell.interrupted = true;
+  const error = new KeyboardInterrupt();
+  cell.controller.abort(error);
+  for (const reject of cell.pending) reject(error);
+  cell.pending.clear();
+  for (const timer of cell.timers) clearTimeout(timer as NodeJS.Timeout);
+  for (const timer of cell.timers) clearImmediate(timer as NodeJS.Immediate);
+  cell.timers.clear();
+  for (const child of cell.children) child.kill("SIGINT");
+}
+
+function rethrow(error: unknown): void {
+  if (isInterrupt(error)) throw error;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    value !== null &&
+    (typeof value === "object" || typeof value === "function") &&
+    typeof (value as { then?: unknown }).then === "function"
+  );
+}
+
+/** `value`, unless the cell is interrupted before it is settled. */
+function awaited(value: unknown): unknown {
+  const cell = ownCell();
+  if (!cell) return value;
+  if (cell.interrupted) return Promise.reject(new KeyboardInterrupt());
+  if (!isThenable(value)) return value;
+  return new Promise((resolve, reject) => {
+    cell.pending.add(reject);
+    // One reaction for each promise, and the functions themselves: V8 follows those when it writes a stack.
+    settled(value, cell, reject).then(resolve, reject);
+  });
+}
+
+async function settled(value: PromiseLike<unknown>, cell: Cell, reject: (reason: Error) => void) {
+  try {
+    return await value;
+  } finally {
+    cell.pending.delete(reject);
+  }
+}
+
+/** `promise`, or the interrupt of `cell` if that comes first. */
+export function orInterrupted<T>(promise: Promise<T>, cell: Cell): Promise<T> {
+  return new Promise((resolve, reject) => {
+    cell.pending.add(reject);
+    promise.then(resolve, reject);
+  });
+}
+
+type AnyIterable = Partial<AsyncIterable<unknown> & Iterable<unknown>>;
+
+/** `iterable`, whose next value is not waited for once the cell is interrupted. */
+function asyncIterable(iterable: AnyIterable): AsyncIterable<unknown> {
+  return {
+    [Symbol.asyncIterator]() {
+      const isAsync = typeof iterable[Symbol.asyncIterator] === "function";
+      const iterator = isAsync
+        ? iterable[Symbol.asyncIterator]!()
+        : (iterable[Symbol.iterator]!() as unknown as AsyncIterator<unknown>);
+      const next = async (step: unknown): Promise<IteratorResult<unknown>> => {
+        try {
+          const { done, value } = (await awaited(step)) as IteratorResult<unknown>;
+          return { done, value: isAsync || done ? value : await awaited(value) };
+        } catch (error) {
+          // Its own `finally` runs, so that nothing goes on behind the stopped loop.
+          if (isInterrupt(error)) void Promise.resolve(iterator.return?.()).catch(() => {});
+          throw error;
+        }
+      };
+      return {
+        next: () => next(iterator.next()),
+        ...(iterator.return ? { return: (value?: unknown) => next(iterator.return!(value)) } : {}),
+      };
+    },
+  };
+}
+
+/** The functions that compiled code takes, by name. */
+export const interruptRuntime = () => ({
+  __rethrow: rethrow,
+  __await: awaited,
+  __asyncIterable: asyncIterable,
+});
+
+/** Timers of a stopped cell must not fire: notes them with their cell. */
+export function trackTimers(): void {
+  const originals = { setTimeout, setInterval, setImmediate };
+  for (const name of ["setTimeout", "setInterval", "setImmediate"] as const) {
+    const original = originals[name] as (callback: (...args: unknown[]) => void, ...rest: unknown[]) => never;
+    const tracked = (callback: (...args: unknown[]) => void, ...rest: unknown[]) => {
+      const cell = ownCell();
+      if (!cell || typeof callback !== "function") return original(callback, ...rest);
+      const timer: NodeJS.Timeout = original(
+        (...args: unknown[]) => {
+          if (name !== "setInterval") cell.timers.delete(timer);
+          callback(...args);
+        },
+        ...rest,
+      );
+      cell.timers.add(timer);
+      return timer;
+    };
+    Object.defineProperties(tracked, Object.getOwnPropertyDescriptors(original));
+    (globalThis as Record<string, unknown>)[name] = tracked;
+  }
+}
