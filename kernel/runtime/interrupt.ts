@@ -141,7 +141,10 @@ export const interruptRuntime = () => ({
 export function trackTimers(): void {
   const originals = { setTimeout, setInterval, setImmediate };
   for (const name of ["setTimeout", "setInterval", "setImmediate"] as const) {
-    const original = originals[name] as (callback: (...args: unknown[]) => void, ...rest: unknown[]) => never;
+    const original = originals[name] as unknown as (
+      callback: (...args: unknown[]) => void,
+      ...rest: unknown[]
+    ) => never;
     const tracked = (callback: (...args: unknown[]) => void, ...rest: unknown[]) => {
       const cell = ownCell();
       if (!cell || typeof callback !== "function") return original(callback, ...rest);

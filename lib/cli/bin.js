@@ -1,12 +1,17 @@
 #!/usr/bin/env node
-// Starts the command: from the sources in a checkout (through tsx), from the build in an installed package.
+// Starts the command: from the sources in a checkout (through tsx), from the build in an installed package. It is the
+// one place that knows both sides: the library's commands, and those of notebooks, which start without the library.
 import { existsSync } from "node:fs";
 
-const source = new URL("main.ts", import.meta.url);
-if (existsSync(source)) {
+const inCheckout = existsSync(new URL("main.ts", import.meta.url));
+if (inCheckout) {
   const { register } = await import("tsx/esm/api");
   register();
-  await import(source.href);
-} else {
-  await import(new URL("../../dist/lib/cli/main.js", import.meta.url).href);
 }
+const load = (path) =>
+  import(new URL(inCheckout ? `../../${path}.ts` : `../../dist/${path}.js`, import.meta.url).href);
+
+const notebooks = await load("kernel/cli/main");
+const commands = notebooks.commands();
+if (commands.some((command) => command.name() === process.argv[2])) await notebooks.main();
+else await (await load("lib/cli/main")).main(commands);

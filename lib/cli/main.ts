@@ -7,19 +7,21 @@ import { EXIT, fail } from "./exit.ts";
 import { sampleCommand } from "./sample.ts";
 import { trainCommand } from "./train.ts";
 
-const program = new Command("ditlab")
-  .description("Diffusion transformers that teach themselves (SRA): train, sample and measure in Node.")
-  .version(packageVersion)
-  .showHelpAfterError("(--help shows the options)")
-  .addHelpText(
-    "after",
-    `
+/** Runs the command line; `more` are commands that are not the library's. */
+export async function main(more: readonly Command[] = []): Promise<void> {
+  const program = new Command("ditlab")
+    .description("Diffusion transformers that teach themselves (SRA): train, sample and measure in Node.")
+    .version(packageVersion)
+    .showHelpAfterError("(--help shows the options)")
+    .addHelpText(
+      "after",
+      `
 Exit codes: ${EXIT.ok} done, ${EXIT.failure} failed, ${EXIT.usage} wrong usage, ${EXIT.interrupted} stopped by Ctrl-C after saving.`,
-  )
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage));
+    )
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage));
 
-for (const command of [demoCommand(), trainCommand(), sampleCommand(), evaluateCommand()]) {
-  program.addCommand(command.copyInheritedSettings(program));
+  for (const command of [demoCommand(), trainCommand(), sampleCommand(), evaluateCommand(), ...more]) {
+    program.addCommand(command.copyInheritedSettings(program));
+  }
+  await program.parseAsync().catch(fail);
 }
-
-program.parseAsync().catch(fail);

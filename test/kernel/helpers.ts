@@ -1,29 +1,17 @@
 /** The built kernel, and front ends to try it with. */
-import { execFile, execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { execFile, spawnSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { ensureBuilt } from "../../kernel/install/build.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 export const kernelMain = join(root, "dist/kernel/main.js");
 
-const newest = (folder: string): number =>
-  Math.max(
-    ...readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs),
-  );
-
 /** Builds the package unless the build is newer than its sources; kernels run from the build. */
-export function build(): void {
-  const sources = Math.max(newest(join(root, "lib")), newest(join(root, "kernel")));
-  if (existsSync(kernelMain) && statSync(kernelMain).mtimeMs > sources) return;
-  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-  execFileSync(npm, ["run", "build"], { cwd: root, stdio: "pipe", shell: process.platform === "win32" });
-}
+export const build = (): string => ensureBuilt();
 
 /** Debian's Python, which has Jupyter's own client where its packages are installed. */
 const PYTHON = "/usr/bin/python3";

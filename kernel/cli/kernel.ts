@@ -1,0 +1,123 @@
+/** `ditlab kernel`: the kernel in Jupyter. */
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join, resolve } from "node:path";
+import { Command } from "commander";
+
+interface InstallFlags {
+  user?: boolean;
+  prefix?: string;
+  sysPrefix?: boolean;
+  name: string;
+  displayName: string;
+}
+
+const DISPLAY_NAME = "TypeScript (ditlab)";
+const say = (sentence: string) => process.stdout.write(`${sentence}\n`);
+const building = () => process.stderr.write("Building the package once …\n");
+
+async function install({ prefix, sysPrefix, name, displayName }: InstallFlags): Promise<void> {
+  const { ensureBuilt } = await import("../install/build.ts");
+  const { installKernel } = await import("../install/kernelspec.ts");
+  const { systemPrefix, userDataFolder } = await import("../install/paths.ts");
+  ensureBuilt(building);
+  let dataFolder = userDataFolder();
+  if (prefix !== undefined) dataFolder = join(resolve(prefix), "share/jupyter");
+  else if (sysPrefix) {
+    const found = systemPrefix();
+    if (!found)
+      throw new Error("--sys-prefix: no Python with Jupyter was found; use --user or --prefix <folder>");
+    dataFolder = join(found, "share/jupyter");
+  }
+  say(`Installed the kernel "${name}" in ${await installKernel({ dataFolder, name, displayName })}`);
+}
+
+async function uninstall({ name }: { name: string }): Promise<void> {
+  const { uninstallKernel } = await import("../install/kernelspec.ts");
+  const removed = await uninstallKernel(name);
+  if (removed.length === 0) throw new Error(`no kernel named "${name}" is installed`);
+  for (const folder of removed) say(`Removed ${folder}`);
+}
+
+async function list(): Promise<void> {
+  const { listKernels, problemOf } = await import("../install/kernelspec.ts");
+  const kernels = await listKernels();
+  if (kernels.length === 0) say("No kernels are installed.");
+  const width = Math.max(0, ...kernels.map(({ name }) => name.length));
+  for (const kernel of kernels) {
+    const wrong = problemOf(kernel);
+    const mark = kernel.path === undefined ? " " : wrong ? "!" : "*";
+    say(
+      `${mark} ${kernel.name.padEnd(width)}  ${kernel.displayName}  ${kernel.folder}${wrong ? `\n  ${wrong}` : ""}`,
+    );
+  }
+  if (kernels.some(({ path }) => path !== undefined)) say("\n* a kernel of ditlab");
+}
+
+async function doctor(): Promise<void> {
+  const { examine } = await import("../install/doctor.ts");
+  const findings = await examine();
+  const marks = { ok: "ok     ", warning: "warning", problem: "PROBLEM" };
+  for (const { level, sentence } of findings) say(`${marks[level]}  ${sentence}`);
+  process.exit(findings.some(({ level }) => level === "problem") ? 1 : 0);
+}
+
+/** Opens a folder in JupyterLab (or the classic Notebook) with the kernel, which need not be installed. */
+async function lab(folder: string | undefined, flags: { args?: string[] }): Promise<void> {
+  const { ensureBuilt, packageRoot } = await import("../install/build.ts");
+  const { HOW_TO_GET_JUPYTER } = await import("../install/doctor.ts");
+  const { installKernel } = await import("../install/kernelspec.ts");
+  const { frontEnd } = await import("../install/paths.ts");
+  const found = frontEnd();
+  if (!found) throw new Error(`no Jupyter was found. ${HOW_TO_GET_JUPYTER}`);
+  ensureBuilt(building);
+  const data = await mkdtemp(join(tmpdir(), "ditlab-jupyter-"));
+  await installKernel({ dataFolder: data, name: "ditlab", displayName: DISPLAY_NAME });
+  const path = [data, process.env.JUPYTER_PATH].filter(Boolean).join(delimiter);
+  const place = resolve(folder ?? join(packageRoot(), "notebooks"));
+  const args = [...found.args, ...(flags.args ?? []), place];
+  const server = spawn(found.command, args, {
+    stdio: "inherit",
+    env: { ...process.env, JUPYTER_PATH: path },
+  });
+  process.on("SIGINT", () => {});
+  const code = await new Promise<number>((done) => server.once("close", (status) => done(status ?? 1)));
+  await rm(data, { recursive: true, force: true });
+  process.exit(code);
+}
+
+export const kernelCommand = (): Command =>
+  new Command("kernel")
+    .description("the TypeScript kernel in Jupyter")
+    .addCommand(
+      new Command("install")
+        .description(
+          "tell Jupyter of the kernel; it works from any folder, and after the project has been moved",
+        )
+        .option("--user", "for this user (the default)")
+        .option("--prefix <folder>", "in <folder>/share/jupyter")
+        .option("--sys-prefix", "in the environment of the Python that has Jupyter")
+        .option("--name <name>", "the kernel's name", "ditlab")
+        .option("--display-name <text>", "the name that front ends show", DISPLAY_NAME)
+        .action(install),
+    )
+    .addCommand(
+      new Command("uninstall")
+        .description("remove the kernel from Jupyter")
+        .option("--name <name>", "the kernel's name", "ditlab")
+        .action(uninstall),
+    )
+    .addCommand(new Command("list").description("the kernels that Jupyter finds").action(list))
+    .addCommand(
+      new Command("doctor")
+        .description("say what is wrong, and how to mend it; starts the kernel once")
+        .action(doctor),
+    )
+    .addCommand(
+      new Command("lab")
+        .description("open notebooks in JupyterLab with this kernel, without installing it")
+        .argument("[folder]", "where to start (default: the notebooks of this package)")
+        .option("--args <words...>", "words for Jupyter's own command line")
+        .action(lab),
+    );

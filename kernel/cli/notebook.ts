@@ -1,0 +1,129 @@
+/** `ditlab notebook`: notebooks without a front end. */
+import { basename, extname, resolve } from "node:path";
+import { stripVTControlCharacters } from "node:util";
+import { Command } from "commander";
+import type { CellProgress, RunResult } from "../notebook/run.ts";
+
+interface RunFlags {
+  output?: string;
+  html?: boolean;
+  allowErrors?: boolean;
+  timeout?: number;
+  parameter: [string, string][];
+  cwd?: string;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new Error(`--timeout: seconds above 0 expected, got ${text}`);
+  return value;
+}
+
+const firstLine = (source: string) =>
+  source.split("\n").find((line) => line.trim() !== "" && !line.startsWith("//")) ?? "";
+
+/** One line for each cell; in a terminal the line of the running cell is written over. */
+function reporter(): (cell: CellProgress) => void {
+  const { isTTY } = process.stderr;
+  return ({ index, total, cell, seconds }) => {
+    const place = `[${String(index).padStart(String(total).length)}/${total}]`;
+    const title = firstLine(cell.source).slice(0, 60);
+    if (seconds === undefined) {
+      if (isTTY) process.stderr.write(`${place}       … ${title}`);
+    } else {
+      const line = `${place} ${seconds.toFixed(1).padStart(6)} s ${title}`;
+      process.stderr.write(isTTY ? `\r\u001b[K${line}\n` : `${line}\n`);
+    }
+  };
+}
+
+function reportFailure({ failed }: RunResult): void {
+  const { cell, index, reason } = failed!;
+  const error = cell.outputs.findLast(({ output_type }) => output_type === "error");
+  const colours = process.stderr.isTTY;
+  const plain = (text: string) => (colours ? text : stripVTControlCharacters(text));
+  const source = cell.source.split("\n").map((line, i) => `${String(i + 1).padStart(4)} | ${line}`);
+  process.stderr.write(`\nCell ${index} failed: ${reason}\n\n${source.join("\n")}\n\n`);
+  if (error?.output_type === "error") process.stderr.write(`${plain(error.traceback.join("\n"))}\n`);
+}
+
+async function run(path: string, flags: RunFlags): Promise<void> {
+  const { runNotebook } = await import("../notebook/run.ts");
+  const controller = new AbortController();
+  process.on("SIGINT", () => {
+    if (controller.signal.aborted) process.exit(130);
+    process.stderr.write("\nStopping this cell; press Ctrl-C again to stop at once.\n");
+    controller.abort();
+  });
+  const result = await runNotebook(path, {
+    output: flags.output,
+    allowErrors: flags.allowErrors,
+    cellTimeout: flags.timeout === undefined ? undefined : flags.timeout * 1000,
+    parameters: await parse(flags.parameter),
+    kernel: flags.cwd === undefined ? {} : { cwd: resolve(flags.cwd) },
+    signal: controller.signal,
+    onCell: reporter(),
+    onWarning: (sentence) => process.stderr.write(`warning: ${sentence}\n`),
+  });
+  const written = [result.output];
+  if (flags.html) {
+    const { writeNotebookPage } = await import("../notebook/html.ts");
+    const page = result.output.slice(0, result.output.length - extname(result.output).length);
+    await writeNotebookPage(`${page}.html`, result.notebook, basename(page));
+    written.push(`${page}.html`);
+  }
+  if (result.failed && !result.interrupted) reportFailure(result);
+  process.stderr.write(`${result.seconds.toFixed(1)} s; wrote ${written.join(" and ")}\n`);
+  process.exit(result.interrupted ? 130 : result.failed ? 1 : 0);
+}
+
+async function parse(pairs: [string, string][]): Promise<Record<string, unknown>> {
+  const { parseParameter } = await import("../notebook/parameters.ts");
+  return Object.fromEntries(pairs.map(([name, text]) => [name, parseParameter(text)]));
+}
+
+/**
+ * `-p name value` as one word for commander, whose options take one value or all that follow.
+ * @throws if a value is missing
+ */
+export function joinParameters(argv: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    if (argv[i] !== "-p" && argv[i] !== "--parameter") {
+      joined.push(argv[i]);
+      continue;
+    }
+    const [name, value] = argv.slice(i + 1, i + 3);
+    if (value === undefined) throw new Error(`${argv[i]}: a name and a value expected`);
+    joined.push("--parameter", `${name}=${value}`);
+    i += 2;
+  }
+  return joined;
+}
+
+const pair = (word: string, pairs: [string, string][]): [string, string][] => {
+  const at = word.indexOf("=");
+  return [...pairs, [word.slice(0, at), word.slice(at + 1)]];
+};
+
+export const notebookCommand = (): Command =>
+  new Command("notebook")
+    .description("run notebooks without a front end")
+    .addCommand(
+      new Command("run")
+        .description("run a notebook's cells in order and write their outputs into it")
+        .argument("<notebook>", "an .ipynb file")
+        .option("-o, --output <file>", "where the notebook with its outputs goes (default: over the input)")
+        .option("--html", "also write a page beside it that needs no network")
+        .option("--allow-errors", "go on after a cell that fails")
+        .option("--timeout <seconds>", "the longest that a cell may take", positive)
+        .option(
+          "-p, --parameter <name value>",
+          "set a variable of the cell tagged `parameters`; may be given several times",
+          pair,
+          [],
+        )
+        .option("--cwd <folder>", "the folder that cells see (default: the notebook's)")
+        .addHelpText("after", "\nExit codes: 0 done, 1 a cell failed, 2 wrong usage, 130 stopped by Ctrl-C.")
+        .action(run),
+    );

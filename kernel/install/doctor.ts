@@ -1,0 +1,100 @@
+/** Says what is wrong with an installation, and how to mend it. */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { TSLAB_VERSION } from "../engine/tslab.ts";
+import { isBuilt, isCheckout, kernelProgram, packageRoot } from "./build.ts";
+import { listKernels, problemOf } from "./kernelspec.ts";
+import { frontEnd } from "./paths.ts";
+
+export interface Finding {
+  readonly level: "ok" | "warning" | "problem";
+  readonly sentence: string;
+}
+
+const NEEDED_NODE = [20, 19];
+
+export const HOW_TO_GET_JUPYTER =
+  'JupyterLab comes with "pip install jupyterlab"; Visual Studio Code opens notebooks with its Jupyter extension.';
+
+const ok = (sentence: string): Finding => ({ level: "ok", sentence });
+const warning = (sentence: string): Finding => ({ level: "warning", sentence });
+const problem = (sentence: string): Finding => ({ level: "problem", sentence });
+
+function checkNode(): Finding {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  const enough = major > NEEDED_NODE[0] || (major === NEEDED_NODE[0] && minor >= NEEDED_NODE[1]);
+  return enough
+    ? ok(`Node.js ${process.versions.node}`)
+    : problem(`Node.js ${process.versions.node} is too old: ${NEEDED_NODE.join(".")} or newer is needed`);
+}
+
+function checkPackages(): Finding[] {
+  const require = createRequire(import.meta.url);
+  return ["typescript", "tslab", "zeromq"].map((name) => {
+    try {
+      const { version } = require(`${name}/package.json`) as { version: string };
+      if (name === "tslab" && version !== TSLAB_VERSION)
+        return problem(
+          `tslab ${version} is installed, but the kernel leans on ${TSLAB_VERSION}: npm install`,
+        );
+      if (name === "zeromq") require("zeromq");
+      return ok(`${name} ${version}`);
+    } catch (error) {
+      return problem(`${name} does not load (${(error as Error).message.split("\n")[0]}): npm install`);
+    }
+  });
+}
+
+function checkBuild(): Finding {
+  const root = packageRoot();
+  if (isBuilt(root)) return ok(`kernel at ${kernelProgram(root)}`);
+  if (!existsSync(kernelProgram(root))) return problem(`${root} is not built: npm run build`);
+  return isCheckout(root)
+    ? warning(`the build in ${root} is older than its sources: npm run build`)
+    : ok(root);
+}
+
+async function checkKernelspecs(): Promise<Finding[]> {
+  const own = (await listKernels()).filter(({ path }) => path !== undefined);
+  if (own.length === 0) return [warning("no kernel is installed for Jupyter: npx ditlab kernel install")];
+  return own.map((kernel) => {
+    const wrong = problemOf(kernel);
+    return wrong
+      ? problem(`kernel "${kernel.name}" in ${kernel.folder}: ${wrong}`)
+      : ok(`kernel "${kernel.name}" in ${kernel.folder}`);
+  });
+}
+
+/** Starts the kernel and runs a cell. */
+async function checkStart(): Promise<Finding> {
+  const { startKernel } = await import("../client/process.ts");
+  const started = performance.now();
+  try {
+    const kernel = await startKernel({ argv: [process.execPath, kernelProgram(), "{connection_file}"] });
+    try {
+      const { reply, outputs } = await kernel.client.execute("1 + 1");
+      const result = outputs.find(({ header }) => header.msg_type === "execute_result");
+      const shown = (result?.content.data as Record<string, unknown> | undefined)?.["text/plain"];
+      if (reply.content.status !== "ok" || shown !== "2")
+        return problem(`1 + 1 gave ${shown ?? reply.content.evalue}`);
+      return ok(
+        `the kernel started and ran a cell in ${((performance.now() - started) / 1000).toFixed(2)} s`,
+      );
+    } finally {
+      await kernel.stop();
+    }
+  } catch (error) {
+    return problem((error as Error).message);
+  }
+}
+
+export async function examine(): Promise<Finding[]> {
+  const findings = [checkNode(), ...checkPackages(), checkBuild()];
+  const jupyter = frontEnd();
+  findings.push(
+    jupyter ? ok(`${jupyter.name} is there`) : warning(`no Jupyter was found. ${HOW_TO_GET_JUPYTER}`),
+  );
+  findings.push(...(await checkKernelspecs()));
+  if (existsSync(kernelProgram())) findings.push(await checkStart());
+  return findings;
+}

@@ -1,0 +1,122 @@
+/** Kernelspecs: what tells Jupyter of the kernel. */
+import { existsSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { isBuilt, packageRoot, packageVersion } from "./build.ts";
+import { dataFolders } from "./paths.ts";
+
+export interface InstallOptions {
+  /** The data folder of Jupyter that gets `kernels/<name>`. */
+  readonly dataFolder: string;
+  readonly name: string;
+  readonly displayName: string;
+}
+
+export interface InstalledKernel {
+  readonly name: string;
+  readonly folder: string;
+  readonly displayName: string;
+  readonly language: string;
+  readonly argv: readonly string[];
+  /** For kernels of this package: where it was when the kernel was installed. */
+  readonly path?: string;
+}
+
+const NAME = /^[a-z0-9._-]+$/;
+const RECORD = "ditlab.json";
+
+/** Files beside this one, in the sources and in the build alike. */
+const resource = (name: string): string => {
+  const beside = fileURLToPath(new URL(name, import.meta.url));
+  return existsSync(beside) ? beside : join(packageRoot(), "kernel/install", name);
+};
+
+/** Writes a kernelspec that works from any folder; one of the same name is replaced as a whole. Returns its folder. */
+export async function installKernel({ dataFolder, name, displayName }: InstallOptions): Promise<string> {
+  if (!NAME.test(name))
+    throw new Error(
+      `kernel name: letters a-z, digits, ".", "_" and "-" expected, got ${JSON.stringify(name)}`,
+    );
+  const folder = join(dataFolder, "kernels", name);
+  if (existsSync(folder) && !existsSync(join(folder, RECORD)))
+    throw new Error(`${folder} holds another kernel; choose another name with --name`);
+  await mkdir(dirname(folder), { recursive: true });
+  const made = await mkdtemp(join(dirname(folder), `.${name}-`));
+  try {
+    const spec = {
+      argv: [process.execPath, join("{resource_dir}", "launcher.cjs"), "{connection_file}"],
+      display_name: displayName,
+      language: "typescript",
+      interrupt_mode: "message",
+      metadata: { debugger: false },
+    };
+    const record = { path: packageRoot(), version: packageVersion() };
+    await writeFile(join(made, "kernel.json"), `${JSON.stringify(spec, null, 2)}\n`);
+    await writeFile(join(made, RECORD), `${JSON.stringify(record, null, 2)}\n`);
+    await cp(resource("launcher.cjs"), join(made, "launcher.cjs"));
+    await cp(resource("logo.svg"), join(made, "logo-svg.svg"));
+    const { default: sharp } = await import("sharp");
+    for (const size of [32, 64])
+      await sharp(resource("logo.svg"), { density: 288 })
+        .resize(size, size)
+        .png()
+        .toFile(join(made, `logo-${size}x${size}.png`));
+    await rm(folder, { recursive: true, force: true });
+    await rename(made, folder);
+  } catch (error) {
+    await rm(made, { recursive: true, force: true });
+    throw error;
+  }
+  return folder;
+}
+
+/** The kernels that Jupyter finds, the first of a name being the one that it uses. */
+export async function listKernels(folders: readonly string[] = dataFolders()): Promise<InstalledKernel[]> {
+  const kernels: InstalledKernel[] = [];
+  for (const data of folders) {
+    const parent = join(data, "kernels");
+    if (!existsSync(parent)) continue;
+    for (const name of (await readdir(parent)).sort()) {
+      const folder = join(parent, name);
+      const spec = await readJson(join(folder, "kernel.json"));
+      if (!spec || name.startsWith(".")) continue;
+      const record = await readJson(join(folder, RECORD));
+      kernels.push({
+        ...{ name, folder, displayName: String(spec.display_name), language: String(spec.language) },
+        argv: Array.isArray(spec.argv) ? spec.argv.map(String) : [],
+        ...(record ? { path: String(record.path) } : {}),
+      });
+    }
+  }
+  return kernels;
+}
+
+async function readJson(path: string): Promise<Record<string, unknown> | undefined> {
+  try {
+    return JSON.parse(await readFile(path, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is wrong with a kernel of this package, in a sentence; undefined if nothing is. */
+export function problemOf({ path, argv }: InstalledKernel): string | undefined {
+  if (path === undefined) return undefined;
+  const [node] = argv;
+  if (!node || !existsSync(node)) return `its Node.js ${node} is gone; install it again`;
+  if (!existsSync(join(path, "package.json")))
+    return `${path} is gone, so it works only in folders that have ditlab; install it again`;
+  if (!isBuilt(path) && !existsSync(join(path, "dist/kernel/main.js")))
+    return `${path} is not built: npm run build`;
+  return undefined;
+}
+
+/** Removes kernels of this package by name, wherever they are; the folders removed. */
+export async function uninstallKernel(name: string, folders?: readonly string[]): Promise<string[]> {
+  const own = (await listKernels(folders)).filter((kernel) => kernel.name === name);
+  const foreign = own.find(({ path }) => path === undefined);
+  if (foreign) throw new Error(`${foreign.folder} is not a kernel of ditlab`);
+  for (const { folder } of own) await rm(folder, { recursive: true });
+  return own.map(({ folder }) => folder);
+}

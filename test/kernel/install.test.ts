@@ -1,0 +1,100 @@
+/** Kernelspecs: from any folder, after the project has been moved, beside kernels that are not ours. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { startKernel } from "../../kernel/client/process.ts";
+import { installKernel, listKernels, problemOf, uninstallKernel } from "../../kernel/install/kernelspec.ts";
+import { rejects, temporaryFolder } from "../io/helpers.ts";
+import { build, root } from "./helpers.ts";
+
+build();
+
+/** A data folder of Jupyter with the kernel in it. */
+async function installed(name = "ditlab") {
+  const dataFolder = await temporaryFolder();
+  const folder = await installKernel({ dataFolder, name, displayName: "TypeScript" });
+  const spec = JSON.parse(await readFile(join(folder, "kernel.json"), "utf8"));
+  const argv = spec.argv.map((part: string) => part.replace("{resource_dir}", folder)) as string[];
+  return { dataFolder, folder, spec, argv };
+}
+
+async function evaluate(argv: string[], cwd: string, code: string): Promise<unknown> {
+  const kernel = await startKernel({ argv, cwd });
+  const { outputs } = await kernel.client.execute(code);
+  await kernel.stop();
+  const result = outputs.find(({ header }) => header.msg_type === "execute_result");
+  return (result?.content.data as Record<string, string> | undefined)?.["text/plain"];
+}
+
+test("a kernelspec has what front ends need, and starts from any folder", async () => {
+  const { folder, spec, argv } = await installed();
+  assert.is(spec.interrupt_mode, "message");
+  assert.is(spec.language, "typescript");
+  for (const logo of ["logo-32x32.png", "logo-64x64.png", "logo-svg.svg"])
+    assert.ok(existsSync(join(folder, logo)), logo);
+  const elsewhere = await temporaryFolder();
+  assert.is(await evaluate(argv, elsewhere, "process.cwd()"), `'${elsewhere}'`);
+  // What the kernel's own package has can be imported where nothing else is installed.
+  assert.is(await evaluate(argv, elsewhere, 'import { tf } from "ditlab"; tf.tensor([1, 2]).shape[0]'), "2");
+});
+
+test("it survives moving the project, and mends its record", async () => {
+  const { folder, argv } = await installed();
+  const record = join(folder, "ditlab.json");
+  const parent = await temporaryFolder();
+  const [before, after] = [join(parent, "before"), join(parent, "after")];
+  // A project with the package in it, as a link that npm would have made a folder.
+  await mkdir(join(before, "node_modules"), { recursive: true });
+  await symlink(root, join(before, "node_modules/ditlab"), "junction");
+  await writeFile(record, JSON.stringify({ path: join(before, "node_modules/ditlab") }));
+  await rename(before, after);
+  assert.is(await evaluate(argv, after, "6 * 7"), "42");
+  assert.is(JSON.parse(await readFile(record, "utf8")).path, join(after, "node_modules/ditlab"));
+  const elsewhere = await temporaryFolder();
+  assert.is(await evaluate(argv, elsewhere, "6 * 8"), "48");
+});
+
+test("without the package it says where it looked and what to do", async () => {
+  const { folder, argv } = await installed();
+  await writeFile(join(folder, "ditlab.json"), JSON.stringify({ path: "/nonexistent/ditlab" }));
+  const child = spawn(argv[0], [argv[1], "none"], { cwd: await temporaryFolder() });
+  let stderr = "";
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  const [code] = await once(child, "close");
+  assert.is(code, 1);
+  assert.match(stderr, /neither above .* nor at \/nonexistent\/ditlab; run "npx ditlab kernel install"/);
+});
+
+test("kernels are listed, judged and removed, and foreign ones left alone", async () => {
+  const { dataFolder, folder } = await installed("mine");
+  const foreign = join(dataFolder, "kernels/theirs");
+  await mkdir(foreign, { recursive: true });
+  await writeFile(join(foreign, "kernel.json"), '{"argv": ["x"], "display_name": "Theirs", "language": "x"}');
+  const kernels = await listKernels([dataFolder]);
+  assert.equal(
+    kernels.map(({ name }) => name),
+    ["mine", "theirs"],
+  );
+  assert.is(problemOf(kernels[0]), undefined);
+  assert.match(
+    problemOf({ ...kernels[0], argv: ["/nonexistent/node"] })!,
+    /Node\.js \/nonexistent\/node is gone/,
+  );
+  assert.match(problemOf({ ...kernels[0], path: "/nonexistent" })!, /\/nonexistent is gone/);
+  const options = { dataFolder, displayName: "x" };
+  await rejects(installKernel({ ...options, name: "theirs" }), /holds another kernel; choose another name/);
+  await rejects(installKernel({ ...options, name: "Not Good" }), /kernel name: letters a-z/);
+  await rejects(uninstallKernel("theirs", [dataFolder]), /is not a kernel of ditlab/);
+  await installKernel({ ...options, name: "mine" });
+  assert.equal(await uninstallKernel("mine", [dataFolder]), [folder]);
+  assert.not.ok(existsSync(folder));
+  assert.ok(existsSync(foreign));
+});
+
+test.run();

@@ -1,0 +1,188 @@
+/** The headless runner and its client, through the real kernel. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { startKernel } from "../../kernel/client/process.ts";
+import { type CodeCell, type Notebook, readNotebook, writeNotebook } from "../../kernel/notebook/format.ts";
+import { runNotebook } from "../../kernel/notebook/run.ts";
+import { rejects, temporaryFolder } from "../io/helpers.ts";
+import { build, root } from "./helpers.ts";
+
+build();
+
+async function notebookOf(...cells: (string | { source: string; tags: string[] })[]): Promise<string> {
+  const path = join(await temporaryFolder(), "n.ipynb");
+  const notebook: Notebook = {
+    nbformat: 4,
+    nbformat_minor: 5,
+    metadata: {},
+    cells: cells.map((cell, i) => {
+      const { source, tags } = typeof cell === "string" ? { source: cell, tags: undefined } : cell;
+      const metadata = tags ? { tags } : {};
+      return { cell_type: "code", id: `c${i}`, metadata, source, outputs: [], execution_count: null };
+    }),
+  };
+  await writeNotebook(path, notebook);
+  return path;
+}
+
+const cellsOf = async (path: string) => (await readNotebook(path)).cells as CodeCell[];
+
+/** Runs the command; `during` may act on the process while it runs. */
+async function ditlab(args: string[], during?: (child: ChildProcess) => void) {
+  const child = spawn(process.execPath, [join(root, "lib/cli/bin.js"), ...args], { cwd: root });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+    during?.(child);
+  });
+  const [code] = (await once(child, "close")) as [number];
+  return { code, stdout, stderr };
+}
+
+test("outputs, counts and times are written", async () => {
+  const path = await notebookOf(
+    'console.log("a"); console.log("b"); console.error("c"); 1 + 1',
+    "",
+    'const shown = display("first"); display.clear({ wait: true }); display("second", { id: "x" })',
+    'display("third", { id: "x" }).update("changed"); undefined',
+    { source: "throw 1", tags: ["skip-execution"] },
+  );
+  const result = await runNotebook(path);
+  assert.is(result.failed, undefined);
+  const [first, empty, cleared, updated, skipped] = await cellsOf(path);
+  assert.equal(
+    first.outputs.map((output) => ("text" in output ? `${output.name}:${output.text}` : output.output_type)),
+    ["stdout:a\nb\n", "stderr:c\n", "execute_result"],
+  );
+  assert.equal([first.execution_count, empty.execution_count, cleared.execution_count], [1, null, 2]);
+  const texts = (cell: CodeCell) =>
+    cell.outputs.map((output) => "data" in output && output.data["text/plain"]);
+  assert.is(texts(cleared)[0], "changed");
+  assert.is(texts(updated)[0], "changed");
+  assert.equal(skipped.outputs, []);
+  const times = first.metadata.execution as Record<string, string>;
+  for (const name of ["iopub.status.busy", "iopub.execute_input", "shell.execute_reply", "iopub.status.idle"])
+    assert.ok(!Number.isNaN(Date.parse(times[name])), name);
+  assert.is((result.notebook.metadata.language_info as { name: string }).name, "typescript");
+});
+
+test("a failing cell stops the run, and what came before is kept", async () => {
+  const path = await notebookOf("1", "throw new TypeError('no')", "3");
+  const output = `${path}.out.ipynb`;
+  const result = await runNotebook(path, { output });
+  assert.is(result.failed?.index, 2);
+  assert.match(result.failed!.reason, /TypeError: no/);
+  const cells = await cellsOf(output);
+  assert.equal(
+    cells.map(({ execution_count }) => execution_count),
+    [1, 2, null],
+  );
+  assert.equal((await cellsOf(path))[0].outputs, [], "the input is as it was");
+});
+
+test("errors can be allowed, for the run or for a cell", async () => {
+  const path = await notebookOf({ source: "throw 1", tags: ["raises-exception"] }, "throw 2", "3");
+  assert.is((await runNotebook(path)).failed?.index, 2);
+  assert.is((await runNotebook(path, { allowErrors: true })).failed, undefined);
+  assert.is((await cellsOf(path))[2].outputs.length, 1);
+});
+
+test("a cell over its time is interrupted and named", async () => {
+  const path = await notebookOf("while (true);", "2");
+  const result = await runNotebook(path, { cellTimeout: 500 });
+  assert.match(result.failed!.reason, /took longer than 0\.5 s and was interrupted/);
+});
+
+test("a kernel that dies is told with what it said", async () => {
+  const path = await notebookOf('process.kill(process.pid, "SIGKILL"); await new Promise(() => {})');
+  const result = await runNotebook(path);
+  assert.match(result.failed!.reason, /the kernel ended \(signal SIGKILL\)/);
+  const argv = [process.execPath, "-e", "console.error('broken pieces'); process.exit(3)"];
+  await rejects(startKernel({ argv }), /the kernel ended \(exit code 3\); it said: broken pieces/);
+  await rejects(startKernel({ argv: ["/nonexistent/program"] }), /ENOENT/);
+});
+
+test("many kernels start at once", async () => {
+  const kernels = await Promise.all([1, 2, 3].map(() => startKernel()));
+  const values = await Promise.all(
+    kernels.map(async ({ client }, i) => {
+      const { outputs } = await client.execute(`${i} + 10`);
+      const result = outputs.find(({ header }) => header.msg_type === "execute_result");
+      return (result?.content.data as Record<string, string>)["text/plain"];
+    }),
+  );
+  assert.equal(values, ["10", "11", "12"]);
+  assert.ok(await kernels[0].client.heartbeat(2000));
+  await Promise.all(kernels.map(({ stop }) => stop()));
+});
+
+test("input is asked of the client that can answer", async () => {
+  const kernel = await startKernel();
+  const { reply } = await kernel.client.execute(
+    'if ((await input("q", { password: true })) !== "a") throw 1',
+    {
+      onInput: async (prompt, password) => (prompt === "q" && password ? "a" : "b"),
+    },
+  );
+  assert.is(reply.content.status, "ok");
+  await kernel.stop();
+});
+
+test("the command runs a notebook with parameters and writes a page", async () => {
+  const path = await notebookOf(
+    { source: "let steps = 1;", tags: ["parameters"] },
+    'console.log("steps", steps)',
+  );
+  const output = path.replace("n.ipynb", "o.ipynb");
+  const { code, stderr } = await ditlab([
+    "notebook",
+    "run",
+    "-p",
+    "steps",
+    "41",
+    path,
+    "-o",
+    output,
+    "--html",
+  ]);
+  assert.is(code, 0, stderr);
+  assert.match(stderr, /\[3\/3\]/);
+  assert.match(await readFile(output.replace(".ipynb", ".html"), "utf8"), /steps 41/);
+});
+
+test("the command prints the failing cell and exits with 1", async () => {
+  const path = await notebookOf("const fine = 1;", "function f() {\n  throw new RangeError('far');\n}\nf();");
+  const { code, stderr } = await ditlab(["notebook", "run", path]);
+  assert.is(code, 1);
+  assert.match(stderr, /Cell 2 failed: RangeError: far\n\n {3}1 \| function f\(\) \{\n {3}2 \|/);
+  assert.match(stderr, /at f \(cell\[2\]:2:9\)/);
+  const missing = await ditlab(["notebook", "run", "/nonexistent.ipynb"]);
+  assert.is(missing.code, 1);
+  assert.match(missing.stderr, /ditlab: ENOENT.*nonexistent\.ipynb/);
+  await writeFile(path, "no notebook");
+  assert.match((await ditlab(["notebook", "run", path])).stderr, /n\.ipynb: a notebook is JSON, but/);
+  assert.is((await ditlab(["notebook", "run", path, "--nonsense"])).code, 2);
+});
+
+test("Ctrl-C stops the cell, keeps what is there and exits with 130", async () => {
+  const path = await notebookOf('console.log("begun")', "while (true);");
+  let sent = false;
+  const { code } = await ditlab(["notebook", "run", path], (child) => {
+    if (sent) return;
+    sent = true;
+    setTimeout(() => child.kill("SIGINT"), 1500);
+  });
+  assert.is(code, 130);
+  const [first, second] = await cellsOf(path);
+  assert.is(first.outputs.length, 1);
+  assert.is((second.outputs[0] as { ename: string }).ename, "KeyboardInterrupt");
+});
+
+test.run();
