@@ -1,6 +1,7 @@
 /** Images as pixels: PNG grids for people, .npz batches for evaluators. */
 
 import sharp from "sharp";
+import type { Tensor } from "../tensor/tf.ts";
 import { writeAtomic } from "./files.ts";
 import type { NdArray } from "./ndarray.ts";
 import { readNpz, writeNpz } from "./npz.ts";
@@ -52,8 +53,39 @@ export interface GridOptions {
  * @throws when the shape or an option is not as said.
  */
 export async function writePngGrid(path: string, images: Images, options: GridOptions = {}): Promise<void> {
-  const [count, height, width, channels] = checkImages(images, `Cannot write ${path}`);
-  if (count === 0) throw new Error(`Cannot write ${path}: there are no images`);
+  await writeAtomic(path, await pngGrid(images, options, `Cannot write ${path}`));
+}
+
+/**
+ * A grid of images as a value that notebooks show.
+ * @param images NHWC pixels, or floats NCHW in -1 .. 1 (a tensor, or what `generate` returns)
+ */
+export function imageGrid(
+  images: Images | Tensor | NdArray<"float32">,
+  options: GridOptions = {},
+): Record<symbol, () => Promise<Record<string, string>>> {
+  const pixels =
+    images.dtype === "uint8"
+      ? (images as Images)
+      : toUint8Images(
+          "dataSync" in images ? (images.dataSync() as Float32Array) : (images.data as Float32Array),
+          images.shape,
+        );
+  return {
+    async [Symbol.for("Jupyter.display")]() {
+      const png = await pngGrid(pixels, options, "Cannot show images");
+      const [count, height, width] = pixels.shape;
+      return {
+        "image/png": png.toString("base64"),
+        "text/plain": `${count} images of ${width} x ${height} pixels`,
+      };
+    },
+  };
+}
+
+async function pngGrid(images: Images, options: GridOptions, what: string): Promise<Buffer> {
+  const [count, height, width, channels] = checkImages(images, what);
+  if (count === 0) throw new Error(`${what}: there are no images`);
   const { columns = Math.ceil(Math.sqrt(count)), scale = 1, gap = 2 } = options;
   checkInteger("columns", columns, 1);
   checkInteger("scale", scale, 1);
@@ -79,8 +111,7 @@ export async function writePngGrid(path: string, images: Images, options: GridOp
   const raw = { width: gridWidth, height: gridHeight, channels: channels as 1 | 3 };
   const pipeline = sharp(grid, { raw });
   // Without this a one-channel input is written with three.
-  const png = await (channels === 1 ? pipeline.toColourspace("b-w") : pipeline).png().toBuffer();
-  await writeAtomic(path, png);
+  return (channels === 1 ? pipeline.toColourspace("b-w") : pipeline).png().toBuffer();
 }
 
 /**

@@ -4,6 +4,7 @@ export { readBytes, writeAtomic, writePartsAtomic } from "./files.ts";
 export {
   type GridOptions,
   type Images,
+  imageGrid,
   readSamplesNpz,
   toUint8Images,
   writePngGrid,

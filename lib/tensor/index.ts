@@ -1,3 +1,5 @@
+import "./display.ts";
+
 export { currentDevice, DEVICES, type Device, useDevice } from "./device.ts";
 export { checkParams, countParams, mapParams, type Params, param } from "./params.ts";
 export { normalTensor, type RandomGenerator, randomGenerator } from "./random.ts";

@@ -1,0 +1,49 @@
+/** How notebooks show tensors: `Symbol.for("Jupyter.display")` is a method that gives representations by mime type. */
+import { type Tensor, tf } from "./tf.ts";
+
+/** Values shown in text; a tensor's statistics say more than its millionth value. */
+const MAX_VALUES = 1000;
+
+const short = (value: number): string => (Number.isInteger(value) ? String(value) : value.toPrecision(4));
+
+/** Smallest, mean and largest value, and how many are not finite. */
+function statistics(values: ArrayLike<number>): string {
+  let [low, high, sum, bad] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 0];
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (!Number.isFinite(value)) bad++;
+    else {
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+      sum += value;
+    }
+  }
+  const finite = values.length - bad;
+  const range = finite > 0 ? `min ${short(low)}, mean ${short(sum / finite)}, max ${short(high)}` : "";
+  return [range, bad > 0 ? `${bad} not finite` : ""].filter((part) => part !== "").join(", ");
+}
+
+function text(tensor: Tensor): string {
+  const head = `Tensor ${tensor.dtype} [${tensor.shape.join(", ")}]`;
+  if (tensor.isDisposed) return `${head}, disposed`;
+  // A traced tensor has no values, and asking for them is an error.
+  const traced = tf.getBackend() === "ditlab-trace";
+  if (traced || tensor.dtype === "string" || tensor.dtype === "complex64" || tensor.size === 0) return head;
+  let values: ArrayLike<number>;
+  try {
+    values = tensor.dataSync();
+  } catch {
+    // Some devices give values only asynchronously.
+    return head;
+  }
+  const summary = tensor.size > 1 ? ` · ${statistics(values)}` : "";
+  const shown = tensor.size <= MAX_VALUES ? `\n${tensor.toString().replace(/^Tensor\n?/, "")}` : "";
+  return `${head}${summary}${shown}`;
+}
+
+Object.defineProperty(tf.Tensor.prototype, Symbol.for("Jupyter.display"), {
+  configurable: true,
+  value(this: Tensor) {
+    return { "text/plain": text(this) };
+  },
+});
