@@ -212,6 +212,11 @@ export function createConverter(options: ConverterOptions): Converter {
   let cellFile = "";
   let declarationsFile = "";
 
+  // tslab takes the working directory for the notebook's folder.
+  replace(
+    "sys",
+    Object.assign(Object.create(ts.sys), { getCurrentDirectory: () => options.importFolders[0] }),
+  );
   replace("createWatchCompilerHost", (rootNames: string[], _options: unknown, sys: WatchHost["sys"]) => ({
     rootNames,
     sys,

@@ -1,0 +1,221 @@
+/** What values look like, and what display and progress do in a notebook and outside of one. */
+import sharp from "sharp";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { display } from "../../kernel/display/display.ts";
+import { DISPLAY, type Displayable, toMime, toText } from "../../kernel/display/mime.ts";
+import { progress } from "../../kernel/display/progress.ts";
+import { type MimeBundle, type Sink, setSink } from "../../kernel/display/sink.ts";
+import { tf } from "../../lib/tensor/index.ts";
+
+type Call = { data: MimeBundle; id?: string; update?: boolean } | { clear: boolean };
+
+/** A notebook that only listens. */
+function listening(): { calls: Call[]; shipped: Set<string> } {
+  const calls: Call[] = [];
+  const shipped = new Set<string>();
+  const sink: Sink = {
+    notebook: true,
+    show: (data, { id, update }) => calls.push({ data, id, update }),
+    clear: (clear) => calls.push({ clear }),
+    once: (key) => !shipped.has(key) && shipped.add(key) !== undefined,
+  };
+  setSink(sink);
+  return { calls, shipped };
+}
+
+test.after.each(() => setSink(undefined));
+
+const bundleOf = async (value: unknown): Promise<MimeBundle> => toMime(value);
+const shownBy = (value: Displayable) => value[DISPLAY]();
+
+test("plain values are shown as a console would", async () => {
+  for (const [value, text] of [
+    [2, "2"],
+    ["it's", `"it's"`],
+    [[1, 2], "[ 1, 2 ]"],
+    [{ a: { b: 1 } }, "{ a: { b: 1 } }"],
+    [10n, "10n"],
+    [Symbol("s"), "Symbol(s)"],
+    [new Map([[1, 2]]), "Map(1) { 1 => 2 }"],
+  ] as const)
+    assert.equal(await bundleOf(value), { "text/plain": text });
+  assert.match(String((await bundleOf(new TypeError("no")))["text/plain"]), /^TypeError: no\n/);
+});
+
+test("nothing that a value does when it is shown can break the kernel", async () => {
+  const trap = () => {
+    throw new Error("trap");
+  };
+  const hostile = [
+    new Proxy({}, { get: trap, ownKeys: trap, getPrototypeOf: trap }),
+    { [Symbol.for("nodejs.util.inspect.custom")]: trap },
+    { [DISPLAY]: trap },
+    { [DISPLAY]: () => Promise.reject(new Error("later")) },
+    { [DISPLAY]: () => 5 },
+    { shape: [1], dtype: "x", toString: trap },
+    {
+      get shape() {
+        return trap();
+      },
+    },
+    Object.create(null),
+    new (class extends Error {
+      override get stack(): string {
+        return trap() as never;
+      }
+    })(),
+  ];
+  for (const value of hostile) {
+    const bundle = await bundleOf(value);
+    assert.type(bundle["text/plain"], "string");
+  }
+  assert.match(String((await bundleOf(hostile[2]))["text/plain"]), /showing it failed: trap/);
+});
+
+test("huge values are cut", () => {
+  assert.ok(toText("x".repeat(5_000_000)).length < 110_000);
+  assert.ok(toText(new Array(1e6).fill(1)).length < 10_000);
+});
+
+test("rows are shown as a table, in text and in HTML", async () => {
+  const bundle = await bundleOf([
+    { name: "<a>", loss: 0.5 },
+    { name: "b", extra: null },
+  ]);
+  assert.match(String(bundle["text/plain"]), /│ 0 .*│ '<a>' │ 0\.5/);
+  assert.match(String(bundle["text/html"]), /&#60;a&#62;/);
+  assert.match(String(bundle["text/html"]), /<th[^>]*>extra<\/th>/);
+  const long = await bundleOf(Array.from({ length: 250 }, (_, i) => ({ i })));
+  assert.match(String(long["text/html"]), /… 150 more rows/);
+  assert.match(String(long["text/plain"]), /… 150 more rows/);
+  assert.is((await bundleOf([{ a: { deep: 1 } }]))["text/html"], undefined);
+  assert.match(
+    String(
+      (
+        await bundleOf([
+          [1, 2],
+          [3, 4],
+        ])
+      )["text/html"],
+    ),
+    /<td[^>]*>3<\/td>/,
+  );
+});
+
+test("images come as bytes, sharp objects and pixels", async () => {
+  const image = sharp({ create: { width: 3, height: 2, channels: 3, background: "red" } });
+  const png = await image.png().toBuffer();
+  const sizeOf = async (bundle: MimeBundle) => {
+    const { width, height } = await sharp(Buffer.from(String(bundle["image/png"]), "base64")).metadata();
+    return [width, height];
+  };
+  assert.equal(await sizeOf(await bundleOf(png)), [3, 2]);
+  assert.equal(await sizeOf(await bundleOf(image)), [3, 2]);
+  const pixels = { width: 2, height: 2, data: new Uint8ClampedArray(16).fill(255) };
+  assert.equal(await sizeOf(await bundleOf(pixels)), [2, 2]);
+  assert.equal(await sizeOf(await shownBy(display.image(pixels))), [2, 2]);
+  assert.ok("image/jpeg" in (await bundleOf(await image.jpeg().toBuffer())));
+  assert.ok(!("image/png" in (await bundleOf(new Uint8Array(10)))));
+  assert.match(
+    String((await bundleOf(display.image(new Uint8Array(4))))["text/plain"]),
+    /PNG, JPEG, GIF or WebP bytes expected/,
+  );
+});
+
+test("tensors are readable, the library's and any other's", async () => {
+  assert.match(String((await bundleOf(tf.tensor1d([1, 3])))["text/plain"]), /^Tensor float32 \[2\] · min 1/);
+  const other = { shape: [2], dtype: "float16", toString: () => "Tensor\n    [1, 2]" };
+  assert.is((await bundleOf(other))["text/plain"], "Tensor float16 [2]\n    [1, 2]");
+});
+
+test("makers give every representation and text beside it", async () => {
+  assert.equal(await shownBy(display.html`<b>${1 + 1}</b>`), { "text/html": "<b>2</b>", "text/plain": "2" });
+  assert.equal(await shownBy(display.markdown("*m*")), { "text/markdown": "*m*", "text/plain": "*m*" });
+  assert.is((await shownBy(display.latex("x^2")))["text/latex"], "$$x^2$$");
+  assert.is((await shownBy(display.latex`\frac{1}{2}`))["text/latex"], "$$\\frac{1}{2}$$");
+  assert.is((await shownBy(display.latex("$a$")))["text/latex"], "$a$");
+  assert.equal((await shownBy(display.json({ a: 1 })))["application/json"], { a: 1 });
+  assert.equal(await shownBy(display.mime({ "x/y": "z" })), { "x/y": "z" });
+});
+
+test("display shows in order, updates in place and clears", async () => {
+  const { calls } = listening();
+  const shown = display("one", { id: "d" });
+  display(2);
+  shown.update(display.html("<i>three</i>"));
+  display.clear({ wait: true });
+  await shown.shown;
+  assert.equal(
+    calls.slice(0, 2).map((call) => "data" in call && call.data["text/plain"]),
+    ["one", "2"],
+  );
+  assert.equal(calls[2], {
+    data: { "text/html": "<i>three</i>", "text/plain": "three" },
+    id: "d",
+    update: true,
+  });
+  assert.equal(calls[3], { clear: true });
+});
+
+test("figures carry plotly once, hold their data as JSON and end no script early", async () => {
+  listening();
+  const trace = { x: Float32Array.of(1, 2), y: [Number.NaN, 3], name: "</script><b>" };
+  const [first, second] = [
+    await shownBy(display.plot([trace], { title: { text: "T" } })),
+    await shownBy(display.plot([trace])),
+  ];
+  const [large, small] = [String(first["text/html"]), String(second["text/html"])];
+  assert.ok(large.length > 1_000_000 && small.length < 10_000);
+  assert.is(small.match(/<\/script>/g)?.length, 1);
+  assert.is(large.match(/<\/script>/g)?.length, 2);
+  const figure = second["application/vnd.plotly.v1+json"] as { data: { x: number[]; y: unknown[] }[] };
+  assert.equal(figure.data[0].x, [1, 2]);
+  assert.equal(figure.data[0].y, [null, 3]);
+  assert.is(first["text/plain"], 'Figure "T": scatter');
+  assert.not.match(large.slice(0, 3000) + small, /https?:\/\//);
+});
+
+test("a bar in a notebook is updated in place, at its end for certain", async () => {
+  const { calls } = listening();
+  let sum = 0;
+  for (const value of progress([1, 2, 3], { label: "adding", unit: "numbers" })) sum += value;
+  assert.is(sum, 6);
+  const bars = calls.filter((call) => "data" in call);
+  assert.not.ok(bars[0].update);
+  assert.ok(bars.slice(1).every(({ update, id }) => update && id === bars[0].id));
+  assert.match(String(bars.at(-1)!.data["text/plain"]), /^adding · 3 \/ 3 numbers \(100 %\)/);
+  assert.match(String(bars.at(-1)!.data["text/html"]), /width:100%/);
+  assert.ok(bars.length <= 4);
+});
+
+test("a bar follows asynchronous iterables, counts by hand, and ends when a loop is left", async () => {
+  const { calls } = listening();
+  async function* numbers() {
+    yield* [1, 2, 3];
+  }
+  for await (const value of progress(numbers(), { total: 3 })) if (value === 2) break;
+  const texts = () => calls.flatMap((call) => ("data" in call ? [String(call.data["text/plain"])] : []));
+  assert.match(texts().at(-1)!, /^1 \/ 3 it \(33 %\)/);
+  const bar = progress(10, { label: "by hand" });
+  bar.update(4, "<note>");
+  bar.done();
+  assert.match(texts().at(-1)!, /^by hand · 4 \/ 10 it \(40 %\).*<note>$/);
+  assert.not.match(String((calls.at(-1) as { data: MimeBundle }).data["text/html"]), /<note>/);
+});
+
+test("outside of a notebook display prints and a bar is a line", async () => {
+  const { execFile } = await import("node:child_process");
+  const { promisify } = await import("node:util");
+  const script = `
+    import { display, progress } from "${new URL("../../kernel/index.ts", import.meta.url).href}";
+    display(display.html("<b>bold</b>")); display({ a: 1 });
+    for (const x of progress([1, 2], { label: "work" }));`;
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [
+    ...["--import", import.meta.resolve("tsx"), "--input-type=module", "--eval", script],
+  ]);
+  assert.is(stdout, "bold\n{ a: 1 }\n");
+  assert.match(stderr, /^work · 2 \/ 2 it \(100 %\).*\n$/);
+});
+
+test.run();
