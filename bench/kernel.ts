@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Dealer, Subscriber } from "zeromq";
+import { KERNEL_ENVIRONMENT } from "../kernel/install/build.ts";
 import { decode, encode, header, type Json, type Message } from "../kernel/protocol/message.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -40,7 +41,9 @@ async function start(name: string) {
   const file = join(folder, `${name}.json`);
   writeFileSync(file, JSON.stringify(connection));
   const started = performance.now();
-  const child = spawn(process.execPath, KERNELS[name](file), { cwd: root, stdio: "ignore" });
+  // Each as its kernelspec starts it.
+  const env = name === "ditlab" ? { ...process.env, ...KERNEL_ENVIRONMENT } : process.env;
+  const child = spawn(process.execPath, KERNELS[name](file), { cwd: root, env, stdio: "ignore" });
   const shell = new Dealer({ linger: 0 });
   const iopub = new Subscriber({ linger: 0, receiveHighWaterMark: 0 });
   iopub.subscribe();

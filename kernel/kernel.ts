@@ -7,8 +7,7 @@ import type { Sockets } from "./protocol/channel.ts";
 import type { Channel } from "./protocol/connection.ts";
 import { header, type Json, type Message } from "./protocol/message.ts";
 import { type Cell, createCell, currentCell, inCell } from "./runtime/cell.ts";
-import { beginRun, endRun, stop } from "./runtime/interrupt.ts";
-import { collectGarbage } from "./runtime/memory.ts";
+import { beginRun, endRun, orInterrupted, stop } from "./runtime/interrupt.ts";
 import type { Streams } from "./runtime/streams.ts";
 import { toCodePoints, toUtf16 } from "./text.ts";
 
@@ -19,6 +18,8 @@ export interface KernelOptions {
   readonly kernelInfo: Json;
   /** What a value looks like. */
   readonly render: (value: unknown) => MimeBundle | Promise<MimeBundle>;
+  /** Called after each cell. */
+  readonly onExecuted: () => void;
   /** Ends the process. */
   readonly exit: () => void;
 }
@@ -58,7 +59,7 @@ function sizeOf(content: unknown): number {
 }
 
 export function createKernel(options: KernelOptions): Kernel {
-  const { engine, sockets, session, kernelInfo, render, exit } = options;
+  const { engine, sockets, session, kernelInfo, render, onExecuted, exit } = options;
   const history: HistoryEntry[] = [];
   const queue: Message[] = [];
   let working = false;
@@ -113,7 +114,13 @@ export function createKernel(options: KernelOptions): Kernel {
       const cell = currentCell();
       if (!cell) return;
       streams?.flush();
+      for (const [key, carrier] of shipped) if (carrier === cellKey(cell)) shipped.delete(key);
       publish(cell.request, "clear_output", { wait });
+    },
+    wait(output) {
+      const unfinished = currentCell()?.unfinished;
+      unfinished?.add(output);
+      void output.finally(() => unfinished?.delete(output));
     },
     once(key) {
       const cell = currentCell();
@@ -169,6 +176,16 @@ export function createKernel(options: KernelOptions): Kernel {
     return undefined;
   }
 
+  /** Waits for outputs that take time to make (images of sharp); they say themselves when they fail. */
+  async function finishOutputs(cell: Cell): Promise<Failure | undefined> {
+    try {
+      await orInterrupted(Promise.allSettled(cell.unfinished), cell);
+      return undefined;
+    } catch (error) {
+      return describeError(error);
+    }
+  }
+
   async function execute(request: Message): Promise<void> {
     const {
       code,
@@ -196,7 +213,7 @@ export function createKernel(options: KernelOptions): Kernel {
 
     beginRun(cell);
     const { failure, expressions } = await inCell(cell, async () => {
-      const failure = await runCode(cell, code, silent);
+      const failure = (await runCode(cell, code, silent)) ?? (await finishOutputs(cell));
       return { failure, expressions: failure ? {} : await userExpressions(user_expressions) };
     });
     endRun();
@@ -285,7 +302,7 @@ export function createKernel(options: KernelOptions): Kernel {
     for (let request = queue.shift(); request; request = queue.shift()) {
       await handle(request);
       // In a turn of its own, after the answer has gone out.
-      if (request.header.msg_type === "execute_request") setImmediate(collectGarbage);
+      if (request.header.msg_type === "execute_request") setImmediate(onExecuted);
     }
     working = false;
   }

@@ -13,6 +13,7 @@ import { type Json, PROTOCOL_VERSION } from "./protocol/message.ts";
 import { runningCell } from "./runtime/cell.ts";
 import { captureChildProcesses } from "./runtime/children.ts";
 import { isInterrupt, stop, trackTimers, watchFlags } from "./runtime/interrupt.ts";
+import { collectGarbage } from "./runtime/memory.ts";
 import { captureProcessStreams, createStreams } from "./runtime/streams.ts";
 
 function kernelInfo(): Json {
@@ -88,12 +89,18 @@ async function main(): Promise<void> {
 
   const { toMime } = await import("./display/mime.ts");
   const { installGlobals } = await import("./display/globals.ts");
+  const whenIdle = (milliseconds: number, body: () => void) =>
+    setTimeout(() => (kernel?.busy() ? whenIdle(milliseconds, body) : body()), milliseconds).unref();
   kernel = createKernel({
     engine,
     sockets,
     session,
     kernelInfo: info,
     render: toMime,
+    onExecuted() {
+      collectGarbage();
+      if (engine.imported) whenIdle(200, () => engine.imported && engine.warm());
+    },
     exit() {
       void sockets.close().then(() => {
         engine.close();
@@ -117,9 +124,6 @@ async function main(): Promise<void> {
     );
   }) as typeof process.exit;
   for (const message of early) kernel.onMessage(...message);
-  const started = kernel;
-  const whenIdle = (milliseconds: number, body: () => void) =>
-    setTimeout(() => (started.busy() ? whenIdle(milliseconds, body) : body()), milliseconds).unref();
   whenIdle(1, () => engine.warm());
   whenIdle(3000, () => engine.saveCaches());
   trackTimers();

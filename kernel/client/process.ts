@@ -6,7 +6,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ensureBuilt } from "../install/build.ts";
+import { ensureBuilt, KERNEL_ENVIRONMENT } from "../install/build.ts";
 import { CHANNELS, type Connection } from "../protocol/connection.ts";
 import type { Json } from "../protocol/message.ts";
 import { type Client, connect } from "./client.ts";
@@ -93,7 +93,12 @@ export async function startKernel(options: KernelOptions = {}): Promise<KernelPr
 
   const [command, ...rest] = argv.map((part) => part.replace("{connection_file}", file));
   // A group of its own: Ctrl-C in a terminal is for this process, which then interrupts the kernel.
-  const child = spawn(command, rest, { cwd, env, detached: true, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(command, rest, {
+    cwd,
+    env: { ...KERNEL_ENVIRONMENT, ...(env ?? process.env) },
+    detached: true,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   const client = connect(connection, randomUUID());
   let log = "";
   child.stderr!.on("data", (chunk: Buffer) => {

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import {
   bytesBundle,
+  type ImageOptions,
   isPixels,
   isSharp,
   type Pixels,
@@ -9,9 +10,11 @@ import {
   type SharpLike,
   sharpBundle,
 } from "./images.ts";
+import { toJson } from "./json.ts";
 import { DISPLAY, type Displayable, toMime, toText } from "./mime.ts";
 import { type Figure, figureBundle } from "./plotly.ts";
 import { type MimeBundle, sink } from "./sink.ts";
+import { escapeHtml } from "./table.ts";
 
 export interface DisplayOptions {
   /** The name by which the output can be updated; a new one unless given. */
@@ -19,53 +22,102 @@ export interface DisplayOptions {
   metadata?: Record<string, unknown>;
 }
 
-/** Something shown. Awaiting `shown` waits until it is there: only images of `sharp` and the like take time. */
-export interface Shown {
+/**
+ * Something shown. As the last expression of a cell it shows nothing more.
+ *
+ * Outputs stand in the order of the calls. What takes time to render (images of `sharp`, and values whose
+ * `Jupyter.display` returns a promise) gets its place at once and its picture when it is ready; `shown` resolves then,
+ * and a notebook's cell is not done before.
+ */
+export interface Shown extends Displayable {
   readonly id: string;
   readonly shown: Promise<void>;
   /** Shows another value in its place. */
   update(value: unknown): Shown;
 }
 
+/** The outputs whose picture is on its way: one that comes late must not replace a newer one. */
+const latest = new Map<string, number>();
+let count = 0;
+
 function show(value: unknown, { id = randomUUID(), metadata }: DisplayOptions, update: boolean): Shown {
   const bundle = typeof value === "string" ? { "text/plain": value } : toMime(value);
-  const place = (data: MimeBundle) => sink().show(data, { id, metadata, update });
-  const shown = bundle instanceof Promise ? bundle.then(place) : Promise.resolve(place(bundle));
-  return { id, shown, update: (next) => show(next, { id, metadata }, true) };
+  const place = (data: MimeBundle, update: boolean): void => {
+    // Nothing to show is not an empty output.
+    if (Object.keys(data).length > 0) sink().show(data, { id, metadata, update });
+  };
+  let shown = Promise.resolve();
+  if (bundle instanceof Promise) {
+    const { notebook, wait } = sink();
+    if (notebook && !update) place({ "text/plain": "" }, false);
+    const number = ++count;
+    latest.set(id, number);
+    shown = bundle.then((data) => {
+      if (latest.get(id) !== number) return;
+      latest.delete(id);
+      place(data, notebook || update);
+    });
+    wait?.(shown);
+  } else {
+    latest.delete(id);
+    place(bundle, update);
+  }
+  return {
+    id,
+    shown,
+    update: (next) => show(next, { id, metadata }, true),
+    [DISPLAY]: () => ({}),
+  };
 }
 
 const shows = (bundle: () => MimeBundle | Promise<MimeBundle>): Displayable => ({ [DISPLAY]: bundle });
 
+/** Text given as an argument, or as a tagged template. */
 type Text = string | TemplateStringsArray;
 
-/** Text given as an argument or as a tagged template. */
-const textOf = (text: Text, values: unknown[]): string =>
-  typeof text === "string" ? text : String.raw({ raw: text }, ...values.map(toText));
+/**
+ * A template's text as it is written, so that `$\alpha$` needs no second backslash; only what a template itself has to
+ * escape, the backtick and `${`, loses its backslash.
+ */
+const written = (text: TemplateStringsArray, values: string[]): string =>
+  String.raw({ raw: text.raw.map((part) => part.replace(/\\(`|\$\{)/g, "$1")) }, ...values);
 
-const textual =
-  (type: string) =>
-  (text: Text, ...values: unknown[]): Displayable => {
-    const content = textOf(text, values);
-    return shows(() => ({ [type]: content, "text/plain": content }));
-  };
+const textOf = (text: Text, values: unknown[]): string =>
+  typeof text === "string" ? text : written(text, values.map(toText));
+
+function markdown(text: Text, ...values: unknown[]): Displayable {
+  const content = textOf(text, values);
+  return shows(() => ({ "text/markdown": content, "text/plain": content }));
+}
 
 /** LaTeX goes between dollars, which front ends look for. */
 function latex(text: Text, ...values: unknown[]): Displayable {
-  const content = typeof text === "string" ? text : String.raw(text, ...values);
+  const content = textOf(text, values);
   const framed = /^\s*(\$|\\\[|\\\(|\\begin)/.test(content) ? content : `$$${content}$$`;
   return shows(() => ({ "text/latex": framed, "text/plain": content }));
 }
 
+const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', nbsp: " " };
+
+/** The text of HTML, roughly: for front ends that show nothing richer. */
+const withoutTags = (text: string): string =>
+  text
+    .replace(/<(script|style)\b[\s\S]*?<\/\1\s*>/gi, "")
+    .replace(/<[^>]*>/g, "")
+    .replace(/&#(\d+);/g, (_, code) => String.fromCodePoint(Number(code)))
+    .replace(/&(\w+);/g, (entity, name) => ENTITIES[name] ?? entity)
+    .trim();
+
 function html(text: Text, ...values: unknown[]): Displayable {
-  const content = textOf(text, values);
-  return shows(() => ({ "text/html": content, "text/plain": content.replace(/<[^>]*>/g, "") }));
+  const content = typeof text === "string" ? text : written(text, values.map(toText).map(escapeHtml));
+  return shows(() => ({ "text/html": content, "text/plain": withoutTags(content) }));
 }
 
-function image(source: Uint8Array | SharpLike | Pixels): Displayable {
+function image(source: Uint8Array | SharpLike | Pixels, options: ImageOptions = {}): Displayable {
   return shows(() => {
-    if (source instanceof Uint8Array) return bytesBundle(source);
-    if (isSharp(source)) return sharpBundle(source);
-    if (isPixels(source)) return pixelsBundle(source);
+    if (source instanceof Uint8Array) return bytesBundle(source, options);
+    if (isSharp(source)) return sharpBundle(source, options);
+    if (isPixels(source)) return pixelsBundle(source, options);
     throw new TypeError(
       "display.image: encoded bytes, a sharp image or { width, height, data: RGBA } expected",
     );
@@ -73,25 +125,34 @@ function image(source: Uint8Array | SharpLike | Pixels): Displayable {
 }
 
 /**
- * Shows a value in the cell's output, in the order of the calls. The other functions make values that show themselves,
- * as the last expression of a cell or through `display`.
+ * Shows a value in the cell's output, in the order of the calls: `const shown = display(a); shown.update(b)`. The other
+ * functions make values that show themselves, as the last expression of a cell or through `display`.
  */
 export const display = Object.assign(
-  (value: unknown, options: DisplayOptions = {}) => show(value, options, false),
+  (value: unknown, options: DisplayOptions = {}): Shown => show(value, options, false),
   {
+    /** HTML. In a tagged template the inserted values are text, and so escaped. */
     html,
+    /** Markdown, as text or as a tagged template. */
+    markdown,
+    /** A formula in LaTeX, with or without its dollars, as text or as a tagged template. */
     latex,
-    image,
-    markdown: textual("text/markdown"),
-    svg: textual("image/svg+xml"),
+    /** An SVG document. */
+    svg: (text: string): Displayable => shows(() => ({ "image/svg+xml": text, "text/plain": "SVG image" })),
+    /** A value as JSON, which some front ends show as a tree. */
     json: (value: unknown): Displayable =>
-      shows(() => ({ "application/json": value, "text/plain": toText(value) })),
-    /** Several representations of one value, by mime type. */
-    mime: (bundle: MimeBundle): Displayable => shows(() => bundle),
-    /** A plotly figure. */
+      shows(() => ({ "application/json": JSON.parse(toJson(value)), "text/plain": toText(value) })),
+    /** PNG, JPEG, GIF, WebP or SVG bytes, a `sharp` image, or RGBA pixels. */
+    image,
+    /** A plotly figure: its traces, layout and configuration. */
     plot: (data: Figure["data"], layout: Figure["layout"] = {}, config: Figure["config"] = {}): Displayable =>
       shows(() => figureBundle({ data, layout, config })),
-    /** Clears the cell's output, with `wait` only when there is something else to show. */
+    /** Several representations of one value, by mime type. */
+    mime: (bundle: MimeBundle): Displayable => shows(() => bundle),
+    /**
+     * Clears the cell's output, with `wait` only when there is something else to show. For what changes while it is
+     * watched, `update` is better: it leaves the other outputs alone.
+     */
     clear: ({ wait = false }: { wait?: boolean } = {}): void => sink().clear(wait),
   },
 );

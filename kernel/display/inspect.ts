@@ -102,7 +102,8 @@ function cutKeys(value: unknown): { value: unknown; rest: number } {
   if (!isObject(value) || types.isProxy(value) || ArrayBuffer.isView(value) || Array.isArray(value))
     return { value, rest: 0 };
   const keys = Object.keys(value);
-  if (keys.length <= MAX_ENTRIES || value instanceof Map || value instanceof Set) return { value, rest: 0 };
+  if (keys.length <= MAX_ENTRIES || value instanceof Map || value instanceof Set || inspect.custom in value)
+    return { value, rest: 0 };
   const part = Object.create(Object.getPrototypeOf(value));
   for (const key of keys.slice(0, MAX_ENTRIES))
     Object.defineProperty(part, key, Object.getOwnPropertyDescriptor(value, key)!);

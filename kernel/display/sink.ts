@@ -16,9 +16,13 @@ export interface Sink {
   ): void;
   /** Clears the cell's output, with `wait` only when the next output arrives. */
   clear(wait: boolean): void;
-  /** Whether something shipped once a notebook (a script, say) must go along with the output now being made: true the
-   * first time, and again when the cell that carried it is run again. */
+  /**
+   * Whether something shipped once a notebook (a script, say) is still to be shipped: true the first time, and again
+   * when the output that carried it has gone, because its cell was run again or cleared.
+   */
   once(key: string): boolean;
+  /** Holds the cell's end until `work`, which never rejects, is done: an image that takes time, say. */
+  wait?(work: Promise<void>): void;
 }
 
 const KEY = Symbol.for("ditlab.kernel.sink");

@@ -62,7 +62,7 @@ export function tableOf(value: unknown): Table | undefined {
   if (isMap) {
     for (const entry of value) if (entries.push(entry) === MAX_ROWS) break;
   } else for (let i = 0; i < Math.min(count, MAX_ROWS); i++) entries.push([i, value[i]]);
-  const rows = entries.map(([, row]) => row);
+  const rows: readonly unknown[] = entries.map(([, row]) => row);
   if (!areRows(rows)) return undefined;
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return {

@@ -27,7 +27,9 @@ export interface Engine {
   complete(code: string, cursor: number): Completion;
   inspect(code: string, cursor: number, detail: number): Inspection | undefined;
   isComplete(code: string): { status: "complete" | "incomplete" | "invalid"; indent?: string };
-  /** Compiles and completes a line, which makes the first cell and the first Tab fast. */
+  /** Whether cells have imported something since `warm` was last called. */
+  readonly imported: boolean;
+  /** Compiles and completes a line, which makes the next cell and the next Tab fast. */
   warm(): void;
   /** For idle moments: keeps what makes the next start fast. */
   saveCaches(): void;
@@ -100,6 +102,7 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
   const cellFile = join(folder, "cell.ts");
   const exports: Record<string, unknown> = {};
   let declarations = "";
+  let imported = false;
 
   async function execute(code: string, name: string, keep: boolean): Promise<unknown> {
     const { diagnostics, script, topLevelAwait, lastExpression, ...converted } = converter.convert(
@@ -114,6 +117,7 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
     }
     if (!script) return undefined;
     registerSource(name, { script, text: code, before: 1 });
+    imported ||= script.imports.length > 0;
     const require = await loader.requireFor(script, cellFile);
     // Declared from here on, even if the cell fails half-way: what it had assigned by then stays usable.
     if (keep) declarations = converted.declarations;
@@ -147,7 +151,11 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
     complete: (code, cursor) => complete(converter, declarations, code, cursor),
     inspect: (code, cursor, detail) => inspect(ts, converter, { declarations, code, cursor, detail }),
     isComplete: (code) => isComplete(ts, code),
+    get imported() {
+      return imported;
+    },
     warm() {
+      imported = false;
       converter.convert(declarations, "0");
       converter.complete(declarations, "Math.ma", 7);
     },

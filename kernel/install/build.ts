@@ -13,6 +13,9 @@ export function packageRoot(): string {
 
 export const kernelProgram = (root = packageRoot()): string => join(root, "dist/kernel/main.js");
 
+/** glibc gives each compiling thread of V8 an arena of its own, which grow in a long session and are never returned. */
+export const KERNEL_ENVIRONMENT = { MALLOC_ARENA_MAX: "1" };
+
 export const packageVersion = (): string =>
   JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")).version;
 

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { isBuilt, packageRoot, packageVersion } from "./build.ts";
+import { isBuilt, KERNEL_ENVIRONMENT, packageRoot, packageVersion } from "./build.ts";
 import { dataFolders } from "./paths.ts";
 
 export interface InstallOptions {
@@ -49,6 +49,7 @@ export async function installKernel({ dataFolder, name, displayName }: InstallOp
       display_name: displayName,
       language: "typescript",
       interrupt_mode: "message",
+      env: KERNEL_ENVIRONMENT,
       metadata: { debugger: false },
     };
     const record = { path: packageRoot(), version: packageVersion() };

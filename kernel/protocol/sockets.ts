@@ -152,6 +152,12 @@ async function onControl(request: Message): Promise<void> {
   answer("iopub", request, "status", { execution_state: "idle" });
 }
 
+// A front end that was killed asked for no shutdown.
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) process.kill(process.pid, "SIGKILL");
+}, 1000).unref();
+
 port.on("message", async (message: ToSockets) => {
   if (message.kind === "send") send(message.channel, message.message, message.size);
   else if (message.kind === "mark") {

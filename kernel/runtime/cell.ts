@@ -13,6 +13,8 @@ export interface Cell {
   readonly pending: Set<(reason: Error) => void>;
   readonly timers: Set<NodeJS.Timeout | NodeJS.Immediate>;
   readonly children: Set<ChildProcess>;
+  /** Outputs that are still being made; the cell is not done before. */
+  readonly unfinished: Set<Promise<void>>;
   readonly controller: AbortController;
   interrupted: boolean;
   /** Payloads of the reply (the pager's pages). */
@@ -32,6 +34,7 @@ export function createCell(request: Message, count: number): Cell {
     pending: new Set(),
     timers: new Set(),
     children: new Set(),
+    unfinished: new Set(),
     controller: new AbortController(),
     interrupted: false,
     payload: [],

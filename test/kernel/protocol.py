@@ -1,7 +1,10 @@
 """The messaging protocol: order, counts, aborts, expressions, silence, standard input, signatures, broken messages."""
 import json
 import os
+import subprocess
+import sys
 import time
+import unittest
 
 import zmq
 from client import KernelCase, main
@@ -222,6 +225,23 @@ class Shutdown(KernelCase):
                 return
             time.sleep(0.1)
         self.fail("the process is still there after 5 s")
+
+
+class Orphan(unittest.TestCase):
+    def test_a_kernel_ends_when_its_front_end_was_killed(self):
+        code = "from jupyter_client.manager import start_new_kernel as s; import time; m, c = s(kernel_name='ditlab-test'); c.execute('for (;;);'); print(m.provisioner.pid, flush=True); time.sleep(60)"
+        front_end = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        pid = int(front_end.stdout.readline())
+        os.kill(pid, 0)
+        front_end.kill()
+        front_end.wait()
+        for _ in range(50):
+            time.sleep(0.1)
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return
+        self.fail("the kernel is still there after 5 s")
 
 
 class Restart(KernelCase):
