@@ -119,11 +119,18 @@ class Outputs(KernelCase):
             (figure, 1),
             (figure + ";;", 0),
             ("display.clear(); " + figure, 0),
-            (figure + "; display.clear(); display(" + figure + ")", 1),
             ("const live = display(" + figure + "); live.update(" + figure + ")", 0),
         ]:
             with self.subTest(code=code):
                 self.assertEqual(shipped(self.check(code)), expected)
+
+
+class Cleared(KernelCase):
+    def test_plotly_is_shipped_again_after_its_output_was_cleared(self):
+        figure = "display(display.plot([{ y: [1] }]))"
+        result = self.check(f"{figure}; display.clear(); {figure}; {figure}; 0")
+        sizes = [len(c["data"]["text/html"]) > 1_000_000 for c in result.of("display_data")]
+        self.assertEqual(sizes, [True, False, True, False, False])
 
 
 if __name__ == "__main__":
