@@ -18,9 +18,16 @@ interface ArrayLikes {
 const isList = (value: unknown): value is ArrayLike<unknown> =>
   ArrayBuffer.isView(value) && !(value instanceof DataView);
 
+/** Float32 in the fewest digits that give it back: 0.1 rather than 0.10000000149011612, of which a notebook is full. */
+const short = (value: number): number => {
+  const digits = Number(value.toPrecision(8));
+  return Math.fround(digits) === value ? digits : value;
+};
+
 function listed(value: unknown): unknown {
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
   if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Float32Array) return Array.from(value, short);
   if (isList(value)) return Array.from(value);
   if (value instanceof Set) return [...value];
   if (value instanceof Map) return Object.fromEntries(value);
@@ -40,6 +47,7 @@ export function toJson(value: unknown): string {
     JSON.stringify(value, function (this: Record<string, unknown>, key, converted: unknown) {
       // Some have a `toJSON` of their own, such as buffers, which is not a list.
       const own = this[key];
+      if (own instanceof Float32Array) return Array.from(own, short);
       return isList(own) ? Array.from(own, listed) : listed(converted);
     }) ?? "null"
   );
