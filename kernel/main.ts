@@ -15,6 +15,7 @@ import { captureChildProcesses } from "./runtime/children.ts";
 import { isInterrupt, stop, trackTimers, watchFlags } from "./runtime/interrupt.ts";
 import { collectGarbage } from "./runtime/memory.ts";
 import { captureProcessStreams, createStreams } from "./runtime/streams.ts";
+import { tslabModule } from "./runtime/tslab-api.ts";
 
 function kernelInfo(): Json {
   const own = new URL(
@@ -83,7 +84,11 @@ async function main(): Promise<void> {
   const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".d.ts";
   const globals = fileURLToPath(new URL(`display/globals${extension}`, import.meta.url));
   mapStacks();
-  const engine = createEngine({ folder: process.cwd(), globals: [globals] });
+  const engine = createEngine({
+    folder: process.cwd(),
+    globals: [globals],
+    provided: new Map([["tslab", tslabModule]]),
+  });
   const sockets = await opening;
   watchFlags(sockets.flags);
 

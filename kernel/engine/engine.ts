@@ -8,6 +8,7 @@ import { type Completion, complete, type Inspection, inspect, isComplete } from 
 import {
   CompilationError,
   describeCellDiagnostics,
+  describeDiagnostics,
   describeError,
   type Failure,
   registerSource,
@@ -105,7 +106,7 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
   let imported = false;
 
   async function execute(code: string, name: string, keep: boolean): Promise<unknown> {
-    const { diagnostics, script, topLevelAwait, lastExpression, ...converted } = converter.convert(
+    const { diagnostics, warnings, script, topLevelAwait, lastExpression, ...converted } = converter.convert(
       declarations,
       code,
     );
@@ -116,6 +117,8 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
       throw new CompilationError(describeCellDiagnostics(ts, diagnostics, name, code));
     }
     if (!script) return undefined;
+    if (warnings.length > 0)
+      process.stderr.write(`${describeDiagnostics(ts, warnings).traceback.join("\n")}\n`);
     registerSource(name, { script, text: code, before: 1 });
     imported ||= script.imports.length > 0;
     const require = await loader.requireFor(script, cellFile);

@@ -29,6 +29,8 @@ export interface NotebookProgram {
   forget(path: string): void;
   /** Forgets what was not found, so that a package installed meanwhile is found. */
   forgetFailures(): void;
+  /** Local modules of the program that have not been asked for since they were last edited. */
+  newModules(): ts.SourceFile[];
   languageService(): ts.LanguageService;
 }
 
@@ -50,6 +52,7 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
   const { ts, compilerOptions, virtualFiles, readVirtual, rootFiles, importFolders } = options;
   const { bindSourceFile } = ts as unknown as Internals;
   const files = new Map<string, CachedFile>();
+  const reported = new WeakSet<ts.SourceFile>();
   let versions = 0;
   let current: ts.Program | undefined;
   let previous: ts.Program | undefined;
@@ -154,6 +157,19 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
       resolutions = ts.createModuleResolutionCache(importFolders[0], (name) => name, compilerOptions);
       current = undefined;
       previous = undefined;
+    },
+    newModules() {
+      const found = program()
+        .getSourceFiles()
+        .filter(
+          (file) => !file.isDeclarationFile && isEdited(file.fileName) && !virtualFiles.has(file.fileName),
+        )
+        .filter(
+          (file) =>
+            !rootFiles.includes(file.fileName) && !file.fileName.endsWith(".json") && !reported.has(file),
+        );
+      for (const file of found) reported.add(file);
+      return found;
     },
     languageService() {
       service ??= createService();

@@ -13,6 +13,7 @@ import { dirname } from "node:path";
 import type ts from "typescript";
 import { hasTopLevelAwait, instrument } from "./instrument.ts";
 import { createNotebookProgram, type NotebookProgram } from "./program.ts";
+import { keptModules, printerOfDeclarations, withoutExports, withoutReceiver } from "./repairs.ts";
 import { type CommonJS, toCommonJS } from "./script.ts";
 import type { TypeScript } from "./typescript.ts";
 
@@ -28,6 +29,8 @@ export interface ConverterOptions {
 export interface Converted {
   /** Errors of the cell, as TypeScript made them; positions are those of `diagnosed`, one line below the cell's. */
   readonly diagnostics: readonly ts.Diagnostic[];
+  /** What TypeScript says against local modules that the cell imports; they run all the same. */
+  readonly warnings: readonly ts.Diagnostic[];
   /** The cell's script, unless there were errors. */
   readonly script?: CommonJS;
   /** Declarations of this cell and of what earlier cells declared. */
@@ -98,89 +101,6 @@ function requireTslab(part: string, replacement: Record<string, unknown>): Recor
   module.loaded = true;
   require.cache[fork] = module;
   return require(`tslab/dist/${part}`) as Record<string, unknown>;
-}
-
-/** `code` with blanks for the `export` of its declarations: every cell's are seen by later cells. */
-function withoutExports(ts: TypeScript, code: string): string {
-  if (!/\bexport\b/.test(code)) return code;
-  const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ESNext);
-  let plain = code;
-  for (const statement of file.statements) {
-    const [first, second] = ts.canHaveModifiers(statement) ? (ts.getModifiers(statement) ?? []) : [];
-    if (first?.kind !== ts.SyntaxKind.ExportKeyword || second?.kind === ts.SyntaxKind.DefaultKeyword)
-      continue;
-    plain =
-      plain.slice(0, first.end - "export".length) + " ".repeat("export".length) + plain.slice(first.end);
-  }
-  return plain;
-}
-
-/** `exports.f()`, which tslab makes of `f()`, as `(0, exports.f)()`: a function of an earlier cell has no `this`. */
-function withoutReceiver(ts: TypeScript): ts.TransformerFactory<ts.SourceFile> {
-  const f = ts.factory;
-  const isEarlier = (node: ts.Expression) =>
-    node.pos < 0 &&
-    ts.isPropertyAccessExpression(node) &&
-    ts.isIdentifier(node.expression) &&
-    node.expression.text === "exports";
-  const alone = (node: ts.Expression) => {
-    const comma = f.createParenthesizedExpression(f.createComma(f.createNumericLiteral(0), node));
-    // Stacks point at the name.
-    return ts.setTextRange(comma, (node as ts.PropertyAccessExpression).name);
-  };
-  return (context) => (file) => {
-    const visit: ts.Visitor = (original) => {
-      const node = ts.visitEachChild(original, visit, context);
-      if (ts.isCallExpression(node) && isEarlier(node.expression))
-        return f.updateCallExpression(node, alone(node.expression), node.typeArguments, node.arguments);
-      if (ts.isTaggedTemplateExpression(node) && isEarlier(node.tag))
-        return f.updateTaggedTemplateExpression(node, alone(node.tag), node.typeArguments, node.template);
-      return node;
-    };
-    return ts.visitEachChild(file, visit, context);
-  };
-}
-
-/** The namespaces and augmentations of `before` that `after` does not have: tslab forgets those with the next cell. */
-function keptModules(ts: TypeScript, before: string, after: string): string {
-  if (!/\b(namespace|module|global)\b/.test(before)) return "";
-  const parse = (text: string) => ts.createSourceFile("cell.d.ts", text, ts.ScriptTarget.ESNext);
-  const nameOf = (statement: ts.Statement) =>
-    (statement as ts.Statement & { name?: { text?: string } }).name?.text;
-  const declared = new Set(parse(after).statements.map(nameOf));
-  const file = parse(before);
-  const kept = file.statements.filter(
-    (statement) =>
-      ts.isModuleDeclaration(statement) &&
-      ((statement.flags & ts.NodeFlags.GlobalAugmentation) !== 0 || !declared.has(nameOf(statement))),
-  );
-  return kept.map((statement) => `${statement.getText(file)}\n`).join("");
-}
-
-/**
- * A printer for the declarations that tslab keeps, which takes whole statements from the text they were parsed from:
- * writing them anew would take most of the time of a cell in a long notebook.
- */
-function printerOfDeclarations(ts: TypeScript): Pick<ts.Printer, "printFile"> {
-  const printer = ts.createPrinter({ newLine: ts.NewLineKind.LineFeed });
-  const isWhole = (statement: ts.Statement, file: ts.SourceFile) => {
-    if (!ts.isVariableStatement(statement)) return !ts.isImportDeclaration(statement);
-    const [declaration, ...others] = statement.declarationList.declarations;
-    return (
-      others.length === 0 &&
-      /^(declare )?(const|let|var)$/.test(file.text.slice(statement.getStart(file), declaration.pos)) &&
-      /^;?$/.test(file.text.slice(declaration.end, statement.end))
-    );
-  };
-  return {
-    printFile: (file) =>
-      file.statements
-        .map((statement) => {
-          const whole = isWhole(statement, file) && file.text.slice(statement.pos, statement.end).trim();
-          return `${whole || printer.printNode(ts.EmitHint.Unspecified, statement, file)}\n`;
-        })
-        .join(""),
-  };
 }
 
 const NEEDED_OF_TYPESCRIPT = [
@@ -308,20 +228,26 @@ export function createConverter(options: ConverterOptions): Converter {
   const converter = tslab.createConverter({ isJS: false, isBrowser: false });
   if (!program) throw new Error("tslab's converter did not make its program as expected");
 
+  const newWarnings = () =>
+    program!.newModules().flatMap((file) => program!.program().getSemanticDiagnostics(file));
+
   return {
     program,
     convert(declarations, code) {
       diagnostics = [];
       script = undefined;
       const converted = converter.convert(declarations, withoutExports(ts, code));
+      const made = script as CommonJS | undefined;
+      const warnings = made?.imports.length ? newWarnings() : [];
       // tslab has cut it down to what later cells need.
       program!.forget(declarationsFile);
       const errors = diagnostics.filter(({ category }) => category === ts.DiagnosticCategory.Error);
       if (errors.length > 0 || converted.diagnostics.length > 0)
-        return { diagnostics: errors, declarations, topLevelAwait: false };
+        return { diagnostics: errors, warnings: [], declarations, topLevelAwait: false };
       return {
         diagnostics: [],
-        script,
+        warnings,
+        script: made,
         declarations:
           (converted.declOutput ?? "") + keptModules(ts, declarations, converted.declOutput ?? ""),
         topLevelAwait,

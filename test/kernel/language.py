@@ -191,6 +191,17 @@ class Language(KernelCase):
         text = self.fail_with('const b1 = await import("./broken.ts")', "TypeScriptError")
         self.assertIn("broken.ts", text)
 
+    def test_type_errors_of_local_modules_are_warnings(self):
+        write("notebooks/loose.ts", "export const loose: number = 'text';\n")
+        result = self.check('import { loose } from "./loose.ts"; loose', "'text'")
+        self.assertIn("loose.ts", result.text("stderr"))
+        self.assertIn("TS2322", result.text("stderr"))
+        self.assertEqual(self.check('import { loose as again } from "./loose.ts"; again').text("stderr"), "")
+
+    def test_notebooks_for_tslabs_own_kernel_show_their_values(self):
+        result = self.check('import * as tslab from "tslab"; tslab.display.html("<b>old</b>"); 1')
+        self.assertEqual(result.of("display_data")[0]["data"]["text/html"], "<b>old</b>")
+
     def test_errors_that_are_no_errors(self):
         self.fail_with("throw 5", "Thrown")
         self.fail_with("throw null", "Thrown")
