@@ -1,15 +1,16 @@
 /** The kernel: answers requests, runs cells one after another, publishes what they show. */
+
+import { answers } from "./answers.ts";
 import type { MimeBundle, Sink } from "./display/sink.ts";
 import type { Engine } from "./engine/engine.ts";
 import { describeError, type Failure } from "./engine/errors.ts";
-import { type HistoryEntry, type HistoryRequest, searchHistory } from "./history.ts";
+import type { HistoryEntry } from "./history.ts";
 import type { Sockets } from "./protocol/channel.ts";
 import type { Channel } from "./protocol/connection.ts";
 import { header, type Json, type Message } from "./protocol/message.ts";
 import { type Cell, createCell, currentCell, inCell } from "./runtime/cell.ts";
 import { beginRun, endRun, orInterrupted, stop } from "./runtime/interrupt.ts";
 import type { Streams } from "./runtime/streams.ts";
-import { toCodePoints, toUtf16 } from "./text.ts";
 
 export interface KernelOptions {
   readonly engine: Engine;
@@ -61,6 +62,7 @@ function sizeOf(content: unknown): number {
 export function createKernel(options: KernelOptions): Kernel {
   const { engine, sockets, session, kernelInfo, render, onExecuted, exit } = options;
   const history: HistoryEntry[] = [];
+  const questions = answers({ engine, history, kernelInfo });
   const queue: Message[] = [];
   let working = false;
   let count = 0;
@@ -245,33 +247,6 @@ export function createKernel(options: KernelOptions): Kernel {
 
   const handlers: Record<string, (request: Message) => void | Promise<void>> = {
     execute_request: execute,
-    kernel_info_request: (request) => reply(request, kernelInfo),
-    complete_request(request) {
-      const { code, cursor_pos } = request.content as { code: string; cursor_pos: number };
-      const { matches, start, end } = engine.complete(code, toUtf16(code, cursor_pos));
-      const [from, to] = [toCodePoints(code, start), toCodePoints(code, end)];
-      const types = matches.map(({ text, kind }) => ({ start: from, end: to, text, type: kind }));
-      reply(request, {
-        status: "ok",
-        matches: matches.map(({ text }) => text),
-        cursor_start: from,
-        cursor_end: to,
-        metadata: { _jupyter_types_experimental: types },
-      });
-    },
-    inspect_request(request) {
-      const { code, cursor_pos, detail_level = 0 } = request.content as Record<string, never>;
-      const found = engine.inspect(code, toUtf16(code, cursor_pos), detail_level);
-      const data = found && {
-        "text/plain": [found.signature, found.documentation].filter((part) => part !== "").join("\n\n"),
-        "text/markdown": `\`\`\`typescript\n${found.signature}\n\`\`\`\n\n${found.documentation}`,
-      };
-      reply(request, { status: "ok", found: found !== undefined, data: data ?? {}, metadata: {} });
-    },
-    is_complete_request: (request) => reply(request, { ...engine.isComplete(String(request.content.code)) }),
-    history_request: (request) =>
-      reply(request, { status: "ok", history: searchHistory(history, request.content as HistoryRequest) }),
-    comm_info_request: (request) => reply(request, { status: "ok", comms: {} }),
     // No comm targets: a front end's widgets are told so.
     comm_open: (request) => publish(request, "comm_close", { comm_id: request.content.comm_id, data: {} }),
     comm_msg() {},
@@ -284,10 +259,10 @@ export function createKernel(options: KernelOptions): Kernel {
 
   async function handle(request: Message): Promise<void> {
     const { msg_type } = request.header;
-    const handler = Object.hasOwn(handlers, msg_type) ? handlers[msg_type] : undefined;
     status(request, "busy");
     try {
-      if (handler) await handler(request);
+      if (Object.hasOwn(handlers, msg_type)) await handlers[msg_type](request);
+      else if (Object.hasOwn(questions, msg_type)) reply(request, questions[msg_type](request.content));
       else if (msg_type.endsWith("_request"))
         throw new Error(`this kernel does not know the request ${msg_type}`);
     } catch (error) {

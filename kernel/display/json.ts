@@ -40,15 +40,19 @@ function listed(value: unknown): unknown {
 /**
  * JSON of a value: typed arrays, sets, tensors (`arraySync`) and arrays with a shape (`{ shape, data }`) as lists, maps
  * as objects, and numbers that JSON has not (NaN, infinities) as null.
+ * @param digits significant digits of numbers that are not whole; all unless given
  * @throws on values that contain themselves.
  */
-export function toJson(value: unknown): string {
+export function toJson(value: unknown, digits?: number): string {
   return (
     JSON.stringify(value, function (this: Record<string, unknown>, key, converted: unknown) {
       // Some have a `toJSON` of their own, such as buffers, which is not a list.
       const own = this[key];
       if (own instanceof Float32Array) return Array.from(own, short);
-      return isList(own) ? Array.from(own, listed) : listed(converted);
+      if (isList(own)) return Array.from(own, listed);
+      if (typeof converted === "number" && digits !== undefined && !Number.isInteger(converted))
+        return Number(converted.toPrecision(digits));
+      return listed(converted);
     }) ?? "null"
   );
 }

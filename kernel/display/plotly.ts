@@ -27,7 +27,14 @@ const NEUTRAL = {
   font: { color: "#808080" },
   margin: { l: 60, r: 20, t: 50, b: 50 },
 };
-const AXIS = { gridcolor: "rgba(128,128,128,0.25)", zerolinecolor: "rgba(128,128,128,0.5)" };
+const AXIS = {
+  gridcolor: "rgba(128,128,128,0.25)",
+  zerolinecolor: "rgba(128,128,128,0.5)",
+  // Long labels, and axes on the right, have room.
+  automargin: true,
+};
+/** Digits of the numbers in a figure: as many as tell 32-bit floats apart, half of what they have as 64-bit ones. */
+const DIGITS = 9;
 
 /** The layout with neutral colours where it says nothing else. */
 function themed(layout: Record<string, unknown> = {}): Record<string, unknown> {
@@ -112,7 +119,7 @@ export function figureBundle({ data, layout, config }: Figure): MimeBundle {
     layout: themed(layout),
     config: { responsive: true, displaylogo: false, ...config },
   };
-  const json = toJson(figure);
+  const json = toJson(figure, DIGITS);
   if (sink().once("plotly")) sink().show({ "text/html": loaderHtml(), "text/plain": "" }, {});
   const kinds = [...new Set(data.map(({ type = "scatter" }) => String(type)))].join(", ");
   const title = titleOf(layout);
