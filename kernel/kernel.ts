@@ -168,6 +168,8 @@ export function createKernel(options: KernelOptions): Kernel {
     if (silent || outcome.value === undefined || outcome.value === null) return undefined;
     try {
       const data = await render(outcome.value);
+      // What `display(...)` returns, for example, has been shown already.
+      if (Object.keys(data).length === 0) return undefined;
       streams?.flush();
       publish(cell.request, "execute_result", { execution_count: cell.count, data, metadata: {} });
       const entry = history.at(-1);

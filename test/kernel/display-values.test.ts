@@ -263,7 +263,7 @@ test("JSON has lists for arrays of any kind, and null for what is no number", ()
   assert.is(toJson(undefined), "null");
   const numbers = [Math.fround(0.1), 12345678901234, Number.NaN, -1e-20 / 3];
   assert.is(toJson(numbers, 9), "[0.100000001,12345678901234,null,-3.33333333e-21]");
-  assert.is(toJson(Float32Array.of(0.1), 9), "[0.100000001]");
+  assert.is(toJson(Float32Array.of(0.1)), "[0.1]");
   const circle: unknown[] = [];
   circle.push(circle);
   assert.throws(() => toJson(circle), /circular/i);

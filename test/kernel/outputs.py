@@ -93,6 +93,11 @@ class Outputs(KernelCase):
         self.assertIn("second", result.of("update_display_data")[0]["data"]["text/plain"])
         self.assertEqual(result.of("clear_output"), [{"wait": True}])
 
+    def test_a_cell_that_ends_with_display_shows_its_value_once(self):
+        result = self.check("display('once')")
+        self.assertEqual(len(result.of("display_data")), 1)
+        self.assertEqual(result.of("execute_result"), [])
+
     def test_the_display_symbol_gives_several_types_at_once(self):
         result = self.check(
             '({ [Symbol.for("Jupyter.display")]() { return { "text/plain": "p", "text/html": "<b>h</b>" } } })'
