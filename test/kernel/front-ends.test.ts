@@ -4,11 +4,18 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { build, hasPython, python } from "./helpers.ts";
 
-const available = hasPython("jupyter_client");
-const suites = ["protocol.py", "language.py", "outputs.py", "interrupts.py"];
+/** The programs, and what they need of Python. */
+const suites: [string, string][] = [
+  ["protocol.py", "jupyter_client"],
+  ["language.py", "jupyter_client"],
+  ["outputs.py", "jupyter_client"],
+  ["interrupts.py", "jupyter_client"],
+  ["documents.py", "nbclient, nbconvert"],
+];
 
-for (const suite of suites) {
-  (available ? test : test.skip)(`${suite} (python3-jupyter-client)`, async () => {
+for (const [suite, needed] of suites) {
+  const available = hasPython(needed);
+  (available ? test : test.skip)(`${suite} (needs Debian's ${needed})`, async () => {
     build();
     const { code, output } = await python(suite);
     const source = readFileSync(new URL(suite, import.meta.url), "utf8");
