@@ -128,10 +128,10 @@ async function main(): Promise<void> {
       `process.exit(${code ?? ""}) would end the kernel; restart it from the front end instead`,
     );
   }) as typeof process.exit;
+  trackTimers();
   for (const message of early) kernel.onMessage(...message);
   whenIdle(1, () => engine.warm());
   whenIdle(3000, () => engine.saveCaches());
-  trackTimers();
 }
 
 main().catch((error: Error) => {
