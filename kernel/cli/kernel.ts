@@ -31,6 +31,16 @@ async function install({ prefix, sysPrefix, name, displayName }: InstallFlags): 
     dataFolder = join(found, "share/jupyter");
   }
   say(`Installed the kernel "${name}" in ${await installKernel({ dataFolder, name, displayName })}`);
+  await prepareFirstStart();
+}
+
+/** Compiles the compiler for the first start, which is then as fast as all others. */
+async function prepareFirstStart(): Promise<void> {
+  const { createEngine } = await import("../engine/engine.ts");
+  const engine = createEngine({ folder: tmpdir(), globals: [] });
+  engine.warm();
+  engine.saveCaches();
+  engine.close();
 }
 
 async function uninstall({ name }: { name: string }): Promise<void> {
