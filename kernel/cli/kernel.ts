@@ -74,7 +74,7 @@ async function doctor(): Promise<void> {
 }
 
 /** Opens a folder in JupyterLab (or the classic Notebook) with the kernel, which need not be installed. */
-async function lab(folder: string | undefined, flags: { args?: string[] }): Promise<void> {
+async function lab(folder: string | undefined, words: string[]): Promise<void> {
   const { ensureBuilt, packageRoot } = await import("../install/build.ts");
   const { HOW_TO_GET_JUPYTER } = await import("../install/doctor.ts");
   const { installKernel } = await import("../install/kernelspec.ts");
@@ -86,7 +86,7 @@ async function lab(folder: string | undefined, flags: { args?: string[] }): Prom
   await installKernel({ dataFolder: data, name: "ditlab", displayName: DISPLAY_NAME });
   const path = [data, process.env.JUPYTER_PATH].filter(Boolean).join(delimiter);
   const place = resolve(folder ?? join(packageRoot(), "notebooks"));
-  const args = [...found.args, ...(flags.args ?? []), place];
+  const args = [...found.args, ...words, place];
   const server = spawn(found.command, args, {
     stdio: "inherit",
     env: { ...process.env, JUPYTER_PATH: path },
@@ -128,6 +128,6 @@ export const kernelCommand = (): Command =>
       new Command("lab")
         .description("open notebooks in JupyterLab with this kernel, without installing it")
         .argument("[folder]", "where to start (default: the notebooks of this package)")
-        .option("--args <words...>", "words for Jupyter's own command line")
+        .argument("[words...]", "what Jupyter's own command line is to have, after the folder and --")
         .action(lab),
     );
