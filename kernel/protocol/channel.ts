@@ -90,6 +90,8 @@ export function openSockets(
 
   return new Promise((resolve, reject) => {
     worker.on("error", reject);
+    // Without its sockets a kernel can neither be asked nor stopped.
+    worker.on("exit", () => process.kill(process.pid, "SIGKILL"));
     worker.on("message", (message: FromSockets) => {
       if (message.kind === "ready") resolve(sockets);
       else if (message.kind === "failed") reject(new Error(message.error));
