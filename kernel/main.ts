@@ -128,6 +128,8 @@ async function main(): Promise<void> {
       `process.exit(${code ?? ""}) would end the kernel; restart it from the front end instead`,
     );
   }) as typeof process.exit;
+  // What a notebook keeps must not depend on the terminal that ran it; a cell may set it.
+  delete process.env.FORCE_COLOR;
   trackTimers();
   for (const message of early) kernel.onMessage(...message);
   whenIdle(1, () => engine.warm());
