@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
-import { Command } from "commander";
+import { Command, Option } from "commander";
+import { DISPLAY_NAME, KERNEL_NAME } from "../install/build.ts";
 
 interface InstallFlags {
   user?: boolean;
@@ -13,7 +14,6 @@ interface InstallFlags {
   displayName: string;
 }
 
-const DISPLAY_NAME = "TypeScript (ditlab)";
 const say = (sentence: string) => process.stdout.write(`${sentence}\n`);
 const building = () => process.stderr.write("Building the package once …\n");
 
@@ -43,9 +43,12 @@ async function prepareFirstStart(): Promise<void> {
   engine.close();
 }
 
-async function uninstall({ name }: { name: string }): Promise<void> {
+async function uninstall({ name, prefix }: { name: string; prefix?: string }): Promise<void> {
   const { uninstallKernel } = await import("../install/kernelspec.ts");
-  const removed = await uninstallKernel(name);
+  const removed = await uninstallKernel(
+    name,
+    prefix === undefined ? undefined : [join(resolve(prefix), "share/jupyter")],
+  );
   if (removed.length === 0) throw new Error(`no kernel named "${name}" is installed`);
   for (const folder of removed) say(`Removed ${folder}`);
 }
@@ -83,7 +86,7 @@ async function lab(folder: string | undefined, words: string[]): Promise<void> {
   if (!found) throw new Error(`no Jupyter was found. ${HOW_TO_GET_JUPYTER}`);
   ensureBuilt(building);
   const data = await mkdtemp(join(tmpdir(), "ditlab-jupyter-"));
-  await installKernel({ dataFolder: data, name: "ditlab", displayName: DISPLAY_NAME });
+  await installKernel({ dataFolder: data, name: KERNEL_NAME, displayName: DISPLAY_NAME });
   const path = [data, process.env.JUPYTER_PATH].filter(Boolean).join(delimiter);
   const place = resolve(folder ?? join(packageRoot(), "notebooks"));
   const args = [...found.args, ...words, place];
@@ -91,7 +94,9 @@ async function lab(folder: string | undefined, words: string[]): Promise<void> {
     stdio: "inherit",
     env: { ...process.env, JUPYTER_PATH: path },
   });
+  // Ctrl-C reaches Jupyter by itself, and it asks before it ends.
   process.on("SIGINT", () => {});
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, () => server.kill(signal));
   const code = await new Promise<number>((done) => server.once("close", (status) => done(status ?? 1)));
   await rm(data, { recursive: true, force: true });
   process.exit(code);
@@ -106,16 +111,21 @@ export const kernelCommand = (): Command =>
           "tell Jupyter of the kernel; it works from any folder, and after the project has been moved",
         )
         .option("--user", "for this user (the default)")
-        .option("--prefix <folder>", "in <folder>/share/jupyter")
-        .option("--sys-prefix", "in the environment of the Python that has Jupyter")
-        .option("--name <name>", "the kernel's name", "ditlab")
+        .addOption(
+          new Option("--prefix <folder>", "in <folder>/share/jupyter").conflicts(["user", "sysPrefix"]),
+        )
+        .addOption(
+          new Option("--sys-prefix", "in the environment of the Python that has Jupyter").conflicts("user"),
+        )
+        .option("--name <name>", "the kernel's name", KERNEL_NAME)
         .option("--display-name <text>", "the name that front ends show", DISPLAY_NAME)
         .action(install),
     )
     .addCommand(
       new Command("uninstall")
         .description("remove the kernel from Jupyter")
-        .option("--name <name>", "the kernel's name", "ditlab")
+        .option("--prefix <folder>", "from <folder>/share/jupyter (default: wherever Jupyter finds it)")
+        .option("--name <name>", "the kernel's name", KERNEL_NAME)
         .action(uninstall),
     )
     .addCommand(new Command("list").description("the kernels that Jupyter finds").action(list))

@@ -1,7 +1,7 @@
 /** `ditlab notebook`: notebooks without a front end. */
 import { basename, extname, resolve } from "node:path";
 import { stripVTControlCharacters } from "node:util";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import type { CellProgress, RunResult } from "../notebook/run.ts";
 
 interface RunFlags {
@@ -15,7 +15,8 @@ interface RunFlags {
 
 function positive(text: string): number {
   const value = Number(text);
-  if (!(value > 0)) throw new Error(`--timeout: seconds above 0 expected, got ${text}`);
+  if (!(value > 0 && value < 2 ** 31 / 1000))
+    throw new InvalidArgumentError("seconds above 0 expected, at most 24 days.");
   return value;
 }
 
@@ -50,11 +51,12 @@ function reportFailure({ failed }: RunResult): void {
 async function run(path: string, flags: RunFlags): Promise<void> {
   const { runNotebook } = await import("../notebook/run.ts");
   const controller = new AbortController();
-  process.on("SIGINT", () => {
+  const stop = (): void => {
     if (controller.signal.aborted) process.exit(130);
     process.stderr.write("\nStopping this cell; press Ctrl-C again to stop at once.\n");
     controller.abort();
-  });
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
   const result = await runNotebook(path, {
     output: flags.output,
     allowErrors: flags.allowErrors,
@@ -82,29 +84,27 @@ async function parse(pairs: [string, string][]): Promise<Record<string, unknown>
   return Object.fromEntries(pairs.map(([name, text]) => [name, parseParameter(text)]));
 }
 
-/**
- * `-p name value` as one word for commander, whose options take one value or all that follow.
- * @throws if a value is missing
- */
+/** `-p name value` as one word for commander, whose options take one value or all that follow. */
 export function joinParameters(argv: readonly string[]): string[] {
   const joined: string[] = [];
   for (let i = 0; i < argv.length; i++) {
+    if (argv[i] === "--") return [...joined, ...argv.slice(i)];
     if (argv[i] !== "-p" && argv[i] !== "--parameter") {
       joined.push(argv[i]);
       continue;
     }
     const [name, value] = argv.slice(i + 1, i + 3);
-    if (value === undefined) throw new Error(`${argv[i]}: a name and a value expected`);
-    joined.push("--parameter", `${name}=${value}`);
+    joined.push(`--parameter=${name ?? ""}${value === undefined ? "" : `=${value}`}`);
     i += 2;
   }
   return joined;
 }
 
-const pair = (word: string, pairs: [string, string][]): [string, string][] => {
+function pair(word: string, pairs: [string, string][]): [string, string][] {
   const at = word.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("a name and a value expected.");
   return [...pairs, [word.slice(0, at), word.slice(at + 1)]];
-};
+}
 
 export const notebookCommand = (): Command =>
   new Command("notebook")

@@ -8,7 +8,7 @@ export interface ExecuteOptions {
   readonly storeHistory?: boolean;
   readonly stopOnError?: boolean;
   readonly userExpressions?: Record<string, string>;
-  /** Called with each message that the cell publishes, in order. */
+  /** Called with each message that the cell publishes, in order; also with those that come after it was idle. */
   readonly onOutput?: (message: Message) => void;
   /** Answers `input()`; without it the kernel is told that nobody can. */
   readonly onInput?: (prompt: string, password: boolean) => Promise<string>;
@@ -22,6 +22,8 @@ export interface Executed {
 }
 
 export interface Client {
+  /** Resolves when the kernel can ask for input: what it sends to a socket that is not yet connected is lost. */
+  readonly connected: Promise<void>;
   /** Sends a request and waits for its reply. Rejects when the kernel ends first. */
   request(channel: "shell" | "control", msg_type: string, content?: Json, metadata?: Json): Promise<Message>;
   /** Runs code; resolves when the reply and the last output have come. */
@@ -46,10 +48,17 @@ export function connect(connection: Connection, session: string): Client {
   const sockets = { shell, control, stdin, iopub };
   const replies = new Map<string, { resolve(message: Message): void; reject(reason: Error): void }>();
   const listeners = new Set<(message: Message) => void>();
+  /** What hears the outputs of a request, by its id. */
+  const cells = new Map<string, (message: Message) => void>();
   const failures = new Set<(reason: Error) => void>();
   let answer: ExecuteOptions["onInput"];
   let failed: Error | undefined;
 
+  const connected = new Promise<void>((resolve, reject) => {
+    stdin.events.on("handshake", () => resolve());
+    failures.add(reject);
+  });
+  connected.catch(() => {});
   iopub.subscribe();
   for (const channel of ["shell", "control", "stdin", "iopub"] as const)
     sockets[channel].connect(address(connection, channel));
@@ -72,6 +81,7 @@ export function connect(connection: Connection, session: string): Client {
   void listen(shell, settle);
   void listen(control, settle);
   void listen(iopub, (message) => {
+    cells.get(message.parentHeader.msg_id ?? "")?.(message);
     for (const listener of listeners) listener(message);
   });
   void listen(stdin, async (message) => {
@@ -106,6 +116,7 @@ export function connect(connection: Connection, session: string): Client {
     ask(channel, compose(type, content, metadata));
 
   return {
+    connected,
     request,
     async execute(code, options = {}) {
       const { onOutput, onInput, metadata } = options;
@@ -122,21 +133,17 @@ export function connect(connection: Connection, session: string): Client {
         },
         metadata ?? {},
       );
+      const id = request.header.msg_id;
       const outputs: Message[] = [];
-      let stop = () => {};
+      let failure: (reason: Error) => void = () => {};
       const idle = new Promise<void>((resolve, reject) => {
-        const listener = (message: Message) => {
-          if (message.parentHeader.msg_id !== request.header.msg_id) return;
+        failure = reject;
+        failures.add(reject);
+        cells.set(id, (message) => {
           outputs.push(message);
           onOutput?.(message);
           if (message.header.msg_type === "status" && message.content.execution_state === "idle") resolve();
-        };
-        listeners.add(listener);
-        failures.add(reject);
-        stop = () => {
-          listeners.delete(listener);
-          failures.delete(reject);
-        };
+        });
       });
       idle.catch(() => {});
       try {
@@ -144,7 +151,10 @@ export function connect(connection: Connection, session: string): Client {
         await idle;
         return { reply, outputs };
       } finally {
-        stop();
+        failures.delete(failure);
+        // A cell's timers go on after it, and what they print is its output.
+        if (onOutput) cells.set(id, onOutput);
+        else cells.delete(id);
       }
     },
     async interrupt() {

@@ -1,6 +1,7 @@
 /** Starts a kernel's process and connects to it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
+import { rmSync, statSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
@@ -57,20 +58,40 @@ async function waitUntilReady(client: Client): Promise<Json> {
     if (!heard) await client.request("shell", "kernel_info_request");
   }
   stop();
+  await client.connected;
   return info.content;
 }
 
-/** Signals the kernel and the processes that its cells started. */
-function kill(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+const isRunning = (child: ChildProcess): boolean =>
+  child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+
+/** Kills a kernel's group: itself, and the processes that its cells started. */
+function kill(child: ChildProcess): void {
+  if (child.pid === undefined) return;
   try {
-    process.kill(process.platform === "win32" ? child.pid : -child.pid, signal);
+    process.kill(process.platform === "win32" ? child.pid : -child.pid, "SIGKILL");
   } catch {
-    child.kill(signal);
+    // None is left.
   }
 }
 
+/** Starts a kernel and waits until it answers. Rejects, with what it wrote to stderr, if it ends before. */
 export async function startKernel(options: KernelOptions = {}): Promise<KernelProcess> {
+  const { cwd } = options;
+  if (cwd !== undefined && !statSync(cwd, { throwIfNoEntry: false })?.isDirectory())
+    throw new Error(`the folder for the kernel, ${cwd}, is not there`);
+  // Between finding a free port and listening on it somebody else may take it.
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(options);
+    } catch (error) {
+      if (attempt === 3 || !/address( is)? already in use|EADDRINUSE/i.test((error as Error).message))
+        throw error;
+    }
+  }
+}
+
+async function startOnce(options: KernelOptions): Promise<KernelProcess> {
   const {
     argv = [process.execPath, ensureBuilt(), "{connection_file}"],
     cwd,
@@ -100,26 +121,38 @@ export async function startKernel(options: KernelOptions = {}): Promise<KernelPr
     stdio: ["ignore", "ignore", "pipe"],
   });
   const client = connect(connection, randomUUID());
+  // However this process ends, its kernel must not go on computing.
+  const onExit = (): void => {
+    if (isRunning(child)) kill(child);
+    rmSync(folder, { recursive: true, force: true });
+  };
   let log = "";
   child.stderr!.on("data", (chunk: Buffer) => {
     log = (log + chunk).slice(-8000);
   });
+  const said = new Promise((resolve) => child.stderr!.once("close", resolve));
   const ended = (how: string) => {
-    const said = log.trim();
-    client.fail(new Error(`the kernel ended (${how})${said ? `; it said: ${said}` : ""}`));
+    const text = log.trim();
+    client.fail(new Error(`the kernel ended (${how})${text ? `; it said: ${text}` : ""}`));
   };
   child.once("error", (error) => ended(`${command}: ${error.message}`));
-  child.once("exit", (code, signal) => ended(signal ? `signal ${signal}` : `exit code ${code}`));
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  child.once("exit", async (code, signal) => {
+    kill(child);
+    // Its last words may still be on their way; a process that it left behind may hold the pipe open.
+    await Promise.race([said, sleep(200, undefined, { ref: false })]);
+    ended(signal ? `signal ${signal}` : `exit code ${code}`);
+  });
+  process.once("exit", onExit);
 
   const stop = async (): Promise<void> => {
-    const exited = new Promise((resolve) => child.once("exit", resolve));
-    if (child.exitCode === null && child.signalCode === null) {
-      const timeout = sleep(2000, undefined, { ref: false });
+    if (isRunning(child)) {
       client.request("control", "shutdown_request", { restart: false }).catch(() => {});
-      await Promise.race([exited, timeout]);
-      kill(child, "SIGKILL");
-      if (child.pid !== undefined) await Promise.race([exited, sleep(2000, undefined, { ref: false })]);
+      await Promise.race([exited, sleep(2000, undefined, { ref: false })]);
+      if (isRunning(child)) kill(child);
+      await Promise.race([exited, sleep(2000, undefined, { ref: false })]);
     }
+    process.removeListener("exit", onExit);
     client.close();
     child.stderr!.destroy();
     await rm(folder, { recursive: true, force: true });

@@ -1,8 +1,13 @@
 /** Where the kernel's program is: beside this file in an installed package, in `dist` in a checkout. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+
+/** By which Jupyter knows the kernel, and what it shows for it, unless installed otherwise. */
+export const KERNEL_NAME = "ditlab";
+export const DISPLAY_NAME = "TypeScript (ditlab)";
 
 /** The package's folder: the nearest with a package.json above this file. */
 export function packageRoot(): string {
@@ -37,20 +42,34 @@ export function isBuilt(root = packageRoot()): boolean {
   return statSync(program).mtimeMs > Math.max(newest(join(root, "lib")), newest(join(root, "kernel")));
 }
 
-/** Builds a checkout whose build is missing or old; the kernel's program. Throws with what the compiler said. */
+/**
+ * Builds a checkout whose build is missing or old; the kernel's program. The build takes the old one's place when it is
+ * whole, so that kernels that start meanwhile find one. Throws with what the compiler said.
+ */
 export function ensureBuilt(onBuild: () => void = () => {}): string {
   const root = packageRoot();
   if (isBuilt(root)) return kernelProgram(root);
   onBuild();
-  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-  const result = spawnSync(npm, ["run", "build"], {
-    cwd: root,
-    encoding: "utf8",
-    shell: process.platform === "win32",
-  });
-  if (result.status !== 0)
-    throw new Error(
-      `npm run build failed in ${root}: ${(result.stdout + result.stderr).trim().slice(-2000)}`,
-    );
+  const dist = join(root, "dist");
+  // As deep as `dist`, since source maps name the sources relative to themselves.
+  const made = join(root, `.dist-${process.pid}`);
+  const old = `${made}-old`;
+  try {
+    const compiler = createRequire(import.meta.url).resolve("typescript/bin/tsc");
+    const args = [compiler, "-p", "tsconfig.build.json", "--outDir", made];
+    const started = new Date();
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8" });
+    if (status !== 0)
+      throw new Error(`npm run build fails in ${root}: ${(stdout + stderr).trim().slice(-2000)}`);
+    // A source that was changed since is newer than this build.
+    utimesSync(join(made, "kernel/main.js"), started, started);
+    if (existsSync(dist)) renameSync(dist, old);
+    renameSync(made, dist);
+  } catch (error) {
+    // Somebody else may have built meanwhile.
+    if (!isBuilt(root)) throw error;
+  } finally {
+    for (const folder of [made, old]) rmSync(folder, { recursive: true, force: true });
+  }
   return kernelProgram(root);
 }

@@ -1,7 +1,6 @@
 /** Says what is wrong with an installation, and how to mend it. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { TSLAB_VERSION } from "../engine/tslab.ts";
 import { isBuilt, isCheckout, kernelProgram, packageRoot } from "./build.ts";
 import { listKernels, problemOf } from "./kernelspec.ts";
 import { frontEnd } from "./paths.ts";
@@ -28,21 +27,22 @@ function checkNode(): Finding {
     : problem(`Node.js ${process.versions.node} is too old: ${NEEDED_NODE.join(".")} or newer is needed`);
 }
 
-function checkPackages(): Finding[] {
+async function checkPackage(name: string): Promise<Finding> {
   const require = createRequire(import.meta.url);
-  return ["typescript", "tslab", "zeromq"].map((name) => {
-    try {
-      const { version } = require(`${name}/package.json`) as { version: string };
-      if (name === "tslab" && version !== TSLAB_VERSION)
+  try {
+    const { version } = require(`${name}/package.json`) as { version: string };
+    if (name === "zeromq") require(name);
+    if (name === "tslab") {
+      const { TSLAB_VERSION } = await import("../engine/tslab.ts");
+      if (version !== TSLAB_VERSION)
         return problem(
           `tslab ${version} is installed, but the kernel leans on ${TSLAB_VERSION}: npm install`,
         );
-      if (name === "zeromq") require("zeromq");
-      return ok(`${name} ${version}`);
-    } catch (error) {
-      return problem(`${name} does not load (${(error as Error).message.split("\n")[0]}): npm install`);
     }
-  });
+    return ok(`${name} ${version}`);
+  } catch (error) {
+    return problem(`${name} does not load (${(error as Error).message.split("\n")[0]}): npm install`);
+  }
 }
 
 function checkBuild(): Finding {
@@ -61,15 +61,15 @@ async function checkKernelspecs(): Promise<Finding[]> {
     const wrong = problemOf(kernel);
     return wrong
       ? problem(`kernel "${kernel.name}" in ${kernel.folder}: ${wrong}`)
-      : ok(`kernel "${kernel.name}" in ${kernel.folder}`);
+      : ok(`kernel "${kernel.name}" in ${kernel.folder}, of ${kernel.path}`);
   });
 }
 
 /** Starts the kernel and runs a cell. */
 async function checkStart(): Promise<Finding> {
-  const { startKernel } = await import("../client/process.ts");
   const started = performance.now();
   try {
+    const { startKernel } = await import("../client/process.ts");
     const kernel = await startKernel({ argv: [process.execPath, kernelProgram(), "{connection_file}"] });
     try {
       const { reply, outputs } = await kernel.client.execute("1 + 1");
@@ -89,7 +89,8 @@ async function checkStart(): Promise<Finding> {
 }
 
 export async function examine(): Promise<Finding[]> {
-  const findings = [checkNode(), ...checkPackages(), checkBuild()];
+  const packages = await Promise.all(["typescript", "tslab", "zeromq"].map(checkPackage));
+  const findings = [checkNode(), ...packages, checkBuild()];
   const jupyter = frontEnd();
   findings.push(
     jupyter ? ok(`${jupyter.name} is there`) : warning(`no Jupyter was found. ${HOW_TO_GET_JUPYTER}`),

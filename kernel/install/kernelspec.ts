@@ -1,9 +1,9 @@
 /** Kernelspecs: what tells Jupyter of the kernel. */
 import { existsSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { isBuilt, KERNEL_ENVIRONMENT, packageRoot, packageVersion } from "./build.ts";
+import { KERNEL_ENVIRONMENT, kernelProgram, packageRoot, packageVersion } from "./build.ts";
 import { dataFolders } from "./paths.ts";
 
 export interface InstallOptions {
@@ -23,7 +23,7 @@ export interface InstalledKernel {
   readonly path?: string;
 }
 
-const NAME = /^[a-z0-9._-]+$/;
+const NAME = /^[a-z0-9][a-z0-9._-]*$/;
 const RECORD = "ditlab.json";
 
 /** Files beside this one, in the sources and in the build alike. */
@@ -63,13 +63,30 @@ export async function installKernel({ dataFolder, name, displayName }: InstallOp
         .resize(size, size)
         .png()
         .toFile(join(made, `logo-${size}x${size}.png`));
-    await rm(folder, { recursive: true, force: true });
-    await rename(made, folder);
+    // The folder was made for one user's eyes; other users of a shared Jupyter start the kernel too.
+    await chmod(made, 0o755);
+    await replaceFolder(folder, made);
   } catch (error) {
     await rm(made, { recursive: true, force: true });
     throw error;
   }
   return folder;
+}
+
+/** Puts `made` in the place of `folder`, which stays if that fails. */
+async function replaceFolder(folder: string, made: string): Promise<void> {
+  if (!existsSync(folder)) return rename(made, folder);
+  const aside = await mkdtemp(join(dirname(folder), `.${basename(folder)}-`));
+  const old = join(aside, "old");
+  await rename(folder, old);
+  try {
+    await rename(made, folder);
+  } catch (error) {
+    await rename(old, folder);
+    throw error;
+  } finally {
+    await rm(aside, { recursive: true, force: true });
+  }
 }
 
 /** The kernels that Jupyter finds, the first of a name being the one that it uses. */
@@ -108,16 +125,15 @@ export function problemOf({ path, argv }: InstalledKernel): string | undefined {
   if (!node || !existsSync(node)) return `its Node.js ${node} is gone; install it again`;
   if (!existsSync(join(path, "package.json")))
     return `${path} is gone, so it works only in folders that have ditlab; install it again`;
-  if (!isBuilt(path) && !existsSync(join(path, "dist/kernel/main.js")))
-    return `${path} is not built: npm run build`;
+  if (!existsSync(kernelProgram(path))) return `${path} is not built: npm run build`;
   return undefined;
 }
 
 /** Removes kernels of this package by name, wherever they are; the folders removed. */
 export async function uninstallKernel(name: string, folders?: readonly string[]): Promise<string[]> {
-  const own = (await listKernels(folders)).filter((kernel) => kernel.name === name);
-  const foreign = own.find(({ path }) => path === undefined);
-  if (foreign) throw new Error(`${foreign.folder} is not a kernel of ditlab`);
+  const named = (await listKernels(folders)).filter((kernel) => kernel.name === name);
+  const own = named.filter(({ path }) => path !== undefined);
+  if (own.length === 0 && named.length > 0) throw new Error(`${named[0].folder} is not a kernel of ditlab`);
   for (const { folder } of own) await rm(folder, { recursive: true });
   return own.map(({ folder }) => folder);
 }

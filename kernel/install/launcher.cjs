@@ -23,11 +23,10 @@ for (let folder = process.cwd(); ; folder = dirname(folder)) {
   if (dirname(folder) === folder) break;
 }
 if (recorded) places.push(recorded);
-const prefix = dirname(dirname(process.execPath));
-places.push(
-  join(prefix, "lib", "node_modules", "ditlab"),
-  join(dirname(process.execPath), "node_modules", "ditlab"),
-);
+// Where npm installs globally, on Windows for each user.
+const beside = dirname(process.execPath);
+for (const folder of [join(dirname(beside), "lib"), beside, join(process.env.APPDATA ?? beside, "npm")])
+  places.push(join(folder, "node_modules", "ditlab"));
 
 const found = places.filter(isPackage);
 const root = found.find((folder) => existsSync(program(folder)));
@@ -48,7 +47,7 @@ if (root) {
   console.error(
     found.length > 0
       ? `ditlab kernel: ${found[0]} has no build; run "npm run build" there.`
-      : `ditlab kernel: the ditlab package is neither above ${process.cwd()} nor at ${recorded}; run "npx ditlab kernel install" in the project that has it.`,
+      : `ditlab kernel: the ditlab package is neither above ${process.cwd()} nor at ${recorded} nor among npm's global packages; run "npx ditlab kernel install" in the project that has it.`,
   );
   process.exit(1);
 }

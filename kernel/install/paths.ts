@@ -32,7 +32,10 @@ export function dataFolders(): string[] {
     }
   }
   const given = (process.env.JUPYTER_PATH ?? "").split(delimiter).filter((path) => path !== "");
-  const system = process.platform === "win32" ? [] : ["/usr/local/share/jupyter", "/usr/share/jupyter"];
+  const system =
+    process.platform === "win32"
+      ? [join(process.env.PROGRAMDATA ?? "C:\\ProgramData", "jupyter")]
+      : ["/usr/local/share/jupyter", "/usr/share/jupyter"];
   return [...given, userDataFolder(), ...system];
 }
 

@@ -64,24 +64,31 @@ type Raw = Record<string, unknown>;
 
 /** Whether a document keeps a representation as lines: the types that are text. */
 const isText = (type: string) =>
-  /^text\//.test(type) || type === "image/svg+xml" || type === "application/javascript";
+  type.startsWith("text/") || type === "image/svg+xml" || type === "application/javascript";
+/** Whether a representation may be read as lines: all but JSON, whose lists are lists. */
+const isLines = (type: string) => !/^application\/(.*\+)?json$/.test(type);
 
-/** A cell of a document with `change` made to each of its texts. */
-function mapTexts(cell: Raw, change: (text: unknown) => unknown): Raw {
-  const data = (bundle: Raw) =>
-    Object.fromEntries(
-      Object.entries(bundle).map(([type, value]) => [type, isText(type) ? change(value) : value]),
-    );
+/** A cell of a document with `change` made to each of its texts, and to the representations of the types that it has. */
+function mapTexts(cell: Raw, change: (text: unknown) => unknown, has: (type: string) => boolean): Raw {
+  const mapValues = (values: unknown, map: (value: unknown, key: string) => unknown): Raw =>
+    Object.fromEntries(Object.entries(values as Raw).map(([key, value]) => [key, map(value, key)]));
+  const bundle = (data: unknown) => mapValues(data, (value, type) => (has(type) ? change(value) : value));
   const output = (raw: Raw): Raw => ({
     ...raw,
     ...("text" in raw ? { text: change(raw.text) } : {}),
-    ...("data" in raw ? { data: data(raw.data as Raw) } : {}),
+    ...("data" in raw ? { data: bundle(raw.data) } : {}),
   });
   return {
     ...cell,
     source: change(cell.source),
+    ...(cell.attachments !== undefined ? { attachments: mapValues(cell.attachments, bundle) } : {}),
     ...(Array.isArray(cell.outputs) ? { outputs: (cell.outputs as Raw[]).map(output) } : {}),
   };
+}
+
+/** Metadata without what Jupyter itself does not keep in documents. */
+function lasting(metadata: Metadata, ...transient: string[]): Metadata {
+  return Object.fromEntries(Object.entries(metadata).filter(([key]) => !transient.includes(key)));
 }
 
 /**
@@ -114,8 +121,17 @@ export function parseNotebook(text: string): Notebook {
     for (const cell of cells) cell.id ??= newCellId();
   }
   validateNotebook(raw);
-  const cells = (raw.cells as Raw[]).map((cell) => mapTexts(cell, join));
+  const cells = (raw.cells as Raw[]).map((cell) => mapTexts(cell, join, isLines));
   return { ...raw, cells } as unknown as Notebook;
+}
+
+/** Python's order of texts; that of JavaScript takes half of a character beyond U+FFFF for one. */
+function byCodePoint(a: string, b: string): number {
+  let i = 0;
+  while (i < a.length && a[i] === b[i]) i++;
+  if (i === a.length || i === b.length) return a.length - b.length;
+  // At the second half of a pair the first halves are the same, and the halves are in order.
+  return a.codePointAt(i)! - b.codePointAt(i)!;
 }
 
 /** JSON with sorted keys, an indent of one, and numbers as Python writes them. */
@@ -129,7 +145,7 @@ function serialize(value: unknown, indent: string): string {
   }
   const keys = Object.keys(value)
     .filter((key) => (value as Raw)[key] !== undefined)
-    .sort();
+    .sort(byCodePoint);
   if (keys.length === 0) return "{}";
   const entry = (key: string) => `${inner}${JSON.stringify(key)}: ${serialize((value as Raw)[key], inner)}`;
   return `{\n${keys.map(entry).join(",\n")}\n${indent}}`;
@@ -145,8 +161,12 @@ function pythonNumber(value: number): string {
 /** The document's text, as Jupyter writes it. Throws if it is not valid. */
 export function formatNotebook(notebook: Notebook): string {
   const lines = (text: unknown) => (typeof text === "string" ? split(text) : text);
-  const cells = notebook.cells.map((cell) => mapTexts(cell as unknown as Raw, lines));
-  const raw = { ...notebook, cells };
+  const cells = notebook.cells.map((cell) => ({
+    ...mapTexts(cell as unknown as Raw, lines, isText),
+    metadata: lasting(cell.metadata, "trusted"),
+  }));
+  const metadata = lasting(notebook.metadata, "orig_nbformat", "orig_nbformat_minor", "signature");
+  const raw = { ...notebook, metadata, cells };
   validateNotebook(raw);
   return `${serialize(raw, "")}\n`;
 }

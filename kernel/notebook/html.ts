@@ -1,37 +1,10 @@
 /** A notebook as one HTML page that needs no network. */
-import { createRequire } from "node:module";
 import { AnsiUp } from "ansi_up";
-import { Marked } from "marked";
-import markedKatex from "marked-katex-extension";
 import writeFileAtomic from "write-file-atomic";
 import { escapeHtml } from "../display/table.ts";
-import type { Cell, CodeCell, Notebook, Output } from "./format.ts";
+import type { Cell, CodeCell, DataOutput, Metadata, Notebook, Output } from "./format.ts";
+import { highlight, imageUrl, markdown } from "./markdown.ts";
 import { PAGE_STYLE } from "./style.ts";
-
-/** highlight.js without its declarations, which would bring the browser's types into the whole program. */
-interface Highlighter {
-  registerLanguage(name: string, language: unknown): void;
-  highlight(code: string, options: { language: string }): { value: string };
-}
-const require = createRequire(import.meta.url);
-const hljs = require("highlight.js/lib/core") as Highlighter;
-hljs.registerLanguage("typescript", require("highlight.js/lib/languages/typescript"));
-
-const highlight = (code: string): string => hljs.highlight(code, { language: "typescript" }).value;
-
-// MathML needs no fonts, and every browser of today draws it.
-const marked = new Marked(
-  { gfm: true },
-  markedKatex({ output: "mathml", throwOnError: false, nonStandard: true }),
-  {
-    renderer: {
-      code: ({ text, lang }) =>
-        `<pre><code>${/^(ts|typescript|js|javascript)$/.test(lang ?? "") ? highlight(text) : escapeHtml(text)}</code></pre>`,
-    },
-  },
-);
-
-const markdown = (text: string): string => marked.parse(text) as string;
 
 function ansi(text: string): string {
   const converter = new AnsiUp();
@@ -41,27 +14,44 @@ function ansi(text: string): string {
 
 const pre = (text: string, kind: string) => `<pre class="${kind}">${ansi(text)}</pre>`;
 
+/** An image at the size that its metadata give, such as half its pixels for a sharp one. */
+function image(type: string, value: unknown, metadata: Metadata): string {
+  const { width, height } = (metadata[type] ?? {}) as Record<string, unknown>;
+  const size = Object.entries({ width, height })
+    .filter(([, length]) => Number(length) > 0)
+    .map(([name, length]) => ` ${name}="${Number(length)}"`);
+  return `<img alt=""${size.join("")} src="${imageUrl(type, value)}">`;
+}
+
+type Renderer = (value: unknown, type: string, metadata: Metadata) => string;
+const bitmap: Renderer = (value, type, metadata) => image(type, value, metadata);
+
 /** From the richest to the plainest that a page can show. */
-const RENDERERS: readonly [string, (value: unknown) => string][] = [
+const RENDERERS: readonly [string, Renderer][] = [
   ["text/html", (value) => String(value)],
   ["text/markdown", (value) => markdown(String(value))],
   ["image/svg+xml", (value) => String(value)],
-  ...["image/png", "image/jpeg", "image/gif", "image/webp"].map(
-    (type): [string, (value: unknown) => string] => [
-      type,
-      (value) => `<img alt="" src="data:${type};base64,${String(value).replace(/\s/g, "")}">`,
-    ],
-  ),
+  ["image/png", bitmap],
+  ["image/jpeg", bitmap],
+  ["image/gif", bitmap],
+  ["image/webp", bitmap],
   ["text/latex", (value) => markdown(String(value))],
   ["application/json", (value) => `<pre>${escapeHtml(JSON.stringify(value, null, 2))}</pre>`],
   ["text/plain", (value) => pre(String(value), "result")],
 ];
 
+function renderData({ data, metadata }: DataOutput): string {
+  const found = RENDERERS.find(([type]) => type in data);
+  return found ? found[1](data[found[0]], found[0], metadata) : "";
+}
+
+/** Text as a terminal leaves it: a carriage return begins the line anew. */
+const overwritten = (text: string) => text.replace(/\r+(?=\n|$)/g, "").replace(/[^\n]*\r/g, "");
+
 function renderOutput(output: Output): string {
-  if (output.output_type === "stream") return pre(output.text.replace(/[^\n]*\r(?!\n)/g, ""), output.name);
+  if (output.output_type === "stream") return pre(overwritten(output.text), output.name);
   if (output.output_type === "error") return pre(output.traceback.join("\n"), "error");
-  const found = RENDERERS.find(([type]) => type in output.data);
-  return found ? found[1](output.data[found[0]]) : "";
+  return renderData(output);
 }
 
 /** Seconds that a cell ran, where its times are kept. */
@@ -75,10 +65,13 @@ function seconds(cell: CodeCell): string {
 
 function renderCell(cell: Cell): string {
   if (cell.cell_type !== "code") {
-    const text =
-      cell.cell_type === "markdown" ? markdown(cell.source) : `<pre>${escapeHtml(cell.source)}</pre>`;
+    const isMarkdown = cell.cell_type === "markdown";
+    const text = isMarkdown
+      ? markdown(cell.source, cell.attachments)
+      : `<pre>${escapeHtml(cell.source)}</pre>`;
     return `<section class="text">${text}</section>`;
   }
+  if (cell.source.trim() === "" && cell.outputs.length === 0) return "";
   const outputs = cell.outputs
     .map((output) => `<div class="output">${renderOutput(output)}</div>`)
     .join("\n");

@@ -17,6 +17,7 @@ export function outputCollector(): { begin(cell: CodeCell): (message: Message) =
     begin(cell) {
       cell.outputs = [];
       cell.execution_count = null;
+      delete cell.metadata.execution;
       let clearNext = false;
       return ({ header, content }) => {
         const show = (output: Output) => {

@@ -1,6 +1,8 @@
 /** Runs a notebook through a kernel, as a front end's "run all" would, without one. */
 import { dirname, resolve } from "node:path";
 import { type KernelOptions, type KernelProcess, startKernel } from "../client/process.ts";
+import { DISPLAY_NAME, KERNEL_NAME } from "../install/build.ts";
+import type { Message } from "../protocol/message.ts";
 import { type CodeCell, type Notebook, readNotebook, writeNotebook } from "./format.ts";
 import { outputCollector } from "./outputs.ts";
 import { injectParameters, type Parameters } from "./parameters.ts";
@@ -39,12 +41,37 @@ export interface RunResult {
   readonly interrupted: boolean;
 }
 
+/** How often a cell is asked to stop, since a kernel may hear it before the cell begins, in milliseconds. */
+const ASK_EVERY = 500;
+/** How long a cell may take to stop before its kernel is given up, in milliseconds. */
+const PATIENCE = 10_000;
+
 const hasTag = (cell: CodeCell, tag: string) =>
   (cell.metadata.tags as string[] | undefined)?.includes(tag) === true;
 
-const isRun = (cell: Notebook["cells"][number]): cell is CodeCell =>
-  cell.cell_type === "code" && cell.source.trim() !== "" && !hasTag(cell, "skip-execution");
+const isCleared = (cell: Notebook["cells"][number]): cell is CodeCell =>
+  cell.cell_type === "code" && !hasTag(cell, "skip-execution");
 
+/** Says in the notebook what ran it, and warns if it was written for something else. */
+function describeKernel(notebook: Notebook, kernel: KernelProcess, options: RunOptions): void {
+  const info = kernel.info.language_info as { name: string };
+  const { kernelspec, language_info } = notebook.metadata as Record<
+    string,
+    Record<string, string> | undefined
+  >;
+  const written = kernelspec?.language ?? language_info?.name;
+  if (written !== undefined && written !== info.name)
+    options.onWarning?.(`the notebook is written in ${written}, but its cells run as ${info.name}`);
+  notebook.metadata.language_info = info;
+  if (!options.kernel?.argv)
+    notebook.metadata.kernelspec ??= { name: KERNEL_NAME, display_name: DISPLAY_NAME, language: info.name };
+}
+
+/**
+ * Runs a notebook's cells in order and writes it, with their outputs, after each. Cells tagged `skip-execution` stay as
+ * they are; of the others, those that the run does not come to have no outputs. Rejects if the notebook cannot be read
+ * or written, or the kernel does not start; what goes wrong in a cell is in the result.
+ */
 export async function runNotebook(path: string, options: RunOptions = {}): Promise<RunResult> {
   const { parameters = {}, signal, onWarning } = options;
   const output = resolve(options.output ?? path);
@@ -57,56 +84,67 @@ export async function runNotebook(path: string, options: RunOptions = {}): Promi
   }
   const started = performance.now();
   const kernel = await startKernel({ cwd: dirname(resolve(path)), ...options.kernel });
-  notebook.metadata.language_info = kernel.info.language_info;
   const { begin } = outputCollector();
-  const cells = notebook.cells.filter(isRun);
   let failed: RunResult["failed"];
 
   try {
+    describeKernel(notebook, kernel, options);
+    // Outputs of an earlier run must not stand among those of this one.
+    for (const cell of notebook.cells.filter(isCleared)) begin(cell);
+    await writeNotebook(output, notebook);
+    const cells = notebook.cells.filter(isCleared).filter(({ source }) => source.trim() !== "");
     for (const [i, cell] of cells.entries()) {
       if (signal?.aborted) break;
       const place = { index: i + 1, total: cells.length, cell };
       options.onCell?.(place);
       const cellStarted = performance.now();
-      const reason = await runCell(kernel, cell, begin(cell), options);
+      const failure = await runCell(kernel, cell, begin(cell), options);
       options.onCell?.({ ...place, seconds: (performance.now() - cellStarted) / 1000 });
       // Each cell is kept as soon as it is done.
       await writeNotebook(output, notebook);
-      if (reason !== undefined && !options.allowErrors && !hasTag(cell, "raises-exception")) {
-        failed = { cell, index: i + 1, reason };
+      const allowed = options.allowErrors || hasTag(cell, "raises-exception");
+      if (failure && (failure.final || !allowed)) {
+        failed = { cell, index: i + 1, reason: failure.reason };
         break;
       }
     }
   } finally {
     await kernel.stop();
-    await writeNotebook(output, notebook);
   }
+  await writeNotebook(output, notebook);
   const seconds = (performance.now() - started) / 1000;
   return { notebook, output, seconds, failed, interrupted: signal?.aborted === true };
 }
 
-/** Runs one cell; the reason if it failed. */
+/** Runs one cell; if it failed, why, and whether no other can follow. */
 async function runCell(
   { client }: KernelProcess,
   cell: CodeCell,
-  collect: ReturnType<ReturnType<typeof outputCollector>["begin"]>,
+  collect: (message: Message) => void,
   { cellTimeout, signal }: RunOptions,
-): Promise<string | undefined> {
+): Promise<{ reason: string; final?: boolean } | undefined> {
   const times: Record<string, string> = {};
   let late = false;
-  const interrupt = () => void client.interrupt().catch(() => {});
-  signal?.addEventListener("abort", interrupt, { once: true });
-  const timer =
+  let asking: NodeJS.Timeout | undefined;
+  const stop = (): void => {
+    if (asking) return;
+    const since = performance.now();
+    const ask = (): void => {
+      // A cell that cannot be stopped must not hold up the run.
+      if (performance.now() - since >= PATIENCE)
+        client.fail(new Error("the cell did not stop when it was interrupted"));
+      else client.interrupt().catch(() => {});
+    };
+    ask();
+    asking = setInterval(ask, ASK_EVERY);
+  };
+  signal?.addEventListener("abort", stop, { once: true });
+  const limit =
     cellTimeout === undefined
       ? undefined
       : setTimeout(() => {
           late = true;
-          interrupt();
-          // A cell that cannot be stopped must not hold up the run.
-          setTimeout(
-            () => client.fail(new Error("the cell did not stop when it was interrupted")),
-            10_000,
-          ).unref();
+          stop();
         }, cellTimeout);
   try {
     const { reply } = await client.execute(cell.source, {
@@ -119,17 +157,18 @@ async function runCell(
       },
     });
     times["shell.execute_reply"] = reply.header.date;
+    if (late) return { reason: `took longer than ${cellTimeout! / 1000} s and was interrupted` };
     if (reply.content.status === "ok") return undefined;
-    if (late) return `took longer than ${cellTimeout! / 1000} s and was interrupted`;
-    return `${reply.content.ename}: ${reply.content.evalue}`;
+    return { reason: `${reply.content.ename}: ${reply.content.evalue}` };
   } catch (error) {
     // The kernel has ended: the notebook keeps what came until then.
-    const { message } = error as Error;
-    cell.outputs.push({ output_type: "error", ename: "KernelError", evalue: message, traceback: [message] });
-    return message;
+    const reason = `${late ? `took longer than ${cellTimeout! / 1000} s: ` : ""}${(error as Error).message}`;
+    cell.outputs.push({ output_type: "error", ename: "KernelError", evalue: reason, traceback: [reason] });
+    return { reason, final: true };
   } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", interrupt);
+    clearTimeout(limit);
+    clearInterval(asking);
+    signal?.removeEventListener("abort", stop);
     cell.metadata.execution = times;
   }
 }

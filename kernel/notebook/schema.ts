@@ -7,26 +7,18 @@ const mimeBundle = {
   type: "object",
   additionalProperties: text,
   // JSON types hold JSON of any kind.
-  patternProperties: {
-    "^(?!application/json$)[a-zA-Z0-9]+/[a-zA-Z0-9\\-+.]+$": {},
-    "^[a-zA-Z0-9]+/.*json$": {},
-  },
+  patternProperties: { "^application/(.*\\+)?json$": {} },
 };
 const tags = { type: "array", uniqueItems: true, items: { type: "string", pattern: "^[^,]+$" } };
-const cellMetadata = {
+const cellMetadata = (properties: Record<string, unknown>) => ({
   type: "object",
-  properties: {
-    name: { type: "string", minLength: 1 },
-    tags,
-    collapsed: { type: "boolean" },
-    scrolled: { enum: [true, false, "auto"] },
-    jupyter: { type: "object" },
-    execution: {
-      type: "object",
-      additionalProperties: { type: "string" },
-    },
-  },
-};
+  properties: { name: { type: "string", minLength: 1 }, tags, jupyter: { type: "object" }, ...properties },
+});
+const codeMetadata = cellMetadata({
+  collapsed: { type: "boolean" },
+  scrolled: { enum: [true, false, "auto"] },
+  execution: { type: "object", additionalProperties: { type: "string" } },
+});
 const output = (type: string, properties: Record<string, unknown>) => ({
   type: "object",
   additionalProperties: false,
@@ -53,14 +45,18 @@ const outputs = {
 };
 const common = {
   id: { type: "string", pattern: "^[a-zA-Z0-9-_]+$", minLength: 1, maxLength: 64 },
-  metadata: cellMetadata,
   source: text,
 };
-const textCell = (type: string) => ({
+const textCell = (type: string, metadata: Record<string, unknown> = {}) => ({
   type: "object",
   additionalProperties: false,
   required: ["cell_type", "id", "metadata", "source"],
-  properties: { cell_type: { const: type }, ...common, attachments: { type: "object" } },
+  properties: {
+    cell_type: { const: type },
+    ...common,
+    metadata: cellMetadata(metadata),
+    attachments: { type: "object", additionalProperties: mimeBundle },
+  },
 });
 
 const SCHEMA = {
@@ -78,7 +74,17 @@ const SCHEMA = {
           required: ["name", "display_name"],
           properties: { name: { type: "string" }, display_name: { type: "string" } },
         },
-        language_info: { type: "object", required: ["name"], properties: { name: { type: "string" } } },
+        language_info: {
+          type: "object",
+          required: ["name"],
+          properties: {
+            name: { type: "string" },
+            codemirror_mode: { type: ["string", "object"] },
+            file_extension: { type: "string" },
+            mimetype: { type: "string" },
+            pygments_lexer: { type: "string" },
+          },
+        },
         title: { type: "string" },
         authors: { type: "array" },
       },
@@ -94,10 +100,16 @@ const SCHEMA = {
             type: "object",
             additionalProperties: false,
             required: ["cell_type", "id", "metadata", "source", "outputs", "execution_count"],
-            properties: { cell_type: { const: "code" }, ...common, outputs, execution_count: count },
+            properties: {
+              cell_type: { const: "code" },
+              ...common,
+              metadata: codeMetadata,
+              outputs,
+              execution_count: count,
+            },
           },
           textCell("markdown"),
-          textCell("raw"),
+          textCell("raw", { format: { type: "string" } }),
         ],
       },
     },

@@ -42,13 +42,14 @@ pre code{font-size:inherit}
 .output img,.output svg{max-width:100%}
 .stderr{color:var(--dim);border-left:3px solid var(--line);padding-left:0.7rem}
 .error{border-left:3px solid #cf3a3a;padding-left:0.7rem}
+.text pre{margin:1em 0}.text img{max-width:100%}.output p:first-child{margin-top:0}
 table{border-collapse:collapse;display:block;overflow-x:auto;max-width:100%}
-.text th,.text td{border:1px solid var(--line);padding:0.3rem 0.7rem;text-align:left}
+:where(.output th,.output td){padding:0.2rem 0.6rem}.text th,.text td{border:1px solid var(--line);padding:0.3rem 0.7rem}.text th:not([align]){text-align:left}
 blockquote{border-left:3px solid var(--line);margin:1em 0;padding-left:1em;color:var(--dim)}
-math{font-size:1.08em}math[display="block"]{overflow-x:auto;padding:0.3em 0}
+math{font-size:1.08em}p:has(math[display="block"]){overflow-x:auto}math[display="block"]{overflow-x:auto;padding:0.3em 0}
 .hljs-keyword,.hljs-built_in,.hljs-literal{color:var(--code-keyword)}.hljs-string,.hljs-regexp,.hljs-subst{color:var(--code-string)}
 .hljs-number{color:var(--code-number)}.hljs-comment{color:var(--code-comment);font-style:italic}.hljs-title,.hljs-attr{color:var(--code-title)}
 .ansi-bold{font-weight:600}.ansi-dim{opacity:0.6}${ansi}
-@media (max-width:48rem){main{padding:1.25rem 0.9rem 3rem}.text{margin-left:0}.code{grid-template-columns:minmax(0,1fr);gap:0}.count{text-align:left;padding:0 0 0.2rem}.count br{display:none}}
+@media (max-width:48rem){main{padding:1.25rem 0.9rem 3rem}.text{margin-left:0}.code{grid-template-columns:minmax(0,1fr);gap:0}.count{text-align:left;padding:0 0 0.2rem}.count br{display:none}.count small{margin-left:0.6em}}
 @media print{.code{break-inside:avoid}}
 `;

@@ -14,7 +14,7 @@ export const kernelMain = join(root, "dist/kernel/main.js");
 export const build = (): string => ensureBuilt();
 
 /** Debian's Python, which has Jupyter's own client where its packages are installed. */
-const PYTHON = "/usr/bin/python3";
+export const PYTHON = "/usr/bin/python3";
 
 /** Whether Debian's Python has a module. */
 export function hasPython(...modules: string[]): boolean {

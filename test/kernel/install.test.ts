@@ -1,15 +1,16 @@
 /** Kernelspecs: from any folder, after the project has been moved, beside kernels that are not ours. */
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { startKernel } from "../../kernel/client/process.ts";
 import { installKernel, listKernels, problemOf, uninstallKernel } from "../../kernel/install/kernelspec.ts";
 import { rejects, temporaryFolder } from "../io/helpers.ts";
-import { build, root } from "./helpers.ts";
+import { build, hasPython, PYTHON, root } from "./helpers.ts";
 
 build();
 
@@ -42,6 +43,33 @@ test("a kernelspec has what front ends need, and starts from any folder", async 
   assert.is(await evaluate(argv, elsewhere, 'import { tf } from "ditlab"; tf.tensor([1, 2]).shape[0]'), "2");
 });
 
+const jupyterClient = hasPython("jupyter_client");
+(jupyterClient ? test : test.skip)("Jupyter's own client starts it (python3-jupyter-client)", async () => {
+  const { dataFolder } = await installed("from-jupyter");
+  const script = `
+from jupyter_client.manager import start_new_kernel
+manager, client = start_new_kernel(kernel_name="from-jupyter")
+seen = []
+client.execute_interactive("6 * 7", output_hook=lambda m: seen.append(m["content"].get("data")), timeout=60)
+client.stop_channels(); manager.shutdown_kernel()
+print([data["text/plain"] for data in seen if data][0])`;
+  const { stdout } = await promisify(execFile)(PYTHON, ["-c", script], {
+    cwd: await temporaryFolder(),
+    env: { ...process.env, JUPYTER_PATH: dataFolder },
+  });
+  assert.is(stdout.trim(), "42");
+});
+
+test("installing again replaces the whole folder, which others than its owner can read", async () => {
+  const { dataFolder, folder } = await installed();
+  await writeFile(join(folder, "stray"), "x");
+  await installKernel({ dataFolder, name: "ditlab", displayName: "Another" });
+  assert.not.ok(existsSync(join(folder, "stray")));
+  assert.is(JSON.parse(await readFile(join(folder, "kernel.json"), "utf8")).display_name, "Another");
+  assert.equal(await readdir(join(dataFolder, "kernels")), ["ditlab"], "nothing is left beside it");
+  if (process.platform !== "win32") assert.is((await stat(folder)).mode & 0o777, 0o755);
+});
+
 test("it survives moving the project, and mends its record", async () => {
   const { folder, argv } = await installed();
   const record = join(folder, "ditlab.json");
@@ -68,7 +96,10 @@ test("without the package it says where it looked and what to do", async () => {
   });
   const [code] = await once(child, "close");
   assert.is(code, 1);
-  assert.match(stderr, /neither above .* nor at \/nonexistent\/ditlab; run "npx ditlab kernel install"/);
+  assert.match(
+    stderr,
+    /neither above .* nor at \/nonexistent\/ditlab nor among npm's global packages; run "npx ditlab kernel install"/,
+  );
 });
 
 test("kernels are listed, judged and removed, and foreign ones left alone", async () => {
@@ -89,8 +120,12 @@ test("kernels are listed, judged and removed, and foreign ones left alone", asyn
   assert.match(problemOf({ ...kernels[0], path: "/nonexistent" })!, /\/nonexistent is gone/);
   const options = { dataFolder, displayName: "x" };
   await rejects(installKernel({ ...options, name: "theirs" }), /holds another kernel; choose another name/);
-  await rejects(installKernel({ ...options, name: "Not Good" }), /kernel name: letters a-z/);
+  for (const name of ["Not Good", "..", ""])
+    await rejects(installKernel({ ...options, name }), /kernel name: letters a-z/);
   await rejects(uninstallKernel("theirs", [dataFolder]), /is not a kernel of ditlab/);
+  assert.equal(await uninstallKernel("none", [dataFolder]), []);
+  const other = await installed("theirs");
+  assert.equal(await uninstallKernel("theirs", [other.dataFolder, dataFolder]), [other.folder]);
   await installKernel({ ...options, name: "mine" });
   assert.equal(await uninstallKernel("mine", [dataFolder]), [folder]);
   assert.not.ok(existsSync(folder));

@@ -1,51 +1,11 @@
-/** Notebook documents and parameters. */
-import { execFileSync } from "node:child_process";
+/** Notebook documents. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { formatNotebook, type Notebook, parseNotebook, writeNotebook } from "../../kernel/notebook/format.ts";
-import { notebookPage } from "../../kernel/notebook/html.ts";
-import { injectParameters, parseParameter } from "../../kernel/notebook/parameters.ts";
 import { rejects, temporaryFolder } from "../io/helpers.ts";
-import { hasPython } from "./helpers.ts";
-
-const notebook = (): Notebook => ({
-  nbformat: 4,
-  nbformat_minor: 5,
-  metadata: { kernelspec: { name: "ditlab", display_name: "TypeScript" }, zeta: 1, alpha: { b: [], a: {} } },
-  cells: [
-    { cell_type: "markdown", id: "m1", metadata: {}, source: "# Title é\n\ntext\u2028more\n" },
-    { cell_type: "raw", id: "r1", metadata: {}, source: "" },
-    {
-      cell_type: "code",
-      id: "c1",
-      metadata: { tags: ["parameters"] },
-      source: "let steps: number = 10;\nconst name = 'x';\n",
-      execution_count: 3,
-      outputs: [
-        { output_type: "stream", name: "stdout", text: "a\rb\r\nc\x0bd\n" },
-        {
-          output_type: "display_data",
-          data: { "text/plain": "p\nq", "text/html": "<b>\n</b>" },
-          metadata: {},
-        },
-        {
-          output_type: "execute_result",
-          execution_count: 3,
-          metadata: {},
-          data: {
-            "application/json": { text: "not\nsplit", list: [1, 0.5, 1e-7, 0.00001, 1e21, -2.5e-9] },
-            "application/vnd.plotly.v1+json": { data: [{ x: [0.1, null] }] },
-            "image/png": "aGVsbG8=",
-            "text/plain": "",
-          },
-        },
-        { output_type: "error", ename: "E", evalue: "v", traceback: ["l1\nl2", "\u001b[31mred"] },
-      ],
-    },
-  ],
-});
+import { notebook } from "./sample.ts";
 
 test("a notebook that is written and read is the same", () => {
   assert.equal(parseNotebook(formatNotebook(notebook())), notebook());
@@ -57,16 +17,6 @@ test("texts are kept as lines, JSON as it is", () => {
   assert.equal(raw.cells[2].outputs[0].text, ["a\r", "b\r\n", "c\x0b", "d\n"]);
   assert.equal(raw.cells[2].outputs[2].data["application/json"].text, "not\nsplit");
   assert.equal(raw.cells[1].source, []);
-});
-
-const available = hasPython("nbformat");
-(available ? test : test.skip)("Jupyter re-saves a notebook byte for byte (python3-nbformat)", async () => {
-  const path = join(await temporaryFolder(), "n.ipynb");
-  await writeNotebook(path, notebook());
-  const before = await readFile(path);
-  const script = `import nbformat; nb = nbformat.read("${path}", 4); nbformat.validate(nb); nbformat.write(nb, "${path}")`;
-  execFileSync("/usr/bin/python3", ["-c", script], { stdio: "pipe" });
-  assert.is((await readFile(path)).toString(), before.toString());
 });
 
 test("documents that are no notebooks are refused with the place", () => {
@@ -115,50 +65,6 @@ test("an invalid notebook is never written over a good one", async () => {
   const bad = { ...notebook(), cells: [{ ...notebook().cells[0], id: "" }] } as Notebook;
   await rejects(writeNotebook(path, bad), /\/cells\/0\/id/);
   assert.is(await readFile(path, "utf8"), "good");
-});
-
-test("parameters go into a cell of their own, with the declarations' keywords and types", () => {
-  const once = injectParameters(notebook(), { steps: 20, name: "y", other: [1] });
-  const { cells } = once.notebook;
-  assert.equal(
-    cells.map(({ id }) => id).filter((id) => ["m1", "r1", "c1"].includes(id)),
-    ["m1", "r1", "c1"],
-  );
-  assert.is(cells[3].source, '// Parameters\nlet steps: number = 20;\nconst name = "y";\nlet other = [1];');
-  assert.equal(cells[3].metadata.tags, ["injected-parameters"]);
-  assert.equal(once.unknown, ["other"]);
-  const twice = injectParameters(once.notebook, { steps: 30 });
-  assert.is(twice.notebook.cells.length, 4);
-  assert.is(twice.notebook.cells[3].source, "// Parameters\nlet steps: number = 30;");
-  assert.is(injectParameters({ ...notebook(), cells: [] }, { a: 1 }).notebook.cells.length, 1);
-  assert.throws(() => injectParameters(notebook(), { "a b": 1 }), /a name of a variable expected/);
-});
-
-test("the value of a parameter is JSON where it is JSON", () => {
-  const cases: [string, unknown][] = [
-    ["3", 3],
-    ["-1e-3", -1e-3],
-    ["true", true],
-    ["null", null],
-    ["[1, 2]", [1, 2]],
-    ['"3"', "3"],
-    ["tiny", "tiny"],
-    ["", ""],
-  ];
-  for (const [text, value] of cases) assert.equal(parseParameter(text), value);
-});
-
-test("a page holds every output in its richest form and needs no network", () => {
-  const page = notebookPage(notebook(), "n");
-  assert.match(page, /<title>Title é<\/title>/);
-  assert.match(page, /<b>\n<\/b>/);
-  assert.match(page, /<img alt="" src="data:image\/png;base64,aGVsbG8=">/);
-  assert.match(page, /class="ansi-red-fg">red/);
-  assert.match(page, /hljs-keyword">let/);
-  assert.not.match(page, /(src|href)="https?:/);
-  const hostile = notebook();
-  hostile.cells[2].source = "</code><script>alert(1)</script>";
-  assert.not.match(notebookPage(hostile, "n"), /<script>alert/);
 });
 
 test.run();

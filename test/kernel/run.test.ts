@@ -5,10 +5,9 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { startKernel } from "../../kernel/client/process.ts";
 import { type CodeCell, type Notebook, readNotebook, writeNotebook } from "../../kernel/notebook/format.ts";
 import { runNotebook } from "../../kernel/notebook/run.ts";
-import { rejects, temporaryFolder } from "../io/helpers.ts";
+import { temporaryFolder } from "../io/helpers.ts";
 import { build, root } from "./helpers.ts";
 
 build();
@@ -32,7 +31,7 @@ async function notebookOf(...cells: (string | { source: string; tags: string[] }
 const cellsOf = async (path: string) => (await readNotebook(path)).cells as CodeCell[];
 
 /** Runs the command; `during` may act on the process while it runs. */
-async function ditlab(args: string[], during?: (child: ChildProcess) => void) {
+async function ditlab(args: string[], during?: (child: ChildProcess, stderr: string) => void) {
   const child = spawn(process.execPath, [join(root, "lib/cli/bin.js"), ...args], { cwd: root });
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (chunk) => {
@@ -40,7 +39,7 @@ async function ditlab(args: string[], during?: (child: ChildProcess) => void) {
   });
   child.stderr.on("data", (chunk) => {
     stderr += chunk;
-    during?.(child);
+    during?.(child, stderr);
   });
   const [code] = (await once(child, "close")) as [number];
   return { code, stdout, stderr };
@@ -71,6 +70,37 @@ test("outputs, counts and times are written", async () => {
   for (const name of ["iopub.status.busy", "iopub.execute_input", "shell.execute_reply", "iopub.status.idle"])
     assert.ok(!Number.isNaN(Date.parse(times[name])), name);
   assert.is((result.notebook.metadata.language_info as { name: string }).name, "typescript");
+});
+
+test("what a cell's timers print while another runs stays the cell's own", async () => {
+  const path = await notebookOf(
+    'setTimeout(() => { console.log("late"); update("changed"); }, 300);\nconst shown = display("first", { id: "d" }); const update = (text: string) => shown.update(text);',
+    "await new Promise((done) => setTimeout(done, 800))",
+  );
+  assert.is((await runNotebook(path)).failed, undefined);
+  const [first, second] = await cellsOf(path);
+  assert.is((first.outputs.find((output) => "text" in output) as { text: string }).text, "late\n");
+  assert.is((first.outputs[0] as { data: Record<string, string> }).data["text/plain"], "changed");
+  assert.equal(second.outputs, []);
+});
+
+test("a notebook says which kernel it is for, and one for another is run with a warning", async () => {
+  const path = await notebookOf("1");
+  const warnings: string[] = [];
+  const onWarning = (sentence: string) => warnings.push(sentence);
+  const { notebook } = await runNotebook(path, { onWarning });
+  assert.equal(notebook.metadata.kernelspec, {
+    name: "ditlab",
+    display_name: "TypeScript (ditlab)",
+    language: "typescript",
+  });
+  await runNotebook(path, { onWarning });
+  assert.equal(warnings, []);
+  const kernelspec = { name: "python3", display_name: "Python 3", language: "python" };
+  await writeNotebook(path, { ...notebook, metadata: { kernelspec } });
+  const other = await runNotebook(path, { onWarning });
+  assert.equal(warnings, ["the notebook is written in python, but its cells run as typescript"]);
+  assert.equal(other.notebook.metadata.kernelspec, kernelspec);
 });
 
 test("a failing cell stops the run, and what came before is kept", async () => {
@@ -104,41 +134,12 @@ test("a kernel that dies is told with what it said", async () => {
   const path = await notebookOf('process.kill(process.pid, "SIGKILL"); await new Promise(() => {})');
   const result = await runNotebook(path);
   assert.match(result.failed!.reason, /the kernel ended \(signal SIGKILL\)/);
-  const argv = [process.execPath, "-e", "console.error('broken pieces'); process.exit(3)"];
-  await rejects(startKernel({ argv }), /the kernel ended \(exit code 3\); it said: broken pieces/);
-  await rejects(startKernel({ argv: ["/nonexistent/program"] }), /ENOENT/);
-});
-
-test("many kernels start at once", async () => {
-  const kernels = await Promise.all([1, 2, 3].map(() => startKernel()));
-  const values = await Promise.all(
-    kernels.map(async ({ client }, i) => {
-      const { outputs } = await client.execute(`${i} + 10`);
-      const result = outputs.find(({ header }) => header.msg_type === "execute_result");
-      return (result?.content.data as Record<string, string>)["text/plain"];
-    }),
-  );
-  assert.equal(values, ["10", "11", "12"]);
-  assert.ok(await kernels[0].client.heartbeat(2000));
-  await Promise.all(kernels.map(({ stop }) => stop()));
-});
-
-test("input is asked of the client that can answer", async () => {
-  const kernel = await startKernel();
-  const { reply } = await kernel.client.execute(
-    'if ((await input("q", { password: true })) !== "a") throw 1',
-    {
-      onInput: async (prompt, password) => (prompt === "q" && password ? "a" : "b"),
-    },
-  );
-  assert.is(reply.content.status, "ok");
-  await kernel.stop();
 });
 
 test("the command runs a notebook with parameters and writes a page", async () => {
   const path = await notebookOf(
-    { source: "let steps = 1;", tags: ["parameters"] },
-    'console.log("steps", steps)',
+    { source: 'let steps = 1; const kind: "a" | "b" = "a";', tags: ["parameters"] },
+    'console.log("steps", steps, kind)',
   );
   const output = path.replace("n.ipynb", "o.ipynb");
   const { code, stderr } = await ditlab([
@@ -147,6 +148,9 @@ test("the command runs a notebook with parameters and writes a page", async () =
     "-p",
     "steps",
     "41",
+    "--parameter",
+    "kind",
+    "b",
     path,
     "-o",
     output,
@@ -154,7 +158,7 @@ test("the command runs a notebook with parameters and writes a page", async () =
   ]);
   assert.is(code, 0, stderr);
   assert.match(stderr, /\[3\/3\]/);
-  assert.match(await readFile(output.replace(".ipynb", ".html"), "utf8"), /steps 41/);
+  assert.match(await readFile(output.replace(".ipynb", ".html"), "utf8"), /steps 41 b/);
 });
 
 test("the command prints the failing cell and exits with 1", async () => {
@@ -168,21 +172,46 @@ test("the command prints the failing cell and exits with 1", async () => {
   assert.match(missing.stderr, /ditlab: ENOENT.*nonexistent\.ipynb/);
   await writeFile(path, "no notebook");
   assert.match((await ditlab(["notebook", "run", path])).stderr, /n\.ipynb: a notebook is JSON, but/);
-  assert.is((await ditlab(["notebook", "run", path, "--nonsense"])).code, 2);
+  for (const wrong of [["--nonsense"], ["--timeout", "0"], ["--timeout", "x"], ["-p", "a"], ["-p"]])
+    assert.is((await ditlab(["notebook", "run", path, ...wrong])).code, 2, wrong.join(" "));
 });
 
-test("Ctrl-C stops the cell, keeps what is there and exits with 130", async () => {
-  const path = await notebookOf('console.log("begun")', "while (true);");
-  let sent = false;
-  const { code } = await ditlab(["notebook", "run", path], (child) => {
-    if (sent) return;
-    sent = true;
-    setTimeout(() => child.kill("SIGINT"), 1500);
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  test(`${signal} stops the cell, keeps what is there and exits with 130`, async () => {
+    const path = await notebookOf('console.log("begun")', "while (true);");
+    let sent = false;
+    const { code } = await ditlab(["notebook", "run", path], (child, stderr) => {
+      if (sent || !/^\[1\/2\]/m.test(stderr)) return;
+      sent = true;
+      setTimeout(() => child.kill(signal), 300);
+    });
+    assert.is(code, 130);
+    const [first, second] = await cellsOf(path);
+    assert.is(first.outputs.length, 1);
+    assert.is((second.outputs[0] as { ename: string }).ename, "KeyboardInterrupt");
+  });
+
+test("a second Ctrl-C ends it at once, and the kernel with it", async () => {
+  const path = await notebookOf(
+    "(await import('node:fs')).writeFileSync('pid', String(process.pid))",
+    "(await import('node:child_process')).execFileSync('sh', ['-c', 'trap \"\" INT; sleep 600'])",
+  );
+  let sent = 0;
+  const { code } = await ditlab(["notebook", "run", path], (child, stderr) => {
+    const due = /Stopping this cell/.test(stderr) ? 2 : /^\[1\/2\]/m.test(stderr) ? 1 : 0;
+    for (; sent < due; sent++) setTimeout(() => child.kill("SIGINT"), 100);
   });
   assert.is(code, 130);
-  const [first, second] = await cellsOf(path);
-  assert.is(first.outputs.length, 1);
-  assert.is((second.outputs[0] as { ename: string }).ename, "KeyboardInterrupt");
+  const pid = Number(await readFile(join(path, "../pid"), "utf8"));
+  const isThere = (): boolean => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+  for (let wait = 0; isThere() && wait < 250; wait++) await new Promise((done) => setTimeout(done, 20));
+  assert.not.ok(isThere());
 });
 
 test.run();
