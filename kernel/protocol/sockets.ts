@@ -16,6 +16,8 @@ const MAX_FRAME = 256 * 2 ** 20;
 const AWAITS_FIRST = 50;
 /** How long those checks have before a signal stops code that has none, in milliseconds. */
 const CHECKS_FIRST = 60;
+/** How long a cell that was sent may take to begin before an interrupt is given up, in milliseconds. */
+const BEGIN_GRACE = 2000;
 /** How long the main thread has to end after a shutdown request, in milliseconds. */
 const SHUTDOWN_GRACE = 1500;
 
@@ -56,6 +58,7 @@ async function drain(channel: Channel, queue: { frames: Uint8Array[]; size: numb
 function send(channel: Channel, message: Message<unknown>, size = 0): void {
   const queue = queues.get(channel) ?? [];
   queues.set(channel, queue);
+  if (message.header.msg_type === "execute_reply") unanswered--;
   queue.push({ frames: encode(message, key), size });
   if (!draining.has(channel)) draining.set(channel, drain(channel, queue));
 }
@@ -78,6 +81,9 @@ let reports = 0;
 function report(sentence: string): void {
   if (reports++ < 20) process.stderr.write(`ditlab kernel: ${sentence}\n`);
 }
+
+/** Cells that were sent and have had no reply. */
+let unanswered = 0;
 
 const seen = new Set<string>();
 /** Whether a signature comes for the second time: someone plays back what they overheard. */
@@ -108,7 +114,12 @@ async function listen(channel: "shell" | "control" | "stdin", handle: (message: 
  * whatever blocks it fails at its next check, or by a signal if it is stuck in a call that has none.
  */
 async function interrupt(): Promise<void> {
-  const run = Atomics.load(flags, FLAG.run);
+  let run = Atomics.load(flags, FLAG.run);
+  // A cell that has been sent and not begun is meant too: the compiler may just be at work.
+  for (let waited = 0; run === 0 && unanswered > 0 && waited < BEGIN_GRACE; waited += 10) {
+    await sleep(10);
+    run = Atomics.load(flags, FLAG.run);
+  }
   if (run === 0) return;
   tell({ kind: "interrupt", run });
   await sleep(AWAITS_FIRST);
@@ -178,7 +189,10 @@ try {
     ),
   );
   void listen("control", (message) => void onControl(message));
-  void listen("shell", (message) => tell({ kind: "message", channel: "shell", message }));
+  void listen("shell", (message) => {
+    if (message.header.msg_type === "execute_request") unanswered++;
+    tell({ kind: "message", channel: "shell", message });
+  });
   void listen("stdin", (message) => tell({ kind: "message", channel: "stdin", message }));
   void (async () => {
     for await (const frames of heartbeat) await heartbeat.send(frames);

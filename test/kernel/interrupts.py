@@ -63,6 +63,14 @@ class Interrupts(KernelCase):
         self.km.interrupt_kernel()
         self.check("1 + 1", "2")
 
+    def test_a_cell_that_has_not_begun_is_interrupted_too(self):
+        self.km.restart_kernel(now=True)
+        self.kc.wait_for_ready(timeout=60)
+        for _ in range(3):
+            msg_id = self.kc.execute("for (;;);")
+            self.km.interrupt_kernel()
+            self.assertEqual(self.wait(msg_id).reply["ename"], "KeyboardInterrupt")
+
     def test_twice_in_a_row(self):
         for _ in range(2):
             msg_id = self.kc.execute("for (;;);")
