@@ -8,7 +8,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { Publisher, Reply, Router } from "zeromq";
 import { FLAG, type FromSockets, type SocketsData, type ToSockets } from "./channel.ts";
 import { address, type Channel } from "./connection.ts";
-import { decode, encode, header, type Json, type Message } from "./message.ts";
+import { decode, encode, type Header, header, type Json, type Message } from "./message.ts";
 
 /** A frame larger than this ends the connection of whoever sent it, in bytes. */
 const MAX_FRAME = 256 * 2 ** 20;
@@ -16,8 +16,12 @@ const MAX_FRAME = 256 * 2 ** 20;
 const AWAITS_FIRST = 50;
 /** How long those checks have before a signal stops code that has none, in milliseconds. */
 const CHECKS_FIRST = 60;
-/** How long a cell that was sent may take to begin before an interrupt is given up, in milliseconds. */
+/** How long a cell that was sent before an interrupt may arrive after it, in milliseconds: sockets keep no common order. */
+const ARRIVAL_GRACE = 50;
+/** How long a cell that has arrived may take to begin before an interrupt is given up, in milliseconds. */
 const BEGIN_GRACE = 2000;
+/** How often that is looked at, in milliseconds; long enough for replies of the main thread to come in. */
+const LOOK_EVERY = 5;
 /** How long the main thread has to end after a shutdown request, in milliseconds. */
 const SHUTDOWN_GRACE = 1500;
 
@@ -58,7 +62,7 @@ async function drain(channel: Channel, queue: { frames: Uint8Array[]; size: numb
 function send(channel: Channel, message: Message<unknown>, size = 0): void {
   const queue = queues.get(channel) ?? [];
   queues.set(channel, queue);
-  if (message.header.msg_type === "execute_reply") unanswered--;
+  if (message.header.msg_type === "execute_reply") forget(message.parentHeader.msg_id);
   queue.push({ frames: encode(message, key), size });
   if (!draining.has(channel)) draining.set(channel, drain(channel, queue));
 }
@@ -82,8 +86,13 @@ function report(sentence: string): void {
   if (reports++ < 20) process.stderr.write(`ditlab kernel: ${sentence}\n`);
 }
 
-/** Cells that were sent and have had no reply. */
-let unanswered = 0;
+/** Cells that have arrived and have had no reply; the first is the one that runs or begins next. */
+const unanswered: Header[] = [];
+
+function forget(id: string | undefined): void {
+  const at = unanswered.findIndex((cell) => cell.msg_id === id);
+  if (at >= 0) unanswered.splice(at, 1);
+}
 
 const seen = new Set<string>();
 /** Whether a signature comes for the second time: someone plays back what they overheard. */
@@ -110,16 +119,32 @@ async function listen(channel: "shell" | "control" | "stdin", handle: (message: 
 }
 
 /**
+ * The run that an interrupt means, 0 if none. That is also a cell which was sent and has not begun (the compiler may be
+ * at work, or the interrupt overtook it), and not one that was sent after it: then the kernel was idle.
+ */
+async function meantRun({ header: { session, date } }: Message): Promise<number> {
+  const here = new Set(unanswered);
+  let run = 0;
+  for (
+    let waited = 0;
+    run === 0 && waited < (unanswered.length > 0 ? BEGIN_GRACE : ARRIVAL_GRACE);
+    waited += LOOK_EVERY
+  ) {
+    run = Atomics.load(flags, FLAG.run);
+    await sleep(LOOK_EVERY);
+  }
+  const cell = unanswered[0];
+  // The clocks of two front ends may differ; what was here before the interrupt counts as sent before.
+  const sentAfter = cell?.date > date && (cell.session === session || !here.has(cell));
+  return sentAfter ? 0 : run;
+}
+
+/**
  * Stops the running cell. If it waits, the main thread gives up what it waits for; if that thread does not come to it,
  * whatever blocks it fails at its next check, or by a signal if it is stuck in a call that has none.
  */
-async function interrupt(): Promise<void> {
-  let run = Atomics.load(flags, FLAG.run);
-  // A cell that has been sent and not begun is meant too: the compiler may just be at work.
-  for (let waited = 0; run === 0 && unanswered > 0 && waited < BEGIN_GRACE; waited += 10) {
-    await sleep(10);
-    run = Atomics.load(flags, FLAG.run);
-  }
+async function interrupt(request: Message): Promise<void> {
+  const run = await meantRun(request);
   if (run === 0) return;
   tell({ kind: "interrupt", run });
   await sleep(AWAITS_FIRST);
@@ -140,7 +165,7 @@ async function onControl(request: Message): Promise<void> {
   const { msg_type } = request.header;
   answer("iopub", request, "status", { execution_state: "busy" });
   if (msg_type === "interrupt_request") {
-    await interrupt();
+    await interrupt(request);
     answer("control", request, "interrupt_reply", { status: "ok" });
   } else if (msg_type === "kernel_info_request") {
     answer("control", request, "kernel_info_reply", kernelInfo);
@@ -190,7 +215,7 @@ try {
   );
   void listen("control", (message) => void onControl(message));
   void listen("shell", (message) => {
-    if (message.header.msg_type === "execute_request") unanswered++;
+    if (message.header.msg_type === "execute_request") unanswered.push(message.header);
     tell({ kind: "message", channel: "shell", message });
   });
   void listen("stdin", (message) => tell({ kind: "message", channel: "stdin", message }));

@@ -2,6 +2,7 @@
 import random
 import sys
 import time
+from queue import Empty
 
 from client import KernelCase
 
@@ -79,6 +80,15 @@ class Randomized(KernelCase):
         result = self.run_cell(f"const alive_{n} = {n} + 1; alive_{n}", timeout=60)
         self.assertEqual((result.status, result.value), ("ok", str(n + 1)))
 
+    def wait_for_reply(self, msg_id, n, code):
+        deadline = time.time() + 60
+        while not any(reply["parent_header"].get("msg_id") == msg_id for reply in self.replies):
+            self.assertLess(time.time(), deadline, f"cell {n} of seed {SEED} cannot be stopped: {code[:500]!r}")
+            try:
+                self.replies.append(self.kc.get_shell_msg(timeout=1))
+            except Empty:
+                pass
+
     def test_random_cells(self):
         rng = random.Random(SEED)
         print(f"seed {SEED}, {COUNT} cells", flush=True)
@@ -86,11 +96,13 @@ class Randomized(KernelCase):
         started = time.time()
         for n in range(COUNT):
             code = cell(rng, n)
+            msg_id = self.kc.execute(code)
             try:
-                result = self.run_cell(code, timeout=20)
+                result = self.wait(msg_id, timeout=20)
             except TimeoutError:
                 # Random code may well loop or wait for ever; then it must stop when told to.
                 self.km.interrupt_kernel()
+                self.wait_for_reply(msg_id, n, code)
                 self.check_alive(n)
                 counts["endless"] = counts.get("endless", 0) + 1
                 continue
