@@ -34,8 +34,6 @@ export interface Kernel {
   publishStream(cell: Cell, name: string, text: string): void;
   /** Asks the front end for a line of text. */
   input(prompt: string, password: boolean): Promise<string>;
-  /** Shows a page in the front end's pager. */
-  page(data: MimeBundle): void;
 }
 
 interface ExecuteRequest {
@@ -67,22 +65,16 @@ export function createKernel(options: KernelOptions): Kernel {
   let working = false;
   let count = 0;
   let streams: Streams | undefined;
-  let inputReply: { resolve(value: string): void; cell: Cell } | undefined;
+  let inputReply: ((value: string) => void) | undefined;
   /** Which cell carries what is shipped once a notebook. */
   const shipped = new Map<string, string>();
 
-  function post(
-    channel: Channel,
-    request: Message,
-    msg_type: string,
-    content: Json,
-    metadata: Json = {},
-  ): void {
+  function post(channel: Channel, request: Message, msg_type: string, content: Json): void {
     const identities = channel === "iopub" ? [Buffer.from(msg_type)] : request.identities;
     const message = { identities, header: header(msg_type, session), parentHeader: request.header };
     sockets.send(
       channel,
-      { ...message, metadata, content, buffers: [] },
+      { ...message, metadata: {}, content, buffers: [] },
       channel === "iopub" ? sizeOf(content) : 0,
     );
   }
@@ -92,8 +84,8 @@ export function createKernel(options: KernelOptions): Kernel {
   const status = (request: Message, execution_state: string) =>
     publish(request, "status", { execution_state });
 
-  function reply(request: Message, content: Json, metadata: Json = {}): void {
-    post("shell", request, request.header.msg_type.replace(/_request$/, "_reply"), content, metadata);
+  function reply(request: Message, content: Json): void {
+    post("shell", request, request.header.msg_type.replace(/_request$/, "_reply"), content);
   }
 
   /** What tells one cell from another, also after it was edited where the front end says so. */
@@ -293,7 +285,7 @@ export function createKernel(options: KernelOptions): Kernel {
     onMessage(channel, message) {
       const { msg_type } = message.header;
       if (channel === "stdin") {
-        if (msg_type === "input_reply") inputReply?.resolve(String(message.content.value ?? ""));
+        if (msg_type === "input_reply") inputReply?.(String(message.content.value ?? ""));
         inputReply = undefined;
       } else if (channel === "control" && msg_type === "shutdown_request") {
         post("control", message, "shutdown_reply", {
@@ -313,13 +305,10 @@ export function createKernel(options: KernelOptions): Kernel {
         return Promise.reject(new Error("input() needs a front end that can ask, and this one cannot"));
       streams?.flush();
       return new Promise<string>((resolve, reject) => {
-        inputReply = { resolve, cell };
+        inputReply = resolve;
         cell.pending.add(reject);
         post("stdin", cell.request, "input_request", { prompt, password });
       });
-    },
-    page(data) {
-      currentCell()?.payload.push({ source: "page", data, start: 0 });
     },
   };
 }

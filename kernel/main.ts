@@ -6,6 +6,7 @@ import { inspect } from "node:util";
 import { setSink } from "./display/sink.ts";
 import { createEngine } from "./engine/engine.ts";
 import { mapStacks } from "./engine/errors.ts";
+import { packageVersion } from "./install/build.ts";
 import { createKernel, type Kernel } from "./kernel.ts";
 import { openSockets } from "./protocol/channel.ts";
 import { readConnection } from "./protocol/connection.ts";
@@ -18,11 +19,7 @@ import { captureProcessStreams, createStreams } from "./runtime/streams.ts";
 import { tslabModule } from "./runtime/tslab-api.ts";
 
 function kernelInfo(): Json {
-  const own = new URL(
-    import.meta.url.endsWith(".ts") ? "../package.json" : "../../package.json",
-    import.meta.url,
-  );
-  const { version, homepage } = JSON.parse(readFileSync(own, "utf8"));
+  const version = packageVersion();
   const typescript = JSON.parse(
     readFileSync(fileURLToPath(import.meta.resolve("typescript/package.json")), "utf8"),
   );
@@ -41,7 +38,7 @@ function kernelInfo(): Json {
       nbconvert_exporter: "script",
     },
     banner: `ditlab ${version}: TypeScript ${typescript.version} on Node.js ${process.version}`,
-    help_links: homepage ? [{ text: "ditlab", url: homepage }] : [],
+    help_links: [],
     debugger: false,
   };
 }

@@ -2,8 +2,9 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import type ts from "typescript";
+import { packageRoot } from "../install/build.ts";
 import { type Completion, complete, type Inspection, inspect, isComplete } from "./assist.ts";
 import {
   CompilationError,
@@ -91,7 +92,7 @@ function compilerOptions(ts: TypeScript, folder: string, roots: string[]): ts.Co
 
 export function createEngine({ folder, globals, provided = new Map() }: EngineOptions): Engine {
   const { ts, saveCodeCache } = loadTypeScript();
-  const own = findUp(dirname(fileURLToPath(import.meta.url)), "package.json")!;
+  const own = packageRoot();
   const importFolders = [folder, findUp(folder, "package.json") ?? folder, own];
   const converter = createConverter({
     ts,

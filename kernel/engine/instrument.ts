@@ -43,6 +43,13 @@ export function instrument(
   const isDirective = (statement: ts.Statement) =>
     ts.isExpressionStatement(statement) && ts.isStringLiteral(statement.expression);
 
+  const hasCheck = (node: ts.Node | undefined) =>
+    node !== undefined &&
+    (ts.isFunctionDeclaration(node) ||
+      ts.isFunctionExpression(node) ||
+      ts.isMethodDeclaration(node) ||
+      ts.isArrowFunction(node));
+
   /** A function's body with a check at its head: recursion is a loop too. */
   function checkedBody(body: ts.Block): ts.Block {
     if (body.statements.length === 0) return body;
@@ -89,45 +96,8 @@ export function instrument(
       if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
         return call("__import", ...node.arguments.slice(0, 1));
       if (ts.isCatchClause(node)) return checkedCatch(node);
-      if (!checks) return node;
-      if (ts.isFunctionDeclaration(node) && node.body)
-        return f.updateFunctionDeclaration(
-          node,
-          node.modifiers,
-          node.asteriskToken,
-          node.name,
-          node.typeParameters,
-          node.parameters,
-          node.type,
-          checkedBody(node.body),
-        );
-      if (ts.isFunctionExpression(node))
-        return f.updateFunctionExpression(
-          node,
-          node.modifiers,
-          node.asteriskToken,
-          node.name,
-          node.typeParameters,
-          node.parameters,
-          node.type,
-          checkedBody(node.body),
-        );
-      if (ts.isMethodDeclaration(node) && node.body)
-        return f.updateMethodDeclaration(
-          node,
-          node.modifiers,
-          node.asteriskToken,
-          node.name,
-          node.questionToken,
-          node.typeParameters,
-          node.parameters,
-          node.type,
-          checkedBody(node.body),
-        );
-      if (ts.isArrowFunction(node)) {
-        const body = ts.isBlock(node.body)
-          ? checkedBody(node.body)
-          : f.createBlock([check(), f.createReturnStatement(node.body)]);
+      if (checks && ts.isBlock(node) && hasCheck(original.parent)) return checkedBody(node);
+      if (checks && ts.isArrowFunction(node) && !ts.isBlock(node.body))
         return f.updateArrowFunction(
           node,
           node.modifiers,
@@ -135,9 +105,8 @@ export function instrument(
           node.parameters,
           node.type,
           node.equalsGreaterThanToken,
-          body,
+          f.createBlock([check(), f.createReturnStatement(node.body)]),
         );
-      }
       return node;
     };
 

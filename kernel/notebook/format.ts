@@ -49,6 +49,9 @@ export interface Notebook {
   cells: Cell[];
 }
 
+export const hasTag = (cell: Cell, tag: string): boolean =>
+  (cell.metadata.tags as string[] | undefined)?.includes(tag) === true;
+
 /** An id for a new cell. */
 export const newCellId = (): string => randomBytes(4).toString("hex");
 

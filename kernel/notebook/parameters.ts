@@ -1,7 +1,7 @@
 /** Parameters of a notebook, by papermill's convention: a cell tagged `parameters`, and another that overrides it. */
 import { createRequire } from "node:module";
 import type TypeScript from "typescript";
-import { type Cell, type CodeCell, type Notebook, newCellId } from "./format.ts";
+import { type CodeCell, hasTag, type Notebook, newCellId } from "./format.ts";
 
 export type Parameters = Readonly<Record<string, unknown>>;
 
@@ -44,9 +44,6 @@ function declarations(source: string): Map<string, Declaration> {
   }
   return found;
 }
-
-const hasTag = (cell: Cell, tag: string) =>
-  (cell.metadata.tags as string[] | undefined)?.includes(tag) === true;
 
 /**
  * A copy of the notebook with the parameters set in a cell of their own, after the one tagged `parameters` (which

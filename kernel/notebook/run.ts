@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { type KernelOptions, type KernelProcess, startKernel } from "../client/process.ts";
 import { DISPLAY_NAME, KERNEL_NAME } from "../install/build.ts";
 import type { Message } from "../protocol/message.ts";
-import { type CodeCell, type Notebook, readNotebook, writeNotebook } from "./format.ts";
+import { type CodeCell, hasTag, type Notebook, readNotebook, writeNotebook } from "./format.ts";
 import { outputCollector } from "./outputs.ts";
 import { injectParameters, type Parameters } from "./parameters.ts";
 
@@ -45,9 +45,6 @@ export interface RunResult {
 const ASK_EVERY = 500;
 /** How long a cell may take to stop before its kernel is given up, in milliseconds. */
 const PATIENCE = 10_000;
-
-const hasTag = (cell: CodeCell, tag: string) =>
-  (cell.metadata.tags as string[] | undefined)?.includes(tag) === true;
 
 const isCleared = (cell: Notebook["cells"][number]): cell is CodeCell =>
   cell.cell_type === "code" && !hasTag(cell, "skip-execution");
