@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type ts from "typescript";
 import { packageRoot } from "../install/build.ts";
+import { sparingMemory } from "../runtime/memory.ts";
 import { type Completion, complete, type Inspection, inspect, isComplete } from "./assist.ts";
 import {
   CompilationError,
@@ -94,12 +95,14 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
   const { ts, saveCodeCache } = loadTypeScript();
   const own = packageRoot();
   const importFolders = [folder, findUp(folder, "package.json") ?? folder, own];
-  const converter = createConverter({
-    ts,
-    compilerOptions: compilerOptions(ts, folder, typeRoots([folder, own])),
-    rootFiles: globals,
-    importFolders,
-  });
+  const converter = sparingMemory(() =>
+    createConverter({
+      ts,
+      compilerOptions: compilerOptions(ts, folder, typeRoots([folder, own])),
+      rootFiles: globals,
+      importFolders,
+    }),
+  );
   const loader = createLoader({ ts, importFolders, provided });
   const cellFile = join(folder, "cell.ts");
   const exports: Record<string, unknown> = {};
@@ -107,9 +110,8 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
   let imported = false;
 
   async function execute(code: string, name: string, keep: boolean): Promise<unknown> {
-    const { diagnostics, warnings, script, topLevelAwait, lastExpression, ...converted } = converter.convert(
-      declarations,
-      code,
+    const { diagnostics, warnings, script, topLevelAwait, lastExpression, ...converted } = sparingMemory(() =>
+      converter.convert(declarations, code),
     );
     if (diagnostics.length > 0) {
       // "Cannot find module": it may be installed before the cell is tried again.
@@ -152,16 +154,19 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
       }
     },
     evaluate: (expression) => execute(`(${expression}\n)`, "expression", false),
-    complete: (code, cursor) => complete(converter, declarations, code, cursor),
-    inspect: (code, cursor, detail) => inspect(ts, converter, { declarations, code, cursor, detail }),
+    complete: (code, cursor) => sparingMemory(() => complete(converter, declarations, code, cursor)),
+    inspect: (code, cursor, detail) =>
+      sparingMemory(() => inspect(ts, converter, { declarations, code, cursor, detail })),
     isComplete: (code) => isComplete(ts, code),
     get imported() {
       return imported;
     },
     warm() {
       imported = false;
-      converter.convert(declarations, "0");
-      converter.complete(declarations, "Math.ma", 7);
+      sparingMemory(() => {
+        converter.convert(declarations, "0");
+        converter.complete(declarations, "Math.ma", 7);
+      });
     },
     saveCaches: saveCodeCache,
     close: () => converter.close(),
