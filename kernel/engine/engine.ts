@@ -73,7 +73,9 @@ function compilerOptions(ts: TypeScript, folder: string, roots: string[]): ts.Co
     customConditions: ["node"],
     allowImportingTsExtensions: true,
     resolveJsonModule: true,
-    esModuleInterop: true,
+    // What the interop checks on top would resolve all that tfjs exports, for each cell anew.
+    esModuleInterop: false,
+    allowSyntheticDefaultImports: true,
     strict: true,
     skipLibCheck: true,
     allowJs: true,
