@@ -221,17 +221,17 @@ export function createKernel(options: KernelOptions): Kernel {
       reply(request, { status: "ok", ...common, user_expressions: expressions });
       return;
     }
+    // Cells that were sent before their sender could know of the error do not run; one sent on its reply does.
+    if (stop_on_error) await sockets.arrived();
+    const aborted = stop_on_error ? queue.filter(({ header }) => header.msg_type === "execute_request") : [];
     const { ename, evalue, traceback } = failure;
     publish(request, "error", { ename, evalue, traceback });
     reply(request, { status: "error", ename, evalue, traceback, ...common });
-    if (stop_on_error) await abortQueued();
+    abort(aborted);
   }
 
-  /** Cells that were sent before their sender could know of the error do not run. */
-  async function abortQueued(): Promise<void> {
-    await sockets.arrived();
-    const aborted = queue.filter(({ header }) => header.msg_type === "execute_request");
-    for (const request of aborted) {
+  function abort(requests: readonly Message[]): void {
+    for (const request of requests) {
       queue.splice(queue.indexOf(request), 1);
       status(request, "busy");
       reply(request, { status: "aborted", execution_count: count });
