@@ -1,10 +1,16 @@
 /** `jit`: any function over trees of tensors, traced once per structure and run by onnxruntime. */
 import { cpus } from "node:os";
-import ort from "onnxruntime-node";
 import writeFileAtomic from "write-file-atomic";
-import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
-import { type GraphType, graphData, type LiveGraph, liveGraph, type Value } from "./graph.ts";
+import { type LiveGraph, liveGraph, type Value } from "./graph.ts";
 import { encodeOnnx } from "./onnx.ts";
+import {
+  compile,
+  leafNumbers,
+  type Program,
+  type ProgramStats,
+  type Traced,
+  takeDonated,
+} from "./program.ts";
 import { type Leaf, rebuild, structureOf } from "./structure.ts";
 import { refuseWhileTracing, trace } from "./trace.ts";
 
@@ -13,6 +19,11 @@ export interface JitOptions {
   name?: string;
   /** Threads that one operator may use. Default: the number of processors. */
   threads?: number;
+  /**
+   * Positions of arguments that are given away: their tensors are disposed, and their memory takes results, as far as
+   * the graph allows. State that is passed in and comes back is then updated where it lies.
+   */
+  donate?: readonly number[];
 }
 
 /** A traced function that has not been run: what `lower` returns. */
@@ -29,7 +40,7 @@ export interface Lowered {
 
 export interface JitStats {
   /** One entry a compiled structure. */
-  traces: { nodes: number; traceSeconds: number; compileSeconds: number; calls: number }[];
+  traces: ProgramStats[];
 }
 
 /** A compiled function: called like the original, but asynchronous. */
@@ -45,24 +56,10 @@ export interface Compiled<A extends unknown[], R> {
   dispose(): Promise<void>;
 }
 
-interface Traced {
-  live: LiveGraph;
-  outputs: { name: string; value: Value }[];
-  /** Rebuilds the function's result from the outputs' tensors. */
-  rebuild(tensors: Tensor[]): unknown;
-}
-
-interface Program extends Traced {
-  session: ort.InferenceSession;
-  /** Positions, among the arguments' leaves, of the inputs that the graph reads. */
-  feeds: { index: number; name: string }[];
-  stats: JitStats["traces"][number];
-}
-
 interface Entry {
   program: Promise<Program>;
   /** Which leaves it reads, known once it is compiled. */
-  indices?: number[];
+  reads?: readonly number[];
 }
 
 /** The values that some input reaches. */
@@ -138,52 +135,6 @@ function lowered({ live, outputs }: Traced): Lowered {
   };
 }
 
-async function compile(
-  traced: Traced,
-  leaves: readonly Leaf[],
-  threads: number,
-  traceSeconds: number,
-): Promise<Program> {
-  const start = performance.now();
-  const session = await ort.InferenceSession.create(encodeOnnx(traced.live, traced.outputs), {
-    graphOptimizationLevel: "all",
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    logSeverityLevel: 3,
-  });
-  const compileSeconds = (performance.now() - start) / 1000;
-  const read = new Set(traced.live.inputs.map((value) => value.name));
-  const feeds = leaves.map(({ name }, index) => ({ name, index })).filter(({ name }) => read.has(name));
-  return {
-    ...traced,
-    session,
-    feeds,
-    stats: { nodes: traced.live.nodes.length, traceSeconds, compileSeconds, calls: 0 },
-  };
-}
-
-/** onnxruntime's view of a tensor's numbers. */
-async function runtimeTensor({ tensor }: Leaf): Promise<ort.Tensor> {
-  const { dtype, shape } = tensor;
-  // tfjs casts int32 to float32 by renaming: the array may still be of the former type.
-  const data = graphData(await tensor.data(), dtype as GraphType);
-  return new ort.Tensor(dtype as "float32", data as Float32Array, shape);
-}
-
-/** A tfjs tensor on the `cpu` backend over an array, without a copy. */
-function hostTensor(values: ort.Tensor, { shape, dtype }: Value): Tensor {
-  const engine = tf.engine();
-  const make = engine as unknown as { makeTensor(v: unknown, s: number[], d: DataType, b: unknown): Tensor };
-  return make.makeTensor(values.data, shape, dtype as DataType, engine.findBackend("cpu"));
-}
-
-async function run(program: Program, values: ReadonlyMap<number, ort.Tensor>): Promise<unknown> {
-  const feeds = Object.fromEntries(program.feeds.map(({ index, name }) => [name, values.get(index)!]));
-  const results = await program.session.run(feeds);
-  program.stats.calls++;
-  return program.rebuild(program.outputs.map(({ name, value }) => hostTensor(results[name], value)));
-}
-
 /** More compiled structures than this for one function usually mean that a changing number is passed as a plain value. */
 const RETRACE_WARNING = 16;
 
@@ -194,21 +145,22 @@ const RETRACE_WARNING = 16;
  * once and compiles the graph; later calls only run it. Differentiation inside `fn` (`tf.valueAndGrads`,
  * `tf.customGrad`) becomes part of the graph. A number that changes from call to call must be passed as a tensor
  * (`tf.scalar`), because a plain number is part of the program. State goes in as an argument and comes back as a
- * result: the returned tensors are fed to the next call as they are, without a copy.
+ * result: the returned tensors are fed to the next call as they are, without a copy; with `donate` in the same memory.
  *
  * Throws when `fn` reads a tensor's value, draws random numbers, uses a kernel that cannot be traced (the error lists
  * those that can), or returns a tensor that depends on no argument.
  */
 export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitOptions = {}): Compiled<A, R> {
   const name = options.name ?? (fn.name || "anonymous function");
-  const threads = options.threads ?? cpus().length;
+  const { threads = cpus().length, donate = [] } = options;
   const programs = new Map<string, Entry>();
   const stats: JitStats = { traces: [] };
 
-  const prepare = async (args: A, leaves: readonly Leaf[]): Promise<Program> => {
+  const prepare = async (args: A, leaves: readonly Leaf[], donated: readonly boolean[]): Promise<Program> => {
     const start = performance.now();
     const traced = traceFunction(fn, args, name, false);
-    const program = await compile(traced, leaves, threads, (performance.now() - start) / 1000);
+    const traceSeconds = (performance.now() - start) / 1000;
+    const program = await compile(traced, leaves, donated, { threads, traceSeconds });
     stats.traces.push(program.stats);
     if (stats.traces.length === RETRACE_WARNING) {
       process.emitWarning(
@@ -221,24 +173,28 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   const start = async (args: A): Promise<R> => {
     const structures = args.map((arg, i) => structureOf(arg, `arg${i}`));
     const leaves = structures.flatMap((structure) => structure.leaves);
+    const donated = structures.flatMap((structure, i) => structure.leaves.map(() => donate.includes(i)));
     const key = structures.map((structure) => structure.key).join("\n");
     let entry = programs.get(key);
     if (!entry) {
-      const added: Entry = { program: prepare(args, leaves) };
+      const added: Entry = { program: prepare(args, leaves, donated) };
       entry = added;
       programs.set(key, added);
       added.program.then(
-        ({ feeds }) => {
-          added.indices = feeds.map(({ index }) => index);
+        ({ reads }) => {
+          added.reads = reads;
         },
         () => programs.get(key) === added && programs.delete(key),
       );
     }
     // Read before anything is awaited: the caller may dispose its tensors while the call is under way.
-    const indices = entry.indices ?? [...leaves.keys()];
-    const values = Promise.all(indices.map(async (i) => [i, await runtimeTensor(leaves[i])] as const));
-    values.catch(() => {}); // reported below, unless the program already failed
-    return (await run(await entry.program, new Map(await values))) as R;
+    const reads = entry.reads ?? [...leaves.keys()];
+    const reading = Promise.all(reads.map(async (i) => [i, await leafNumbers(leaves[i])] as const));
+    reading.catch(() => {}); // reported below, unless the program already failed
+    const program = await entry.program;
+    const numbers = new Map(await reading);
+    takeDonated(leaves, donated, numbers);
+    return (await program.run(numbers)) as R;
   };
 
   /** Calls under way: a session is not released below them. */
@@ -265,7 +221,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
       programs.clear();
       await Promise.all(calls);
       for (const outcome of await Promise.allSettled(released))
-        if (outcome.status === "fulfilled") await outcome.value.session.release();
+        if (outcome.status === "fulfilled") outcome.value.release();
     },
   });
 }

@@ -65,12 +65,12 @@ const median = (values: number[]): number =>
   [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** Compiles the training step of a config: (state, batch, scalars) -> (state, metrics). */
+/** Compiles the training step of a config: (state, batch, scalars) -> (state, metrics). The state is updated in place: the one passed in is gone. */
 export const compileStep = (config: TrainConfig) =>
   jit(
     (state: TrainState, batch: Parameters<typeof trainStep>[1], scalars: Parameters<typeof trainStep>[2]) =>
       trainStep(state, batch, scalars, config),
-    { name: "trainStep" },
+    { name: "trainStep", donate: [0] },
   );
 
 /** The start of a run, fresh or resumed. */

@@ -1,0 +1,232 @@
+/**
+ * onnxruntime through its C API, from the library that the package `onnxruntime-node` ships. That package's own binding
+ * runs on the main thread and copies every output, also one that was given memory; here a run happens on a thread of its
+ * own, and writes into the arrays that it is given, which may be those that it reads.
+ */
+import { readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import koffi, { type KoffiFunc } from "koffi";
+import type { GraphData, GraphType } from "./graph.ts";
+
+/** An array under the name of a graph's input or output. */
+export interface Binding {
+  readonly name: string;
+  readonly data: GraphData;
+  readonly shape: readonly number[];
+  readonly dtype: GraphType;
+}
+
+export interface SessionOptions {
+  /** Threads that one operator may use. */
+  readonly threads: number;
+  /** Writes a trace of every node that runs to a file whose name begins so. */
+  readonly profile?: string;
+}
+
+export interface Session {
+  /** Reads `inputs` and writes `outputs`; the arrays must not be touched before it is done. */
+  run(inputs: readonly Binding[], outputs: readonly Binding[]): Promise<void>;
+  /** Ends the profile and returns its file. */
+  endProfile(): string;
+  /** No run may be under way. */
+  release(): void;
+}
+
+/** The version of the C API that is asked for: the table of functions only ever grows. */
+const API_VERSION = 22;
+
+type Pointer = bigint;
+const OUT = "void *";
+/** The functions in use: position in the table of the C API, and type. A status is null when all went well. */
+const FUNCTIONS = {
+  GetErrorMessage: [2, "str", ["void *"]],
+  CreateEnv: [3, "void *", ["int", "str", OUT]],
+  CreateSessionFromArray: [8, "void *", ["void *", "void *", "size_t", "void *", OUT]],
+  Run: [9, "void *", ["void *", "void *", "void *", "void *", "size_t", "void *", "size_t", "void *"]],
+  CreateSessionOptions: [10, "void *", [OUT]],
+  EnableProfiling: [14, "void *", ["void *", process.platform === "win32" ? "str16" : "str"]],
+  SetSessionLogSeverityLevel: [22, "void *", ["void *", "int"]],
+  SetSessionGraphOptimizationLevel: [23, "void *", ["void *", "int"]],
+  SetIntraOpNumThreads: [24, "void *", ["void *", "int"]],
+  SetInterOpNumThreads: [25, "void *", ["void *", "int"]],
+  CreateTensorWithDataAsOrtValue: [
+    49,
+    "void *",
+    ["void *", "void *", "size_t", "void *", "size_t", "int", OUT],
+  ],
+  CreateCpuMemoryInfo: [69, "void *", ["int", "int", OUT]],
+  AllocatorFree: [76, "void *", ["void *", "void *"]],
+  GetAllocatorWithDefaultOptions: [78, "void *", [OUT]],
+  ReleaseStatus: [93, "void", ["void *"]],
+  ReleaseSession: [95, "void", ["void *"]],
+  ReleaseValue: [96, "void", ["void *"]],
+  ReleaseSessionOptions: [100, "void", ["void *"]],
+  SessionEndProfiling: [110, "void *", ["void *", "void *", OUT]],
+  AddSessionConfigEntry: [130, "void *", ["void *", "str", "str"]],
+} as const;
+
+type Native = Record<keyof typeof FUNCTIONS, KoffiFunc<(...args: unknown[]) => never>>;
+
+const ALL_OPTIMIZATIONS = 99;
+/** Errors are thrown, and need not be printed too. */
+const FATAL_ONLY = 4;
+const ELEMENT_TYPE: Record<GraphType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+/** onnxruntime recurses deeply, and its matrix products keep buffers on the stack. */
+const STACK = 8 * 2 ** 20;
+
+function libraryPath(): string {
+  const require = createRequire(import.meta.url);
+  const bin = join(dirname(require.resolve("onnxruntime-node/package.json")), "bin");
+  const [napi] = readdirSync(bin);
+  const folder = join(bin, napi, process.platform, process.arch);
+  let files: string[];
+  try {
+    files = readdirSync(folder);
+  } catch {
+    throw new Error(
+      `onnxruntime-node has no library for ${process.platform} on ${process.arch}; expected it in ${folder}`,
+    );
+  }
+  const file = files.find((name) => /^(lib)?onnxruntime\.(so|dll|\d.*dylib)/.test(name));
+  if (!file) throw new Error(`onnxruntime-node has no library in ${folder}; found ${files.join(", ")}`);
+  return join(folder, file);
+}
+
+interface Runtime {
+  native: Native;
+  environment: Pointer;
+  memory: Pointer;
+  allocator: Pointer;
+}
+
+let loaded: Runtime | undefined;
+
+/** Receives what a function gives through a pointer. */
+const received = new BigUint64Array(1);
+
+/** Throws what a status says. */
+function check(native: Native, status: Pointer | null, what: string): void {
+  if (!status) return;
+  const message = native.GetErrorMessage(status) as unknown as string;
+  native.ReleaseStatus(status);
+  throw new Error(`onnxruntime: ${what}: ${message}`);
+}
+
+/** Calls a function whose last argument is where it puts its result. */
+function get(native: Native, name: keyof Native, ...args: unknown[]): Pointer {
+  check(native, native[name](...args, received), name);
+  return received[0];
+}
+
+function load(): Runtime {
+  if (loaded) return loaded;
+  koffi.config({ sync_stack_size: STACK, async_stack_size: STACK });
+  const base = koffi.load(libraryPath()).func("OrtGetApiBase", "void *", [])() as Pointer;
+  const getApi = koffi.decode(koffi.decode(base, "void *"), koffi.proto("void *(uint32_t)"));
+  const table = getApi(API_VERSION) as Pointer | null;
+  if (!table) throw new Error(`onnxruntime-node is too old: it lacks version ${API_VERSION} of the C API`);
+  const native = Object.fromEntries(
+    Object.entries(FUNCTIONS).map(([name, [position, result, parameters]]) => [
+      name,
+      koffi.decode(koffi.decode(table, position * 8, "void *"), koffi.proto(result, [...parameters])),
+    ]),
+  ) as Native;
+  loaded = {
+    native,
+    environment: get(native, "CreateEnv", FATAL_ONLY, "ditlab"),
+    memory: get(native, "CreateCpuMemoryInfo", 1, 0),
+    allocator: get(native, "GetAllocatorWithDefaultOptions"),
+  };
+  return loaded;
+}
+
+/** Names as C wants them: the addresses of strings that end with a zero. */
+function cStrings(names: readonly string[]): { pointers: BigUint64Array; text: Uint8Array } {
+  const text = new TextEncoder().encode(names.map((name) => `${name}\0`).join(""));
+  const start = koffi.address(text);
+  const pointers = new BigUint64Array(names.length);
+  let offset = 0;
+  names.forEach((name, i) => {
+    pointers[i] = start + BigInt(offset);
+    offset += Buffer.byteLength(name) + 1;
+  });
+  return { pointers, text };
+}
+
+/** Compiles a model. */
+export async function createSession(model: Uint8Array, options: SessionOptions): Promise<Session> {
+  const { native, environment, memory, allocator } = load();
+  const settings = get(native, "CreateSessionOptions");
+  let session: Pointer;
+  try {
+    check(native, native.SetSessionGraphOptimizationLevel(settings, ALL_OPTIMIZATIONS), "optimization level");
+    check(native, native.SetIntraOpNumThreads(settings, options.threads), `${options.threads} threads`);
+    check(native, native.SetInterOpNumThreads(settings, 1), "threads between operators");
+    check(native, native.SetSessionLogSeverityLevel(settings, FATAL_ONLY), "log level");
+    if (options.profile) check(native, native.EnableProfiling(settings, options.profile), "profile");
+    const made = new BigUint64Array(1);
+    const status = await called(native.CreateSessionFromArray, [
+      environment,
+      model,
+      model.byteLength,
+      settings,
+      made,
+    ]);
+    check(native, status, "this graph cannot be compiled");
+    session = made[0];
+  } finally {
+    native.ReleaseSessionOptions(settings);
+  }
+
+  const tensorOf = ({ data, shape, dtype }: Binding): Pointer =>
+    get(
+      native,
+      "CreateTensorWithDataAsOrtValue",
+      memory,
+      data,
+      data.byteLength,
+      BigInt64Array.from(shape, BigInt),
+      shape.length,
+      ELEMENT_TYPE[dtype],
+    );
+
+  return {
+    async run(inputs, outputs) {
+      const names = [inputs, outputs].map((bindings) => cStrings(bindings.map(({ name }) => name)));
+      const values = [inputs, outputs].map((bindings) => BigUint64Array.from(bindings, tensorOf));
+      try {
+        const status = await called(native.Run, [
+          session,
+          null,
+          names[0].pointers,
+          values[0],
+          inputs.length,
+          names[1].pointers,
+          outputs.length,
+          values[1],
+        ]);
+        check(native, status, "the run failed");
+      } finally {
+        for (const pointers of values) for (const pointer of pointers) native.ReleaseValue(pointer);
+      }
+    },
+    endProfile() {
+      const name = get(native, "SessionEndProfiling", session, allocator);
+      const file = koffi.decode.string(name);
+      check(native, native.AllocatorFree(allocator, name), "AllocatorFree");
+      return file;
+    },
+    release: () => native.ReleaseSession(session) as unknown as undefined,
+  };
+}
+
+/** Calls a function on another thread; the arrays among its arguments live at least as long. */
+const called = (fn: KoffiFunc<(...args: unknown[]) => never>, args: unknown[]) =>
+  new Promise<Pointer | null>((resolve, reject) => {
+    fn.async(...args, (error: unknown, result: Pointer | null) => {
+      void args;
+      if (error) reject(error);
+      else resolve(result);
+    });
+  });

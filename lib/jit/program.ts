@@ -1,0 +1,183 @@
+/** A traced function, compiled: from the arguments' tensors to the result's. */
+import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
+import { aliasChecker } from "./alias.ts";
+import { type GraphData, type GraphType, graphData, type LiveGraph, sizeOf, type Value } from "./graph.ts";
+import { encodeOnnx } from "./onnx.ts";
+import { type Binding, createSession } from "./onnxruntime.ts";
+import type { Leaf } from "./structure.ts";
+
+export interface Output {
+  readonly name: string;
+  readonly value: Value;
+}
+
+export interface Traced {
+  live: LiveGraph;
+  outputs: Output[];
+  /** Rebuilds the function's result from the outputs' tensors. */
+  rebuild(tensors: Tensor[]): unknown;
+}
+
+/** What one compiled structure is and has done. */
+export interface ProgramStats {
+  nodes: number;
+  traceSeconds: number;
+  compileSeconds: number;
+  calls: number;
+  /** Outputs that are written over a donated input. */
+  inPlace: number;
+}
+
+export interface Program {
+  readonly stats: ProgramStats;
+  /** Positions, among the arguments' leaves, of those whose numbers a run takes. */
+  readonly reads: readonly number[];
+  /** Runs on the leaves' numbers, by position. */
+  run(numbers: ReadonlyMap<number, GraphData>): Promise<unknown>;
+  /** Frees the compiled code; no run may be under way. */
+  release(): void;
+}
+
+/** Where an output's numbers come to lie: in the array of the leaf at a position, or in one of their own. */
+interface Place extends Output {
+  leaf?: number;
+  /** False for an argument that is returned as it is. */
+  computed: boolean;
+}
+
+const newArray = ({ shape, dtype }: Value): GraphData => {
+  const size = sizeOf(shape);
+  if (dtype === "float32") return new Float32Array(size);
+  return dtype === "int32" ? new Int32Array(size) : new Uint8Array(size);
+};
+
+/** The numbers of a leaf, as its dtype wants them. */
+export async function leafNumbers({ tensor }: Leaf): Promise<GraphData> {
+  // tfjs casts int32 to float32 by renaming: the array may still be of the former type.
+  return graphData(await tensor.data(), tensor.dtype as GraphType);
+}
+
+/** Whether clones of a tensor use its numbers too. */
+function isShared({ dataId }: Tensor): boolean {
+  const { backend } = tf.engine().state.tensorInfo.get(dataId) as {
+    backend: { refCount(id: object): number };
+  };
+  return backend.refCount(dataId) > 1;
+}
+
+/**
+ * Takes the donated leaves away from the caller: their tensors are disposed, so that a later use is an error and not a
+ * wrong number. What other tensors hold too is copied first.
+ */
+export function takeDonated(
+  leaves: readonly Leaf[],
+  donated: readonly boolean[],
+  numbers: Map<number, GraphData>,
+): void {
+  const uses = new Map<object, number>();
+  for (const { tensor } of leaves) uses.set(tensor.dataId, (uses.get(tensor.dataId) ?? 0) + 1);
+  leaves.forEach(({ tensor, name }, i) => {
+    if (!donated[i]) return;
+    if (tensor.isDisposed)
+      throw new Error(`jit: '${name}' was donated to an earlier call, or twice to this one; it is gone`);
+    const data = numbers.get(i);
+    if (data && (isShared(tensor) || uses.get(tensor.dataId)! > 1)) numbers.set(i, data.slice() as GraphData);
+    tensor.dispose();
+  });
+}
+
+/** A tfjs tensor on the `cpu` backend over an array, without a copy. */
+function hostTensor(data: GraphData, { shape, dtype }: Value): Tensor {
+  const engine = tf.engine();
+  const make = engine as unknown as { makeTensor(v: unknown, s: number[], d: DataType, b: unknown): Tensor };
+  return make.makeTensor(data, shape, dtype as DataType, engine.findBackend("cpu"));
+}
+
+/** `params/x` and `x` for `state/params/x`: the paths by which an output may continue an argument. */
+const tails = (path: string): string[] => {
+  const parts = path.split("/");
+  return parts.slice(1).map((_, i) => parts.slice(i + 1).join("/"));
+};
+
+/** Decides where outputs lie. A donated leaf's array takes the output of the same path below its argument, if it can. */
+function placeOutputs(
+  { live, outputs }: Traced,
+  leaves: readonly Leaf[],
+  donated: readonly boolean[],
+): Place[] {
+  const positions = new Map(leaves.map(({ name }, i) => [name, i]));
+  const inputs = new Map(live.inputs.map((value) => [value.name, value]));
+  const canAlias = aliasChecker(live);
+  const taken = new Set(
+    outputs.filter(({ value }) => !value.node).map(({ value }) => positions.get(value.name)),
+  );
+  const donors = new Map<string, number>();
+  leaves.forEach(({ name }, i) => {
+    if (donated[i] && inputs.has(name) && !taken.has(i)) donors.set(name.slice(name.indexOf("/") + 1), i);
+  });
+  const used = new Set<number>();
+  return outputs.map((output) => {
+    const { name, value } = output;
+    if (!value.node) {
+      const leaf = positions.get(value.name)!;
+      // An argument that is still the caller's, or that is returned twice, is copied by a node of the graph.
+      if (!donated[leaf] || used.has(leaf)) return { ...output, computed: true };
+      used.add(leaf);
+      return { ...output, leaf, computed: false };
+    }
+    const leaf = tails(name)
+      .map((tail) => donors.get(tail))
+      .find((i) => i !== undefined && !used.has(i) && canAlias(inputs.get(leaves[i].name)!, value));
+    if (leaf !== undefined) used.add(leaf);
+    return { ...output, leaf, computed: true };
+  });
+}
+
+/** Compiles a traced function for arguments of some leaves. */
+export async function compile(
+  traced: Traced,
+  leaves: readonly Leaf[],
+  donated: readonly boolean[],
+  { threads, traceSeconds }: { threads: number; traceSeconds: number },
+): Promise<Program> {
+  const start = performance.now();
+  const places = placeOutputs(traced, leaves, donated);
+  const computed = places.filter((place) => place.computed);
+  // Without an output to compute there is nothing to run: all that comes back are donated arguments.
+  const session =
+    computed.length > 0 ? await createSession(encodeOnnx(traced.live, computed), { threads }) : undefined;
+  const stats = {
+    nodes: traced.live.nodes.length,
+    traceSeconds,
+    compileSeconds: (performance.now() - start) / 1000,
+    calls: 0,
+    inPlace: computed.filter(({ leaf }) => leaf !== undefined).length,
+  };
+  const read = new Map(traced.live.inputs.map((value) => [value.name, value]));
+  const feeds = leaves
+    .map(({ name }, index) => ({ index, value: read.get(name)! }))
+    .filter(({ value }) => value !== undefined);
+  const returned = places.flatMap(({ leaf, computed }) => (computed || leaf === undefined ? [] : [leaf]));
+  const bind = (name: string, { shape, dtype }: Value, data: GraphData): Binding => ({
+    name,
+    shape,
+    dtype,
+    data,
+  });
+  return {
+    stats,
+    release: () => session?.release(),
+    reads: [...new Set([...feeds.map(({ index }) => index), ...returned])],
+    async run(numbers) {
+      const arrays = places.map(({ leaf, value }) =>
+        leaf === undefined ? newArray(value) : numbers.get(leaf)!,
+      );
+      await session?.run(
+        feeds.map(({ index, value }) => bind(value.name, value, numbers.get(index)!)),
+        places.flatMap(({ name, value, computed }, i) => (computed ? [bind(name, value, arrays[i])] : [])),
+      );
+      stats.calls++;
+      return traced.rebuild(places.map(({ value }, i) => hostTensor(arrays[i], value)));
+    },
+  };
+}
