@@ -23,13 +23,17 @@ export const initAdamW = (params: Params): AdamWState => ({
   step: tf.scalar(0),
 });
 
-/** One step. `learningRate` is a scalar tensor; parameters without a gradient stay as they are. */
+/**
+ * One step. `learningRate` is a scalar tensor; parameters without a gradient stay as they are. `gradientScale`, a scalar
+ * tensor, multiplies all gradients: the factor of clipping, without a pass over the gradients of its own.
+ */
 export function adamW(
   params: Params,
   gradients: Params,
   state: AdamWState,
   learningRate: Tensor,
   { betas: [beta1, beta2], epsilon, weightDecay }: AdamWConfig,
+  gradientScale: Tensor | number = 1,
 ): { params: Params; state: AdamWState } {
   const step = tf.add(state.step, 1);
   // 1 - beta^step; in float32 the subtraction would lose the digits that early steps need.
@@ -40,6 +44,8 @@ export function adamW(
   const rate = tf.div(tf.mul(learningRate, bias2), bias1);
   const floor = tf.mul(bias2, epsilon);
   const kept = tf.sub(1, tf.mul(learningRate, weightDecay));
+  const share1 = tf.mul(gradientScale, 1 - beta1);
+  const share2 = tf.mul(tf.square(gradientScale), 1 - beta2);
   const first: Params = {};
   const second: Params = {};
   const updated = mapParams(params, (p, name) => {
@@ -49,8 +55,8 @@ export function adamW(
       if (state.first[name]) [first[name], second[name]] = [state.first[name], state.second[name]];
       return p;
     }
-    first[name] = tf.add(tf.mul(state.first[name], beta1), tf.mul(g, 1 - beta1));
-    second[name] = tf.add(tf.mul(state.second[name], beta2), tf.mul(tf.square(g), 1 - beta2));
+    first[name] = tf.add(tf.mul(state.first[name], beta1), tf.mul(g, share1));
+    second[name] = tf.add(tf.mul(state.second[name], beta2), tf.mul(tf.square(g), share2));
     const decayed = weightDecay === 0 ? p : tf.mul(p, kept);
     return tf.sub(decayed, tf.div(tf.mul(first[name], rate), tf.add(tf.sqrt(second[name]), floor)));
   });

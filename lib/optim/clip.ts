@@ -6,9 +6,13 @@ import { type Tensor, tf } from "../tensor/tf.ts";
 export const globalNorm = (gradients: Params): Tensor =>
   tf.sqrt(tf.sum(tf.stack(Object.values(gradients).map(sumOfSquares))));
 
+/** What gradients of a global norm are to be multiplied by, so that it is at most `maxNorm` (PyTorch's rule). */
+export const clipFactor = (norm: Tensor, maxNorm: number): Tensor =>
+  tf.minimum(tf.div(maxNorm, tf.add(norm, 1e-6)), 1);
+
 /** Scales gradients so that their global norm is at most `maxNorm` (PyTorch's rule). Returns the norm before. */
 export function clipByGlobalNorm(gradients: Params, maxNorm: number): { gradients: Params; norm: Tensor } {
   const norm = globalNorm(gradients);
-  const factor = tf.minimum(tf.div(maxNorm, tf.add(norm, 1e-6)), 1);
+  const factor = clipFactor(norm, maxNorm);
   return { gradients: mapParams(gradients, (g) => tf.mul(g, factor)), norm };
 }

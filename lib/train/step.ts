@@ -1,8 +1,9 @@
 /** One training step as a pure function: losses, gradients, clipping, AdamW, EMA. */
 import { type LossOptions, type SRABatch, sraLosses } from "../align/sra.ts";
 import { isTrainable, type SiTConfig } from "../models/sit.ts";
+import { inOrder } from "../nn/fused.ts";
 import { type AdamWConfig, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
-import { clipByGlobalNorm, globalNorm } from "../optim/clip.ts";
+import { clipFactor, globalNorm } from "../optim/clip.ts";
 import { updateEma } from "../optim/ema.ts";
 import { mapParams, type Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
@@ -91,35 +92,30 @@ const part = (batch: SRABatch, index: number, parts: number): SRABatch => {
   return { x: cut(batch.x), noise: cut(batch.noise), t: cut(batch.t), k: cut(batch.k), y: cut(batch.y) };
 };
 
-/** Gradients averaged over equal parts of the batch: each part's activations are done before the next begins. */
-function averagedGradients(
+/** Mean losses over equal parts of the batch, and the sum of the parts' gradients. */
+function summedGradients(
   state: TrainState,
   batch: SRABatch,
   alignWeight: Tensor,
   config: StepConfig,
 ): ReturnType<typeof sraGradients> {
   const { microBatches: parts = 1 } = config;
-  const results = Array.from({ length: parts }, (_, i) =>
-    sraGradients(
-      state.params,
-      state.ema,
-      config.model,
-      parts === 1 ? batch : part(batch, i, parts),
-      alignWeight,
-      config,
-    ),
-  );
-  if (parts === 1) return results[0];
-  const mean = (values: Tensor[]): Tensor =>
-    tf.mul(
-      values.reduce((a, b) => tf.add(a, b)),
-      1 / parts,
-    );
-  return {
-    generative: mean(results.map((r) => r.generative)),
-    align: results[0].align && mean(results.map((r) => r.align!)),
-    gradients: mapParams(results[0].gradients, (_, name) => mean(results.map((r) => r.gradients[name]))),
-  };
+  const gradientsOf = (part: SRABatch) =>
+    sraGradients(state.params, state.ema, config.model, part, alignWeight, config);
+  if (parts === 1) return gradientsOf(batch);
+  let sum = gradientsOf(part(batch, 0, parts));
+  for (let i = 1; i < parts; i++) {
+    const { x, ...rest } = part(batch, i, parts);
+    // One after the other: a part's activations are gone before those of the next one come.
+    const next = gradientsOf({ x: inOrder(x, Object.values(sum.gradients)), ...rest });
+    sum = {
+      generative: tf.add(sum.generative, next.generative),
+      align: sum.align && tf.add(sum.align, next.align!),
+      gradients: mapParams(sum.gradients, (g, name) => tf.add(g, next.gradients[name])),
+    };
+  }
+  const mean = (value: Tensor): Tensor => tf.mul(value, 1 / parts);
+  return { ...sum, generative: mean(sum.generative), align: sum.align && mean(sum.align) };
 }
 
 /** One step: (state, batch, scalars) -> (next state, metrics). Compile it with `jit`. */
@@ -130,16 +126,22 @@ export function trainStep(
   config: StepConfig,
 ): { state: TrainState; metrics: StepMetrics } {
   const step = (): { state: TrainState; metrics: StepMetrics } => {
-    const { generative, align, gradients } = averagedGradients(state, batch, scalars.alignWeight, config);
-    const clipped =
-      config.maxGradientNorm > 0
-        ? clipByGlobalNorm(gradients, config.maxGradientNorm)
-        : { gradients, norm: globalNorm(gradients) };
-    const next = adamW(state.params, clipped.gradients, state.optimizer, scalars.learningRate, config.adamW);
+    const { microBatches: parts = 1, maxGradientNorm } = config;
+    const { generative, align, gradients } = summedGradients(state, batch, scalars.alignWeight, config);
+    const gradientNorm = tf.mul(globalNorm(gradients), 1 / parts);
+    const clip = maxGradientNorm > 0 ? clipFactor(gradientNorm, maxGradientNorm) : tf.scalar(1);
+    const next = adamW(
+      state.params,
+      gradients,
+      state.optimizer,
+      scalars.learningRate,
+      config.adamW,
+      tf.mul(clip, 1 / parts),
+    );
     const ema = updateEma(state.ema, next.params, scalars.emaDecay);
     return {
       state: { params: next.params, ema, optimizer: next.state },
-      metrics: { generative, align, gradientNorm: clipped.norm },
+      metrics: { generative, align, gradientNorm },
     };
   };
   // tfjs's type for containers knows no interfaces.

@@ -1,5 +1,5 @@
 /** Kernels of our own that only the tracing backend has; `nn/fused.ts` composes them from core operations elsewhere. */
-import { float, type Value } from "../graph.ts";
+import { float, sizeOf, type Value } from "../graph.ts";
 import { binary } from "./elementwise.ts";
 import type { KernelTable } from "./kernel.ts";
 import { matMul } from "./matmul.ts";
@@ -21,6 +21,26 @@ export const fused: KernelTable = {
   /** GELU with the tanh approximation. */
   GeluTanh: (graph, { x }) =>
     graph.emit("Gelu", [x], { shape: x.shape, dtype: "float32" }, { approximate: "tanh" }),
+  /** `x` as it is, once all of `after` has been computed: onnxruntime's order follows data, and nothing else. */
+  After: (graph, { x, ...after }): Value => {
+    const samples = Object.values(after).map((value) => {
+      const flat = graph.reshape(value, [sizeOf(value.shape)]);
+      const one = [graph.ints([0]), graph.ints([1]), graph.ints([0])];
+      return graph.emit("Slice", [flat, ...one], { shape: [1], dtype: "float32" });
+    });
+    const all = graph.emit("Concat", samples, { shape: [samples.length], dtype: "float32" }, { axis: 0 });
+    const most = graph.emit(
+      "ReduceMax",
+      [all, graph.ints([0])],
+      { shape: [], dtype: "float32" },
+      { keepdims: 0 },
+    );
+    // Never true, also not for what is not a number, but no optimizer knows that.
+    const infinity = graph.scalar(Number.POSITIVE_INFINITY);
+    const no = graph.emit("Greater", [most, infinity], { shape: [], dtype: "bool" });
+    const zero = graph.emit("Cast", [no], { shape: [], dtype: "float32" }, { to: 1 });
+    return binary(graph, "Add", x, zero);
+  },
   /** Sum of squares of all elements, a scalar. */
   SumOfSquares: (graph, { x }): Value => {
     const flat = graph.reshape(x, [x.shape.reduce((n, d) => n * d, 1)]);
