@@ -173,5 +173,20 @@ export function liveGraph(graph: Graph, outputs: readonly Value[]): LiveGraph {
   };
 }
 
+const PRODUCTS = new Set(["MatMul", "FusedMatMul", "Gemm", "Conv", "ConvTranspose"]);
+
+/** Floating-point operations of a graph's matrix products and convolutions: two for each multiplication. */
+export function productFlops({ nodes }: LiveGraph): number {
+  const flops = nodes
+    .filter(({ op }) => PRODUCTS.has(op))
+    .map(({ op, inputs: [a, b], outputs: [y], attributes }) => {
+      // A kernel [out, in, height, width] is applied at each position of the output, or of the input.
+      if (op === "Conv") return (2 * sizeOf(y.shape) * sizeOf(b.shape)) / b.shape[0];
+      if (op === "ConvTranspose") return (2 * sizeOf(a.shape) * sizeOf(b.shape)) / b.shape[0];
+      return 2 * sizeOf(y.shape) * a.shape[a.shape.length - (attributes.transA ? 2 : 1)];
+    });
+  return flops.reduce((sum, count) => sum + count, 0);
+}
+
 export const broadcastShape = (a: Value, b: Value): number[] =>
   tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);

@@ -1,7 +1,7 @@
 /** `jit`: any function over trees of tensors, traced once per structure and run by onnxruntime. */
 import { cpus } from "node:os";
 import writeFileAtomic from "write-file-atomic";
-import { type LiveGraph, liveGraph, type Value } from "./graph.ts";
+import { type LiveGraph, liveGraph, productFlops, type Value } from "./graph.ts";
 import { encodeOnnx } from "./onnx.ts";
 import {
   compile,
@@ -30,6 +30,8 @@ export interface JitOptions {
 export interface Lowered {
   /** Number of ONNX nodes. */
   nodes: number;
+  /** Floating-point operations of its matrix products and convolutions in one run. */
+  flops: number;
   /** How often each ONNX operator occurs. */
   operators: Record<string, number>;
   inputs: { name: string; shape: number[]; dtype: string }[];
@@ -128,6 +130,7 @@ const countBy = (names: string[]): Record<string, number> => {
 function lowered({ live, outputs }: Traced): Lowered {
   return {
     nodes: live.nodes.length,
+    flops: productFlops(live),
     operators: countBy(live.nodes.map((node) => node.op)),
     inputs: live.inputs.map(({ name, shape, dtype }) => ({ name, shape, dtype })),
     outputs: outputs.map(({ name, value }) => ({ name, shape: value.shape, dtype: value.dtype })),
