@@ -1,5 +1,5 @@
 /** Which outputs of a graph can be written over an input: state that is updated where it lies. */
-import { type GraphNode, type LiveGraph, sameShape, type Value } from "./graph.ts";
+import { type GraphNode, type LiveGraph, reads, sameShape, type Value } from "./graph.ts";
 
 /** Operators whose output is another view of their first input's memory. */
 const VIEWS = new Set(["Reshape", "Identity", "Squeeze", "Unsqueeze", "Flatten"]);
@@ -12,7 +12,7 @@ const PRODUCTS = new Set(["MatMul", "Gemm", "FusedMatMul", "Conv"]);
 function readersOf({ nodes }: LiveGraph): Map<Value, GraphNode[]> {
   const readers = new Map<Value, GraphNode[]>();
   for (const node of nodes) {
-    for (const value of new Set(node.inputs)) {
+    for (const value of new Set(reads(node))) {
       const found = readers.get(value);
       if (found) found.push(node);
       else readers.set(value, [node]);
@@ -47,7 +47,7 @@ export function aliasChecker(graph: LiveGraph): (input: Value, output: Value) =>
     visited.set(last, visit);
     for (let node = stack.pop(); node && missing > 0; node = stack.pop()) {
       if (wanted.has(node)) missing--;
-      for (const { node: maker } of node.inputs) {
+      for (const { node: maker } of reads(node)) {
         if (maker && visited.get(maker) !== visit) {
           visited.set(maker, visit);
           stack.push(maker);

@@ -26,7 +26,22 @@ export interface GraphNode {
   inputs: Value[];
   outputs: Value[];
   attributes: Record<string, Attribute>;
+  /** What a loop repeats. */
+  body?: Body;
 }
+
+/** A graph within a node. */
+export interface Body {
+  nodes: GraphNode[];
+  inputs: Value[];
+  outputs: Value[];
+  /** Values from outside that it reads. */
+  captures: Value[];
+}
+
+/** All values that a node reads. */
+export const reads = ({ inputs, body }: GraphNode): Value[] =>
+  body ? [...inputs, ...body.captures] : inputs;
 
 export type ValueType = Pick<Value, "shape" | "dtype">;
 
@@ -55,6 +70,11 @@ export interface Graph {
     attributes?: Record<string, Attribute>,
     domain?: string,
   ): Value[];
+  /**
+   * Repeats `body` `count` times (int32, a scalar) on values of unchanging shapes; it gets a graph for what it adds,
+   * the iteration's number from 0 (int32, a scalar) and the values.
+   */
+  loop(count: Value, state: Value[], body: (inner: Graph, index: Value, state: Value[]) => Value[]): Value[];
   reshape(value: Value, shape: number[]): Value;
   transpose(value: Value, permutation: number[]): Value;
 }
@@ -84,12 +104,23 @@ export function graphData(values: ArrayLike<number> | GraphData, dtype: GraphTyp
 /** Only constants this small are shared: comparing large ones would cost more than it saves. */
 const SHARED_CONSTANT_SIZE = 64;
 
-export function createGraph(portable = false): Graph {
+/** What a graph shares with those inside it: a source of names, constants, and the nodes made so far. */
+interface Outer {
+  name(prefix: string): string;
+  constants: Map<string, Value>;
+  made(key: string): Value[] | undefined;
+}
+
+function newOuter(): Outer {
+  let count = 0;
+  return { name: (prefix) => `${prefix}${count++}`, constants: new Map(), made: () => undefined };
+}
+
+export function createGraph(portable = false, outer = newOuter()): Graph {
   const nodes: GraphNode[] = [];
   const inputs: Value[] = [];
-  const constants = new Map<string, Value>();
-  const made = new Map<string, Value[]>();
-  let count = 0;
+  const own = new Map<string, Value[]>();
+  const made = (key: string) => own.get(key) ?? outer.made(key);
 
   const graph: Graph = {
     portable,
@@ -101,12 +132,12 @@ export function createGraph(portable = false): Graph {
       return value;
     },
     constant(data, shape, dtype) {
-      const value = { name: `c${count++}`, shape, dtype, data };
+      const value = { name: outer.name("c"), shape, dtype, data };
       if (data.length > SHARED_CONSTANT_SIZE) return value;
       // Object.is tells -0 from 0; String() would not.
       const key = `${dtype}[${shape}]${Array.from(data as ArrayLike<number>, (x) => (Object.is(x, -0) ? "-0" : x))}`;
-      const shared = constants.get(key) ?? value;
-      constants.set(key, shared);
+      const shared = outer.constants.get(key) ?? value;
+      outer.constants.set(key, shared);
       return shared;
     },
     ints: (values) => graph.constant(BigInt64Array.from(values, BigInt), [values.length], "int64"),
@@ -114,12 +145,47 @@ export function createGraph(portable = false): Graph {
     emit: (op, ins, output, attributes, domain) => graph.emitMany(op, ins, [output], attributes, domain)[0],
     emitMany(op, ins, outs, attributes = {}, domain = "") {
       const key = JSON.stringify([domain, op, ins.map((v) => v.name), attributes, outs.length]);
-      const existing = made.get(key);
+      const existing = made(key);
       if (existing) return existing;
       const node: GraphNode = { op, domain, inputs: ins, outputs: [], attributes };
-      node.outputs = outs.map(({ shape, dtype }) => ({ name: `v${count++}`, shape, dtype, node }));
+      node.outputs = outs.map(({ shape, dtype }) => ({ name: outer.name("v"), shape, dtype, node }));
       nodes.push(node);
-      made.set(key, node.outputs);
+      own.set(key, node.outputs);
+      return node.outputs;
+    },
+    loop(times, state, body) {
+      const inner = createGraph(portable, { ...outer, made });
+      const iteration = inner.input(outer.name("iteration"), [], "int64");
+      const going = inner.input(outer.name("going"), [], "bool");
+      const before = state.map(({ shape, dtype }) => inner.input(outer.name("state"), shape, dtype));
+      const index = inner.emit("Cast", [iteration], { shape: [], dtype: "int32" }, { to: 6 });
+      const after = body(inner, index, before);
+      after.forEach((value, i) => {
+        if (!sameShape(value.shape, state[i].shape) || value.dtype !== state[i].dtype)
+          throw new Error(
+            `jit: a loop's state must keep its shapes and dtypes; value ${i} was ${describe(state[i])} and became ${describe(value)}`,
+          );
+      });
+      const outputs = [going, ...after].map((value) =>
+        inner.emit("Identity", [value], { shape: value.shape, dtype: value.dtype }),
+      );
+      const live = liveGraph(inner, outputs).nodes;
+      const inside = new Set([...inner.inputs, ...live.flatMap((node) => node.outputs)]);
+      const captures = [...new Set(live.flatMap(reads))].filter((value) => !inside.has(value));
+      const node: GraphNode = {
+        op: "Loop",
+        domain: "",
+        inputs: [
+          graph.emit("Cast", [times], { shape: [], dtype: "int64" }, { to: 7 }),
+          graph.constant(Uint8Array.of(1), [], "bool"),
+          ...state,
+        ],
+        outputs: [],
+        attributes: {},
+        body: { nodes: live, inputs: inner.inputs, outputs, captures },
+      };
+      node.outputs = state.map(({ shape, dtype }) => ({ name: outer.name("v"), shape, dtype, node }));
+      nodes.push(node);
       return node.outputs;
     },
     reshape(value, shape) {
@@ -147,6 +213,8 @@ export function createGraph(portable = false): Graph {
   return graph;
 }
 
+const describe = ({ dtype, shape }: Value): string => `${dtype} [${shape}]`;
+
 /** The part of a graph that some outputs need. */
 export interface LiveGraph {
   nodes: GraphNode[];
@@ -163,7 +231,7 @@ export function liveGraph(graph: Graph, outputs: readonly Value[]): LiveGraph {
     seen.add(value);
     if (value.node && !nodes.has(value.node)) {
       nodes.add(value.node);
-      stack.push(...value.node.inputs);
+      stack.push(...reads(value.node));
     }
   }
   return {

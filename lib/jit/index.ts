@@ -1,1 +1,2 @@
 export { type Compiled, type JitOptions, type JitStats, jit, type Lowered } from "./jit.ts";
+export { loop } from "./loop.ts";

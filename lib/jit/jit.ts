@@ -1,7 +1,7 @@
 /** `jit`: any function over trees of tensors, traced once per structure and run by onnxruntime. */
 import { cpus } from "node:os";
 import writeFileAtomic from "write-file-atomic";
-import { type LiveGraph, liveGraph, productFlops, type Value } from "./graph.ts";
+import { type LiveGraph, liveGraph, productFlops, reads, type Value } from "./graph.ts";
 import { encodeOnnx } from "./onnx.ts";
 import {
   compile,
@@ -68,7 +68,7 @@ interface Entry {
 function dependentValues(live: LiveGraph): Set<Value> {
   const dependent = new Set(live.inputs);
   for (const node of live.nodes) {
-    if (node.inputs.some((value) => dependent.has(value)))
+    if (reads(node).some((value) => dependent.has(value)))
       for (const value of node.outputs) dependent.add(value);
   }
   return dependent;

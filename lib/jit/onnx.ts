@@ -1,6 +1,6 @@
 /** ONNX models as bytes, encoded by protobufjs from the field numbers of the ONNX specification (onnx.proto3). */
 import protobuf from "protobufjs/light.js";
-import type { Attribute, GraphNode, GraphType, LiveGraph, Value } from "./graph.ts";
+import type { Attribute, Body, GraphNode, GraphType, LiveGraph, Value } from "./graph.ts";
 
 const repeated = (type: string, id: number) => ({ rule: "repeated", type, id });
 const single = (type: string, id: number) => ({ type, id });
@@ -27,6 +27,7 @@ const root = protobuf.Root.fromJSON({
         f: { ...single("float", 2) },
         i: single("int64", 3),
         s: single("bytes", 4),
+        g: single("Graph", 6),
         ints: { ...repeated("int64", 8), options: { packed: true } },
         type: single("int32", 20),
       },
@@ -72,14 +73,33 @@ function encodeAttribute([name, value]: [string, Attribute]): object {
   return { name, f: value.float, type: 1 };
 }
 
-const encodeNode = (node: GraphNode, index: number, nameOf: (value: Value) => string): object => ({
+type NameOf = (value: Value) => string;
+
+const encodeNode = (node: GraphNode, name: string, nameOf: NameOf): object => ({
   input: node.inputs.map(nameOf),
   output: node.outputs.map(nameOf),
-  name: `${node.op}_${index}`,
+  name,
   opType: node.op,
-  attribute: Object.entries(node.attributes).map(encodeAttribute),
+  attribute: [
+    ...Object.entries(node.attributes).map(encodeAttribute),
+    ...(node.body ? [{ name: "body", g: encodeBody(node.body, name, nameOf), type: 5 }] : []),
+  ],
   domain: node.domain,
 });
+
+const encodeNodes = (nodes: readonly GraphNode[], prefix: string, nameOf: NameOf): object[] =>
+  nodes.map((node, i) => encodeNode(node, `${prefix}${node.op}_${i}`, nameOf));
+
+const encodeBody = ({ nodes, inputs, outputs }: Body, name: string, nameOf: NameOf): object => ({
+  name,
+  node: encodeNodes(nodes, `${name}/`, nameOf),
+  input: inputs.map((value) => encodeType(value.name, value)),
+  output: outputs.map((value) => encodeType(value.name, value)),
+});
+
+/** The operator domains of nodes and all that is inside them. */
+const domainsOf = (nodes: readonly GraphNode[]): string[] =>
+  nodes.flatMap(({ domain, body }) => [domain, ...(body ? domainsOf(body.nodes) : [])]);
 
 const encodeConstant = ({ name, shape, dtype, data }: Value): object => {
   const { buffer, byteOffset, byteLength } = data!;
@@ -112,7 +132,7 @@ export function encodeOnnx(live: LiveGraph, outputs: readonly { name: string; va
       });
   }
   const nameOf = (value: Value): string => renamed.get(value) ?? value.name;
-  const domains = new Set(live.nodes.map((node) => node.domain));
+  const domains = new Set(domainsOf(live.nodes));
   const Model = root.lookupType("Model");
   return Model.encode(
     Model.fromObject({
@@ -124,7 +144,7 @@ export function encodeOnnx(live: LiveGraph, outputs: readonly { name: string; va
       })),
       graph: {
         name: "ditlab",
-        node: [...live.nodes.map((node, i) => encodeNode(node, i, nameOf)), ...copies],
+        node: [...encodeNodes(live.nodes, "", nameOf), ...copies],
         initializer: live.constants.map(encodeConstant),
         input: live.inputs.map((value) => encodeType(value.name, value)),
         output: outputs.map(({ name, value }) => encodeType(name, value)),

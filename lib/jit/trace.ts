@@ -201,6 +201,31 @@ export function refuseWhileTracing(): void {
   throw failure;
 }
 
+function tensorOf(value: Value): Tensor {
+  const make = tf.engine() as unknown as { makeTensorFromTensorInfo(info: TensorInfo): Tensor };
+  return make.makeTensorFromTensorInfo(infoOf(value));
+}
+
+/** The graph's loop over tensors, if a function is being traced. */
+export function traceLoop(
+  count: Tensor,
+  state: Tensor[],
+  body: (index: Tensor, state: Tensor[]) => Tensor[],
+): Tensor[] | undefined {
+  const outer = graph;
+  if (!outer) return undefined;
+  const symbol = (tensor: Tensor): Value => symbolOf(tensor as unknown as TensorInfo);
+  const results = outer.loop(symbol(count), state.map(symbol), (inner, index, values) => {
+    graph = inner;
+    try {
+      return body(tensorOf(index), values.map(tensorOf)).map(symbol);
+    } finally {
+      graph = outer;
+    }
+  });
+  return results.map(tensorOf);
+}
+
 /**
  * Runs `body` once on symbolic tensors.
  * `body` gets a maker of input tensors and a reader of result tensors, and returns what the trace should carry out.
@@ -221,9 +246,7 @@ export function trace<T>(
   try {
     const makeInput = (name: string, like: Tensor): Tensor => {
       const type: GraphType = graphType(like.dtype, `input '${name}'`);
-      const info = infoOf(current.input(name, like.shape.slice(), type));
-      const make = engine as unknown as { makeTensorFromTensorInfo(info: TensorInfo): Tensor };
-      return make.makeTensorFromTensorInfo(info);
+      return tensorOf(current.input(name, like.shape.slice(), type));
     };
     const readValue = (tensor: Tensor): Value => {
       const value = values.get(tensor.dataId);
