@@ -6,7 +6,7 @@
 import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import koffi, { type KoffiFunc } from "koffi";
+import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
 import type { GraphData, GraphType } from "./graph.ts";
 
 /** An array under the name of a graph's input or output. */
@@ -94,6 +94,8 @@ function libraryPath(): string {
 }
 
 interface Runtime {
+  /** Held, because the library is unloaded with it. */
+  library: LibraryHandle;
   native: Native;
   environment: Pointer;
   memory: Pointer;
@@ -122,7 +124,8 @@ function get(native: Native, name: keyof Native, ...args: unknown[]): Pointer {
 function load(): Runtime {
   if (loaded) return loaded;
   koffi.config({ sync_stack_size: STACK, async_stack_size: STACK });
-  const base = koffi.load(libraryPath()).func("OrtGetApiBase", "void *", [])() as Pointer;
+  const library = koffi.load(libraryPath());
+  const base = library.func("OrtGetApiBase", "void *", [])() as Pointer;
   const getApi = koffi.decode(koffi.decode(base, "void *"), koffi.proto("void *(uint32_t)"));
   const table = getApi(API_VERSION) as Pointer | null;
   if (!table) throw new Error(`onnxruntime-node is too old: it lacks version ${API_VERSION} of the C API`);
@@ -133,6 +136,7 @@ function load(): Runtime {
     ]),
   ) as Native;
   loaded = {
+    library,
     native,
     environment: get(native, "CreateEnv", FATAL_ONLY, "ditlab"),
     memory: get(native, "CreateCpuMemoryInfo", 1, 0),
@@ -196,7 +200,7 @@ export async function createSession(model: Uint8Array, options: SessionOptions):
       const names = [inputs, outputs].map((bindings) => cStrings(bindings.map(({ name }) => name)));
       const values = [inputs, outputs].map((bindings) => BigUint64Array.from(bindings, tensorOf));
       try {
-        const status = await called(native.Run, [
+        const args = [
           session,
           null,
           names[0].pointers,
@@ -205,7 +209,8 @@ export async function createSession(model: Uint8Array, options: SessionOptions):
           names[1].pointers,
           outputs.length,
           values[1],
-        ]);
+        ];
+        const status = await called(native.Run, args, names, inputs, outputs);
         check(native, status, "the run failed");
       } finally {
         for (const pointers of values) for (const pointer of pointers) native.ReleaseValue(pointer);
@@ -221,12 +226,22 @@ export async function createSession(model: Uint8Array, options: SessionOptions):
   };
 }
 
-/** Calls a function on another thread; the arrays among its arguments live at least as long. */
-const called = (fn: KoffiFunc<(...args: unknown[]) => never>, args: unknown[]) =>
-  new Promise<Pointer | null>((resolve, reject) => {
+/** What native code reads or writes at the moment: the garbage collector must not take it. */
+const inUse = new Set<unknown>();
+
+/** Calls a function on another thread, and keeps `memory` until it is done. */
+function called(
+  fn: KoffiFunc<(...args: unknown[]) => never>,
+  args: unknown[],
+  ...memory: unknown[]
+): Promise<Pointer | null> {
+  const held = [args, memory];
+  inUse.add(held);
+  return new Promise((resolve, reject) => {
     fn.async(...args, (error: unknown, result: Pointer | null) => {
-      void args;
+      inUse.delete(held);
       if (error) reject(error);
       else resolve(result);
     });
   });
+}

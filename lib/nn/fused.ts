@@ -82,7 +82,7 @@ function partsOf(rows: number, size: number): number {
 /** An elementwise function of tensors of one shape, part by part. */
 function inParts(fn: (...parts: Tensor[]) => Tensor, ...tensors: Tensor[]): Tensor {
   const [{ shape, size }] = tensors;
-  const parts = partsOf(shape[0], size);
+  const parts = partsOf(shape[0] ?? 1, size);
   if (parts === 1) return fn(...tensors);
   const split = tensors.map((tensor) => tf.split(tensor, parts));
   return tf.concat(split[0].map((_, i) => fn(...split.map((pieces) => pieces[i]))));

@@ -49,7 +49,8 @@ const operations: Operation[] = [
       );
     },
   },
-  { name: "gelu", shapes: [[[5]], [[2, 3, 4]]], run: gelu, composed: tanhGelu },
+  // The last is large enough to be computed in parts.
+  { name: "gelu", shapes: [[[5]], [[2, 3, 4]], [[3, 300_000]]], run: gelu, composed: tanhGelu },
   {
     name: "silu",
     shapes: [[[5]], [[2, 3]]],

@@ -1,6 +1,12 @@
 /** Cases for matrix products, and for the kernels of our own that only traced code has. */
 import fc from "fast-check";
-import { gelu, modulatedLayerNorm, scaledDotProductAttention, sumOfSquares } from "../../../lib/nn/fused.ts";
+import {
+  gelu,
+  inOrder,
+  modulatedLayerNorm,
+  scaledDotProductAttention,
+  sumOfSquares,
+} from "../../../lib/nn/fused.ts";
 import { type Tensor, tf } from "../../../lib/tensor/index.ts";
 import { hasKernel, runKernel } from "../../../lib/tensor/kernels.ts";
 import type { Case } from "./compare.ts";
@@ -142,5 +148,13 @@ export const products: Record<string, Cases> = {
     })),
   ],
   GeluTanh: [operands(shapes(0, 4), between(-2.5, 2.5)).map((x) => ({ inputs: [x], fn: gelu }))],
+  After: [
+    {
+      inputs: [operand([2, 3]), operand([4], undefined, "float32", 1), operand([], undefined, "float32", 2)],
+      // What is waited for may be anything, and changes nothing.
+      fn: (x, a, b) => inOrder(x, [a, tf.div(b, 0), tf.sub(tf.div(a, 0), tf.div(a, 0))]),
+      wrt: [],
+    },
+  ],
   SumOfSquares: [operands(shapes(0, 5)).map((x) => ({ inputs: [x], fn: sumOfSquares, wrt: [] }))],
 };
