@@ -25,8 +25,12 @@ export function checkSteps(steps: number, least = 1): void {
 }
 
 /** x + scale * direction. */
-export const advance = (x: Tensor, direction: Tensor, scale: number): Tensor =>
+export const advance = (x: Tensor, direction: Tensor, scale: number | Tensor): Tensor =>
   tf.tidy(() => tf.add(x, tf.mul(direction, scale)));
+
+/** Heun's step from the velocities at its two ends. */
+export const heunAdvance = (x: Tensor, first: Tensor, second: Tensor, scale: number | Tensor): Tensor =>
+  tf.tidy(() => advance(x, tf.mul(tf.add(first, second), 0.5), scale));
 
 /** Euler's method: one velocity a step. `x` is noise [B,C,H,W]; returns data of the same shape. */
 export async function eulerSampler(
@@ -59,11 +63,7 @@ export async function heunSampler(
     if (i === steps - 1) x = predicted;
     else {
       const second = await velocity(predicted, next, t);
-      x = advance(
-        x,
-        tf.tidy(() => tf.mul(tf.add(first, second), 0.5)),
-        next - t,
-      );
+      x = heunAdvance(x, first, second, next - t);
     }
     onStep?.(i + 1, steps);
   }

@@ -1,17 +1,12 @@
 /** Samples from a SiT in batches, image by image reproducible. */
 import type { InterpolantName } from "../diffusion/interpolants.ts";
 import { type NdArray, ndarray } from "../io/index.ts";
-import { jit } from "../jit/index.ts";
 import { type SiTConfig, sit } from "../models/sit.ts";
 import type { Params } from "../tensor/params.ts";
 import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { eulerSampler, heunSampler, type Velocity } from "./euler.ts";
-import { eulerMaruyamaSampler } from "./euler-maruyama.ts";
-import { classVelocity, type Guidance } from "./guidance.ts";
-
-export const SAMPLERS = ["euler", "heun", "euler-maruyama"] as const;
-export type SamplerName = (typeof SAMPLERS)[number];
+import { compiledSampler, plan, type SamplerName } from "./compiled.ts";
+import type { Guidance } from "./guidance.ts";
 
 export interface GenerateOptions {
   /** The class of each image. */
@@ -58,38 +53,20 @@ function checkLabels(labels: ArrayLike<number>, numClasses: number): void {
   }
 }
 
-/** Runs one sampler over a batch whose image i draws from `generators[i]`. */
-async function runSampler(
-  velocity: Velocity,
-  generators: RandomGenerator[],
-  shape: number[],
-  { sampler, steps, interpolant }: GenerateOptions,
-): Promise<Tensor> {
-  const latents = stackNormals(generators, shape);
-  if (sampler === "euler") return eulerSampler(velocity, latents, { steps });
-  if (sampler === "heun") return heunSampler(velocity, latents, { steps });
-  if (sampler === "euler-maruyama") {
-    return eulerMaruyamaSampler(velocity, latents, {
-      steps,
-      interpolant,
-      noise: () => stackNormals(generators, shape),
-    });
-  }
-  throw new Error(`unknown sampler '${sampler}'; expected one of ${SAMPLERS.join(", ")}`);
-}
-
 /** A compiled generator for one architecture; any of its parameters can be sampled from. */
 export function sampleGenerator(config: SiTConfig): SampleGenerator {
-  const model = jit(
-    (params: Params, x: Tensor, t: Tensor, y: Tensor): Tensor => sit(params, config, x, t, y).velocity,
-    { name: "velocity" },
+  const sampler = compiledSampler(
+    (params) => (x, t, y) => sit(params, config, x, t, y).velocity,
+    config.numClasses,
   );
   const shape = [config.inChannels, config.inputSize, config.inputSize];
   const size = tf.util.sizeFromShape(shape);
   return {
-    dispose: () => model.dispose(),
+    dispose: () => sampler.dispose(),
     async generate(params, options) {
       const { labels, seed, first = 0, batchSize = 64, guidance, onProgress } = options;
+      const { interpolant = "linear" } = options;
+      const segments = plan(options.sampler, options.steps, guidance);
       checkLabels(labels, config.numClasses);
       const count = labels.length;
       const width = Math.min(batchSize, count);
@@ -102,13 +79,14 @@ export function sampleGenerator(config: SiTConfig): SampleGenerator {
           Int32Array.from(indices, (i) => labels[Math.min(i, count - 1)]),
           "int32",
         );
-        const velocity = classVelocity(
-          (x, t, ids) => model(params, x, t, ids),
-          y,
-          config.numClasses,
-          guidance,
-        );
-        const batch = await runSampler(velocity, generators, shape, options);
+        const noise = (): Tensor => stackNormals(generators, shape);
+        let batch = noise();
+        for (const segment of segments)
+          batch = await sampler.run(params, batch, y, segment, {
+            scale: guidance?.scale ?? 1,
+            interpolant,
+            noise,
+          });
         const done = Math.min(start + width, count);
         images.set((batch.dataSync() as Float32Array).subarray(0, (done - start) * size), start * size);
         onProgress?.(done, count);

@@ -3,7 +3,7 @@ import { type Tensor, tf } from "../tensor/tf.ts";
 import type { Velocity } from "./euler.ts";
 
 /** A velocity network on a batch: x [B,C,H,W], t [B], class ids y [B] int32. Plain or compiled. */
-export type VelocityModel = (x: Tensor, t: Tensor, y: Tensor) => Tensor | Promise<Tensor>;
+export type VelocityModel<V = Tensor | Promise<Tensor>> = (x: Tensor, t: Tensor, y: Tensor) => V;
 
 export interface Guidance {
   /** 1 is no guidance. */
@@ -11,6 +11,23 @@ export interface Guidance {
   /** Times (inclusive) between which guidance acts. Default: all. */
   interval?: readonly [low: number, high: number];
 }
+
+/** Whether guidance acts in a step that begins at a time. */
+export const guidesAt = (
+  { scale, interval: [low, high] = [0, 1] }: Guidance = { scale: 1 },
+  stepTime: number,
+): boolean => scale > 1 && stepTime >= low && stepTime <= high;
+
+/** The class ids of a guided batch: those of y [B], then the null class as often. */
+export const withNullClass = (y: Tensor, nullClass: number): Tensor =>
+  tf.concat([y, tf.fill(y.shape, nullClass, "int32")]);
+
+/** v(null) + scale (v(y) - v(null)) from the velocities [2B,...] of both halves. */
+export const guide = (velocities: Tensor, scale: number | Tensor): Tensor =>
+  tf.tidy(() => {
+    const [conditional, unconditional] = tf.split(velocities, 2);
+    return tf.add(unconditional, tf.mul(tf.sub(conditional, unconditional), scale));
+  });
 
 const times = (count: number, t: number): Tensor => tf.fill([count], t);
 
@@ -22,17 +39,13 @@ export function classVelocity(
   model: VelocityModel,
   y: Tensor,
   nullClass: number,
-  { scale, interval: [low, high] = [0, 1] }: Guidance = { scale: 1 },
+  guidance: Guidance = { scale: 1 },
 ): Velocity {
   const count = y.shape[0];
-  const both = tf.concat([y, tf.fill([count], nullClass, "int32")]);
+  const both = withNullClass(y, nullClass);
   return async (x, t, stepTime) => {
-    if (scale <= 1 || stepTime < low || stepTime > high) return model(x, times(count, t), y);
+    if (!guidesAt(guidance, stepTime)) return model(x, times(count, t), y);
     const doubled = tf.tidy(() => tf.concat([x, x]));
-    const velocities = await model(doubled, times(2 * count, t), both);
-    return tf.tidy(() => {
-      const [conditional, unconditional] = tf.split(velocities, 2);
-      return tf.add(unconditional, tf.mul(tf.sub(conditional, unconditional), scale));
-    });
+    return guide(await model(doubled, times(2 * count, t), both), guidance.scale);
   };
 }
