@@ -3,6 +3,7 @@ import { cpus } from "node:os";
 import writeFileAtomic from "write-file-atomic";
 import { type LiveGraph, liveGraph, productFlops, reads, type Value } from "./graph.ts";
 import { encodeOnnx } from "./onnx.ts";
+import { type Profile, recordTrace, summarizeTrace } from "./profile.ts";
 import {
   compile,
   leafNumbers,
@@ -51,6 +52,8 @@ export interface Compiled<A extends unknown[], R> {
   (...args: A): Promise<R>;
   /** The graph for these arguments; `portable` uses only operators of the ONNX standard, for other runtimes. */
   lower(args: A, options?: { portable?: boolean }): Lowered;
+  /** Where the time of a run with these arguments goes; nothing is donated. */
+  profile(args: A, options?: { runs?: number }): Promise<Profile>;
   /** Writes the portable graph for these arguments as an `.onnx` file. */
   save(path: string, args: A): Promise<void>;
   readonly stats: JitStats;
@@ -217,6 +220,22 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   return Object.assign(call, {
     stats,
     lower: (args: A, { portable = false } = {}) => lowered(traceFunction(fn, args, name, portable)),
+    profile: async (args: A, { runs = 5 } = {}) => {
+      const leaves = args.flatMap((arg, i) => structureOf(arg, `arg${i}`).leaves);
+      const kept = leaves.map(() => false);
+      const numbers = new Map(
+        await Promise.all(leaves.map(async (leaf, i) => [i, await leafNumbers(leaf)] as const)),
+      );
+      const traced = traceFunction(fn, args, name, false);
+      const trace = await recordTrace(async (profile) => {
+        const program = await compile(traced, leaves, kept, { threads, traceSeconds: 0, profile });
+        for (let i = 0; i < runs; i++) await program.run(numbers);
+        const file = program.endProfile()!;
+        program.release();
+        return file;
+      });
+      return summarizeTrace(trace, runs);
+    },
     save: (path: string, args: A) =>
       writeFileAtomic(path, Buffer.from(lowered(traceFunction(fn, args, name, true)).onnx)),
     dispose: async () => {

@@ -3,7 +3,7 @@ import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
 import { aliasChecker } from "./alias.ts";
 import { type GraphData, type GraphType, graphData, type LiveGraph, sizeOf, type Value } from "./graph.ts";
 import { encodeOnnx } from "./onnx.ts";
-import { type Binding, createSession } from "./onnxruntime.ts";
+import { type Binding, createSession, type SessionOptions } from "./onnxruntime.ts";
 import type { Leaf } from "./structure.ts";
 
 export interface Output {
@@ -34,6 +34,8 @@ export interface Program {
   readonly reads: readonly number[];
   /** Runs on the leaves' numbers, by position. */
   run(numbers: ReadonlyMap<number, GraphData>): Promise<unknown>;
+  /** Ends a profile and returns its file. */
+  endProfile(): string | undefined;
   /** Frees the compiled code; no run may be under way. */
   release(): void;
 }
@@ -138,14 +140,14 @@ export async function compile(
   traced: Traced,
   leaves: readonly Leaf[],
   donated: readonly boolean[],
-  { threads, traceSeconds }: { threads: number; traceSeconds: number },
+  { traceSeconds, ...options }: SessionOptions & { traceSeconds: number },
 ): Promise<Program> {
   const start = performance.now();
   const places = placeOutputs(traced, leaves, donated);
   const computed = places.filter((place) => place.computed);
   // Without an output to compute there is nothing to run: all that comes back are donated arguments.
   const session =
-    computed.length > 0 ? await createSession(encodeOnnx(traced.live, computed), { threads }) : undefined;
+    computed.length > 0 ? await createSession(encodeOnnx(traced.live, computed), options) : undefined;
   const stats = {
     nodes: traced.live.nodes.length,
     traceSeconds,
@@ -166,6 +168,7 @@ export async function compile(
   });
   return {
     stats,
+    endProfile: () => session?.endProfile(),
     release: () => session?.release(),
     reads: [...new Set([...feeds.map(({ index }) => index), ...returned])],
     async run(numbers) {

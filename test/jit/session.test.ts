@@ -33,4 +33,24 @@ test("the garbage collector takes nothing that a run still uses", async () => {
   }
 });
 
+test("a profile counts each operator and product of one run", async () => {
+  const f = jit((a: Tensor, b: Tensor) =>
+    tf.relu(tf.matMul(tf.matMul(a as never, b as never), b as never, false, true)),
+  );
+  const args: [Tensor, Tensor] = [tf.ones([64, 32]), tf.ones([32, 48])];
+  const { operators, products, nodes, seconds } = await f.profile(args, { runs: 3 });
+  assert.equal(operators.map(({ operator, calls }) => [operator, calls]).sort(), [
+    ["FusedMatMul", 1],
+    ["MatMul", 1],
+    ["Relu", 1],
+  ]);
+  assert.is(nodes, 3);
+  assert.ok(Math.abs(operators.reduce((sum, { seconds }) => sum + seconds, 0) - seconds) < 1e-9);
+  // Each of the two products is 2 x 64 x 32 x 48 operations.
+  for (const { shapes, gflops, seconds } of products)
+    assert.ok(Math.abs((gflops * seconds * 1e9) / (2 * 64 * 32 * 48) - 1) < 1e-6, shapes);
+  assert.equal(products.map(({ shapes }) => shapes).sort(), ["64x32 32x48", "64x48 32x48"]);
+  assert.not(args[0].isDisposed);
+});
+
 test.run();
