@@ -16,7 +16,7 @@ const { values: options } = parseArgs({
     python: { type: "string", default: "python3" },
   },
 });
-const WARM_UP = 2;
+const WARM_UP = 1;
 const runs = Number(options.runs);
 const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const hasPeer = spawnSync(options.python, ["-c", "import torch"]).status === 0;
@@ -93,6 +93,8 @@ for (const [name, scale] of Object.entries(SCALES).filter(([name]) => name.inclu
     }),
   });
   for (const contestant of contestants) contestant.stop();
+  // A scale takes minutes: what is known so far survives a run that is cut short.
+  console.error(JSON.stringify(results.at(-1)));
 }
 
 const cell = (value: unknown): string => (typeof value === "number" ? value.toPrecision(4) : String(value));
