@@ -74,6 +74,11 @@ const FATAL_ONLY = 4;
 const ELEMENT_TYPE: Record<GraphType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
 /** onnxruntime recurses deeply, and its matrix products keep buffers on the stack. */
 const STACK = 8 * 2 ** 20;
+try {
+  koffi.config({ sync_stack_size: STACK, async_stack_size: STACK });
+} catch {
+  // Refused once a library has been loaded with koffi; `load` says so, if it matters.
+}
 
 function libraryPath(): string {
   const require = createRequire(import.meta.url);
@@ -123,7 +128,10 @@ function get(native: Native, name: keyof Native, ...args: unknown[]): Pointer {
 
 function load(): Runtime {
   if (loaded) return loaded;
-  koffi.config({ sync_stack_size: STACK, async_stack_size: STACK });
+  if ((koffi.config().async_stack_size ?? 0) < STACK)
+    throw new Error(
+      `jit: onnxruntime needs stacks of ${STACK} bytes, but koffi was in use before ditlab was imported; import ditlab first`,
+    );
   const library = koffi.load(libraryPath());
   const base = library.func("OrtGetApiBase", "void *", [])() as Pointer;
   const getApi = koffi.decode(koffi.decode(base, "void *"), koffi.proto("void *(uint32_t)"));
