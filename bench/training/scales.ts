@@ -6,8 +6,6 @@ export interface Scale {
   readonly size: number;
   readonly channels: number;
   readonly batch: number;
-  /** Parts that our step splits the batch into. */
-  readonly microBatches: number;
 }
 
 export const PATCH = 2;
@@ -15,10 +13,10 @@ export const CLASSES = 1000;
 export const GUIDANCE = 1.5;
 
 export const SCALES: Readonly<Record<string, Scale>> = {
-  "S/2, 32x32x4": { depth: 12, width: 384, heads: 6, size: 32, channels: 4, batch: 8, microBatches: 2 },
-  "S/2, 16x16x4": { depth: 12, width: 384, heads: 6, size: 16, channels: 4, batch: 16, microBatches: 1 },
-  "small, 28x28x1": { depth: 6, width: 192, heads: 3, size: 28, channels: 1, batch: 64, microBatches: 8 },
-  "B/2, 32x32x4": { depth: 12, width: 768, heads: 12, size: 32, channels: 4, batch: 4, microBatches: 1 },
+  "S/2, 32x32x4": { depth: 12, width: 384, heads: 6, size: 32, channels: 4, batch: 8 },
+  "S/2, 16x16x4": { depth: 12, width: 384, heads: 6, size: 16, channels: 4, batch: 16 },
+  "small, 28x28x1": { depth: 6, width: 192, heads: 3, size: 28, channels: 1, batch: 64 },
+  "B/2, 32x32x4": { depth: 12, width: 768, heads: 12, size: 32, channels: 4, batch: 4 },
 };
 
 export const SAMPLE_STEPS = 50;

@@ -10,12 +10,18 @@ import { initSiT, SIT_DEFAULTS } from "../../lib/models/index.ts";
 import { ADAMW_DEFAULTS } from "../../lib/optim/index.ts";
 import { sampleGenerator } from "../../lib/samplers/index.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
-import { initTrainState, type StepConfig, type TrainState, trainStep } from "../../lib/train/index.ts";
+import {
+  initTrainState,
+  microBatchesFor,
+  type StepConfig,
+  type TrainState,
+  trainStep,
+} from "../../lib/train/index.ts";
 import { blocks, CLASSES, GUIDANCE, PATCH, SAMPLE_STEPS, SAMPLES, type Scale } from "./scales.ts";
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const scale: Scale = JSON.parse((await lines.next()).value as string);
-const { depth, width, heads, size, channels, batch: count, microBatches } = scale;
+const { depth, width, heads, size, channels, batch: count } = scale;
 const random = randomGenerator(0);
 const model = {
   ...SIT_DEFAULTS,
@@ -33,7 +39,6 @@ const config: StepConfig = {
   sra: { ...SRA_DEFAULTS, ...blocks(scale) },
   adamW: ADAMW_DEFAULTS,
   maxGradientNorm: 1,
-  microBatches,
 };
 const shape = [count, channels, size, size];
 const batch = {
@@ -63,7 +68,7 @@ const seconds = async (body: () => Promise<unknown>): Promise<number> => {
 
 /** The rate of one large matrix product of the step, operations a second: a median of many. */
 async function limit(): Promise<number> {
-  const rows = (count / microBatches) * (size / PATCH) ** 2;
+  const rows = (count / microBatchesFor(model, count)) * (size / PATCH) ** 2;
   const product = jit((a: Tensor, b: Tensor) => tf.matMul(a as never, b as never, false, true));
   const [a, b] = [normalTensor(random, [rows, width]), normalTensor(random, [4 * width, width])];
   const times: number[] = [];

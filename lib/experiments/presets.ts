@@ -124,7 +124,6 @@ export function armConfig(
     alignWeight: ALIGN_WEIGHT,
     steps: scale.steps,
     batchSize: scale.batchSize,
-    microBatches: 1,
     learningRate: warmup(LEARNING_RATE, Math.min(50, Math.ceil(scale.steps / 10))),
     adamW: ADAMW_DEFAULTS,
     maxGradientNorm: 1,

@@ -21,8 +21,8 @@ export interface TrainConfig {
   alignWeight: Schedule;
   steps: number;
   batchSize: number;
-  /** Parts that a batch is split into inside the compiled step. */
-  microBatches: number;
+  /** Parts that a batch is split into inside the compiled step. Default: chosen by the sizes of model and batch. */
+  microBatches?: number;
   learningRate: Schedule;
   adamW: AdamWConfig;
   /** Largest global gradient norm; 0 is no limit. */
@@ -41,12 +41,14 @@ export function checkTrainConfig(config: TrainConfig): void {
   const fail = (field: string, expected: string, got: unknown): never => {
     throw new RangeError(`train config: ${field} must be ${expected}, got ${JSON.stringify(got)}`);
   };
+  const { microBatches = 1 } = config;
+  const counts = { ...config, microBatches };
   for (const field of ["steps", "batchSize", "microBatches", "logEvery", "checkpointEvery"] as const) {
-    if (!Number.isInteger(config[field]) || config[field] < 1)
-      fail(field, "a positive integer", config[field]);
+    if (!Number.isInteger(counts[field]) || counts[field] < 1)
+      fail(field, "a positive integer", counts[field]);
   }
-  if (config.batchSize % config.microBatches !== 0) {
-    fail("microBatches", `a divisor of batchSize ${config.batchSize}`, config.microBatches);
+  if (config.batchSize % microBatches !== 0) {
+    fail("microBatches", `a divisor of batchSize ${config.batchSize}`, microBatches);
   }
   if (!INTERPOLANTS.includes(config.interpolant))
     fail("interpolant", INTERPOLANTS.join(" or "), config.interpolant);

@@ -15,6 +15,7 @@ export {
   type TrainResult,
   train,
 } from "./loop.ts";
+export { microBatchesFor } from "./micro-batches.ts";
 export {
   initTrainState,
   type StepConfig,

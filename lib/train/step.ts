@@ -7,6 +7,7 @@ import { clipFactor, globalNorm } from "../optim/clip.ts";
 import { updateEma } from "../optim/ema.ts";
 import { mapParams, type Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
+import { microBatchesFor } from "./micro-batches.ts";
 
 export interface TrainState {
   /** The student's parameters. */
@@ -29,7 +30,10 @@ export interface StepConfig extends LossOptions {
   adamW: AdamWConfig;
   /** Largest global gradient norm; 0 leaves gradients alone. */
   maxGradientNorm: number;
-  /** The batch is split into this many parts inside the graph, which changes nothing but the memory and time. */
+  /**
+   * The batch is split into this many parts inside the graph, one after the other, which changes nothing but the memory
+   * and time. Default: chosen by the sizes of model and batch.
+   */
   microBatches?: number;
 }
 
@@ -87,6 +91,9 @@ export function sraGradients(
   };
 }
 
+const partsOf = (batch: SRABatch, { model, microBatches }: StepConfig): number =>
+  microBatches ?? microBatchesFor(model, batch.x.shape[0]);
+
 const part = (batch: SRABatch, index: number, parts: number): SRABatch => {
   const cut = (tensor: Tensor): Tensor => tf.split(tensor, parts, 0)[index];
   return { x: cut(batch.x), noise: cut(batch.noise), t: cut(batch.t), k: cut(batch.k), y: cut(batch.y) };
@@ -99,7 +106,7 @@ function summedGradients(
   alignWeight: Tensor,
   config: StepConfig,
 ): ReturnType<typeof sraGradients> {
-  const { microBatches: parts = 1 } = config;
+  const parts = partsOf(batch, config);
   const gradientsOf = (part: SRABatch) =>
     sraGradients(state.params, state.ema, config.model, part, alignWeight, config);
   if (parts === 1) return gradientsOf(batch);
@@ -126,7 +133,8 @@ export function trainStep(
   config: StepConfig,
 ): { state: TrainState; metrics: StepMetrics } {
   const step = (): { state: TrainState; metrics: StepMetrics } => {
-    const { microBatches: parts = 1, maxGradientNorm } = config;
+    const { maxGradientNorm } = config;
+    const parts = partsOf(batch, config);
     const { generative, align, gradients } = summedGradients(state, batch, scalars.alignWeight, config);
     const gradientNorm = tf.mul(globalNorm(gradients), 1 / parts);
     const clip = maxGradientNorm > 0 ? clipFactor(gradientNorm, maxGradientNorm) : tf.scalar(1);
