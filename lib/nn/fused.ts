@@ -42,12 +42,15 @@ function normalize(x: Tensor, epsilon: number): Tensor[] {
 export function modulatedLayerNorm(x: Tensor, shift: Tensor, scale: Tensor, epsilon = 1e-6): Tensor {
   return withGradient(
     ([x, shift, scale], save) => {
-      const [normalized, inverse] = normalize(x, epsilon);
       const gain = tf.add(scale, 1);
-      save([normalized, inverse, gain]);
+      save([x, gain]);
       return {
-        value: tf.add(tf.mul(normalized, gain), shift),
-        gradFunc: (dy, [normalized, inverse, gain]) => {
+        value: hasKernel("ModulatedLayerNorm")
+          ? runKernel("ModulatedLayerNorm", { x, gain, shift }, { epsilon })
+          : tf.add(tf.mul(normalize(x, epsilon)[0], gain), shift),
+        gradFunc: (dy, [x, gain]) => {
+          // Made again rather than kept: one pass, against memory until here.
+          const [normalized, inverse] = normalize(x, epsilon);
           const width = dy.shape[2]!;
           const product = tf.mul(dy, normalized);
           // The row means of dy*gain and dy*gain*normalized, as matrix-vector products.

@@ -18,6 +18,14 @@ export const fused: KernelTable = {
     const [normalized, , inverse] = graph.emitMany("LayerNormalization", [x, ones], outputs, attributes);
     return [normalized, inverse];
   },
+  /** Layer normalization over the last axis of x [B,T,D], times gain [B,1,D], plus shift [B,1,D]. */
+  ModulatedLayerNorm: (graph, { x, gain, shift }, { epsilon }) =>
+    graph.emit(
+      "LayerNormalization",
+      [x, gain, shift],
+      { shape: x.shape, dtype: "float32" },
+      { axis: -1, epsilon: float(epsilon as number) },
+    ),
   /** GELU with the tanh approximation. */
   GeluTanh: (graph, { x }) =>
     graph.emit("Gelu", [x], { shape: x.shape, dtype: "float32" }, { approximate: "tanh" }),

@@ -106,6 +106,14 @@ const scaledMatMul = (a: Tensor, b: Tensor, transposeA: boolean, transposeB: boo
     ? runKernel("ScaledMatMul", { a, b }, { transposeA, transposeB, alpha: 0.37 })
     : tf.mul(tf.matMul(a, b, transposeA, transposeB), 0.37);
 
+const modulated = fc.tuple(fc.constantFrom(1, 2), fc.constantFrom(1, 4), fc.constantFrom(5, 16)).map(
+  ([b, t, d]): Case => ({
+    inputs: [operand([b, t, d]), operand([b, 1, d]), operand([b, 1, d], undefined, "float32", 3)],
+    fn: (x, shift, scale) => modulatedLayerNorm(x, shift, scale),
+    tolerance: 3e-5, // variances of few elements cancel
+  }),
+);
+
 export const products: Record<string, Cases> = {
   BatchMatMul: [
     matrices.map(({ a, b, transposeA, transposeB, wrt }) => ({
@@ -140,13 +148,9 @@ export const products: Record<string, Cases> = {
       fn: (q, k, v) => scaledDotProductAttention(q, k, v),
     },
   ],
-  LayerNorm: [
-    fc.tuple(fc.constantFrom(1, 2), fc.constantFrom(1, 4), fc.constantFrom(5, 16)).map(([b, t, d]) => ({
-      inputs: [operand([b, t, d]), operand([b, 1, d]), operand([b, 1, d], undefined, "float32", 3)],
-      fn: (x, shift, scale) => modulatedLayerNorm(x, shift, scale),
-      tolerance: 3e-5, // variances of few elements cancel
-    })),
-  ],
+  // The value comes from the one and the gradient from the other.
+  LayerNorm: [modulated],
+  ModulatedLayerNorm: [modulated],
   GeluTanh: [operands(shapes(0, 4), between(-2.5, 2.5)).map((x) => ({ inputs: [x], fn: gelu }))],
   After: [
     {
