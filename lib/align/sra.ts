@@ -72,17 +72,28 @@ export function teacherFeatures(
   return sitFeatures(teacher, config, input, earlier, y, sra.teacherBlock);
 }
 
+/** What the student is drawn to, if it is: made outside of the gradient, it takes the faster operators. */
+export const teacherTarget = (
+  teacher: Params,
+  config: SiTConfig,
+  batch: SRABatch,
+  { interpolant, sra }: LossOptions,
+): Tensor | undefined => sra && teacherFeatures(teacher, config, batch, { interpolant, sra });
+
 /**
  * The two losses of SRA (paper eq. 4 to 6) for a student, its teacher and a batch.
- * The teacher's parameters are used as constants: differentiate with respect to the student's alone.
+ * The teacher's parameters are used as constants: differentiate with respect to the student's alone. `target` are the
+ * teacher's features, if they have been made already.
  */
 export function sraLosses(
   student: Params,
   teacher: Params,
   config: SiTConfig,
   batch: SRABatch,
-  { interpolant, sra }: LossOptions,
+  options: LossOptions,
+  target = teacherTarget(teacher, config, batch, options),
 ): SRALosses {
+  const { interpolant, sra } = options;
   const { x, noise, t, y } = batch;
   const noised = interpolate(interpolant, x, noise, t);
   const { velocity, features } = sit(student, config, noised, t, y, sra ? [sra.studentBlock] : []);
@@ -90,8 +101,7 @@ export function sraLosses(
   const generative = tf.mean(error, [1, 2, 3]);
   if (!sra) return { generative };
   const projected = sra.projectionHead ? projectionHead(student, features[0]) : features[0];
-  const target = teacherFeatures(teacher, config, batch, { interpolant, sra });
-  return { generative, align: featureDistance(projected, target, sra) };
+  return { generative, align: featureDistance(projected, target!, sra) };
 }
 
 /** Intervals k [count] as float32 for a batch. A fixed interval draws as many numbers as a random one. */

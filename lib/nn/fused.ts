@@ -139,6 +139,22 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor): Tens
   );
 }
 
+/** Whether a gradient is being recorded, of whatever. */
+const differentiating = (): boolean => tf.engine().state.gradientDepth > 0;
+
+/** Attention in heads: q, k, v [B,T,D] -> [B,T,D]. */
+export function multiHeadAttention(q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor {
+  // One operator where nobody asks for the gradient: in the teacher and when sampling.
+  if (hasKernel("MultiHeadAttention") && !differentiating())
+    return runKernel("MultiHeadAttention", { q, k, v }, { heads });
+  const [batch, tokens, width] = q.shape;
+  const [queries, keys, values] = [q, k, v].map((x) =>
+    tf.transpose(tf.reshape(x, [batch, tokens, heads, width / heads]), [0, 2, 1, 3]),
+  );
+  const out = scaledDotProductAttention(queries, keys, values);
+  return tf.reshape(tf.transpose(out, [0, 2, 1, 3]), [batch, tokens, width]);
+}
+
 export const silu = (x: Tensor): Tensor => tf.mul(x, tf.sigmoid(x));
 
 /** Sum of the squares of all elements, a scalar. No gradient on backends with the fused kernel. */

@@ -1,7 +1,7 @@
 /** Layers as functions of parameters, a name and an input. Weights have PyTorch's layout: [out, in]. */
 import { type Params, param } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { gelu, scaledDotProductAttention, silu } from "./fused.ts";
+import { gelu, multiHeadAttention, silu } from "./fused.ts";
 
 /** x W^T + b over the last axis: x [..., in] -> [..., out]. */
 export function linear(params: Params, name: string, x: Tensor): Tensor {
@@ -33,14 +33,13 @@ export function layerNorm(params: Params, name: string, x: Tensor, epsilon = 1e-
 /** Multi-head self-attention: x [B,T,D] -> [B,T,D]. With `qkNorm`, queries and keys are layer-normalized per head. */
 export function attention(params: Params, name: string, x: Tensor, heads: number, qkNorm = false): Tensor {
   const [batch, tokens, width] = x.shape;
-  const qkv = tf.split(linear(params, `${name}.qkv`, x), 3, 2);
-  const [q, k, v] = qkv.map((part) =>
-    tf.transpose(tf.reshape(part, [batch, tokens, heads, width / heads]), [0, 2, 1, 3]),
-  );
-  const norm = (part: "q" | "k", y: Tensor): Tensor =>
-    qkNorm ? layerNorm(params, `${name}.${part}_norm`, y) : y;
-  const out = scaledDotProductAttention(norm("q", q), norm("k", k), v);
-  return linear(params, `${name}.proj`, tf.reshape(tf.transpose(out, [0, 2, 1, 3]), [batch, tokens, width]));
+  const norm = (part: "q" | "k", y: Tensor): Tensor => {
+    if (!qkNorm) return y;
+    const perHead = tf.reshape(y, [batch, tokens, heads, width / heads]);
+    return tf.reshape(layerNorm(params, `${name}.${part}_norm`, perHead), y.shape);
+  };
+  const [q, k, v] = tf.split(linear(params, `${name}.qkv`, x), 3, 2);
+  return linear(params, `${name}.proj`, multiHeadAttention(norm("q", q), norm("k", k), v, heads));
 }
 
 /** Two linear layers with SiLU between: `linear1`, `linear2`. The projection head of SRA. */

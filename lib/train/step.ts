@@ -1,5 +1,5 @@
 /** One training step as a pure function: losses, gradients, clipping, AdamW, EMA. */
-import { type LossOptions, type SRABatch, sraLosses } from "../align/sra.ts";
+import { type LossOptions, type SRABatch, sraLosses, teacherTarget } from "../align/sra.ts";
 import { isTrainable, type SiTConfig } from "../models/sit.ts";
 import { inOrder } from "../nn/fused.ts";
 import { type AdamWConfig, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
@@ -69,16 +69,18 @@ export function sraGradients(
   const names = Object.keys(params).filter(
     (name) => isTrainable(name) && (headUsed || !name.startsWith("ap_head.")),
   );
+  const target = teacherTarget(teacher, model, batch, options);
   let losses: Tensor[] = [];
   const total = (...values: Tensor[]): Tensor => {
     const student = { ...params, ...Object.fromEntries(names.map((name, i) => [name, values[i]])) };
-    const { generative, align } = sraLosses(student, teacher, model, batch, options);
+    const { generative, align } = sraLosses(student, teacher, model, batch, options, target);
     const mean = tf.mean(generative);
     // Kept beyond valueAndGrads' own scope, and handed to the caller's below.
     losses = [mean, ...(align ? [align] : [])].map((loss) => tf.keep(loss));
     return align ? tf.add(mean, tf.mul(alignWeight, align)) : mean;
   };
   const { grads } = tf.valueAndGrads(total as never)(names.map((name) => params[name]));
+  target?.dispose();
   const [generative, align]: (Tensor | undefined)[] = losses.map((kept) => {
     const value = tf.clone(kept);
     kept.dispose();

@@ -2,7 +2,7 @@
 import { float, sizeOf, type Value } from "../graph.ts";
 import { binary } from "./elementwise.ts";
 import type { KernelTable } from "./kernel.ts";
-import { matMul } from "./matmul.ts";
+import { matMul, ORT } from "./matmul.ts";
 
 export const fused: KernelTable = {
   /** alpha * op(a) op(b) */
@@ -26,6 +26,22 @@ export const fused: KernelTable = {
       { shape: x.shape, dtype: "float32" },
       { axis: -1, epsilon: float(epsilon as number) },
     ),
+  /** softmax(q k^T / sqrt(d)) v in heads, with q, k, v and the result [B,T,D]. */
+  MultiHeadAttention: (graph, { q, k, v }, { heads }) => {
+    const [batch, tokens, width] = q.shape;
+    const output = { shape: q.shape, dtype: "float32" as const };
+    if (!graph.portable)
+      return graph.emit("MultiHeadAttention", [q, k, v], output, { num_heads: heads as number }, ORT);
+    const size = width / (heads as number);
+    const [queries, keys, values] = [q, k, v].map((x) =>
+      graph.transpose(graph.reshape(x, [batch, tokens, heads as number, size]), [0, 2, 1, 3]),
+    );
+    const scores = matMul(graph, queries, keys, false, true, 1 / Math.sqrt(size));
+    const { shape, dtype } = scores;
+    const weights = graph.emit("Softmax", [scores], { shape, dtype }, { axis: -1 });
+    const out = graph.transpose(matMul(graph, weights, values), [0, 2, 1, 3]);
+    return graph.reshape(out, q.shape);
+  },
   /** GELU with the tanh approximation. */
   GeluTanh: (graph, { x }) =>
     graph.emit("Gelu", [x], { shape: x.shape, dtype: "float32" }, { approximate: "tanh" }),

@@ -6,7 +6,7 @@ import { elementwise } from "./elementwise.ts";
 import { inputList, type KernelTable } from "./kernel.ts";
 
 /** onnxruntime's own operators; the portable form is composed of standard ones. */
-const ORT = "com.microsoft";
+export const ORT = "com.microsoft";
 
 const transposeLast = (graph: Graph, x: Value): Value => {
   const rank = x.shape.length;

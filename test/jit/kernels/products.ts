@@ -4,6 +4,7 @@ import {
   gelu,
   inOrder,
   modulatedLayerNorm,
+  multiHeadAttention,
   scaledDotProductAttention,
   sumOfSquares,
 } from "../../../lib/nn/fused.ts";
@@ -152,6 +153,13 @@ export const products: Record<string, Cases> = {
   LayerNorm: [modulated],
   ModulatedLayerNorm: [modulated],
   GeluTanh: [operands(shapes(0, 4), between(-2.5, 2.5)).map((x) => ({ inputs: [x], fn: gelu }))],
+  MultiHeadAttention: [
+    fc.tuple(fc.constantFrom(1, 2), fc.constantFrom(2, 5), fc.constantFrom(1, 3)).map(([b, t, heads]) => ({
+      inputs: [0, 1, 2].map((seed) => operand([b, t, 4 * heads], undefined, "float32", seed)),
+      fn: (q, k, v) => multiHeadAttention(q, k, v, heads),
+      tolerance: 1e-4, // the gradient is a small difference where one weight is nearly 1
+    })),
+  ],
   After: [
     {
       inputs: [operand([2, 3]), operand([4], undefined, "float32", 1), operand([], undefined, "float32", 2)],
