@@ -156,8 +156,9 @@ export const products: Record<string, Cases> = {
   MultiHeadAttention: [
     fc.tuple(fc.constantFrom(1, 2), fc.constantFrom(2, 5), fc.constantFrom(1, 3)).map(([b, t, heads]) => ({
       inputs: [0, 1, 2].map((seed) => operand([b, t, 4 * heads], undefined, "float32", seed)),
-      fn: (q, k, v) => multiHeadAttention(q, k, v, heads),
-      tolerance: 1e-4, // the gradient is a small difference where one weight is nearly 1
+      // Where one weight is nearly 1 the gradient would be a small difference of large numbers.
+      fn: (q, k, v) => multiHeadAttention(tf.mul(q, 0.1), k, v, heads),
+      tolerance: 3e-5,
     })),
   ],
   After: [
