@@ -91,7 +91,7 @@ export function sraLosses(
   config: SiTConfig,
   batch: SRABatch,
   options: LossOptions,
-  target = teacherTarget(teacher, config, batch, options),
+  target: Tensor | undefined = teacherTarget(teacher, config, batch, options),
 ): SRALosses {
   const { interpolant, sra } = options;
   const { x, noise, t, y } = batch;
