@@ -21,10 +21,12 @@ function readersOf({ nodes }: LiveGraph): Map<Value, GraphNode[]> {
   return readers;
 }
 
-/** Those that read an input's memory, also through views of it. */
+/** Those that read an input's memory, also through views of it; a view that is a result of the graph is a copy. */
 function readersOfMemory(input: Value, readers: ReadonlyMap<Value, GraphNode[]>): GraphNode[] {
   return (readers.get(input) ?? []).flatMap((node) =>
-    VIEWS.has(node.op) && node.inputs[0] === input ? readersOfMemory(node.outputs[0], readers) : [node],
+    VIEWS.has(node.op) && node.inputs[0] === input
+      ? [node, ...readersOfMemory(node.outputs[0], readers)]
+      : [node],
   );
 }
 

@@ -92,6 +92,20 @@ test("what is still to be read is not overwritten", async () => {
   assert.equal(result.product.dataSync(), new Float32Array([7, 10, 15, 22]));
 });
 
+test("a view that is itself a result is read before its memory is overwritten", async () => {
+  const update = ({ p }: State) => ({ p: tf.mul(p, 2), flat: tf.reshape(p, [4]) });
+  const step = jit(update, { donate: [0] });
+  const result = await step({
+    p: tf.tensor2d([
+      [1, 2],
+      [3, 4],
+    ]),
+  });
+  assert.is(step.stats.traces[0].inPlace, 0, "nothing says that the view is copied before the product");
+  assert.equal(result.p.dataSync(), new Float32Array([2, 4, 6, 8]));
+  assert.equal(result.flat.dataSync(), new Float32Array([1, 2, 3, 4]));
+});
+
 const OPERATIONS: ((a: Tensor, b: Tensor) => Tensor)[] = [
   (a, b) => tf.add(a, b),
   (a, b) => tf.sub(a, b),
