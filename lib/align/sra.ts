@@ -7,6 +7,7 @@ import { type SiTConfig, sit, sitFeatures } from "../models/sit.ts";
 import { siluMlp } from "../nn/layers.ts";
 import type { Params } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
+import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { type DistanceOptions, featureDistance } from "./distances.ts";
 
@@ -69,7 +70,7 @@ export function teacherFeatures(
 ): Tensor {
   const earlier = tf.maximum(tf.sub(t, k), 0);
   const input = interpolate(interpolant, x, noise, earlier);
-  return sitFeatures(teacher, config, input, earlier, y, sra.teacherBlock);
+  return namedScope("teacher", () => sitFeatures(teacher, config, input, earlier, y, sra.teacherBlock));
 }
 
 /** What the student is drawn to, if it is: made outside of the gradient, it takes the faster operators. */
@@ -96,12 +97,18 @@ export function sraLosses(
   const { interpolant, sra } = options;
   const { x, noise, t, y } = batch;
   const noised = interpolate(interpolant, x, noise, t);
-  const { velocity, features } = sit(student, config, noised, t, y, sra ? [sra.studentBlock] : []);
-  const error = tf.squaredDifference(velocity, velocityTarget(interpolant, x, noise, t));
-  const generative = tf.mean(error, [1, 2, 3]);
+  const { velocity, features } = namedScope("student", () =>
+    sit(student, config, noised, t, y, sra ? [sra.studentBlock] : []),
+  );
+  const generative = namedScope("generative_loss", () =>
+    tf.mean(tf.squaredDifference(velocity, velocityTarget(interpolant, x, noise, t)), [1, 2, 3]),
+  );
   if (!sra) return { generative };
-  const projected = sra.projectionHead ? projectionHead(student, features[0]) : features[0];
-  return { generative, align: featureDistance(projected, target!, sra) };
+  const align = namedScope("alignment_loss", () => {
+    const projected = sra.projectionHead ? projectionHead(student, features[0]) : features[0];
+    return featureDistance(projected, target!, sra);
+  });
+  return { generative, align };
 }
 
 /** Intervals k [count] as float32 for a batch. A fixed interval draws as many numbers as a random one. */

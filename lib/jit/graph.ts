@@ -1,4 +1,5 @@
 /** A graph under construction: ONNX nodes with known shapes, written by the tracing backend's kernels. */
+import { currentScope } from "../tensor/scope.ts";
 import { type DataType, tf } from "../tensor/tf.ts";
 
 /** Element types of graph values: the tensors' own, and int64 for ONNX's shape and axis operands. */
@@ -26,6 +27,8 @@ export interface GraphNode {
   inputs: Value[];
   outputs: Value[];
   attributes: Record<string, Attribute>;
+  /** The part of the model that it belongs to, as `namedScope` has it. */
+  scope: string;
   /** What a loop repeats. */
   body?: Body;
 }
@@ -116,6 +119,10 @@ function newOuter(): Outer {
   return { name: (prefix) => `${prefix}${count++}`, constants: new Map(), made: () => undefined };
 }
 
+/** The scope under way. Sums of gradients, which tfjs makes between them, belong to what they add. */
+const scopeOf = (inputs: readonly Value[]): string =>
+  currentScope() || (inputs.find(({ node }) => node?.scope)?.node?.scope ?? "");
+
 export function createGraph(portable = false, outer = newOuter()): Graph {
   const nodes: GraphNode[] = [];
   const inputs: Value[] = [];
@@ -147,7 +154,7 @@ export function createGraph(portable = false, outer = newOuter()): Graph {
       const key = JSON.stringify([domain, op, ins.map((v) => v.name), attributes, outs.length]);
       const existing = made(key);
       if (existing) return existing;
-      const node: GraphNode = { op, domain, inputs: ins, outputs: [], attributes };
+      const node: GraphNode = { op, domain, inputs: ins, outputs: [], attributes, scope: scopeOf(ins) };
       node.outputs = outs.map(({ shape, dtype }) => ({ name: outer.name("v"), shape, dtype, node }));
       nodes.push(node);
       own.set(key, node.outputs);
@@ -182,6 +189,7 @@ export function createGraph(portable = false, outer = newOuter()): Graph {
         ],
         outputs: [],
         attributes: {},
+        scope: currentScope(),
         body: { nodes: live, inputs: inner.inputs, outputs, captures },
       };
       node.outputs = state.map(({ shape, dtype }) => ({ name: outer.name("v"), shape, dtype, node }));
@@ -241,20 +249,39 @@ export function liveGraph(graph: Graph, outputs: readonly Value[]): LiveGraph {
   };
 }
 
-const PRODUCTS = new Set(["MatMul", "FusedMatMul", "Gemm", "Conv", "ConvTranspose"]);
-
-/** Floating-point operations of a graph's matrix products and convolutions: two for each multiplication. */
-export function productFlops({ nodes }: LiveGraph): number {
-  const flops = nodes
-    .filter(({ op }) => PRODUCTS.has(op))
-    .map(({ op, inputs: [a, b], outputs: [y], attributes }) => {
-      // A kernel [out, in, height, width] is applied at each position of the output, or of the input.
-      if (op === "Conv") return (2 * sizeOf(y.shape) * sizeOf(b.shape)) / b.shape[0];
-      if (op === "ConvTranspose") return (2 * sizeOf(a.shape) * sizeOf(b.shape)) / b.shape[0];
-      return 2 * sizeOf(y.shape) * a.shape[a.shape.length - (attributes.transA ? 2 : 1)];
-    });
-  return flops.reduce((sum, count) => sum + count, 0);
+/** Floating-point operations of a matrix product or convolution, two for each multiplication; of others 0. */
+export function flopsOf(op: string, [a, b]: readonly number[][], output: readonly number[]): number {
+  switch (op) {
+    case "MatMul":
+    case "FusedMatMul":
+    case "Gemm":
+      // The contracted axis is what the left factor has beside the output's rows, transposed or not.
+      return (2 * sizeOf(output) * a[a.length - 2] * a[a.length - 1]) / output[output.length - 2];
+    // Queries [B,T,D] by keys, and weights by values.
+    case "MultiHeadAttention":
+      return 4 * sizeOf(a) * b[1];
+    // A kernel [out, in, height, width] is applied at each position of the output, or of the input.
+    case "Conv":
+      return (2 * sizeOf(output) * sizeOf(b)) / b[0];
+    case "ConvTranspose":
+      return (2 * sizeOf(a) * sizeOf(b)) / b[0];
+    default:
+      return 0;
+  }
 }
+
+/** Floating-point operations of a graph's matrix products and convolutions, those within loops left out. */
+export const productFlops = ({ nodes }: LiveGraph): number =>
+  nodes.reduce(
+    (sum, { op, inputs, outputs }) =>
+      sum +
+      flopsOf(
+        op,
+        inputs.map(({ shape }) => shape),
+        outputs[0].shape,
+      ),
+    0,
+  );
 
 export const broadcastShape = (a: Value, b: Value): number[] =>
   tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);

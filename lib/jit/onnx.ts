@@ -75,24 +75,25 @@ function encodeAttribute([name, value]: [string, Attribute]): object {
 
 type NameOf = (value: Value) => string;
 
-const encodeNode = (node: GraphNode, name: string, nameOf: NameOf): object => ({
+/** Unique, and grouped by the part of the model: `student/blocks.0/mlp/Gemm_v17`. */
+const nodeName = ({ scope, op, outputs }: GraphNode): string =>
+  `${scope && `${scope}/`}${op}_${outputs[0].name}`;
+
+const encodeNode = (node: GraphNode, nameOf: NameOf): object => ({
   input: node.inputs.map(nameOf),
   output: node.outputs.map(nameOf),
-  name,
+  name: nodeName(node),
   opType: node.op,
   attribute: [
     ...Object.entries(node.attributes).map(encodeAttribute),
-    ...(node.body ? [{ name: "body", g: encodeBody(node.body, name, nameOf), type: 5 }] : []),
+    ...(node.body ? [{ name: "body", g: encodeBody(node.body, nodeName(node), nameOf), type: 5 }] : []),
   ],
   domain: node.domain,
 });
 
-const encodeNodes = (nodes: readonly GraphNode[], prefix: string, nameOf: NameOf): object[] =>
-  nodes.map((node, i) => encodeNode(node, `${prefix}${node.op}_${i}`, nameOf));
-
 const encodeBody = ({ nodes, inputs, outputs }: Body, name: string, nameOf: NameOf): object => ({
   name,
-  node: encodeNodes(nodes, `${name}/`, nameOf),
+  node: nodes.map((node) => encodeNode(node, nameOf)),
   input: inputs.map((value) => encodeType(value.name, value)),
   output: outputs.map((value) => encodeType(value.name, value)),
 });
@@ -144,7 +145,7 @@ export function encodeOnnx(live: LiveGraph, outputs: readonly { name: string; va
       })),
       graph: {
         name: "ditlab",
-        node: [...encodeNodes(live.nodes, "", nameOf), ...copies],
+        node: [...live.nodes.map((node) => encodeNode(node, nameOf)), ...copies],
         initializer: live.constants.map(encodeConstant),
         input: live.inputs.map((value) => encodeType(value.name, value)),
         output: outputs.map(({ name, value }) => encodeType(name, value)),

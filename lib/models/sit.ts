@@ -12,6 +12,7 @@ import { normalInit, xavierUniform } from "../nn/init.ts";
 import { attention, linear, mlp } from "../nn/layers.ts";
 import { checkParams, type Params, param } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
+import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 
 export interface SiTConfig {
@@ -146,28 +147,35 @@ function embed(
   if (x.rank !== 4 || x.shape[1] !== inChannels || x.shape[2] !== inputSize || x.shape[3] !== inputSize) {
     throw new Error(`SiT input x must be [batch,${inChannels},${inputSize},${inputSize}], got [${x.shape}]`);
   }
-  const patches = patchEmbedding(params, "x_embedder.proj", x, config.patchSize);
-  const c = tf.add(timestepEmbedding(params, "t_embedder", t), labelEmbedding(params, "y_embedder", y));
-  return { tokens: tf.add(patches, param(params, "pos_embed")), c };
+  return namedScope("embedding", () => {
+    const patches = patchEmbedding(params, "x_embedder.proj", x, config.patchSize);
+    const c = tf.add(timestepEmbedding(params, "t_embedder", t), labelEmbedding(params, "y_embedder", y));
+    return { tokens: tf.add(patches, param(params, "pos_embed")), c };
+  });
 }
 
 /** The parts of the modulation that a conditioning vector c [B,D] gives, each [B,1,D]. */
-function modulation(params: Params, name: string, c: Tensor, parts: number): Tensor[] {
-  const all = linear(params, `${name}.adaLN_modulation.1`, silu(c));
-  return tf.split(tf.reshape(all, [c.shape[0], 1, parts * c.shape[1]!]), parts, 2);
-}
+const modulation = (params: Params, name: string, c: Tensor, parts: number): Tensor[] =>
+  namedScope("modulation", () => {
+    const all = linear(params, `${name}.adaLN_modulation.1`, silu(c));
+    return tf.split(tf.reshape(all, [c.shape[0], 1, parts * c.shape[1]!]), parts, 2);
+  });
 
 /** Transformer block number `block` (from 1) with adaLN-Zero: x [B,T,D], c [B,D] -> [B,T,D]. */
 export function sitBlock(params: Params, config: SiTConfig, block: number, x: Tensor, c: Tensor): Tensor {
   const name = `blocks.${block - 1}`;
-  const [shiftA, scaleA, gateA, shiftM, scaleM, gateM] = modulation(params, name, c, 6);
-  const normalized = modulatedLayerNorm(x, shiftA, scaleA);
-  const attended = attention(params, `${name}.attn`, normalized, config.numHeads, config.qkNorm);
-  const middle = tf.add(x, tf.mul(gateA, attended));
-  return tf.add(
-    middle,
-    tf.mul(gateM, mlp(params, `${name}.mlp`, modulatedLayerNorm(middle, shiftM, scaleM))),
-  );
+  return namedScope(name, () => {
+    const [shiftA, scaleA, gateA, shiftM, scaleM, gateM] = modulation(params, name, c, 6);
+    const middle = namedScope("attention", () => {
+      const normalized = modulatedLayerNorm(x, shiftA, scaleA);
+      const attended = attention(params, `${name}.attn`, normalized, config.numHeads, config.qkNorm);
+      return tf.add(x, tf.mul(gateA, attended));
+    });
+    return namedScope("mlp", () => {
+      const normalized = modulatedLayerNorm(middle, shiftM, scaleM);
+      return tf.add(middle, tf.mul(gateM, mlp(params, `${name}.mlp`, normalized)));
+    });
+  });
 }
 
 function checkBlock(config: SiTConfig, block: number): void {
@@ -195,10 +203,13 @@ export function sit(
     tokens = sitBlock(params, config, block, tokens, c);
     outputs.push(tokens);
   }
-  const [shift, scale] = modulation(params, "final_layer", c, 2);
-  const patches = linear(params, "final_layer.linear", modulatedLayerNorm(tokens, shift, scale));
+  const velocity = namedScope("final_layer", () => {
+    const [shift, scale] = modulation(params, "final_layer", c, 2);
+    const patches = linear(params, "final_layer.linear", modulatedLayerNorm(tokens, shift, scale));
+    return unpatchify(patches, config.patchSize, config.inChannels);
+  });
   return {
-    velocity: unpatchify(patches, config.patchSize, config.inChannels),
+    velocity,
     features: blocks.map((block) => outputs[block - 1]),
   };
 }

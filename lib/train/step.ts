@@ -6,6 +6,7 @@ import { type AdamWConfig, type AdamWState, adamW, initAdamW } from "../optim/ad
 import { clipFactor, globalNorm } from "../optim/clip.ts";
 import { updateEma } from "../optim/ema.ts";
 import { mapParams, type Params } from "../tensor/params.ts";
+import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { microBatchesFor } from "./micro-batches.ts";
 
@@ -138,17 +139,19 @@ export function trainStep(
     const { maxGradientNorm } = config;
     const parts = partsOf(batch, config);
     const { generative, align, gradients } = summedGradients(state, batch, scalars.alignWeight, config);
-    const gradientNorm = tf.mul(globalNorm(gradients), 1 / parts);
+    const gradientNorm = namedScope("gradient_norm", () => tf.mul(globalNorm(gradients), 1 / parts));
     const clip = maxGradientNorm > 0 ? clipFactor(gradientNorm, maxGradientNorm) : tf.scalar(1);
-    const next = adamW(
-      state.params,
-      gradients,
-      state.optimizer,
-      scalars.learningRate,
-      config.adamW,
-      tf.mul(clip, 1 / parts),
+    const next = namedScope("optimizer", () =>
+      adamW(
+        state.params,
+        gradients,
+        state.optimizer,
+        scalars.learningRate,
+        config.adamW,
+        tf.mul(clip, 1 / parts),
+      ),
     );
-    const ema = updateEma(state.ema, next.params, scalars.emaDecay);
+    const ema = namedScope("ema", () => updateEma(state.ema, next.params, scalars.emaDecay));
     return {
       state: { params: next.params, ema, optimizer: next.state },
       metrics: { generative, align, gradientNorm },
