@@ -4,6 +4,7 @@ import { packageVersion } from "../package.ts";
 import { demoCommand } from "./demo.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { EXIT, fail } from "./exit.ts";
+import { profileCommand } from "./profile.ts";
 import { sampleCommand } from "./sample.ts";
 import { trainCommand } from "./train.ts";
 
@@ -20,7 +21,8 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failure} failed, ${EXIT.usage} wrong usage, 
     )
     .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage));
 
-  for (const command of [demoCommand(), trainCommand(), sampleCommand(), evaluateCommand(), ...more]) {
+  const own = [demoCommand(), trainCommand(), sampleCommand(), evaluateCommand(), profileCommand()];
+  for (const command of [...own, ...more]) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   await program.parseAsync().catch(fail);

@@ -1,19 +1,13 @@
-import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { Command, Option } from "commander";
-import { type DatasetName, loadDataset, loadImageSet } from "../data/index.ts";
-import { armConfig, SCALES, type ScaleName } from "../experiments/presets.ts";
+import { Command } from "commander";
+import { loadImageSet } from "../data/index.ts";
 import { latestCheckpoint, type TrainConfig, type TrainResult, train } from "../train/index.ts";
+import { type ConfigOptions, readConfig, withConfigOptions } from "./config.ts";
 import { EXIT, stopSignal } from "./exit.ts";
-import { dataFolderOption, datasetOption, integer, jsonOption, positiveInteger } from "./options.ts";
+import { integer, jsonOption, positiveInteger } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
-interface Options {
-  dataset: DatasetName;
-  data?: string;
-  preset: ScaleName;
-  config?: string;
-  baseline?: boolean;
+interface Options extends ConfigOptions {
   seed?: number;
   steps?: number;
   out: string;
@@ -23,34 +17,14 @@ interface Options {
 
 /** The config of a run: of its checkpoint, of a file, or of a preset; options override its seed and length. */
 async function configOf(options: Options): Promise<TrainConfig> {
-  const base = await baseConfig(options);
+  const base = options.resume ? await resumedConfig(options.out) : await readConfig(options);
   return { ...base, seed: options.seed ?? base.seed, steps: options.steps ?? base.steps };
 }
 
-async function baseConfig({
-  resume,
-  out,
-  config,
-  dataset,
-  data,
-  preset,
-  baseline,
-}: Options): Promise<TrainConfig> {
-  if (resume) {
-    const found = await latestCheckpoint(join(out, "checkpoints"));
-    if (!found) throw new Error(`${out} holds no checkpoint to resume from`);
-    return found.checkpoint.config;
-  }
-  if (config) {
-    const text = await readFile(config, "utf8");
-    try {
-      return JSON.parse(text);
-    } catch (error) {
-      throw new Error(`${config} is not JSON: ${(error as Error).message}`);
-    }
-  }
-  const images = await loadDataset(dataset, { folder: data });
-  return armConfig(SCALES[preset], images, baseline ? "baseline" : "sra", 0);
+async function resumedConfig(folder: string): Promise<TrainConfig> {
+  const found = await latestCheckpoint(join(folder, "checkpoints"));
+  if (!found) throw new Error(`${folder} holds no checkpoint to resume from`);
+  return found.checkpoint.config;
 }
 
 const summary = ({ step, checkpoint, trainSeconds, stepSeconds }: TrainResult) => ({
@@ -61,15 +35,8 @@ const summary = ({ step, checkpoint, trainSeconds, stepSeconds }: TrainResult) =
 });
 
 export const trainCommand = (): Command =>
-  new Command("train")
+  withConfigOptions(new Command("train"))
     .description("train a SiT, with SRA unless --baseline, in a run folder that can be resumed")
-    .addOption(datasetOption())
-    .addOption(dataFolderOption())
-    .addOption(
-      new Option("--preset <scale>", "settings to start from").choices(Object.keys(SCALES)).default("small"),
-    )
-    .option("--config <file>", "a config.json instead of a preset")
-    .option("--baseline", "without SRA")
     .option("--seed <number>", "seed of weights, data order and noise", integer)
     .option("--steps <number>", "training steps in all", positiveInteger)
     .option("--out <folder>", "run folder", "runs/train")

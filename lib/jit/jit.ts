@@ -1,6 +1,8 @@
 /** `jit`: any function over trees of tensors, traced once per structure and run by onnxruntime. */
 import { cpus } from "node:os";
 import writeFileAtomic from "write-file-atomic";
+import { type Tensor, tf } from "../tensor/tf.ts";
+import { mapTree } from "../tensor/tree.ts";
 import { type LiveGraph, liveGraph, productFlops, reads, type Value } from "./graph.ts";
 import { encodeOnnx } from "./onnx.ts";
 import { type Profile, recordTrace, summarizeTrace } from "./profile.ts";
@@ -12,7 +14,7 @@ import {
   type Traced,
   takeDonated,
 } from "./program.ts";
-import { type Leaf, rebuild, structureOf } from "./structure.ts";
+import { Leaf, rebuild, structureOf } from "./structure.ts";
 import { refuseWhileTracing, trace } from "./trace.ts";
 
 export interface JitOptions {
@@ -52,8 +54,11 @@ export interface Compiled<A extends unknown[], R> {
   (...args: A): Promise<R>;
   /** The graph for these arguments; `portable` uses only operators of the ONNX standard, for other runtimes. */
   lower(args: A, options?: { portable?: boolean }): Lowered;
-  /** Where the time of a run with these arguments goes; nothing is donated. */
-  profile(args: A, options?: { runs?: number }): Promise<Profile>;
+  /**
+   * Where the time of a run with these arguments goes; nothing is donated. Without arguments, on made-up ones as in the
+   * last call that compiled something.
+   */
+  profile(args?: A, options?: { runs?: number }): Promise<Profile>;
   /** Writes the portable graph for these arguments as an `.onnx` file. */
   save(path: string, args: A): Promise<void>;
   readonly stats: JitStats;
@@ -141,6 +146,17 @@ function lowered({ live, outputs }: Traced): Lowered {
   };
 }
 
+/** Disposes all tensors of a tree. tfjs's type for containers knows no interfaces. */
+const dispose = (tree: unknown): void => tf.dispose(tree as Parameters<typeof tf.dispose>[0]);
+
+/** A maker of arguments of the same structure, with small positive numbers. It holds none of the tensors themselves. */
+function standInsFor<A extends unknown[]>(args: A): () => A {
+  const skeleton = mapTree(args, ({ shape, dtype }) => new Leaf({ shape, dtype } as Tensor));
+  const standIn = ({ tensor: { shape, dtype } }: Leaf): Tensor =>
+    dtype === "float32" ? tf.randomUniform(shape, 0.01, 0.1) : tf.zeros(shape, dtype);
+  return () => rebuild(skeleton, standIn) as A;
+}
+
 /** More compiled structures than this for one function usually mean that a changing number is passed as a plain value. */
 const RETRACE_WARNING = 16;
 
@@ -161,6 +177,8 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   const { threads = cpus().length, donate = [] } = options;
   const programs = new Map<string, Entry>();
   const stats: JitStats = { traces: [] };
+  /** Makes arguments like those of the last structure that was compiled. */
+  let standIns: (() => A) | undefined;
 
   const prepare = async (args: A, leaves: readonly Leaf[], donated: readonly boolean[]): Promise<Program> => {
     const start = performance.now();
@@ -184,6 +202,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     let entry = programs.get(key);
     if (!entry) {
       const added: Entry = { program: prepare(args, leaves, donated) };
+      standIns = standInsFor(args);
       entry = added;
       programs.set(key, added);
       added.program.then(
@@ -220,21 +239,26 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   return Object.assign(call, {
     stats,
     lower: (args: A, { portable = false } = {}) => lowered(traceFunction(fn, args, name, portable)),
-    profile: async (args: A, { runs = 5 } = {}) => {
+    profile: async (given?: A, { runs = 5 } = {}) => {
+      const args = given ?? standIns?.();
+      if (!args)
+        throw new Error(`jit: '${name}' has not been called; call it first, or profile it with arguments`);
       const leaves = args.flatMap((arg, i) => structureOf(arg, `arg${i}`).leaves);
       const kept = leaves.map(() => false);
       const numbers = new Map(
         await Promise.all(leaves.map(async (leaf, i) => [i, await leafNumbers(leaf)] as const)),
       );
       const traced = traceFunction(fn, args, name, false);
+      if (!given) dispose(args);
       const trace = await recordTrace(async (profile) => {
         const program = await compile(traced, leaves, kept, { threads, traceSeconds: 0, profile });
-        for (let i = 0; i < runs; i++) await program.run(numbers);
+        for (let i = 0; i < runs; i++) dispose(await program.run(numbers));
         const file = program.endProfile()!;
         program.release();
         return file;
       });
-      return summarizeTrace(trace, runs);
+      const results = traced.outputs.map(({ value }) => value);
+      return summarizeTrace(trace, runs, name, traced.live, results);
     },
     save: (path: string, args: A) =>
       writeFileAtomic(path, Buffer.from(lowered(traceFunction(fn, args, name, true)).onnx)),
@@ -247,3 +271,9 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     },
   });
 }
+
+/** Where the time of a compiled function goes, shown in notebooks as tables and a plot. See `Compiled.profile`. */
+export const profile = <A extends unknown[], R>(
+  compiled: Compiled<A, R>,
+  options?: { runs?: number },
+): Promise<Profile> => compiled.profile(undefined, options);

@@ -1,12 +1,20 @@
-/** Where the time of a compiled function goes, by operator and by matrix product, from onnxruntime's own trace. */
+/** Where the time of a compiled function goes, by part, operator and matrix product, from onnxruntime's own trace. */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { sizeOf } from "./graph.ts";
+import { flopsOf, type LiveGraph, reads, sizeOf, type Value } from "./graph.ts";
+import { profileHtml, profileText } from "./profile-view.ts";
+
+export interface ProfiledPart {
+  /** The names of `namedScope`, without the numbers of blocks: `student/blocks/mlp/gradient`; empty outside of all. */
+  part: string;
+  /** Of one run. */
+  calls: number;
+  seconds: number;
+}
 
 export interface ProfiledOperator {
   operator: string;
-  /** Of one run. */
   calls: number;
   seconds: number;
 }
@@ -18,12 +26,24 @@ export interface ProfiledProduct extends ProfiledOperator {
 }
 
 export interface Profile {
+  /** The function's name. */
+  name: string;
   /** Seconds of one run in operators: the median run. Recording itself costs a few microseconds a node. */
   seconds: number;
+  /** Operators that ran. */
   nodes: number;
-  /** Longest first. */
+  /** Floating-point operations of the matrix products and convolutions. */
+  flops: number;
+  /** Bytes of the arguments, of the results, and the most that the values in between take at once. */
+  memory: { arguments: number; results: number; between: number };
+  /** Longest first, as all lists. */
+  parts: ProfiledPart[];
   operators: ProfiledOperator[];
   products: ProfiledProduct[];
+  /** The tables as text. */
+  toString(): string;
+  /** The tables and a flame graph as a piece of HTML. */
+  toHtml(): string;
 }
 
 interface TraceEvent {
@@ -48,63 +68,113 @@ export async function recordTrace(body: (prefix: string) => Promise<string>): Pr
   }
 }
 
+const ENDING = "_kernel_time";
+/** Their time is that of the nodes inside, which are recorded too. */
+const CONTAINERS = new Set(["Loop"]);
+
+/** The scope in a node's name: all before the operator, also where onnxruntime has appended to the name. */
+function partOf({ name }: TraceEvent): string {
+  const path = name.slice(0, -ENDING.length).split("/");
+  const operator = path.findIndex((segment) => /^[A-Z]\w*_v\d+$/.test(segment));
+  return path
+    .slice(0, Math.max(operator, 0))
+    .map((segment) => segment.replace(/\.\d+$/, ""))
+    .join("/");
+}
+
 const shapesOf = (list: Record<string, number[]>[]): number[][] =>
   list.map((entry) => Object.values(entry)[0]);
 
-/** Adds up events by a key. */
+/** Adds up events by a key, longest first. */
 function total(
   events: readonly TraceEvent[],
   keyOf: (event: TraceEvent) => string,
-): Map<string, [number, number]> {
-  const sums = new Map<string, [number, number]>();
+): { key: string; calls: number; seconds: number }[] {
+  const sums = new Map<string, { key: string; calls: number; seconds: number }>();
   for (const event of events) {
-    const [calls, seconds] = sums.get(keyOf(event)) ?? [0, 0];
-    sums.set(keyOf(event), [calls + 1, seconds + event.dur / 1e6]);
+    const key = keyOf(event);
+    const sum = sums.get(key) ?? { key, calls: 0, seconds: 0 };
+    sums.set(key, { key, calls: sum.calls + 1, seconds: sum.seconds + event.dur / 1e6 });
   }
-  return sums;
+  return [...sums.values()].sort((a, b) => b.seconds - a.seconds);
 }
 
-const bySeconds = (a: ProfiledOperator, b: ProfiledOperator): number => b.seconds - a.seconds;
-
-/** What a trace of several runs says of the median one. */
-export function summarizeTrace(trace: unknown, runs: number): Profile {
-  const events = (trace as TraceEvent[]).filter(
-    ({ cat, name }) => cat === "Node" && name.endsWith("_kernel_time"),
-  );
+/** What a trace of several runs of a graph says of the median one. */
+export function summarizeTrace(
+  trace: unknown,
+  runs: number,
+  name: string,
+  graph: LiveGraph,
+  results: readonly Value[],
+): Profile {
+  const recorded = (trace as TraceEvent[]).filter((e) => e.cat === "Node" && e.name.endsWith(ENDING));
+  const events = recorded.filter(({ args }) => !CONTAINERS.has(args.op_name));
   const nodes = events.length / runs;
   const each = Array.from({ length: runs }, (_, i) => events.slice(i * nodes, (i + 1) * nodes));
   const secondsOf = (run: readonly TraceEvent[]) => run.reduce((sum, { dur }) => sum + dur, 0) / 1e6;
   const run = each.sort((a, b) => secondsOf(a) - secondsOf(b))[runs >> 1];
-  const operators = [...total(run, ({ args }) => args.op_name)]
-    .map(([operator, [calls, seconds]]) => ({ operator, calls, seconds }))
-    .sort(bySeconds);
-  const products = run.filter(({ args }) => /^(MatMul|FusedMatMul|Gemm)$/.test(args.op_name));
-  const keyOf = ({ args }: TraceEvent): string =>
-    [
-      args.op_name,
-      ...shapesOf(args.input_type_shape)
-        .slice(0, 2)
-        .map((shape) => shape.join("x")),
-    ].join(" ");
-  const flops = new Map(products.map((event) => [keyOf(event), flopsOf(event)]));
-  return {
+  const flopsIn = ({ args }: TraceEvent): number =>
+    flopsOf(args.op_name, shapesOf(args.input_type_shape), shapesOf(args.output_type_shape)[0]);
+  const products = run.filter((event) => flopsIn(event) > 0);
+  const keyOf = ({ args }: TraceEvent): string => {
+    const factors = shapesOf(args.input_type_shape).slice(0, 2);
+    const written = factors.map((shape) => shape.slice(shape.length > 2 && shape[0] === 1 ? 1 : 0).join("x"));
+    return [args.op_name, ...written].join(" ");
+  };
+  const flops = new Map(products.map((event) => [keyOf(event), flopsIn(event)]));
+  const profile = {
+    name,
     seconds: secondsOf(run),
     nodes,
-    operators,
-    products: [...total(products, keyOf)]
-      .map(([key, [calls, seconds]]) => {
-        const [operator, ...shapes] = key.split(" ");
-        const gflops = (flops.get(key)! * calls) / seconds / 1e9;
-        return { operator, shapes: shapes.join(" "), calls, seconds, gflops };
-      })
-      .sort(bySeconds),
+    flops: products.reduce((sum, event) => sum + flopsIn(event), 0),
+    memory: {
+      arguments: bytesOf(graph.inputs),
+      results: bytesOf(results),
+      between: bytesBetween(graph, results),
+    },
+    parts: total(run, partOf).map(({ key, ...sums }) => ({ part: key, ...sums })),
+    operators: total(run, ({ args }) => args.op_name).map(({ key, ...sums }) => ({ operator: key, ...sums })),
+    products: total(products, keyOf).map(({ key, calls, seconds }) => {
+      const [operator, ...shapes] = key.split(" ");
+      const gflops = (flops.get(key)! * calls) / seconds / 1e9;
+      return { operator, shapes: shapes.join(" "), calls, seconds, gflops };
+    }),
   };
+  // Not among the properties: a profile is data, and is written as JSON.
+  return Object.defineProperties(profile as Profile, {
+    toString: { value: () => profileText(profile) },
+    toHtml: { value: () => profileHtml(profile) },
+    [Symbol.for("Jupyter.display")]: {
+      value: () => ({ "text/plain": profileText(profile), "text/html": profileHtml(profile) }),
+    },
+  });
 }
 
-/** Operations of a product, from its shapes alone: whether a factor is transposed is not recorded. */
-function flopsOf({ args }: TraceEvent): number {
-  const [a] = shapesOf(args.input_type_shape);
-  const [output] = shapesOf(args.output_type_shape);
-  const contracted = (a[a.length - 2] * a[a.length - 1]) / output[output.length - 2];
-  return 2 * sizeOf(output) * contracted;
+const BYTES = { float32: 4, int32: 4, bool: 1, int64: 8 } as const;
+const bytesOf = (values: readonly Value[]): number =>
+  values.reduce((sum, { shape, dtype }) => sum + sizeOf(shape) * BYTES[dtype], 0);
+
+/** The most that the values between arguments and results take, each from its node to its last reader. */
+function bytesBetween({ nodes }: Pick<LiveGraph, "nodes">, results: readonly Value[]): number {
+  const last = new Map<Value, number>();
+  // A view lives in the memory of what it shows.
+  const memory = (value: Value): Value =>
+    value.node?.op === "Reshape" ? memory(value.node.inputs[0]) : value;
+  nodes.forEach((node, i) => {
+    for (const value of reads(node)) last.set(memory(value), i);
+  });
+  const apart = new Set(results.map(memory));
+  const ends = new Map<number, number>();
+  let [now, most] = [0, 0];
+  nodes.forEach((node, i) => {
+    const made = node.outputs.filter((value) => memory(value) === value && !apart.has(value));
+    for (const value of made) {
+      const end = last.get(value) ?? i;
+      ends.set(end, (ends.get(end) ?? 0) + bytesOf([value]));
+    }
+    now += bytesOf(made);
+    most = Math.max(most, now + (node.body ? bytesBetween(node.body, node.body.outputs) : 0));
+    now -= ends.get(i) ?? 0;
+  });
+  return most;
 }

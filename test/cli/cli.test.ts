@@ -70,7 +70,7 @@ const home = temporaryFolder();
 test("--help and --version answer on stdout with exit code 0, for every command", async () => {
   const { code, stdout } = await ditlab(["--help"]);
   assert.is(code, 0);
-  for (const command of ["demo", "train", "sample", "evaluate"]) {
+  for (const command of ["demo", "train", "sample", "evaluate", "profile"]) {
     assert.match(stdout, command);
     const help = await ditlab([command, "--help"]);
     assert.is(help.code, 0);
@@ -106,6 +106,23 @@ test("a failure is exit code 1 and one line", async () => {
     assert.match(stderr, message);
     assert.not.match(stderr, /\n\s+at /);
   }
+});
+
+test("profile prints where a step's time goes, and writes a page and the graph", async () => {
+  const folder = await temporaryFolder();
+  const [page, graph] = [join(folder, "new", "profile.html"), join(folder, "step.onnx")];
+  const args = ["profile", "--preset", "tiny", "--runs", "1", "--batch-size", "4", "--data", await data];
+  const { code, stdout, stderr } = await ditlab([...args, "--html", page, "--onnx", graph]);
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /^trainStep: .* GFLOP\/s/);
+  for (const part of ["student/blocks/mlp/gradient", "teacher/blocks/attention", "optimizer", "ema"])
+    assert.match(stdout, part);
+  assert.match(await readFile(page, "utf8"), /^<!doctype html>.*<svg/s);
+  assert.match((await readFile(graph)).toString("latin1"), "student/blocks.0/attention/");
+  const baseline = await ditlab([...args, "--baseline", "--json"]);
+  const { name, parts } = JSON.parse(baseline.stdout);
+  assert.is(name, "trainStep");
+  assert.not(parts.some(({ part }: { part: string }) => part.startsWith("teacher")));
 });
 
 /** Waits until a file exists. */
