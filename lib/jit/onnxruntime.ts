@@ -46,6 +46,7 @@ const FUNCTIONS = {
   Run: [9, "void *", ["void *", "void *", "void *", "void *", "size_t", "void *", "size_t", "void *"]],
   CreateSessionOptions: [10, "void *", [OUT]],
   EnableProfiling: [14, "void *", ["void *", process.platform === "win32" ? "str16" : "str"]],
+  DisableMemPattern: [17, "void *", ["void *"]],
   SetSessionLogSeverityLevel: [22, "void *", ["void *", "int"]],
   SetSessionGraphOptimizationLevel: [23, "void *", ["void *", "int"]],
   SetIntraOpNumThreads: [24, "void *", ["void *", "int"]],
@@ -174,6 +175,8 @@ export async function createSession(model: Uint8Array, options: SessionOptions):
   try {
     check(native, native.SetSessionGraphOptimizationLevel(settings, ALL_OPTIMIZATIONS), "optimization level");
     check(native, native.SetIntraOpNumThreads(settings, options.threads), `${options.threads} threads`);
+    // A plan of all memory, made in the first run, would stand beside what that run has taken: twice the memory.
+    check(native, native.DisableMemPattern(settings), "memory pattern");
     check(native, native.SetInterOpNumThreads(settings, 1), "threads between operators");
     check(native, native.SetSessionLogSeverityLevel(settings, FATAL_ONLY), "log level");
     if (options.profile) check(native, native.EnableProfiling(settings, options.profile), "profile");
