@@ -8,7 +8,6 @@ import { type ConfigOptions, readConfig, withConfigOptions } from "./config.ts";
 import { jsonOption, positiveInteger } from "./options.ts";
 
 interface Options extends ConfigOptions {
-  batchSize?: number;
   runs: number;
   html?: string;
   onnx?: string;
@@ -41,7 +40,6 @@ const page = (body: string): string =>
 export const profileCommand = (): Command =>
   withConfigOptions(new Command("profile"))
     .description("show where the time of a training step goes: by part, by operator, by matrix product")
-    .option("--batch-size <number>", "another batch size than the config's", positiveInteger)
     .option("--runs <number>", "runs to take the median of", positiveInteger, 5)
     .option("--html <file>", "write the tables and a flame graph as a page")
     .option(
@@ -51,7 +49,6 @@ export const profileCommand = (): Command =>
     .addOption(jsonOption())
     .action(async (options: Options) => {
       const config = await readConfig(options);
-      if (options.batchSize) config.batchSize = options.batchSize;
       checkTrainConfig(config);
       const step = compileStep(config);
       const args = stepArguments(config);

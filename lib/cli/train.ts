@@ -8,6 +8,7 @@ import { integer, jsonOption, positiveInteger } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
 interface Options extends ConfigOptions {
+  accumulate?: number;
   seed?: number;
   steps?: number;
   out: string;
@@ -18,7 +19,8 @@ interface Options extends ConfigOptions {
 /** The config of a run: of its checkpoint, of a file, or of a preset; options override its seed and length. */
 async function configOf(options: Options): Promise<TrainConfig> {
   const base = options.resume ? await resumedConfig(options.out) : await readConfig(options);
-  return { ...base, seed: options.seed ?? base.seed, steps: options.steps ?? base.steps };
+  const { seed = base.seed, steps = base.steps, accumulate = base.accumulate } = options;
+  return { ...base, seed, steps, ...(accumulate && { accumulate }) };
 }
 
 async function resumedConfig(folder: string): Promise<TrainConfig> {
@@ -37,6 +39,7 @@ const summary = ({ step, checkpoint, trainSeconds, stepSeconds }: TrainResult) =
 export const trainCommand = (): Command =>
   withConfigOptions(new Command("train"))
     .description("train a SiT, with SRA unless --baseline, in a run folder that can be resumed")
+    .option("--accumulate <number>", "runs that a step's batch is split into: less memory", positiveInteger)
     .option("--seed <number>", "seed of weights, data order and noise", integer)
     .option("--steps <number>", "training steps in all", positiveInteger)
     .option("--out <folder>", "run folder", "runs/train")

@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { flopsOf, type LiveGraph, reads, sizeOf, type Value } from "./graph.ts";
+import { flopsOf, type GraphNode, type LiveGraph, reads, sizeOf, type Value } from "./graph.ts";
 import { profileHtml, profileText } from "./profile-view.ts";
 
 export interface ProfiledPart {
@@ -72,14 +72,24 @@ const ENDING = "_kernel_time";
 /** Their time is that of the nodes inside, which are recorded too. */
 const CONTAINERS = new Set(["Loop"]);
 
-/** The scope in a node's name: all before the operator, also where onnxruntime has appended to the name. */
-function partOf({ name }: TraceEvent): string {
-  const path = name.slice(0, -ENDING.length).split("/");
-  const operator = path.findIndex((segment) => /^[A-Z]\w*_v\d+$/.test(segment));
-  return path
-    .slice(0, Math.max(operator, 0))
-    .map((segment) => segment.replace(/\.\d+$/, ""))
-    .join("/");
+/** A node's scope and its first output, also where onnxruntime has appended to the name: `a/b/MatMul_v7/fused`. */
+const NAME = /^(?:(.*)\/)?[A-Z]\w*_(v\d+)(?:\/|_kernel_time$)/;
+
+/** The scope, without the numbers of layers. */
+const partOf = ({ name }: TraceEvent): string => (NAME.exec(name)?.[1] ?? "").replace(/\.\d+(?=\/|$)/g, "");
+
+/** The nodes in the order in which they ran; one that was merged into another stands before its first reader. */
+function ranNodes({ nodes }: LiveGraph, events: readonly TraceEvent[]): GraphNode[] {
+  const turns = new Map(events.map(({ name }, i) => [NAME.exec(name)?.[2], i]));
+  const turn = new Map<GraphNode, number>();
+  const firstReader = new Map<Value, number>();
+  for (const node of [...nodes].reverse()) {
+    const readers = node.outputs.map((value) => firstReader.get(value) ?? Number.POSITIVE_INFINITY);
+    const at = turns.get(node.outputs[0].name) ?? Math.min(...readers);
+    turn.set(node, at);
+    for (const value of reads(node)) firstReader.set(value, Math.min(firstReader.get(value) ?? at, at));
+  }
+  return [...nodes].sort((a, b) => turn.get(a)! - turn.get(b)!);
 }
 
 const shapesOf = (list: Record<string, number[]>[]): number[][] =>
@@ -130,7 +140,7 @@ export function summarizeTrace(
     memory: {
       arguments: bytesOf(graph.inputs),
       results: bytesOf(results),
-      between: bytesBetween(graph, results),
+      between: bytesBetween(ranNodes(graph, run), results),
     },
     parts: total(run, partOf).map(({ key, ...sums }) => ({ part: key, ...sums })),
     operators: total(run, ({ args }) => args.op_name).map(({ key, ...sums }) => ({ operator: key, ...sums })),
@@ -155,7 +165,7 @@ const bytesOf = (values: readonly Value[]): number =>
   values.reduce((sum, { shape, dtype }) => sum + sizeOf(shape) * BYTES[dtype], 0);
 
 /** The most that the values between arguments and results take, each from its node to its last reader. */
-function bytesBetween({ nodes }: Pick<LiveGraph, "nodes">, results: readonly Value[]): number {
+function bytesBetween(nodes: readonly GraphNode[], results: readonly Value[]): number {
   const last = new Map<Value, number>();
   // A view lives in the memory of what it shows.
   const memory = (value: Value): Value =>
@@ -173,7 +183,7 @@ function bytesBetween({ nodes }: Pick<LiveGraph, "nodes">, results: readonly Val
       ends.set(end, (ends.get(end) ?? 0) + bytesOf([value]));
     }
     now += bytesOf(made);
-    most = Math.max(most, now + (node.body ? bytesBetween(node.body, node.body.outputs) : 0));
+    most = Math.max(most, now + (node.body ? bytesBetween(node.body.nodes, node.body.outputs) : 0));
     now -= ends.get(i) ?? 0;
   });
   return most;

@@ -4,6 +4,7 @@ export {
   isTrainable,
   SIT_DEFAULTS,
   type SiTConfig,
+  type SiTOptions,
   type SiTOutput,
   sit,
   sitBlock,

@@ -10,6 +10,7 @@ import {
 import { modulatedLayerNorm, silu } from "../nn/fused.ts";
 import { normalInit, xavierUniform } from "../nn/init.ts";
 import { attention, linear, mlp } from "../nn/layers.ts";
+import { remat } from "../nn/remat.ts";
 import { checkParams, type Params, param } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
 import { namedScope } from "../tensor/scope.ts";
@@ -178,10 +179,28 @@ export function sitBlock(params: Params, config: SiTConfig, block: number, x: Te
   });
 }
 
+/** The same, computed again for the gradient: of a block only its input is kept. */
+function rematerializedBlock(params: Params, config: SiTConfig, block: number, x: Tensor, c: Tensor): Tensor {
+  const names = Object.keys(params).filter((name) => name.startsWith(`blocks.${block - 1}.`));
+  const weights = names.map((name) => params[name]);
+  return remat(
+    (x, c, ...weights) =>
+      sitBlock(Object.fromEntries(names.map((name, i) => [name, weights[i]])), config, block, x, c),
+    x,
+    c,
+    ...weights,
+  );
+}
+
 function checkBlock(config: SiTConfig, block: number): void {
   if (!Number.isInteger(block) || block < 1 || block > config.depth) {
     throw new RangeError(`block must be from 1 to ${config.depth}, got ${block}`);
   }
+}
+
+export interface SiTOptions {
+  /** Of each block keep only its input for the gradient, and compute the block again there: memory for time. */
+  remat?: boolean;
 }
 
 /**
@@ -195,12 +214,13 @@ export function sit(
   t: Tensor,
   y: Tensor,
   blocks: number[] = [],
+  { remat = false }: SiTOptions = {},
 ): SiTOutput {
   for (const block of blocks) checkBlock(config, block);
   let { tokens, c } = embed(params, config, x, t, y);
   const outputs: Tensor[] = [];
   for (let block = 1; block <= config.depth; block++) {
-    tokens = sitBlock(params, config, block, tokens, c);
+    tokens = (remat ? rematerializedBlock : sitBlock)(params, config, block, tokens, c);
     outputs.push(tokens);
   }
   const velocity = namedScope("final_layer", () => {

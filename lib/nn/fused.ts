@@ -3,6 +3,7 @@
  * Each is composed from core operations where the backend has no fused kernel (`jit` has them all).
  */
 import { hasKernel, runKernel } from "../tensor/kernels.ts";
+import { isRecording } from "../tensor/tape.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 
 interface Gradient {
@@ -139,13 +140,10 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor): Tens
   );
 }
 
-/** Whether a gradient is being recorded, of whatever. */
-const differentiating = (): boolean => tf.engine().state.gradientDepth > 0;
-
 /** Attention in heads: q, k, v [B,T,D] -> [B,T,D]. */
 export function multiHeadAttention(q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor {
   // One operator where nobody asks for the gradient: in the teacher and when sampling.
-  if (hasKernel("MultiHeadAttention") && !differentiating())
+  if (hasKernel("MultiHeadAttention") && !isRecording())
     return runKernel("MultiHeadAttention", { q, k, v }, { heads });
   const [batch, tokens, width] = q.shape;
   const [queries, keys, values] = [q, k, v].map((x) =>

@@ -9,3 +9,4 @@ export {
 export { gelu, modulatedLayerNorm, scaledDotProductAttention, silu } from "./fused.ts";
 export { normalInit, xavierUniform } from "./init.ts";
 export { attention, layerNorm, linear, mlp, siluMlp } from "./layers.ts";
+export { remat } from "./remat.ts";

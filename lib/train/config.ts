@@ -21,8 +21,12 @@ export interface TrainConfig {
   alignWeight: Schedule;
   steps: number;
   batchSize: number;
-  /** Parts that a batch is split into inside the compiled step. Default: chosen by the sizes of model and batch. */
+  /** Runs that a batch is split into, whose gradients are added up: the memory of a share. Default: 1. */
+  accumulate?: number;
+  /** Parts that a run's batch is split into inside the compiled step. Default: chosen by the sizes of model and batch. */
   microBatches?: number;
+  /** Keep only the blocks' inputs for the gradient, and compute the blocks again: about a third more time. Default: no. */
+  remat?: boolean;
   learningRate: Schedule;
   adamW: AdamWConfig;
   /** Largest global gradient norm; 0 is no limit. */
@@ -41,14 +45,27 @@ export function checkTrainConfig(config: TrainConfig): void {
   const fail = (field: string, expected: string, got: unknown): never => {
     throw new RangeError(`train config: ${field} must be ${expected}, got ${JSON.stringify(got)}`);
   };
-  const { microBatches = 1 } = config;
-  const counts = { ...config, microBatches };
-  for (const field of ["steps", "batchSize", "microBatches", "logEvery", "checkpointEvery"] as const) {
+  const { accumulate = 1, microBatches = 1, batchSize } = config;
+  const counts = { ...config, accumulate, microBatches };
+  for (const field of [
+    "steps",
+    "batchSize",
+    "accumulate",
+    "microBatches",
+    "logEvery",
+    "checkpointEvery",
+  ] as const) {
     if (!Number.isInteger(counts[field]) || counts[field] < 1)
       fail(field, "a positive integer", counts[field]);
   }
-  if (config.batchSize % microBatches !== 0) {
-    fail("microBatches", `a divisor of batchSize ${config.batchSize}`, microBatches);
+  if (batchSize % accumulate !== 0) fail("accumulate", `a divisor of batchSize ${batchSize}`, accumulate);
+  const run = batchSize / accumulate;
+  if (run % microBatches !== 0) {
+    fail(
+      "microBatches",
+      `a divisor of ${accumulate > 1 ? "a run's batch size" : "batchSize"} ${run}`,
+      microBatches,
+    );
   }
   if (!INTERPOLANTS.includes(config.interpolant))
     fail("interpolant", INTERPOLANTS.join(" or "), config.interpolant);

@@ -6,9 +6,9 @@ export {
   readCheckpoint,
   writeCheckpoint,
 } from "./checkpoint.ts";
+export { compileRuns, compileStep } from "./compile.ts";
 export { checkTrainConfig, type TrainConfig } from "./config.ts";
 export {
-  compileStep,
   type LogEntry,
   type TrainOptions,
   type TrainProgress,
@@ -17,7 +17,12 @@ export {
 } from "./loop.ts";
 export { microBatchesFor } from "./micro-batches.ts";
 export {
+  accumulateGradients,
+  applyGradients,
+  type Gradients,
   initTrainState,
+  noGradients,
+  type RunsConfig,
   type StepConfig,
   type StepMetrics,
   type StepScalars,

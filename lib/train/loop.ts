@@ -2,15 +2,15 @@
 import { join } from "node:path";
 import type { ImageSet } from "../data/index.ts";
 import { appendJsonLine, truncateJsonLines, writeAtomic } from "../io/index.ts";
-import { jit } from "../jit/index.ts";
 import { initSiT } from "../models/sit.ts";
 import { scheduleAt } from "../optim/schedules.ts";
 import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { batchSource } from "./batches.ts";
 import { type Checkpoint, latestCheckpoint, removeUnfinished, writeCheckpoint } from "./checkpoint.ts";
+import { compileRuns, compileStep } from "./compile.ts";
 import { checkTrainConfig, type TrainConfig } from "./config.ts";
-import { initTrainState, type StepMetrics, type TrainState, trainStep } from "./step.ts";
+import { initTrainState, type StepMetrics, type TrainState } from "./step.ts";
 import { openEventFile } from "./tensorboard.ts";
 
 /** One line of metrics.jsonl: means over the steps since the line before. */
@@ -64,14 +64,6 @@ export interface TrainResult {
 const median = (values: number[]): number =>
   [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/** Compiles the training step of a config: (state, batch, scalars) -> (state, metrics). The state is updated in place: the one passed in is gone. */
-export const compileStep = (config: TrainConfig) =>
-  jit(
-    (state: TrainState, batch: Parameters<typeof trainStep>[1], scalars: Parameters<typeof trainStep>[2]) =>
-      trainStep(state, batch, scalars, config),
-    { name: "trainStep", donate: [0] },
-  );
 
 /** The start of a run, fresh or resumed. */
 async function begin(
@@ -143,7 +135,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   await truncateJsonLines<LogEntry>(metricsPath, (entry) => entry.step <= start.step);
 
   const events = await openEventFile(folder);
-  const compiled = compileStep(config);
+  const compiled = (config.accumulate ?? 1) > 1 ? compileRuns(config) : compileStep(config);
   const nextBatch = batchSource(images, config);
   let { step, state } = start;
   let checkpoint = path;

@@ -56,7 +56,20 @@ export const initTrainState = (params: Params): TrainState => ({
   optimizer: initAdamW(trainable(params)),
 });
 
-/** Losses, and gradients of mean(generative) + alignWeight * align for every trainable parameter that the loss uses. */
+/** The parameters that a loss trains: tfjs refuses those it does not use, and an idle projection head has no gradient. */
+const trainedNames = (params: Params, { sra }: LossOptions): string[] =>
+  Object.keys(params).filter(
+    (name) => isTrainable(name) && (sra?.projectionHead || !name.startsWith("ap_head.")),
+  );
+
+/** Losses of a batch, and the gradients of mean(generative) + alignWeight * align. */
+export interface Gradients {
+  generative: Tensor;
+  align?: Tensor;
+  gradients: Params;
+}
+
+/** Losses and gradients for every trainable parameter that the loss uses. */
 export function sraGradients(
   params: Params,
   teacher: Params,
@@ -64,12 +77,8 @@ export function sraGradients(
   batch: SRABatch,
   alignWeight: Tensor,
   options: LossOptions,
-): { generative: Tensor; align?: Tensor; gradients: Params } {
-  // tfjs refuses parameters that the loss does not use: an idle projection head has no gradient.
-  const headUsed = options.sra?.projectionHead ?? false;
-  const names = Object.keys(params).filter(
-    (name) => isTrainable(name) && (headUsed || !name.startsWith("ap_head.")),
-  );
+): Gradients {
+  const names = trainedNames(params, options);
   const target = teacherTarget(teacher, model, batch, options);
   let losses: Tensor[] = [];
   const total = (...values: Tensor[]): Tensor => {
@@ -94,69 +103,114 @@ export function sraGradients(
   };
 }
 
-const partsOf = (batch: SRABatch, { model, microBatches }: StepConfig): number =>
-  microBatches ?? microBatchesFor(model, batch.x.shape[0]);
+/** tfjs's type for containers knows no interfaces. */
+const tidy = <T>(body: () => T): T => tf.tidy(body as never) as unknown as T;
 
-const part = (batch: SRABatch, index: number, parts: number): SRABatch => {
+function part(batch: SRABatch, index: number, parts: number): SRABatch {
+  if (parts === 1) return batch;
   const cut = (tensor: Tensor): Tensor => tf.split(tensor, parts, 0)[index];
   return { x: cut(batch.x), noise: cut(batch.noise), t: cut(batch.t), k: cut(batch.k), y: cut(batch.y) };
-};
+}
 
-/** Mean losses over equal parts of the batch, and the sum of the parts' gradients. */
+/** A step in several runs: how many, and the batch size of the whole step. */
+export interface RunsConfig extends StepConfig {
+  accumulate?: number;
+  batchSize: number;
+}
+
+/** The batches of a step's runs. */
+export const runBatches = (batch: SRABatch, { accumulate = 1 }: RunsConfig): SRABatch[] =>
+  tidy(() => Array.from({ length: accumulate }, (_, i) => part(batch, i, accumulate)));
+
+const partsOf = (samples: number, { model, microBatches }: StepConfig): number =>
+  microBatches ?? microBatchesFor(model, samples);
+
+/** Adds what equal parts of the batch give, to `sum` if there is one. */
 function summedGradients(
-  state: TrainState,
+  { params, ema }: Pick<TrainState, "params" | "ema">,
   batch: SRABatch,
   alignWeight: Tensor,
   config: StepConfig,
-): ReturnType<typeof sraGradients> {
-  const parts = partsOf(batch, config);
-  const gradientsOf = (part: SRABatch) =>
-    sraGradients(state.params, state.ema, config.model, part, alignWeight, config);
-  if (parts === 1) return gradientsOf(batch);
-  let sum = gradientsOf(part(batch, 0, parts));
-  for (let i = 1; i < parts; i++) {
+  sum?: Gradients,
+): Gradients {
+  const parts = partsOf(batch.x.shape[0], config);
+  for (let i = 0; i < parts; i++) {
     const { x, ...rest } = part(batch, i, parts);
     // One after the other: a part's activations are gone before those of the next one come.
-    const next = gradientsOf({ x: inOrder(x, Object.values(sum.gradients)), ...rest });
-    sum = {
-      generative: tf.add(sum.generative, next.generative),
-      align: sum.align && tf.add(sum.align, next.align!),
-      gradients: mapParams(sum.gradients, (g, name) => tf.add(g, next.gradients[name])),
-    };
+    const turn = sum && i > 0 ? inOrder(x, Object.values(sum.gradients)) : x;
+    const next = sraGradients(params, ema, config.model, { x: turn, ...rest }, alignWeight, config);
+    sum = sum ? addGradients(sum, next) : next;
   }
+  return sum!;
+}
+
+const addGradients = (a: Gradients, b: Gradients): Gradients =>
+  namedScope("gradient_sum", () => ({
+    generative: tf.add(a.generative, b.generative),
+    ...(a.align && { align: tf.add(a.align, b.align!) }),
+    gradients: mapParams(a.gradients, (g, name) => tf.add(g, b.gradients[name])),
+  }));
+
+/** Updates a state by the sum of what `parts` equal parts of a batch gave. */
+function update(
+  state: TrainState,
+  { generative, align, gradients }: Gradients,
+  parts: number,
+  scalars: StepScalars,
+  { maxGradientNorm, adamW: optimizer }: StepConfig,
+): { state: TrainState; metrics: StepMetrics } {
   const mean = (value: Tensor): Tensor => tf.mul(value, 1 / parts);
-  return { ...sum, generative: mean(sum.generative), align: sum.align && mean(sum.align) };
+  const gradientNorm = namedScope("gradient_norm", () => mean(globalNorm(gradients)));
+  const clip = maxGradientNorm > 0 ? clipFactor(gradientNorm, maxGradientNorm) : tf.scalar(1);
+  const next = namedScope("optimizer", () =>
+    adamW(state.params, gradients, state.optimizer, scalars.learningRate, optimizer, mean(clip)),
+  );
+  const ema = namedScope("ema", () => updateEma(state.ema, next.params, scalars.emaDecay));
+  return {
+    state: { params: next.params, ema, optimizer: next.state },
+    metrics: { generative: mean(generative), align: align && mean(align), gradientNorm },
+  };
 }
 
 /** One step: (state, batch, scalars) -> (next state, metrics). Compile it with `jit`. */
-export function trainStep(
+export const trainStep = (
   state: TrainState,
   batch: SRABatch,
   scalars: StepScalars,
   config: StepConfig,
-): { state: TrainState; metrics: StepMetrics } {
-  const step = (): { state: TrainState; metrics: StepMetrics } => {
-    const { maxGradientNorm } = config;
-    const parts = partsOf(batch, config);
-    const { generative, align, gradients } = summedGradients(state, batch, scalars.alignWeight, config);
-    const gradientNorm = namedScope("gradient_norm", () => tf.mul(globalNorm(gradients), 1 / parts));
-    const clip = maxGradientNorm > 0 ? clipFactor(gradientNorm, maxGradientNorm) : tf.scalar(1);
-    const next = namedScope("optimizer", () =>
-      adamW(
-        state.params,
-        gradients,
-        state.optimizer,
-        scalars.learningRate,
-        config.adamW,
-        tf.mul(clip, 1 / parts),
-      ),
-    );
-    const ema = namedScope("ema", () => updateEma(state.ema, next.params, scalars.emaDecay));
-    return {
-      state: { params: next.params, ema, optimizer: next.state },
-      metrics: { generative, align, gradientNorm },
-    };
-  };
-  // tfjs's type for containers knows no interfaces.
-  return tf.tidy(step as never) as unknown as ReturnType<typeof step>;
-}
+): { state: TrainState; metrics: StepMetrics } =>
+  tidy(() => {
+    const sum = summedGradients(state, batch, scalars.alignWeight, config);
+    return update(state, sum, partsOf(batch.x.shape[0], config), scalars, config);
+  });
+
+/** What a step of several runs begins with: `accumulateGradients` adds to it, `applyGradients` ends the step. */
+export const noGradients = (params: Params, config: StepConfig): Gradients =>
+  tidy(() => ({
+    generative: tf.scalar(0),
+    ...(config.sra && { align: tf.scalar(0) }),
+    gradients: Object.fromEntries(
+      trainedNames(params, config).map((name) => [name, tf.zeros(params[name].shape)]),
+    ),
+  }));
+
+/** Adds what the batch of one run gives. */
+export const accumulateGradients = (
+  sum: Gradients,
+  weights: Pick<TrainState, "params" | "ema">,
+  batch: SRABatch,
+  alignWeight: Tensor,
+  config: StepConfig,
+): Gradients => tidy(() => summedGradients(weights, batch, alignWeight, config, sum));
+
+/** Updates the state by what all runs of a step have given. */
+export const applyGradients = (
+  state: TrainState,
+  sum: Gradients,
+  scalars: StepScalars,
+  config: RunsConfig,
+): { state: TrainState; metrics: StepMetrics } =>
+  tidy(() => {
+    const { accumulate = 1, batchSize } = config;
+    return update(state, sum, accumulate * partsOf(batchSize / accumulate, config), scalars, config);
+  });

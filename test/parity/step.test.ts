@@ -12,7 +12,14 @@ import {
   randomGenerator,
   tf,
 } from "../../lib/tensor/index.ts";
-import { initTrainState, type StepConfig, type TrainState, trainStep } from "../../lib/train/index.ts";
+import {
+  compileRuns,
+  initTrainState,
+  type StepConfig,
+  type TrainState,
+  trainStep,
+} from "../../lib/train/index.ts";
+import { smallConfig } from "../train/small.ts";
 
 const MODEL: SiTConfig = {
   inputSize: 8,
@@ -140,6 +147,11 @@ const cases: Record<string, { step?: Partial<StepConfig>; batchSize?: number; em
     step: { model: { ...MODEL, patchSize: 2, depth: 3 }, sra: { ...SRA, studentBlock: 3, teacherBlock: 1 } },
   },
   "microBatches 2": { step: { microBatches: 2 }, batchSize: 4 },
+  remat: { step: { remat: true } },
+  "remat in parts, with query and key norms": {
+    step: { remat: true, microBatches: 2, model: { ...MODEL, qkNorm: true } },
+    batchSize: 4,
+  },
 };
 
 for (const [name, { step, batchSize = 2, emaDecay = 0.9 }] of Object.entries(cases)) {
@@ -160,6 +172,29 @@ test("microBatches changes nothing but the order of sums", async () => {
   }
 });
 
+test("computing blocks again changes nothing", async () => {
+  agree(await run(trainStep, { ...STEP, remat: true }, 2, 0.9), await run(trainStep, STEP, 2, 0.9), 2e-5);
+});
+
+for (const config of [
+  { ...STEP, accumulate: 2 },
+  { ...STEP, accumulate: 3, microBatches: 2, remat: true },
+  { ...STEP, accumulate: 6, sra: undefined },
+]) {
+  const { accumulate, microBatches = 1, sra } = config;
+  test(`${accumulate} runs of ${microBatches} parts ${sra ? "with" : "without"} SRA are one step, and keep their sums in place`, async () => {
+    const step = compileRuns({ ...smallConfig(), ...config, batchSize: 6 });
+    const result = await run((state, batch, scalars) => step(state, batch, scalars), config, 6, 0.9);
+    const [add, apply] = step.stats;
+    const { length } = Object.keys(noisy(MODEL, 1));
+    assert.ok(add.traces[0].inPlace > 0.5 * length, `${add.traces[0].inPlace} of ${length}`);
+    assert.ok(apply.traces[0].inPlace > 3 * length, `${apply.traces[0].inPlace} of 4 x ${length}`);
+    assert.equal([add.traces.length, apply.traces.length], [1, 1]);
+    await step.dispose();
+    agree(result, await run(trainStep, { ...config, microBatches: 1 }, 6, 0.9), 2e-5);
+  });
+}
+
 test("an EMA of decay 0 is the student", async () => {
   const { state } = (await run(trainStep, STEP, 2, 0)) as { state: TrainState };
   agree(state.ema, state.params, 0);
@@ -172,6 +207,21 @@ test("the baseline leaves the projection head and its moments alone", async () =
     assert.equal(state.params[name].dataSync(), before[name].dataSync());
     assert.is(largest(state.optimizer.first[name].dataSync()), 0);
   }
+});
+
+test("a step in runs takes the state, and leaves the caller's batch", async () => {
+  const config = { ...smallConfig(), ...STEP, batchSize: 4, accumulate: 2 };
+  const step = compileRuns(config);
+  const state = initTrainState(noisy(MODEL, 1));
+  const batch = randomBatch(MODEL, 4);
+  const scalars = { learningRate: tf.scalar(1e-2), alignWeight: tf.scalar(0.3), emaDecay: tf.scalar(0.9) };
+  const before = tf.memory().numTensors;
+  const result = await step(state, batch, scalars);
+  // The next state for the last one; three metrics are new.
+  assert.is(tf.memory().numTensors, before + 3);
+  assert.ok(flattenTree(state).every(({ tensor }) => tensor.isDisposed));
+  assert.not(flattenTree([batch, result]).some(({ tensor }) => tensor.isDisposed));
+  await step.dispose();
 });
 
 test("no step leaves tensors behind beyond what it returns", async () => {

@@ -92,6 +92,26 @@ test("stopped by a signal and resumed, a run ends with the same weights bit by b
   assert.equal(await losses(folder), await losses(reference));
 });
 
+test("in several runs a step, or with blocks computed again, a run is the same but for rounding, and resumes bit by bit", async () => {
+  const config = smallConfig({ accumulate: 2, remat: true });
+  const [whole, parts] = [await temporaryFolder(), await temporaryFolder()];
+  await train(config, { folder: whole, images });
+  const controller = new AbortController();
+  await train(config, {
+    folder: parts,
+    images,
+    signal: controller.signal,
+    onProgress: ({ step }) => step === 5 && controller.abort(),
+  });
+  await train(config, { folder: parts, images, resume: true });
+  assert.equal(await weightsOf(parts), await weightsOf(whole));
+  const [rows, reference] = [await losses(whole), await losses(await uninterrupted())];
+  for (const [i, row] of rows.entries()) {
+    for (const [j, value] of row.entries())
+      assert.ok(Math.abs(value / reference[i][j] - 1) < 1e-4, `${row} and ${reference[i]}`);
+  }
+});
+
 /** Starts a training in another process, resuming where there is a checkpoint; every step sends a message. */
 function startTraining(folder: string, config: TrainConfig): ChildProcess {
   const script = `
@@ -252,6 +272,14 @@ test("unfit folders, configs and images are refused in one sentence", async () =
   await rejects(
     train(smallConfig({ batchSize: 0 }), { folder: empty, images }),
     /batchSize must be a positive integer, got 0/,
+  );
+  await rejects(
+    train(smallConfig({ accumulate: 5 }), { folder: empty, images }),
+    /accumulate must be a divisor of batchSize \d+, got 5/,
+  );
+  await rejects(
+    train(smallConfig({ accumulate: 2, microBatches: 3 }), { folder: empty, images }),
+    /microBatches must be a divisor of a run's batch size \d+, got 3/,
   );
   const sra = { ...smallConfig().sra!, teacherBlock: 3 };
   await rejects(
