@@ -22,6 +22,17 @@ export interface GenerateOptions {
   interpolant?: InterpolantName;
   /** Called as images are done. */
   onProgress?: (done: number, total: number) => void;
+  /** Called after each step of each batch. Only with it a step's images come back from the compiled loop. */
+  onStep?: (progress: StepProgress) => void | Promise<void>;
+}
+
+export interface StepProgress {
+  /** Steps done, and all of them. */
+  step: number;
+  steps: number;
+  /** The batch as it is now, [count,C,H,W], and the number of its first image. */
+  images: NdArray<"float32">;
+  first: number;
 }
 
 export interface SampleGenerator {
@@ -64,9 +75,11 @@ export function sampleGenerator(config: SiTConfig): SampleGenerator {
   return {
     dispose: () => sampler.dispose(),
     async generate(params, options) {
-      const { labels, seed, first = 0, batchSize = 64, guidance, onProgress } = options;
+      const { labels, seed, first = 0, batchSize = 64, guidance, onProgress, onStep } = options;
       const { interpolant = "linear" } = options;
-      const segments = plan(options.sampler, options.steps, guidance);
+      const segments = plan(options.sampler, options.steps, guidance).flatMap((segment) =>
+        onStep ? segment.rows.map((row) => ({ ...segment, rows: [row] })) : segment,
+      );
       checkLabels(labels, config.numClasses);
       const count = labels.length;
       const width = Math.min(batchSize, count);
@@ -81,14 +94,20 @@ export function sampleGenerator(config: SiTConfig): SampleGenerator {
         );
         const noise = (): Tensor => stackNormals(generators, shape);
         let batch = noise();
-        for (const segment of segments)
-          batch = await sampler.run(params, batch, y, segment, {
-            scale: guidance?.scale ?? 1,
-            interpolant,
-            noise,
-          });
         const done = Math.min(start + width, count);
-        images.set((batch.dataSync() as Float32Array).subarray(0, (done - start) * size), start * size);
+        const current = (): Float32Array<ArrayBuffer> =>
+          (batch.dataSync() as Float32Array<ArrayBuffer>).subarray(0, (done - start) * size);
+        const scale = guidance?.scale ?? 1;
+        for (const [i, segment] of segments.entries()) {
+          batch = await sampler.run(params, batch, y, segment, { scale, interpolant, noise });
+          await onStep?.({
+            step: i + 1,
+            steps: segments.length,
+            images: ndarray(current().slice(), [done - start, ...shape]),
+            first: first + start,
+          });
+        }
+        images.set(current(), start * size);
         onProgress?.(done, count);
       }
       return ndarray(images, [count, ...shape]);

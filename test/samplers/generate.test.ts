@@ -1,7 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { initSiT } from "../../lib/models/index.ts";
-import { type GenerateOptions, sampleGenerator } from "../../lib/samplers/index.ts";
+import { type GenerateOptions, type StepProgress, sampleGenerator } from "../../lib/samplers/index.ts";
 import { normalTensor, randomGenerator } from "../../lib/tensor/index.ts";
 import { rejects } from "../io/helpers.ts";
 import { relativeError } from "../parity.ts";
@@ -48,6 +48,31 @@ test("progress reaches the number of images", async () => {
   await generate({ batchSize: 2, onProgress: (done, total) => seen.push(done, total) });
   assert.equal(seen, [2, 5, 4, 5, 5, 5]);
 });
+
+for (const sampler of ["euler", "heun", "euler-maruyama"] as const) {
+  test(`${sampler}: watched step by step, the images are the same bit by bit`, async () => {
+    const options = {
+      sampler,
+      steps: 12,
+      guidance: { scale: 2, interval: [0.2, 0.8] },
+      batchSize: 3,
+    } as const;
+    const whole = await generate(options);
+    const seen: StepProgress[] = [];
+    const watched = await generate({ ...options, first: 0, onStep: (progress) => void seen.push(progress) });
+    assert.equal(watched, whole);
+    // Two batches, of three images and of two.
+    assert.equal(
+      seen.map(({ step, steps, first, images }) => [step, steps, first, images.shape]),
+      [0, 3].flatMap((first) =>
+        Array.from({ length: 12 }, (_, i) => [i + 1, 12, first, [first === 0 ? 3 : 2, 1, 8, 8]]),
+      ),
+    );
+    assert.equal(seen[11].images.data, whole.subarray(0, 3 * 64));
+    assert.equal(seen[23].images.data, whole.subarray(3 * 64));
+    assert.not.equal(seen[10].images.data, seen[11].images.data);
+  });
+}
 
 test("a class out of range, an unknown sampler and zero steps are refused", async () => {
   await rejects(generate({ labels: [0, 3] }), /class id 3 of image 1 is out of range; expected 0 to 1, or 2/);
