@@ -3,7 +3,7 @@ import { cpus } from "node:os";
 import writeFileAtomic from "write-file-atomic";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { mapTree } from "../tensor/tree.ts";
-import { type LiveGraph, liveGraph, productFlops, reads, type Value } from "./graph.ts";
+import { type GraphData, type LiveGraph, liveGraph, productFlops, reads, type Value } from "./graph.ts";
 import { encodeOnnx } from "./onnx.ts";
 import { type Profile, recordTrace, summarizeTrace } from "./profile.ts";
 import {
@@ -55,8 +55,8 @@ export interface Compiled<A extends unknown[], R> {
   /** The graph for these arguments; `portable` uses only operators of the ONNX standard, for other runtimes. */
   lower(args: A, options?: { portable?: boolean }): Lowered;
   /**
-   * Where the time of a run with these arguments goes; nothing is donated. Without arguments, on made-up ones as in the
-   * last call that compiled something.
+   * Where the time of a run with these arguments goes; of donated ones it takes copies. Without arguments, on made-up
+   * ones as in the last call that compiled something.
    */
   profile(args?: A, options?: { runs?: number }): Promise<Profile>;
   /** Writes the portable graph for these arguments as an `.onnx` file. */
@@ -180,6 +180,15 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   /** Makes arguments like those of the last structure that was compiled. */
   let standIns: (() => A) | undefined;
 
+  const leavesOf = (args: A): { leaves: Leaf[]; donated: boolean[]; key: string } => {
+    const structures = args.map((arg, i) => structureOf(arg, `arg${i}`));
+    return {
+      leaves: structures.flatMap((structure) => structure.leaves),
+      donated: structures.flatMap((structure, i) => structure.leaves.map(() => donate.includes(i))),
+      key: structures.map((structure) => structure.key).join("\n"),
+    };
+  };
+
   const prepare = async (args: A, leaves: readonly Leaf[], donated: readonly boolean[]): Promise<Program> => {
     const start = performance.now();
     const traced = traceFunction(fn, args, name, false);
@@ -195,10 +204,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   };
 
   const start = async (args: A): Promise<R> => {
-    const structures = args.map((arg, i) => structureOf(arg, `arg${i}`));
-    const leaves = structures.flatMap((structure) => structure.leaves);
-    const donated = structures.flatMap((structure, i) => structure.leaves.map(() => donate.includes(i)));
-    const key = structures.map((structure) => structure.key).join("\n");
+    const { leaves, donated, key } = leavesOf(args);
     let entry = programs.get(key);
     if (!entry) {
       const added: Entry = { program: prepare(args, leaves, donated) };
@@ -243,15 +249,19 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
       const args = given ?? standIns?.();
       if (!args)
         throw new Error(`jit: '${name}' has not been called; call it first, or profile it with arguments`);
-      const leaves = args.flatMap((arg, i) => structureOf(arg, `arg${i}`).leaves);
-      const kept = leaves.map(() => false);
+      const { leaves, donated } = leavesOf(args);
       const numbers = new Map(
-        await Promise.all(leaves.map(async (leaf, i) => [i, await leafNumbers(leaf)] as const)),
+        await Promise.all(
+          leaves.map(async (leaf, i) => {
+            const data = await leafNumbers(leaf);
+            return [i, given && donated[i] ? (data.slice() as GraphData) : data] as const;
+          }),
+        ),
       );
       const traced = traceFunction(fn, args, name, false);
       if (!given) dispose(args);
       const trace = await recordTrace(async (profile) => {
-        const program = await compile(traced, leaves, kept, { threads, traceSeconds: 0, profile });
+        const program = await compile(traced, leaves, donated, { threads, traceSeconds: 0, profile });
         for (let i = 0; i < runs; i++) dispose(await program.run(numbers));
         const file = program.endProfile()!;
         program.release();

@@ -123,6 +123,19 @@ test("without arguments: like the last call that compiled something, with none o
   await compiled.dispose();
 });
 
+test("donated arguments are profiled in place, on copies", async () => {
+  const compiled = jit(({ w }: { w: Tensor }, x: Tensor) => ({ state: { w: tf.add(w, x) } }), {
+    donate: [0],
+  });
+  const [w, x] = [tf.ones([4]), tf.ones([4])];
+  await compiled.profile([{ w }, x], { runs: 3 });
+  assert.equal([...w.dataSync()], [1, 1, 1, 1]);
+  await compiled({ w }, x);
+  assert.is(compiled.stats.traces[0].inPlace, 1);
+  assert.ok(w.isDisposed);
+  await compiled.dispose();
+});
+
 test("a profile is data, a text, and HTML that shows a part once in each view", async () => {
   const compiled = jit(step, { name: "a <b> & c" });
   const result = await compiled.profile(args, { runs: 1 });
