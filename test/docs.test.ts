@@ -13,7 +13,7 @@ import { temporaryFolder } from "./io/helpers.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const run = promisify(execFile);
 
-const pages = ["docs/api.md", "README.md"].filter((page) => existsSync(join(root, page)));
+const pages = ["docs/api.md", "README.md", "docs/jit.md"].filter((page) => existsSync(join(root, page)));
 const folders = (await readdir(join(root, "lib"))).filter((name) =>
   existsSync(join(root, "lib", name, "index.ts")),
 );

@@ -1,5 +1,5 @@
 /** `jit`: any function over trees of tensors, traced once per structure and run by onnxruntime. */
-import { cpus } from "node:os";
+import { availableParallelism } from "node:os";
 import writeFileAtomic from "write-file-atomic";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { mapTree } from "../tensor/tree.ts";
@@ -20,7 +20,7 @@ import { refuseWhileTracing, trace } from "./trace.ts";
 export interface JitOptions {
   /** Names the function in errors. Default: the function's own name. */
   name?: string;
-  /** Threads that one operator may use. Default: the number of processors. */
+  /** Threads that one operator may use. Default: `DITLAB_THREADS`, or the number of processors. */
   threads?: number;
   /**
    * Positions of arguments that are given away: their tensors are disposed, and their memory takes results, as far as
@@ -157,6 +157,15 @@ function standInsFor<A extends unknown[]>(args: A): () => A {
   return () => rebuild(skeleton, standIn) as A;
 }
 
+/** The processors that this process may use, unless the environment says otherwise. */
+function defaultThreads(): number {
+  const { DITLAB_THREADS } = process.env;
+  if (!DITLAB_THREADS) return availableParallelism();
+  if (!/^[1-9]\d*$/.test(DITLAB_THREADS))
+    throw new RangeError(`DITLAB_THREADS must be a number of threads from 1, got '${DITLAB_THREADS}'`);
+  return Number(DITLAB_THREADS);
+}
+
 /** More compiled structures than this for one function usually mean that a changing number is passed as a plain value. */
 const RETRACE_WARNING = 16;
 
@@ -174,7 +183,7 @@ const RETRACE_WARNING = 16;
  */
 export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitOptions = {}): Compiled<A, R> {
   const name = options.name ?? (fn.name || "anonymous function");
-  const { threads = cpus().length, donate = [] } = options;
+  const { threads = defaultThreads(), donate = [] } = options;
   const programs = new Map<string, Entry>();
   const stats: JitStats = { traces: [] };
   /** Makes arguments like those of the last structure that was compiled. */

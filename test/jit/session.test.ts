@@ -53,4 +53,23 @@ test("a profile counts each operator and product of one run", async () => {
   assert.not(args[0].isDisposed);
 });
 
+test("the environment sets the number of threads, and is checked", async () => {
+  process.env.DITLAB_THREADS = "1";
+  try {
+    const f = jit((x: Tensor) => tf.sin(x));
+    assert.is((await f(tf.scalar(0))).dataSync()[0], 0);
+    await f.dispose();
+    for (const wrong of ["0", "two", "1.5", "-1"]) {
+      process.env.DITLAB_THREADS = wrong;
+      assert.throws(
+        () => jit((x: Tensor) => tf.sin(x)),
+        (error: Error) =>
+          error.message === `DITLAB_THREADS must be a number of threads from 1, got '${wrong}'`,
+      );
+    }
+  } finally {
+    delete process.env.DITLAB_THREADS;
+  }
+});
+
 test.run();
