@@ -4,13 +4,39 @@ import { binary } from "./elementwise.ts";
 import { type Attributes, cast, type Kernel, type KernelTable, normalizeAxes, slice } from "./kernel.ts";
 import { pad } from "./shape.ts";
 
+const reducedShape = ({ shape }: Value, axes: readonly number[], keepDims: boolean): number[] =>
+  keepDims ? shape.map((d, i) => (axes.includes(i) ? 1 : d)) : shape.filter((_, i) => !axes.includes(i));
+
 function reduce(graph: Graph, op: string, x: Value, { axis, keepDims }: Attributes): Value {
   const axes = normalizeAxes(axis, x.shape.length);
-  const shape = keepDims
-    ? x.shape.map((d, i) => (axes.includes(i) ? 1 : d))
-    : x.shape.filter((_, i) => !axes.includes(i));
+  const shape = reducedShape(x, axes, keepDims as boolean);
   if (axes.every((i) => x.shape[i] === 1)) return graph.reshape(x, shape);
   return graph.emit(op, [x, graph.ints(axes)], { shape, dtype: x.dtype }, { keepdims: keepDims ? 1 : 0 });
+}
+
+/** Fewer rows than this are summed as fast at once. */
+const MANY_ROWS = 128;
+
+/**
+ * The sum of the leading axes (a bias gradient) in two steps, over groups of rows and then over the groups: onnxruntime
+ * adds rows of a matrix one column after the other, but rows within groups side by side.
+ */
+function sum(graph: Graph, x: Value, attributes: Attributes): Value {
+  const axes = normalizeAxes(attributes.axis, x.shape.length);
+  const whole = (): Value => reduce(graph, "ReduceSum", x, attributes);
+  if (axes.length === 0) return whole();
+  const [first, last] = [axes[0], axes[axes.length - 1]];
+  const rows = sizeOf(axes.map((axis) => x.shape[axis]));
+  const width = sizeOf(x.shape.slice(last + 1));
+  const leading = last - first + 1 === axes.length && sizeOf(x.shape.slice(0, first)) === 1;
+  if (x.dtype !== "float32" || !leading || rows < MANY_ROWS || width < 2) return whole();
+  let groups = Math.max(8, Math.floor(rows / 512));
+  while (rows % groups !== 0) groups--;
+  if (groups === 1) return whole();
+  const over = (value: Value, axis: number): Value =>
+    reduce(graph, "ReduceSum", value, { axis: [axis], keepDims: false });
+  const total = over(over(graph.reshape(x, [groups, rows / groups, width]), 1), 0);
+  return graph.reshape(total, reducedShape(x, axes, attributes.keepDims as boolean));
 }
 
 const reduction =
@@ -60,8 +86,7 @@ function cumulativeProduct(
 }
 
 export const reductions: KernelTable = {
-  Sum: (graph, { x }, attributes) =>
-    reduce(graph, "ReduceSum", x.dtype === "bool" ? cast(graph, x, "int32") : x, attributes),
+  Sum: (graph, { x }, attributes) => sum(graph, x.dtype === "bool" ? cast(graph, x, "int32") : x, attributes),
   Mean: (graph, { x }, attributes) => reduce(graph, "ReduceMean", cast(graph, x, "float32"), attributes),
   Prod: reduction("ReduceProd"),
   Max: (graph, { x }, { reductionIndices, axis, ...rest }) =>

@@ -80,6 +80,25 @@ export const reduce: Record<string, Cases> = {
     ...reduction(tf.sum),
     over(tf.sum, flags()),
     { inputs: [given(LARGE, [2, 3], "int32")], fn: (x) => tf.sum(x, 1) },
+    // Tall arrays are summed in groups of rows, where there are groups: 131 is a prime number.
+    ...[
+      [160, 3],
+      [131, 2],
+      [1030, 2],
+      [2, 96, 5],
+      [2, 3, 40, 2],
+    ].flatMap((shape) =>
+      [false, true].map((keepDims) => ({
+        inputs: [operand(shape)],
+        fn: (x: Tensor) => tf.sum(x, [...shape.keys()].slice(0, -1), keepDims),
+      })),
+    ),
+    { inputs: [operand([300, 1])], fn: (x) => tf.sum(x, 0) },
+    { inputs: [operand([1, 1, 192, 5])], fn: (x) => tf.sum(x, 2, true) },
+    { inputs: [operand([1, 192, 1, 5])], fn: (x) => tf.sum(x, [1, 2]) },
+    { inputs: [operand([2, 144, 2])], fn: (x) => tf.sum(x, 1) },
+    { inputs: [operand([144, 2, 2])], fn: (x) => tf.sum(x, [0, 2]) },
+    { inputs: [operand([200, 3], integers(), "int32")], fn: (x) => tf.sum(x, 0), wrt: [] },
   ],
   Mean: reduction(tf.mean),
   Prod: [
