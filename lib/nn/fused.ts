@@ -12,7 +12,7 @@ interface Gradient {
 }
 
 /** An operation of tensors with its own gradient; what `save` keeps reaches the gradient. */
-const withGradient = (
+export const withGradient = (
   op: (inputs: Tensor[], save: (tensors: Tensor[]) => void) => Gradient,
   inputs: Tensor[],
 ): Tensor =>
@@ -153,7 +153,22 @@ export function multiHeadAttention(q: Tensor, k: Tensor, v: Tensor, heads: numbe
   return tf.reshape(tf.transpose(out, [0, 2, 1, 3]), [batch, tokens, width]);
 }
 
-export const silu = (x: Tensor): Tensor => tf.mul(x, tf.sigmoid(x));
+/** x sigmoid(x); onnxruntime makes one step of it. */
+export function silu(x: Tensor): Tensor {
+  return withGradient(
+    ([x], save) => {
+      save([x]);
+      return {
+        value: tf.mul(x, tf.sigmoid(x)),
+        gradFunc: (dy, [x]) => {
+          const gate = tf.sigmoid(x);
+          return tf.mul(dy, tf.mul(gate, tf.add(tf.mul(x, tf.sub(1, gate)), 1)));
+        },
+      };
+    },
+    [x],
+  );
+}
 
 /** Sum of the squares of all elements, a scalar. No gradient on backends with the fused kernel. */
 export const sumOfSquares = (x: Tensor): Tensor =>
