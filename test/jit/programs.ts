@@ -1,6 +1,7 @@
 /** Random programs of tfjs operations that stay well-conditioned, with a readable listing. */
 import fc from "fast-check";
 import { type Tensor, tf } from "../../lib/tensor/index.ts";
+import { MORE } from "./more-ops.ts";
 
 /** One step: an operation, its two operands and a number that chooses axes, paddings and the like, all modulo what fits. */
 export interface Step {
@@ -37,6 +38,9 @@ const permutation = (rank: number, n: number): number[] => {
   }
   return order;
 };
+/** Where elements are equal but for rounding, which is the largest is chance, and so is the gradient. */
+const spread = (x: Tensor): Tensor =>
+  tf.add(x, tf.sin(tf.mul(tf.reshape(tf.range(0, x.size), x.shape), 1.7)));
 const positive = (x: Tensor): Tensor => tf.add(tf.square(tf.tanh(x)), 0.5);
 
 /** tfjs cannot differentiate where a comparison is on the tape, so these two bring their own gradients. */
@@ -94,8 +98,8 @@ export const OPS: Record<string, Apply> = {
   sum: ranked((x, _, n) => tf.tanh(tf.sum(x, axis(x, n), keep(n)))),
   mean: ranked((x, _, n) => tf.mean(x, axis(x, n), keep(n))),
   meanAll: (x) => tf.mean(x),
-  max: ranked((x, _, n) => tf.max(x, axis(x, n), keep(n))),
-  min: ranked((x, _, n) => tf.min(x, axis(x, n), keep(n))),
+  max: ranked((x, _, n) => tf.max(spread(x), axis(x, n), keep(n))),
+  min: ranked((x, _, n) => tf.min(spread(x), axis(x, n), keep(n))),
   prod: ranked((x, _, n) => tf.prod(tf.tanh(x), front(x, n), keep(n))),
   logSumExp: ranked((x, _, n) => tf.logSumExp(x, axis(x, n), keep(n))),
   cumsum: ranked((x, _, n) => tf.tanh(tf.cumsum(x, x.rank - 1, n % 2 === 0, n % 3 === 0))),
@@ -140,7 +144,8 @@ export const OPS: Record<string, Apply> = {
     tf.div(tf.sub(x, tf.mean(x, -1, true)), tf.sqrt(tf.add(tf.mean(tf.square(x), -1, true), 0.5))),
   ),
 };
-const NAMES = Object.keys(OPS);
+const ALL: Record<string, Apply> = { ...OPS, ...MORE };
+const NAMES = Object.keys(ALL);
 
 const broadcasts = (a: number[], b: number[]): boolean =>
   a.every((_, i) => {
@@ -159,7 +164,7 @@ export function execute({ steps }: Program, inputs: Tensor[], note?: (line: stri
     const [x, other] = [values[i], values[j]];
     const fits = broadcasts(x.shape, other.shape);
     const name = NAMES[op % NAMES.length];
-    let value = OPS[name](x, fits ? other : tf.mean(other), n);
+    let value = ALL[name](x, fits ? other : tf.mean(other), n);
     if (value.rank > MAX_RANK || value.size > MAX_SIZE) value = tf.mean(value, 0);
     if (value.rank > MAX_RANK || value.size > MAX_SIZE) value = tf.mean(value);
     note?.(`v${values.length} = ${name}(v${i}, ${fits ? `v${j}` : `mean(v${j})`}; ${n})  [${value.shape}]`);

@@ -1,11 +1,14 @@
 /** Random programs: every value and the gradient of a loss over all of them, eager against compiled. */
 import fc from "fast-check";
 import { test } from "uvu";
+import * as assert from "uvu/assert";
 import { jit } from "../../lib/jit/index.ts";
+import { kernels } from "../../lib/jit/kernels/index.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
+import { traced } from "./kernels/compare.ts";
 import { execute, listing, type Program, programs } from "./programs.ts";
 
-const RUNS = Number(process.env.DITLAB_PROGRAMS ?? 150);
+const RUNS = Number(process.env.DITLAB_PROGRAMS ?? 2000);
 const SEED = Number(process.env.DITLAB_SEED ?? 7);
 
 /** Far from rounding, whose growth over 15 steps stays below 1e-4 of a value's scale, and near to any real fault. */
@@ -55,5 +58,14 @@ async function check(program: Program): Promise<void> {
 
 test(`${RUNS} random programs (DITLAB_PROGRAMS) of seed ${SEED} (DITLAB_SEED)`, () =>
   fc.assert(fc.asyncProperty(programs, check), { seed: SEED, numRuns: RUNS, includeErrorInReport: true }));
+
+test("the programs of that seed trace every kernel", () => {
+  if (RUNS < 2000) return;
+  assert.equal(
+    Object.keys(kernels).filter((name) => !traced.has(name)),
+    // No operation of tfjs calls these; only layers and converted models do.
+    ["LogSoftmax", "BroadcastTo"],
+  );
+});
 
 test.run();
