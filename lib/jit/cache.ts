@@ -15,7 +15,7 @@ import { createSession, runtimeVersion, type Session, type SessionOptions } from
 /** Part of every name: raise it when what is stored, or how, changes. */
 const FORMAT = 1;
 /** Smaller graphs compile in less than a tenth of a second. */
-const MIN_NODES = 500;
+const MIN_NODES = 1000;
 /** More than this is not kept; the files that were used longest ago go first. */
 const MAX_BYTES = 2 ** 30;
 /** What a process that was ended left behind goes after an hour. */
