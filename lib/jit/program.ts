@@ -33,6 +33,8 @@ export interface ProgramStats {
   nodes: number;
   traceSeconds: number;
   compileSeconds: number;
+  /** The part of `compileSeconds` in which outputs are placed and the model is written. */
+  encodeSeconds: number;
   /** Whether the optimized model was found on disk. */
   cached: boolean;
   calls: number;
@@ -193,14 +195,14 @@ async function compileTraced(
   const places = placeOutputs(traced, leaves, donated);
   const computed = places.filter((place) => place.computed);
   // Without an output to compute there is nothing to run: all that comes back are donated arguments.
-  const { session, cached } =
-    computed.length > 0
-      ? await makeSession(encodeOnnx(traced.live, computed))
-      : { session: undefined, cached: false };
+  const model = computed.length > 0 ? encodeOnnx(traced.live, computed) : undefined;
+  const encoded = performance.now();
+  const { session, cached } = model ? await makeSession(model) : { session: undefined, cached: false };
   const stats = {
     nodes: traced.live.nodes.length,
     traceSeconds,
     compileSeconds: (performance.now() - start) / 1000,
+    encodeSeconds: (encoded - start) / 1000,
     cached,
     calls: 0,
     inPlace: computed.filter(({ leaf }) => leaf !== undefined).length,
