@@ -11,11 +11,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { SRA_DEFAULTS } from "../lib/align/index.ts";
-import { jit } from "../lib/jit/index.ts";
 import { isTrainable, SIT_DEFAULTS, sitShapes } from "../lib/models/sit.ts";
 import { ADAMW_DEFAULTS } from "../lib/optim/index.ts";
 import { type DataType, type Params, type Tensor, tf } from "../lib/tensor/index.ts";
-import { type StepConfig, type TrainState, trainStep } from "../lib/train/index.ts";
+import { compileStep, type StepConfig, type TrainState } from "../lib/train/index.ts";
 import { CLASSES, PATCH, type Scale } from "./training/scales.ts";
 
 const SCALES: Readonly<Record<string, Scale>> = {
@@ -88,10 +87,7 @@ async function start(scale: Scale): Promise<Start> {
   const scalars = { learningRate: hollow([]), alignWeight: hollow([]), emaDecay: hollow([]) };
   // Its numbers are asked for when all is compiled.
   scalars.emaDecay.data = () => Promise.reject(new Error(NOT_RUN));
-  const step = jit((s: TrainState, b: typeof batch, c: typeof scalars) => trainStep(s, b, c, config), {
-    name: "trainStep",
-    donate: [0],
-  });
+  const step = compileStep(config);
   const begin = performance.now();
   const message = await step(state, batch, scalars).then(String, (error: Error) => error.message);
   if (message !== NOT_RUN) throw new Error(message);
@@ -106,6 +102,7 @@ async function start(scale: Scale): Promise<Start> {
     cached,
   };
 }
+
 const file = fileURLToPath(import.meta.url);
 
 /** A start in a process of its own, with a cache in this folder. */
