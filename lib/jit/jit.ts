@@ -205,9 +205,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
 
   const prepare = async (
     args: A,
-    key: string,
-    leaves: readonly Leaf[],
-    donated: readonly boolean[],
+    { leaves, donated, key }: ReturnType<typeof leavesOf>,
   ): Promise<Program> => {
     const trace = () => traceFunction(fn, args, name, false);
     const program = await compile(trace, leaves, donated, { threads, cache, identity: [name, donate, key] });
@@ -221,10 +219,11 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   };
 
   const start = async (args: A): Promise<R> => {
-    const { leaves, donated, key } = leavesOf(args);
+    const structure = leavesOf(args);
+    const { leaves, donated, key } = structure;
     let entry = programs.get(key);
     if (!entry) {
-      const added: Entry = { program: prepare(args, key, leaves, donated) };
+      const added: Entry = { program: prepare(args, structure) };
       standIns = standInsFor(args);
       entry = added;
       programs.set(key, added);
