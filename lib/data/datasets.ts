@@ -3,7 +3,8 @@
 import { access } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { cacheFolder, type DownloadOptions, download } from "../io/download.ts";
+import { cacheFolder } from "../home.ts";
+import { type DownloadOptions, download } from "../io/download.ts";
 import { readIdx } from "./idx.ts";
 
 export type DatasetName = "mnist" | "fashion-mnist";

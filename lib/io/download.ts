@@ -3,8 +3,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { access, mkdir, open, rename, rm, stat } from "node:fs/promises";
-import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 
 /** A file to download. Its checksum is required. */
 export type RemoteFile = {
@@ -20,11 +19,6 @@ export type RemoteFile = {
 export interface DownloadOptions {
   /** Called now and then with the bytes present and, where known, the bytes in all. */
   onProgress?: (received: number, total: number | undefined) => void;
-}
-
-/** The folder for downloaded files: `DITLAB_HOME`, or `~/.cache/ditlab`; `parts` are appended. */
-export function cacheFolder(...parts: string[]): string {
-  return join(process.env.DITLAB_HOME || join(homedir(), ".cache", "ditlab"), ...parts);
 }
 
 /**

@@ -1,5 +1,6 @@
+export { cacheFolder } from "../home.ts";
 export { float16ToNumber, scalarOf, toFloat32, toFloat64, widenHalf } from "./convert.ts";
-export { cacheFolder, type DownloadOptions, download, type RemoteFile } from "./download.ts";
+export { type DownloadOptions, download, type RemoteFile } from "./download.ts";
 export { readBytes, writeAtomic, writePartsAtomic } from "./files.ts";
 export {
   type GridOptions,

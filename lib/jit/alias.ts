@@ -31,33 +31,42 @@ function readersOfMemory(input: Value, readers: ReadonlyMap<Value, GraphNode[]>)
 }
 
 /**
+ * A function that says whether a node is another or comes before it by necessity. Each node's ancestors are a row of
+ * bits, filled when one is first asked for: a walk for every question would make thousands of them quadratic.
+ */
+function ancestry({ nodes }: LiveGraph): (first: GraphNode, last: GraphNode) => boolean {
+  const width = Math.ceil(nodes.length / 32);
+  const positions = new Map(nodes.map((node, i) => [node, i]));
+  let rows: Uint32Array | undefined;
+  const fill = (): Uint32Array => {
+    const bits = new Uint32Array(nodes.length * width);
+    nodes.forEach((node, i) => {
+      const row = i * width;
+      bits[row + (i >> 5)] |= 1 << (i & 31);
+      for (const maker of new Set(reads(node).map((value) => value.node))) {
+        const from = maker && positions.get(maker);
+        if (from === undefined) continue;
+        // Nodes are listed after those that they read.
+        for (let word = 0; word <= from >> 5; word++) bits[row + word] |= bits[from * width + word];
+      }
+    });
+    return bits;
+  };
+  return (first, last) => {
+    rows ??= fill();
+    const [i, row] = [positions.get(first)!, positions.get(last)! * width];
+    return (rows[row + (i >> 5)] & (1 << (i & 31))) !== 0;
+  };
+}
+
+/**
  * A function that says whether `output` can be written into `input`'s memory: its node works element by element, and
  * everything else that reads the input must have run before, in whatever order the graph is executed.
  */
 export function aliasChecker(graph: LiveGraph): (input: Value, output: Value) => boolean {
   const readers = readersOf(graph);
+  const precede = ancestry(graph);
   const outputs = new Set<Value>();
-  let visit = 0;
-  const visited = new Map<GraphNode, number>();
-
-  /** Whether all `nodes` come before `last` by necessity. */
-  function precede(nodes: readonly GraphNode[], last: GraphNode): boolean {
-    visit++;
-    let missing = nodes.length;
-    const wanted = new Set(nodes);
-    const stack = [last];
-    visited.set(last, visit);
-    for (let node = stack.pop(); node && missing > 0; node = stack.pop()) {
-      if (wanted.has(node)) missing--;
-      for (const { node: maker } of reads(node)) {
-        if (maker && visited.get(maker) !== visit) {
-          visited.set(maker, visit);
-          stack.push(maker);
-        }
-      }
-    }
-    return missing === 0;
-  }
 
   return (input, output) => {
     const { node } = output;
@@ -65,7 +74,7 @@ export function aliasChecker(graph: LiveGraph): (input: Value, output: Value) =>
       return false;
     if (outputs.has(output) || !ELEMENTWISE.has(node.op)) return false;
     if (node.inputs.some((value) => value.node && PRODUCTS.has(value.node.op))) return false;
-    if (!precede([...new Set(readersOfMemory(input, readers))], node)) return false;
+    if (!readersOfMemory(input, readers).every((reader) => precede(reader, node))) return false;
     outputs.add(output);
     return true;
   };

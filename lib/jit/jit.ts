@@ -27,6 +27,11 @@ export interface JitOptions {
    * the graph allows. State that is passed in and comes back is then updated where it lies.
    */
   donate?: readonly number[];
+  /**
+   * Keeps large compiled graphs on disk, so that the next process starts faster: in a folder, or (true) in `jit` below
+   * `DITLAB_HOME` or `~/.cache/ditlab`. Default: true, unless the environment has `DITLAB_JIT_CACHE=0`.
+   */
+  cache?: boolean | string;
 }
 
 /** A traced function that has not been run: what `lower` returns. */
@@ -183,7 +188,7 @@ const RETRACE_WARNING = 16;
  */
 export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitOptions = {}): Compiled<A, R> {
   const name = options.name ?? (fn.name || "anonymous function");
-  const { threads = defaultThreads(), donate = [] } = options;
+  const { threads = defaultThreads(), donate = [], cache = true } = options;
   const programs = new Map<string, Entry>();
   const stats: JitStats = { traces: [] };
   /** Makes arguments like those of the last structure that was compiled. */
@@ -198,11 +203,12 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     };
   };
 
-  const prepare = async (args: A, leaves: readonly Leaf[], donated: readonly boolean[]): Promise<Program> => {
-    const start = performance.now();
-    const traced = traceFunction(fn, args, name, false);
-    const traceSeconds = (performance.now() - start) / 1000;
-    const program = await compile(traced, leaves, donated, { threads, traceSeconds });
+  const prepare = async (
+    args: A,
+    { leaves, donated, key }: ReturnType<typeof leavesOf>,
+  ): Promise<Program> => {
+    const trace = () => traceFunction(fn, args, name, false);
+    const program = await compile(trace, leaves, donated, { threads, cache, identity: [name, donate, key] });
     stats.traces.push(program.stats);
     if (stats.traces.length === RETRACE_WARNING) {
       process.emitWarning(
@@ -213,10 +219,11 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   };
 
   const start = async (args: A): Promise<R> => {
-    const { leaves, donated, key } = leavesOf(args);
+    const structure = leavesOf(args);
+    const { leaves, donated, key } = structure;
     let entry = programs.get(key);
     if (!entry) {
-      const added: Entry = { program: prepare(args, leaves, donated) };
+      const added: Entry = { program: prepare(args, structure) };
       standIns = standInsFor(args);
       entry = added;
       programs.set(key, added);
@@ -270,7 +277,8 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
       const traced = traceFunction(fn, args, name, false);
       if (!given) dispose(args);
       const trace = await recordTrace(async (profile) => {
-        const program = await compile(traced, leaves, donated, { threads, traceSeconds: 0, profile });
+        // A stored model has other nodes' names than the graph.
+        const program = await compile(() => traced, leaves, donated, { threads, cache: false, profile });
         for (let i = 0; i < runs; i++) dispose(await program.run(numbers));
         const file = program.endProfile()!;
         program.release();

@@ -24,6 +24,14 @@ export interface SessionOptions {
   readonly profile?: string;
 }
 
+/** What happens to a model's graph before it is compiled. */
+export interface Optimization {
+  /** Names of optimizers to leave out; null where the model has been through all of them. */
+  readonly without: readonly string[] | null;
+  /** Writes the optimized model, in onnxruntime's own format, to this file. */
+  readonly save?: string;
+}
+
 export interface Session {
   /** Reads `inputs` and writes `outputs`; the arrays must not be touched before it is done. */
   run(inputs: readonly Binding[], outputs: readonly Binding[]): Promise<void>;
@@ -38,6 +46,7 @@ const API_VERSION = 22;
 
 type Pointer = bigint;
 const OUT = "void *";
+const PATH = process.platform === "win32" ? "str16" : "str";
 /** The functions in use: position in the table of the C API, and type. A status is null when all went well. */
 const FUNCTIONS = {
   GetErrorMessage: [2, "str", ["void *"]],
@@ -45,7 +54,8 @@ const FUNCTIONS = {
   CreateSessionFromArray: [8, "void *", ["void *", "void *", "size_t", "void *", OUT]],
   Run: [9, "void *", ["void *", "void *", "void *", "void *", "size_t", "void *", "size_t", "void *"]],
   CreateSessionOptions: [10, "void *", [OUT]],
-  EnableProfiling: [14, "void *", ["void *", process.platform === "win32" ? "str16" : "str"]],
+  SetOptimizedModelFilePath: [11, "void *", ["void *", PATH]],
+  EnableProfiling: [14, "void *", ["void *", PATH]],
   DisableMemPattern: [17, "void *", ["void *"]],
   SetSessionLogSeverityLevel: [22, "void *", ["void *", "int"]],
   SetSessionGraphOptimizationLevel: [23, "void *", ["void *", "int"]],
@@ -69,6 +79,7 @@ const FUNCTIONS = {
 
 type Native = Record<keyof typeof FUNCTIONS, KoffiFunc<(...args: unknown[]) => never>>;
 
+const NO_OPTIMIZATIONS = 0;
 const ALL_OPTIMIZATIONS = 99;
 /** Errors are thrown, and need not be printed too. */
 const FATAL_ONLY = 4;
@@ -100,6 +111,7 @@ function libraryPath(): string {
 }
 
 interface Runtime {
+  version: string;
   /** Held, because the library is unloaded with it. */
   library: LibraryHandle;
   native: Native;
@@ -136,6 +148,7 @@ function load(): Runtime {
   const library = koffi.load(libraryPath());
   const base = library.func("OrtGetApiBase", "void *", [])() as Pointer;
   const getApi = koffi.decode(koffi.decode(base, "void *"), koffi.proto("void *(uint32_t)"));
+  const getVersion = koffi.decode(koffi.decode(base, 8, "void *"), koffi.proto("str", []));
   const table = getApi(API_VERSION) as Pointer | null;
   if (!table) throw new Error(`onnxruntime-node is too old: it lacks version ${API_VERSION} of the C API`);
   const native = Object.fromEntries(
@@ -147,6 +160,7 @@ function load(): Runtime {
   loaded = {
     library,
     native,
+    version: getVersion() as string,
     environment: get(native, "CreateEnv", FATAL_ONLY, "ditlab"),
     memory: get(native, "CreateCpuMemoryInfo", 1, 0),
     allocator: get(native, "GetAllocatorWithDefaultOptions"),
@@ -167,13 +181,28 @@ function cStrings(names: readonly string[]): { pointers: BigUint64Array; text: U
   return { pointers, text };
 }
 
+/** The version of onnxruntime. */
+export const runtimeVersion = (): string => load().version;
+
 /** Compiles a model. */
-export async function createSession(model: Uint8Array, options: SessionOptions): Promise<Session> {
+export async function createSession(
+  model: Uint8Array,
+  options: SessionOptions,
+  { without, save }: Optimization,
+): Promise<Session> {
   const { native, environment, memory, allocator } = load();
   const settings = get(native, "CreateSessionOptions");
   let session: Pointer;
   try {
-    check(native, native.SetSessionGraphOptimizationLevel(settings, ALL_OPTIMIZATIONS), "optimization level");
+    const configure = (key: string, value: string): void =>
+      check(native, native.AddSessionConfigEntry(settings, key, value), key);
+    const level = without ? ALL_OPTIMIZATIONS : NO_OPTIMIZATIONS;
+    check(native, native.SetSessionGraphOptimizationLevel(settings, level), "optimization level");
+    if (without) configure("optimization.disable_specified_optimizers", without.join(";"));
+    if (save) {
+      configure("session.save_model_format", "ORT");
+      check(native, native.SetOptimizedModelFilePath(settings, save), save);
+    }
     check(native, native.SetIntraOpNumThreads(settings, options.threads), `${options.threads} threads`);
     // A plan of all memory, made in the first run, would stand beside what that run has taken: twice the memory.
     check(native, native.DisableMemPattern(settings), "memory pattern");

@@ -1,9 +1,19 @@
 /** A traced function, compiled: from the arguments' tensors to the result's. */
 import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
 import { aliasChecker } from "./alias.ts";
-import { type GraphData, type GraphType, graphData, type LiveGraph, sizeOf, type Value } from "./graph.ts";
+import { cachedSession, dismiss, folderOf, guessSession } from "./cache.ts";
+import {
+  type GraphData,
+  type GraphNode,
+  type GraphType,
+  graphData,
+  type LiveGraph,
+  sizeOf,
+  type Value,
+} from "./graph.ts";
 import { encodeOnnx } from "./onnx.ts";
-import { type Binding, createSession, type SessionOptions } from "./onnxruntime.ts";
+import { type Binding, createSession, type Session, type SessionOptions } from "./onnxruntime.ts";
+import { idleOptimizers } from "./optimizers.ts";
 import type { Leaf } from "./structure.ts";
 
 export interface Output {
@@ -23,6 +33,10 @@ export interface ProgramStats {
   nodes: number;
   traceSeconds: number;
   compileSeconds: number;
+  /** The part of `compileSeconds` in which outputs are placed and the model is written. */
+  encodeSeconds: number;
+  /** Whether the optimized model was found on disk. */
+  cached: boolean;
   calls: number;
   /** Outputs that are written over a donated input. */
   inPlace: number;
@@ -135,23 +149,61 @@ function placeOutputs(
   });
 }
 
-/** Compiles a traced function for arguments of some leaves. */
+const countNodes = (nodes: readonly GraphNode[]): number =>
+  nodes.reduce((count, { body }) => count + 1 + (body ? countNodes(body.nodes) : 0), 0);
+
+export interface CompileOptions extends SessionOptions {
+  /** Optimized models on disk: whether, or in which folder. */
+  readonly cache: boolean | string;
+  /** What the program is likely to be the same for in another process. */
+  readonly identity?: readonly unknown[];
+}
+
+/** Traces a function and compiles it for arguments of some leaves. */
 export async function compile(
+  trace: () => Traced,
+  leaves: readonly Leaf[],
+  donated: readonly boolean[],
+  { cache, identity = [], ...options }: CompileOptions,
+): Promise<Program> {
+  const folder = folderOf(cache);
+  const guess = folder === undefined ? undefined : guessSession(folder, identity, options);
+  try {
+    const start = performance.now();
+    const traced = trace();
+    const traceSeconds = (performance.now() - start) / 1000;
+    return await compileTraced(traced, leaves, donated, traceSeconds, (model) => {
+      const { nodes } = traced.live;
+      const without = idleOptimizers(nodes);
+      return folder === undefined || !guess
+        ? createSession(model, options, { without }).then((session) => ({ session, cached: false }))
+        : cachedSession(model, countNodes(nodes), without, folder, guess, options);
+    });
+  } finally {
+    if (guess) dismiss(guess);
+  }
+}
+
+async function compileTraced(
   traced: Traced,
   leaves: readonly Leaf[],
   donated: readonly boolean[],
-  { traceSeconds, ...options }: SessionOptions & { traceSeconds: number },
+  traceSeconds: number,
+  makeSession: (model: Uint8Array) => Promise<{ session: Session; cached: boolean }>,
 ): Promise<Program> {
   const start = performance.now();
   const places = placeOutputs(traced, leaves, donated);
   const computed = places.filter((place) => place.computed);
   // Without an output to compute there is nothing to run: all that comes back are donated arguments.
-  const session =
-    computed.length > 0 ? await createSession(encodeOnnx(traced.live, computed), options) : undefined;
+  const model = computed.length > 0 ? encodeOnnx(traced.live, computed) : undefined;
+  const encoded = performance.now();
+  const { session, cached } = model ? await makeSession(model) : { session: undefined, cached: false };
   const stats = {
     nodes: traced.live.nodes.length,
     traceSeconds,
     compileSeconds: (performance.now() - start) / 1000,
+    encodeSeconds: (encoded - start) / 1000,
+    cached,
     calls: 0,
     inPlace: computed.filter(({ leaf }) => leaf !== undefined).length,
   };
