@@ -1,3 +1,4 @@
-export { type Compiled, type JitOptions, type JitStats, jit, type Lowered, profile } from "./jit.ts";
+export { type Compiled, type JitOptions, type JitStats, jit, profile } from "./jit.ts";
 export { loop } from "./loop.ts";
+export type { Lowered } from "./lower.ts";
 export type { Profile, ProfiledOperator, ProfiledPart, ProfiledProduct } from "./profile.ts";

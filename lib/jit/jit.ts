@@ -3,19 +3,12 @@ import { availableParallelism } from "node:os";
 import writeFileAtomic from "write-file-atomic";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { mapTree } from "../tensor/tree.ts";
-import { type GraphData, type LiveGraph, liveGraph, productFlops, reads, type Value } from "./graph.ts";
-import { encodeOnnx } from "./onnx.ts";
+import type { GraphData } from "./graph.ts";
+import { type Lowered, lowered, traceFunction } from "./lower.ts";
 import { type Profile, recordTrace, summarizeTrace } from "./profile.ts";
-import {
-  compile,
-  leafNumbers,
-  type Program,
-  type ProgramStats,
-  type Traced,
-  takeDonated,
-} from "./program.ts";
+import { compile, leafNumbers, type Program, type ProgramStats, takeDonated } from "./program.ts";
 import { Leaf, rebuild, structureOf } from "./structure.ts";
-import { refuseWhileTracing, trace } from "./trace.ts";
+import { refuseWhileTracing } from "./trace.ts";
 
 export interface JitOptions {
   /** Names the function in errors. Default: the function's own name. */
@@ -32,20 +25,6 @@ export interface JitOptions {
    * `DITLAB_HOME` or `~/.cache/ditlab`. Default: true, unless the environment has `DITLAB_JIT_CACHE=0`.
    */
   cache?: boolean | string;
-}
-
-/** A traced function that has not been run: what `lower` returns. */
-export interface Lowered {
-  /** Number of ONNX nodes. */
-  nodes: number;
-  /** Floating-point operations of its matrix products and convolutions in one run. */
-  flops: number;
-  /** How often each ONNX operator occurs. */
-  operators: Record<string, number>;
-  inputs: { name: string; shape: number[]; dtype: string }[];
-  outputs: { name: string; shape: number[]; dtype: string }[];
-  /** The model file's bytes. */
-  onnx: Uint8Array;
 }
 
 export interface JitStats {
@@ -75,80 +54,6 @@ interface Entry {
   program: Promise<Program>;
   /** Which leaves it reads, known once it is compiled. */
   reads?: readonly number[];
-}
-
-/** The values that some input reaches. */
-function dependentValues(live: LiveGraph): Set<Value> {
-  const dependent = new Set(live.inputs);
-  for (const node of live.nodes) {
-    if (reads(node).some((value) => dependent.has(value)))
-      for (const value of node.outputs) dependent.add(value);
-  }
-  return dependent;
-}
-
-function traceFunction(
-  fn: (...args: never[]) => unknown,
-  args: unknown[],
-  name: string,
-  portable: boolean,
-): Traced {
-  const { graph, result } = trace(portable, (makeInput, symbolOf) => {
-    const symbolic = args.map((arg, i) => {
-      const { skeleton } = structureOf(arg, `arg${i}`);
-      return rebuild(skeleton, (leaf) => makeInput(leaf.name, leaf.tensor));
-    });
-    const returned = fn(...(symbolic as never[]));
-    if (returned instanceof Promise) {
-      returned.catch(() => {}); // its own failure is a consequence of what the next line reports
-      throw new TypeError(
-        `jit: '${name}' returned a promise; expected a synchronous function that returns tensors`,
-      );
-    }
-    const { skeleton, leaves } = structureOf(returned, "out");
-    return {
-      leaves,
-      skeleton,
-      outputs: leaves.map((leaf) => ({ name: leaf.name, value: symbolOf(leaf.tensor) })),
-    };
-  });
-  const { outputs, leaves, skeleton } = result;
-  if (outputs.length === 0)
-    throw new Error(`jit: '${name}' returned no tensor, so there is nothing to compile`);
-  const live = liveGraph(
-    graph,
-    outputs.map((output) => output.value),
-  );
-  const dependent = dependentValues(live);
-  const constant = outputs.find(({ value }) => !dependent.has(value));
-  if (constant) {
-    throw new Error(
-      `jit: output '${constant.name}' of '${name}' does not depend on the arguments; it is a constant, so compute it outside`,
-    );
-  }
-  const position = new Map(leaves.map((leaf, i) => [leaf, i]));
-  return {
-    live,
-    outputs,
-    rebuild: (tensors) => rebuild(skeleton, (leaf) => tensors[position.get(leaf)!]),
-  };
-}
-
-const countBy = (names: string[]): Record<string, number> => {
-  const counts: Record<string, number> = {};
-  for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
-  return counts;
-};
-
-function lowered({ live, outputs }: Traced): Lowered {
-  return {
-    nodes: live.nodes.length,
-    flops: productFlops(live),
-    operators: countBy(live.nodes.map((node) => node.op)),
-    inputs: live.inputs.map(({ name, shape, dtype }) => ({ name, shape, dtype })),
-    outputs: outputs.map(({ name, value }) => ({ name, shape: value.shape, dtype: value.dtype })),
-    onnx: encodeOnnx(live, outputs),
-  };
 }
 
 /** Disposes all tensors of a tree. tfjs's type for containers knows no interfaces. */
