@@ -12,10 +12,10 @@ const PRODUCTS = new Set(["MatMul", "Gemm", "FusedMatMul", "Conv"]);
 function readersOf({ nodes }: LiveGraph): Map<Value, GraphNode[]> {
   const readers = new Map<Value, GraphNode[]>();
   for (const node of nodes) {
-    for (const value of new Set(reads(node))) {
+    for (const value of reads(node)) {
       const found = readers.get(value);
-      if (found) found.push(node);
-      else readers.set(value, [node]);
+      if (!found) readers.set(value, [node]);
+      else if (found[found.length - 1] !== node) found.push(node);
     }
   }
   return readers;
@@ -31,31 +31,40 @@ function readersOfMemory(input: Value, readers: ReadonlyMap<Value, GraphNode[]>)
 }
 
 /**
- * A function that says whether a node is another or comes before it by necessity. Each node's ancestors are a row of
- * bits, filled when one is first asked for: a walk for every question would make thousands of them quadratic.
+ * A function that says whether a node of `among` is another or comes before it by necessity. Each node's ancestors among
+ * them are a row of bits, filled when one is first asked for: a walk for every question would make thousands of them
+ * quadratic.
  */
-function ancestry({ nodes }: LiveGraph): (first: GraphNode, last: GraphNode) => boolean {
-  const width = Math.ceil(nodes.length / 32);
-  const positions = new Map(nodes.map((node, i) => [node, i]));
-  let rows: Uint32Array | undefined;
+function ancestry(
+  { nodes }: LiveGraph,
+  among: () => Iterable<GraphNode>,
+): (first: GraphNode, last: GraphNode) => boolean {
+  const rows = new Map<GraphNode, number>();
+  const columns = new Map<GraphNode, number>();
+  let width = 0;
+  let bits: Uint32Array | undefined;
   const fill = (): Uint32Array => {
-    const bits = new Uint32Array(nodes.length * width);
+    for (const node of among()) if (!columns.has(node)) columns.set(node, columns.size);
+    width = Math.ceil(columns.size / 32);
+    const filled = new Uint32Array(nodes.length * width);
     nodes.forEach((node, i) => {
       const row = i * width;
-      bits[row + (i >> 5)] |= 1 << (i & 31);
-      for (const maker of new Set(reads(node).map((value) => value.node))) {
-        const from = maker && positions.get(maker);
-        if (from === undefined) continue;
+      rows.set(node, row);
+      const column = columns.get(node);
+      if (column !== undefined) filled[row + (column >> 5)] |= 1 << (column & 31);
+      for (const value of reads(node)) {
         // Nodes are listed after those that they read.
-        for (let word = 0; word <= from >> 5; word++) bits[row + word] |= bits[from * width + word];
+        const from = value.node && rows.get(value.node);
+        if (from === undefined) continue;
+        for (let word = 0; word < width; word++) filled[row + word] |= filled[from + word];
       }
     });
-    return bits;
+    return filled;
   };
   return (first, last) => {
-    rows ??= fill();
-    const [i, row] = [positions.get(first)!, positions.get(last)! * width];
-    return (rows[row + (i >> 5)] & (1 << (i & 31))) !== 0;
+    bits ??= fill();
+    const column = columns.get(first)!;
+    return (bits[rows.get(last)! + (column >> 5)] & (1 << (column & 31))) !== 0;
   };
 }
 
@@ -65,7 +74,7 @@ function ancestry({ nodes }: LiveGraph): (first: GraphNode, last: GraphNode) => 
  */
 export function aliasChecker(graph: LiveGraph): (input: Value, output: Value) => boolean {
   const readers = readersOf(graph);
-  const precede = ancestry(graph);
+  const precede = ancestry(graph, () => graph.inputs.flatMap((input) => readersOfMemory(input, readers)));
   const outputs = new Set<Value>();
 
   return (input, output) => {

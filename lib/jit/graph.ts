@@ -72,12 +72,18 @@ export interface Graph {
     outputs: ValueType[],
     attributes?: Record<string, Attribute>,
     domain?: string,
+    scope?: string,
   ): Value[];
   /**
    * Repeats `body` `count` times (int32, a scalar) on values of unchanging shapes; it gets a graph for what it adds,
    * the iteration's number from 0 (int32, a scalar) and the values.
    */
   loop(count: Value, state: Value[], body: (inner: Graph, index: Value, state: Value[]) => Value[]): Value[];
+  /** What `body` adds to a graph for values like these, as a function that adds it for others. */
+  piece(
+    like: readonly ValueType[],
+    body: (inner: Graph, standIns: Value[]) => Value[],
+  ): (inputs: readonly Value[]) => Value[];
   reshape(value: Value, shape: number[]): Value;
   transpose(value: Value, permutation: number[]): Value;
 }
@@ -150,11 +156,11 @@ export function createGraph(portable = false, outer = newOuter()): Graph {
     ints: (values) => graph.constant(BigInt64Array.from(values, BigInt), [values.length], "int64"),
     scalar: (value, dtype = "float32") => graph.constant(graphData([value], dtype), [], dtype),
     emit: (op, ins, output, attributes, domain) => graph.emitMany(op, ins, [output], attributes, domain)[0],
-    emitMany(op, ins, outs, attributes = {}, domain = "") {
+    emitMany(op, ins, outs, attributes = {}, domain = "", scope = scopeOf(ins)) {
       const key = JSON.stringify([domain, op, ins.map((v) => v.name), attributes, outs.length]);
       const existing = made(key);
       if (existing) return existing;
-      const node: GraphNode = { op, domain, inputs: ins, outputs: [], attributes, scope: scopeOf(ins) };
+      const node: GraphNode = { op, domain, inputs: ins, outputs: [], attributes, scope };
       node.outputs = outs.map(({ shape, dtype }) => ({ name: outer.name("v"), shape, dtype, node }));
       nodes.push(node);
       own.set(key, node.outputs);
@@ -195,6 +201,25 @@ export function createGraph(portable = false, outer = newOuter()): Graph {
       node.outputs = state.map(({ shape, dtype }) => ({ name: outer.name("v"), shape, dtype, node }));
       nodes.push(node);
       return node.outputs;
+    },
+    piece(like, body) {
+      const inner = createGraph(portable, { ...outer, made });
+      const standIns = like.map(({ shape, dtype }) => inner.input(outer.name("part"), shape, dtype));
+      const results = body(inner, standIns);
+      const { nodes: recorded } = liveGraph(inner, results);
+      if (recorded.some((node) => node.body))
+        throw new Error("jit: a loop within traceOnce cannot be copied");
+      return (ins) => {
+        const copies = new Map(standIns.map((standIn, i) => [standIn, ins[i]]));
+        const copyOf = (value: Value): Value => copies.get(value) ?? value;
+        for (const { op, inputs: from, outputs, attributes, domain, scope } of recorded) {
+          const added = graph.emitMany(op, from.map(copyOf), outputs, attributes, domain, scope);
+          outputs.forEach((output, i) => {
+            copies.set(output, added[i]);
+          });
+        }
+        return results.map(copyOf);
+      };
     },
     reshape(value, shape) {
       // A reshape of a reshape reads the original.
@@ -248,40 +273,6 @@ export function liveGraph(graph: Graph, outputs: readonly Value[]): LiveGraph {
     constants: [...seen].filter((value) => value.data !== undefined),
   };
 }
-
-/** Floating-point operations of a matrix product or convolution, two for each multiplication; of others 0. */
-export function flopsOf(op: string, [a, b]: readonly number[][], output: readonly number[]): number {
-  switch (op) {
-    case "MatMul":
-    case "FusedMatMul":
-    case "Gemm":
-      // The contracted axis is what the left factor has beside the output's rows, transposed or not.
-      return (2 * sizeOf(output) * a[a.length - 2] * a[a.length - 1]) / output[output.length - 2];
-    // Queries [B,T,D] by keys, and weights by values.
-    case "MultiHeadAttention":
-      return 4 * sizeOf(a) * b[1];
-    // A kernel [out, in, height, width] is applied at each position of the output, or of the input.
-    case "Conv":
-      return (2 * sizeOf(output) * sizeOf(b)) / b[0];
-    case "ConvTranspose":
-      return (2 * sizeOf(a) * sizeOf(b)) / b[0];
-    default:
-      return 0;
-  }
-}
-
-/** Floating-point operations of a graph's matrix products and convolutions, those within loops left out. */
-export const productFlops = ({ nodes }: LiveGraph): number =>
-  nodes.reduce(
-    (sum, { op, inputs, outputs }) =>
-      sum +
-      flopsOf(
-        op,
-        inputs.map(({ shape }) => shape),
-        outputs[0].shape,
-      ),
-    0,
-  );
 
 export const broadcastShape = (a: Value, b: Value): number[] =>
   tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);

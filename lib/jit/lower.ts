@@ -1,5 +1,6 @@
 /** A function of trees of tensors becomes a graph: traced with arguments, checked, and shown without being run. */
-import { type LiveGraph, liveGraph, productFlops, reads, type Value } from "./graph.ts";
+import { productFlops } from "./flops.ts";
+import { type LiveGraph, liveGraph, reads, type Value } from "./graph.ts";
 import { encodeOnnx } from "./onnx.ts";
 import type { Traced } from "./program.ts";
 import { rebuild, structureOf } from "./structure.ts";

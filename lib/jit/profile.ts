@@ -2,7 +2,8 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { flopsOf, type GraphNode, type LiveGraph, reads, sizeOf, type Value } from "./graph.ts";
+import { flopsOf } from "./flops.ts";
+import { type GraphNode, type LiveGraph, reads, sizeOf, type Value } from "./graph.ts";
 import { profileHtml, profileText } from "./profile-view.ts";
 
 export interface ProfiledPart {

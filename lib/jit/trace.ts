@@ -142,11 +142,9 @@ for (const [kernelName, kernel] of Object.entries(kernels)) {
     kernelName,
     backendName: BACKEND,
     kernelFunc: ({ inputs, attrs }) => {
-      const named = Object.fromEntries(
-        Object.entries(inputs)
-          .filter(([, info]) => info != null)
-          .map(([name, info]) => [name, symbolOf(info as unknown as TensorInfo)]),
-      );
+      const named: Record<string, Value> = {};
+      for (const name in inputs)
+        if (inputs[name] != null) named[name] = symbolOf(inputs[name] as unknown as TensorInfo);
       const result = kernel(currentGraph(), named, (attrs ?? {}) as Record<string, unknown>);
       // biome-ignore lint/suspicious/noExplicitAny: tfjs's DataId type is opaque and unexported.
       return (Array.isArray(result) ? result.map(infoOf) : infoOf(result)) as any;
@@ -206,24 +204,40 @@ function tensorOf(value: Value): Tensor {
   return make.makeTensorFromTensorInfo(infoOf(value));
 }
 
+const symbol = (tensor: Tensor): Value => symbolOf(tensor as unknown as TensorInfo);
+
+/** Traces into another graph. */
+function within(inner: Graph, body: () => Tensor[]): Value[] {
+  const outer = graph;
+  graph = inner;
+  try {
+    return body().map(symbol);
+  } finally {
+    graph = outer;
+  }
+}
+
+/** The graph's piece for tensors like these, if a function is being traced. */
+export function tracePiece(
+  like: Tensor[],
+  body: (standIns: Tensor[]) => Tensor[],
+): ((tensors: Tensor[]) => Tensor[]) | undefined {
+  const add = graph?.piece(like.map(symbol), (inner, standIns) =>
+    within(inner, () => body(standIns.map(tensorOf))),
+  );
+  return add && ((tensors) => add(tensors.map(symbol)).map(tensorOf));
+}
+
 /** The graph's loop over tensors, if a function is being traced. */
 export function traceLoop(
   count: Tensor,
   state: Tensor[],
   body: (index: Tensor, state: Tensor[]) => Tensor[],
 ): Tensor[] | undefined {
-  const outer = graph;
-  if (!outer) return undefined;
-  const symbol = (tensor: Tensor): Value => symbolOf(tensor as unknown as TensorInfo);
-  const results = outer.loop(symbol(count), state.map(symbol), (inner, index, values) => {
-    graph = inner;
-    try {
-      return body(tensorOf(index), values.map(tensorOf)).map(symbol);
-    } finally {
-      graph = outer;
-    }
-  });
-  return results.map(tensorOf);
+  const results = graph?.loop(symbol(count), state.map(symbol), (inner, index, values) =>
+    within(inner, () => body(tensorOf(index), values.map(tensorOf))),
+  );
+  return results?.map(tensorOf);
 }
 
 /**

@@ -96,19 +96,20 @@ function inParts(fn: (...parts: Tensor[]) => Tensor, ...tensors: Tensor[]): Tens
 export function gelu(x: Tensor): Tensor {
   const gateOf = (x: Tensor, squared: Tensor): Tensor =>
     tf.sigmoid(tf.mul(tf.add(tf.mul(squared, GELU_SCALE * GELU_CUBIC), GELU_SCALE), x));
-  const gradient = (dy: Tensor, x: Tensor): Tensor => {
+  const gradient = (dy: Tensor, x: Tensor, y: Tensor): Tensor => {
     const squared = tf.square(x);
     const gate = gateOf(x, squared);
     const slope = tf.add(tf.mul(squared, 3 * GELU_SCALE * GELU_CUBIC), GELU_SCALE);
-    return tf.mul(dy, tf.add(gate, tf.mul(tf.mul(tf.mul(x, gate), tf.sub(1, gate)), slope)));
+    return tf.mul(dy, tf.add(gate, tf.mul(tf.mul(y, tf.sub(1, gate)), slope)));
   };
   return withGradient(
     ([x], save) => {
-      save([x]);
-      return {
-        value: hasKernel("GeluTanh") ? runKernel("GeluTanh", { x }) : tf.mul(x, gateOf(x, tf.square(x))),
-        gradFunc: (dy, [x]) => inParts(gradient, dy, x),
-      };
+      const value: Tensor = hasKernel("GeluTanh")
+        ? runKernel("GeluTanh", { x })
+        : tf.mul(x, gateOf(x, tf.square(x)));
+      // The next layer keeps the value for its weights' gradient anyway.
+      save([x, value]);
+      return { value, gradFunc: (dy, [x, y]) => inParts(gradient, dy, x, y) };
     },
     [x],
   );

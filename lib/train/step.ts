@@ -1,5 +1,6 @@
 /** One training step as a pure function: losses, gradients, clipping, AdamW, EMA. */
 import { type LossOptions, type SRABatch, sraLosses, teacherTarget } from "../align/sra.ts";
+import { traceOnce } from "../jit/repeat.ts";
 import { isTrainable, type SiTConfig } from "../models/sit.ts";
 import { inOrder } from "../nn/fused.ts";
 import { type AdamWConfig, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
@@ -134,11 +135,14 @@ function summedGradients(
   sum?: Gradients,
 ): Gradients {
   const parts = partsOf(batch.x.shape[0], config);
+  const gradientsOf = traceOnce((samples: SRABatch) =>
+    sraGradients(params, ema, config.model, samples, alignWeight, config),
+  );
   for (let i = 0; i < parts; i++) {
     const { x, ...rest } = part(batch, i, parts);
     // One after the other: a part's activations are gone before those of the next one come.
     const turn = sum && i > 0 ? inOrder(x, Object.values(sum.gradients)) : x;
-    const next = sraGradients(params, ema, config.model, { x: turn, ...rest }, alignWeight, config);
+    const next = gradientsOf({ x: turn, ...rest });
     sum = sum ? addGradients(sum, next) : next;
   }
   return sum!;

@@ -1,7 +1,7 @@
 /** Kernels of our own that only the tracing backend has; `nn/fused.ts` composes them from core operations elsewhere. */
 import { float, sizeOf, type Value } from "../graph.ts";
 import { binary } from "./elementwise.ts";
-import type { KernelTable } from "./kernel.ts";
+import { cast, type KernelTable } from "./kernel.ts";
 import { matMul, ORT } from "./matmul.ts";
 
 export const fused: KernelTable = {
@@ -47,33 +47,22 @@ export const fused: KernelTable = {
     graph.emit("Gelu", [x], { shape: x.shape, dtype: "float32" }, { approximate: "tanh" }),
   /** `x` as it is, once all of `after` has been computed: onnxruntime's order follows data, and nothing else. */
   After: (graph, { x, ...after }): Value => {
-    const samples = Object.values(after).map((value) => {
-      const flat = graph.reshape(value, [sizeOf(value.shape)]);
-      const one = [graph.ints([0]), graph.ints([1]), graph.ints([0])];
-      return graph.emit("Slice", [flat, ...one], { shape: [1], dtype: "float32" });
-    });
-    const all = graph.emit("Concat", samples, { shape: [samples.length], dtype: "float32" }, { axis: 0 });
-    const most = graph.emit(
-      "ReduceMax",
-      [all, graph.ints([0])],
-      { shape: [], dtype: "float32" },
-      { keepdims: 0 },
-    );
-    // Never true, also not for what is not a number, but no optimizer knows that.
-    const infinity = graph.scalar(Number.POSITIVE_INFINITY);
-    const no = graph.emit("Greater", [most, infinity], { shape: [], dtype: "bool" });
-    const zero = graph.emit("Cast", [no], { shape: [], dtype: "float32" }, { to: 1 });
-    return binary(graph, "Add", x, zero);
+    const int64 = { shape: [], dtype: "int64" as const };
+    const sizes = Object.values(after).map((value) => graph.emit("Size", [value], int64));
+    const largest = sizes.length === 1 ? sizes[0] : graph.emit("Max", sizes, int64);
+    const zero = graph.constant(BigInt64Array.of(0n), [], "int64");
+    // Never true, but no optimizer knows that.
+    const no = graph.emit("Less", [largest, zero], { shape: [], dtype: "bool" });
+    return binary(graph, "Add", x, cast(graph, no, x.dtype));
   },
   /** Sum of squares of all elements, a scalar. */
   SumOfSquares: (graph, { x }): Value => {
-    const flat = graph.reshape(x, [x.shape.reduce((n, d) => n * d, 1)]);
-    if (flat.shape[0] === 1) return graph.reshape(binary(graph, "Mul", flat, flat), []);
-    return graph.emit(
-      "ReduceSumSquare",
-      [flat, graph.ints([0])],
-      { shape: [], dtype: "float32" },
-      { keepdims: 0 },
-    );
+    const flat = graph.reshape(x, [sizeOf(x.shape)]);
+    // With its axis kept, a stack of such sums takes them as they are.
+    const total =
+      flat.shape[0] === 1
+        ? binary(graph, "Mul", flat, flat)
+        : graph.emit("ReduceSumSquare", [flat, graph.ints([0])], { shape: [1], dtype: "float32" });
+    return graph.reshape(total, []);
   },
 };

@@ -31,6 +31,11 @@ export function matMul(
   const batchB = b.shape.slice(0, -2);
   const shape = [...tf.broadcast_util.assertAndGetBroadcastShape(batchA, batchB), rows, columns];
 
+  // Batches of one, which tfjs makes of matrices, are matrices again.
+  if (shape.length > 2 && sizeOf(shape.slice(0, -2)) === 1) {
+    const [x, y] = [a, b].map((factor) => graph.reshape(factor, factor.shape.slice(-2)));
+    return graph.reshape(matMul(graph, x, y, transposeA, transposeB, alpha), shape);
+  }
   // One matrix shared by a batch is one large product instead of many small ones.
   if (sizeOf(batchB) === 1 && !transposeA && sizeOf(batchA) > 1) {
     const flatA = graph.reshape(a, [sizeOf(batchA) * rows, a.shape[a.shape.length - 1]]);
@@ -58,8 +63,16 @@ export const products: KernelTable = {
     matMul(graph, a, b, transposeA as boolean, transposeB as boolean),
   _FusedMatMul: (graph, { a, b, bias, preluActivationWeights }, attributes) => {
     const product = matMul(graph, a, b, attributes.transposeA as boolean, attributes.transposeB as boolean);
-    const sum = bias ? elementwise.Add(graph, { a: product, b: bias }, {}) : product;
-    return applyActivation(graph, sum as Value, attributes, preluActivationWeights);
+    // What is added comes before a reshape, so that this one and the next become one.
+    const inner = product.node?.op === "Reshape" ? product.node.inputs[0] : product;
+    const early =
+      bias &&
+      bias.shape.length <= 1 &&
+      inner.shape[inner.shape.length - 1] === product.shape[product.shape.length - 1];
+    const sum = bias
+      ? (elementwise.Add(graph, { a: early ? inner : product, b: bias }, {}) as Value)
+      : product;
+    return applyActivation(graph, graph.reshape(sum, product.shape), attributes, preluActivationWeights);
   },
   Einsum: (graph, inputs, { equation }) => {
     const operands = inputList(inputs);
