@@ -5,8 +5,8 @@ import { type GraphNode, type LiveGraph, reads, sameShape, type Value } from "./
 const VIEWS = new Set(["Reshape", "Identity", "Squeeze", "Unsqueeze", "Flatten"]);
 /** Operators that have read an element of their inputs before they write the same element. */
 const ELEMENTWISE = new Set(["Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Max", "Min", "Where", "Clip"]);
-/** Operators that onnxruntime may fuse with an addition behind them. */
-const PRODUCTS = new Set(["MatMul", "Gemm", "FusedMatMul", "Conv"]);
+/** Operators that onnxruntime may fuse with an addition behind them. FusedMatMul, its own, is none of them. */
+const PRODUCTS = new Set(["MatMul", "Gemm", "Conv"]);
 
 /** The nodes that read each value. */
 function readersOf({ nodes }: LiveGraph): Map<Value, GraphNode[]> {
