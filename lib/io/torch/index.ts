@@ -1,0 +1,3 @@
+export { type Dict, Global, PythonObject } from "./pickle.ts";
+export { TorchTensor } from "./rebuild.ts";
+export { openTorch, type TorchFile } from "./torch.ts";

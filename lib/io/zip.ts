@@ -1,0 +1,99 @@
+/** ZIP archives of any size, read piece by piece. */
+import type { Readable } from "node:stream";
+import { crc32 } from "node:zlib";
+import { type Entry, fromFdPromise, type ZipFile } from "yauzl";
+import { openForReading, readExactly } from "./files.ts";
+
+/** Deflate makes no more of a byte than this. */
+const MOST_INFLATED = 1032;
+
+export interface Zip {
+  /** Sizes of the uncompressed files, by name. */
+  readonly sizes: ReadonlyMap<string, number>;
+  /** A whole file, its checksum verified. */
+  read(name: string): Promise<Uint8Array>;
+  /** Some bytes of a file that is stored without compression; of others it reads all. */
+  readRange(name: string, start: number, length: number): Promise<Uint8Array>;
+  /** A file's bytes as they come. */
+  stream(name: string): Promise<Readable>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens an archive.
+ * @param kind what errors say it is not, for example "a PyTorch file"
+ * @throws naming the archive: where it is none, or damaged, or has names that leave its folder or occur twice.
+ */
+export async function openZip(path: string, kind = "a ZIP archive"): Promise<Zip> {
+  const handle = await openForReading(path);
+  const { size } = await handle.stat();
+  const explained = async <T>(action: Promise<T>, what = `${path} is not ${kind}`): Promise<T> =>
+    action.catch((error: Error) => {
+      throw new Error(`${what}: ${error.message}`, { cause: error });
+    });
+  const entries = new Map<string, Entry>();
+  let zip: ZipFile;
+  try {
+    zip = await explained(fromFdPromise(handle.fd, { autoClose: false }));
+    await explained(
+      (async () => {
+        for await (const entry of zip.eachEntry()) {
+          if (entries.has(entry.fileName)) throw new Error(`it has two files '${entry.fileName}'`);
+          const { compressedSize, uncompressedSize } = entry;
+          if (compressedSize > size || uncompressedSize > MOST_INFLATED * compressedSize + MOST_INFLATED)
+            throw new Error(`'${entry.fileName}' would have ${uncompressedSize} bytes`);
+          entries.set(entry.fileName, entry);
+        }
+      })(),
+    );
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+
+  const find = (name: string): Entry => {
+    const entry = entries.get(name);
+    if (!entry) throw new Error(`${path} has no '${name}'`);
+    return entry;
+  };
+  const damaged = (name: string): string => `'${name}' of ${path} is damaged`;
+  const startOf = async (name: string): Promise<number> =>
+    (await explained(zip.readLocalFileHeaderPromise(find(name), { minimal: true }), damaged(name)))
+      .fileDataStart;
+
+  const archive: Zip = {
+    sizes: new Map([...entries].map(([name, { uncompressedSize }]) => [name, uncompressedSize])),
+    async read(name) {
+      const { compressionMethod, uncompressedSize, crc32: expected } = find(name);
+      const bytes =
+        compressionMethod === 0
+          ? await readExactly(handle, path, await startOf(name), uncompressedSize)
+          : await explained(inflated(await archive.stream(name), uncompressedSize), damaged(name));
+      if (crc32(bytes) !== expected) throw new Error(`${damaged(name)}: its checksum is wrong`);
+      return bytes;
+    },
+    async readRange(name, start, length) {
+      const { compressionMethod, uncompressedSize } = find(name);
+      if (!(start >= 0 && length >= 0 && start + length <= uncompressedSize))
+        throw new RangeError(
+          `'${name}' of ${path} has ${uncompressedSize} bytes, but bytes ${start} to ${start + length} were asked for`,
+        );
+      if (compressionMethod !== 0) return (await archive.read(name)).subarray(start, start + length);
+      return readExactly(handle, path, (await startOf(name)) + start, length);
+    },
+    stream: async (name) => explained(zip.openReadStreamPromise(find(name)), damaged(name)),
+    close: () => handle.close(),
+  };
+  return archive;
+}
+
+/** All of a stream that has a size; yauzl ends it with an error where it has another. */
+async function inflated(stream: Readable, size: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(size);
+  let position = 0;
+  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+    bytes.set(chunk, position);
+    position += chunk.length;
+  }
+  return bytes;
+}
