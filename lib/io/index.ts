@@ -28,3 +28,4 @@ export { formatNpy, parseNpy } from "./npy.ts";
 export { readNpz, writeNpz } from "./npz.ts";
 export { readSafetensors, type SafetensorsFile, writeSafetensors } from "./safetensors.ts";
 export { fromTensor, tensorsOf, toTensor } from "./tensors.ts";
+export { type Dict, Global, openTorch, PythonObject, type TorchFile, TorchTensor } from "./torch/index.ts";
