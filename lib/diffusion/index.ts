@@ -1,4 +1,13 @@
 export {
+  BETA_SCHEDULES,
+  type BetaSchedule,
+  betaSchedule,
+  type GaussianDiffusion,
+  gaussianDiffusion,
+  respace,
+  respacedTimesteps,
+} from "./gaussian.ts";
+export {
   type Coefficients,
   drawTimes,
   INTERPOLANTS,
