@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { SRA_DEFAULTS } from "../lib/align/index.ts";
-import { isTrainable, SIT_DEFAULTS, sitShapes } from "../lib/models/sit.ts";
+import { isTrainable, SIT_DEFAULTS, transformerShapes } from "../lib/models/index.ts";
 import { ADAMW_DEFAULTS } from "../lib/optim/index.ts";
 import { type DataType, type Params, type Tensor, tf } from "../lib/tensor/index.ts";
 import { compileStep, type StepConfig, type TrainState } from "../lib/train/index.ts";
@@ -67,7 +67,7 @@ async function start(scale: Scale): Promise<Start> {
   };
   const hollows = (names: (name: string) => boolean = () => true): Params =>
     Object.fromEntries(
-      Object.entries(sitShapes(model)).flatMap(([name, shape]) =>
+      Object.entries(transformerShapes(model)).flatMap(([name, shape]) =>
         names(name) ? [[name, hollow(shape)]] : [],
       ),
     );

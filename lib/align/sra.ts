@@ -2,13 +2,14 @@
  * SRA, self-representation alignment (arXiv 2505.02831): the student's early block m at time t, through a projection
  * head, is drawn to the EMA teacher's later block n at the less noisy time t - k.
  */
-import { type InterpolantName, interpolate, velocityTarget } from "../diffusion/interpolants.ts";
-import { type SiTConfig, sit, sitFeatures } from "../models/sit.ts";
+import type { InterpolantName } from "../diffusion/interpolants.ts";
+import { objectiveOf } from "../diffusion/objective.ts";
+import { type TransformerConfig, transformer, transformerFeatures } from "../models/transformer.ts";
 import { siluMlp } from "../nn/layers.ts";
 import type { Params } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
 import { namedScope } from "../tensor/scope.ts";
-import { type Tensor, tf } from "../tensor/tf.ts";
+import type { Tensor } from "../tensor/tf.ts";
 import { type DistanceOptions, featureDistance } from "./distances.ts";
 
 export interface SRAConfig extends DistanceOptions {
@@ -16,7 +17,10 @@ export interface SRAConfig extends DistanceOptions {
   studentBlock: number;
   /** Block n of the teacher, counted from 1. The teacher runs no further. */
   teacherBlock: number;
-  /** How much less noisy the teacher's input is: a fixed k, or uniform in [min, max) for each sample. */
+  /**
+   * How much less noisy the teacher's input is: a fixed k, or uniform in [min, max) for each sample. A time for a SiT, a
+   * number of steps for a DiT.
+   */
   interval: number | readonly [min: number, max: number];
   /** Pass the student's features through the head (`ap_head`) before comparing. */
   projectionHead: boolean;
@@ -30,21 +34,22 @@ export const SRA_DEFAULTS = {
   projectionHead: true,
 } as const satisfies Partial<SRAConfig>;
 
-/** One training batch. All but `k` are what SiT itself trains on. */
+/** One training batch. All but `k` are what SiT and DiT themselves train on. */
 export interface SRABatch {
   /** Clean data [B,C,H,W]. */
   x: Tensor;
   /** Standard normal noise of x's shape, the same for student and teacher. */
   noise: Tensor;
-  /** Times [B] in [0, 1]. */
+  /** Times [B]: in [0, 1] for a SiT, steps 0 to T-1 for a DiT, as float32. */
   t: Tensor;
-  /** Intervals [B]: the teacher sees time max(t - k, 0). */
+  /** Intervals [B]: the teacher of a SiT sees time max(t - k, 0), that of a DiT step t - k, from 1 to T-1. */
   k: Tensor;
   /** Class ids [B] int32, already dropped to the null class where they are to be; the same for student and teacher. */
   y: Tensor;
 }
 
 export interface LossOptions {
+  /** A SiT's; a DiT has a diffusion process in its config. */
   interpolant: InterpolantName;
   /** Without it only the generative loss is computed, and no teacher runs. */
   sra?: SRAConfig;
@@ -53,7 +58,7 @@ export interface LossOptions {
 }
 
 export interface SRALosses {
-  /** Mean squared velocity error of each sample [B]. */
+  /** Of each sample [B]: a SiT's mean squared velocity error, a DiT's hybrid loss. */
   generative: Tensor;
   /** Alignment distance, a scalar; absent without SRA. */
   align?: Tensor;
@@ -63,22 +68,25 @@ export interface SRALosses {
 export const projectionHead = (params: Params, features: Tensor): Tensor =>
   siluMlp(params, "ap_head", features);
 
-/** The teacher's features [B,T,D]: its block n on the same noise and labels at time max(t - k, 0). */
+/** The teacher's features [B,T,D]: its block n on the same noise and labels at the time k before t. */
 export function teacherFeatures(
   teacher: Params,
-  config: SiTConfig,
+  config: TransformerConfig,
   { x, noise, t, k, y }: SRABatch,
   { interpolant, sra }: { interpolant: InterpolantName; sra: SRAConfig },
 ): Tensor {
-  const earlier = tf.maximum(tf.sub(t, k), 0);
-  const input = interpolate(interpolant, x, noise, earlier);
-  return namedScope("teacher", () => sitFeatures(teacher, config, input, earlier, y, sra.teacherBlock));
+  const objective = objectiveOf(config.diffusion, interpolant);
+  const earlier = objective.teacherTimes(t, k);
+  const input = objective.noised({ x, noise, t: earlier });
+  return namedScope("teacher", () =>
+    transformerFeatures(teacher, config, input, earlier, y, sra.teacherBlock),
+  );
 }
 
 /** What the student is drawn to, if it is: made outside of the gradient, it takes the faster operators. */
 export const teacherTarget = (
   teacher: Params,
-  config: SiTConfig,
+  config: TransformerConfig,
   batch: SRABatch,
   { interpolant, sra }: LossOptions,
 ): Tensor | undefined => sra && teacherFeatures(teacher, config, batch, { interpolant, sra });
@@ -91,20 +99,18 @@ export const teacherTarget = (
 export function sraLosses(
   student: Params,
   teacher: Params,
-  config: SiTConfig,
+  config: TransformerConfig,
   batch: SRABatch,
   options: LossOptions,
   target: Tensor | undefined = teacherTarget(teacher, config, batch, options),
 ): SRALosses {
   const { interpolant, sra, remat } = options;
-  const { x, noise, t, y } = batch;
-  const noised = interpolate(interpolant, x, noise, t);
-  const { velocity, features } = namedScope("student", () =>
-    sit(student, config, noised, t, y, sra ? [sra.studentBlock] : [], { remat }),
+  const objective = objectiveOf(config.diffusion, interpolant);
+  const input = objective.noised(batch);
+  const { output, features } = namedScope("student", () =>
+    transformer(student, config, input, batch.t, batch.y, sra ? [sra.studentBlock] : [], { remat }),
   );
-  const generative = namedScope("generative_loss", () =>
-    tf.mean(tf.squaredDifference(velocity, velocityTarget(interpolant, x, noise, t)), [1, 2, 3]),
-  );
+  const generative = namedScope("generative_loss", () => objective.loss(output, input, batch));
   if (!sra) return { generative };
   const align = namedScope("alignment_loss", () => {
     const projected = sra.projectionHead ? projectionHead(student, features[0]) : features[0];

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { dropLabels } from "../align/sra.ts";
 import { writeAtomic } from "../io/index.ts";
-import { initSiT } from "../models/index.ts";
+import { initTransformer } from "../models/index.ts";
 import { normalTensor, randomGenerator, tf } from "../tensor/index.ts";
 import { checkTrainConfig, compileStep, initTrainState, type TrainConfig } from "../train/index.ts";
 import { type ConfigOptions, readConfig, withConfigOptions } from "./config.ts";
@@ -31,7 +31,7 @@ function stepArguments({ model, batchSize }: TrainConfig) {
     alignWeight: tf.scalar(0.2),
     emaDecay: tf.scalar(0.9999),
   };
-  return [initTrainState(initSiT(model, random)), batch, scalars] as const;
+  return [initTrainState(initTransformer(model, random)), batch, scalars] as const;
 }
 
 const page = (body: string): string =>

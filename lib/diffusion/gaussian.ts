@@ -4,6 +4,17 @@
  */
 import { type Tensor, tf } from "../tensor/tf.ts";
 
+/** A process and what a network says of it. */
+export interface DiffusionConfig {
+  schedule: BetaSchedule;
+  /** T, the number of steps. */
+  steps: number;
+  /** What the network predicts: the noise (epsilon) or the data (x_0). */
+  prediction: "noise" | "data";
+  /** The network also predicts each step's variance, between its bounds: twice the channels. */
+  learnSigma: boolean;
+}
+
 /** All that follows from the betas; entry t belongs to the step from t to t-1. */
 export interface GaussianDiffusion {
   readonly betas: Float64Array;
@@ -131,8 +142,71 @@ export function respace(
   );
 }
 
-/** A schedule's entries at steps t [B] int32, for tensors [B,C,H,W]: [B,1,1,1]. */
+/** A schedule's entries at steps t [B], for tensors [B,C,H,W]: [B,1,1,1]. */
 export function entriesAt(values: Float64Array, t: Tensor): Tensor {
   const table = tf.tensor1d(Float32Array.from(values));
   return tf.reshape(tf.gather(table, tf.cast(t, "int32") as never), [-1, 1, 1, 1]);
+}
+
+/** x_t = sqrt(alphaBar) x + sqrt(1 - alphaBar) noise, for x and noise [B,C,H,W] at steps t [B]. */
+export function noisedAt(
+  { alphasCumprod }: GaussianDiffusion,
+  { x, noise, t }: { x: Tensor; noise: Tensor; t: Tensor },
+): Tensor {
+  const signal = entriesAt(alphasCumprod.map(Math.sqrt), t);
+  const spread = entriesAt(
+    alphasCumprod.map((alpha) => Math.sqrt(1 - alpha)),
+    t,
+  );
+  return tf.add(tf.mul(signal, x), tf.mul(spread, noise));
+}
+
+/** A network's output [B,C or 2C,H,W] as its prediction and, where it is learned, the variance. */
+export function splitOutput(
+  { learnSigma }: DiffusionConfig,
+  output: Tensor,
+): { prediction: Tensor; variance?: Tensor } {
+  if (!learnSigma) return { prediction: output };
+  const [prediction, variance] = tf.split(output, 2, 1);
+  return { prediction, variance };
+}
+
+/** x_0 as a prediction at steps t [B] has it. */
+export function predictedData(
+  { alphasCumprod }: GaussianDiffusion,
+  { prediction: kind }: DiffusionConfig,
+  prediction: Tensor,
+  input: Tensor,
+  t: Tensor,
+): Tensor {
+  if (kind === "data") return prediction;
+  const scale = entriesAt(
+    alphasCumprod.map((alpha) => Math.sqrt(1 / alpha)),
+    t,
+  );
+  const noise = entriesAt(
+    alphasCumprod.map((alpha) => Math.sqrt(1 / alpha - 1)),
+    t,
+  );
+  return tf.sub(tf.mul(scale, input), tf.mul(noise, prediction));
+}
+
+/** The mean of x_{t-1} given x_0 and x_t. */
+export const posteriorMean = (
+  { posteriorMeanCoef1, posteriorMeanCoef2 }: GaussianDiffusion,
+  x: Tensor,
+  input: Tensor,
+  t: Tensor,
+): Tensor =>
+  tf.add(tf.mul(entriesAt(posteriorMeanCoef1, t), x), tf.mul(entriesAt(posteriorMeanCoef2, t), input));
+
+/** Log variance of a step: a learned `variance` of -1 is the posterior's, the least possible; 1 is beta, the most. */
+export function stepLogVariance(
+  { posteriorLogVarianceClipped, betas }: GaussianDiffusion,
+  variance: Tensor,
+  t: Tensor,
+): Tensor {
+  const [least, most] = [entriesAt(posteriorLogVarianceClipped, t), entriesAt(betas.map(Math.log), t)];
+  const share = tf.mul(tf.add(variance, 1), 0.5);
+  return tf.add(tf.mul(share, most), tf.mul(tf.sub(1, share), least));
 }

@@ -2,11 +2,14 @@ export {
   BETA_SCHEDULES,
   type BetaSchedule,
   betaSchedule,
+  type DiffusionConfig,
   type GaussianDiffusion,
   gaussianDiffusion,
+  noisedAt,
   respace,
   respacedTimesteps,
 } from "./gaussian.ts";
+export { hybridLoss } from "./hybrid-loss.ts";
 export {
   type Coefficients,
   drawTimes,
@@ -18,3 +21,4 @@ export {
   type TimeDistribution,
   velocityTarget,
 } from "./interpolants.ts";
+export { type NoisedBatch, type Objective, objectiveOf } from "./objective.ts";

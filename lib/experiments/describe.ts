@@ -1,7 +1,7 @@
 /** The machine and the settings, as the report shows them. */
 import { createRequire } from "node:module";
 import { cpus, type as osType, release, totalmem } from "node:os";
-import { sitShapes } from "../models/index.ts";
+import { transformerShapes } from "../models/index.ts";
 import { scheduleAt } from "../optim/index.ts";
 import { tf } from "../tensor/tf.ts";
 import type { TrainConfig } from "../train/index.ts";
@@ -35,7 +35,7 @@ export function settings(config: TrainConfig, scale: Scale): Results["settings"]
       heads: model.numHeads,
       "patch size": model.patchSize,
       "input size": model.inputSize,
-      parameters: Object.values(sitShapes(model)).reduce(
+      parameters: Object.values(transformerShapes(model)).reduce(
         (sum, shape) => sum + tf.util.sizeFromShape(shape),
         0,
       ),

@@ -1,13 +1,15 @@
+export { DIT_DEFAULTS, type DiTConfig, type DiTOutput, dit, initDiT } from "./dit.ts";
+export { initSiT, SIT_DEFAULTS, type SiTConfig, type SiTOutput, sit } from "./sit.ts";
 export {
-  checkSiTParams,
-  initSiT,
+  checkTransformerParams,
+  initTransformer,
   isTrainable,
-  SIT_DEFAULTS,
-  type SiTConfig,
-  type SiTOptions,
-  type SiTOutput,
-  sit,
-  sitBlock,
-  sitFeatures,
-  sitShapes,
-} from "./sit.ts";
+  outChannels,
+  type TransformerConfig,
+  type TransformerOptions,
+  type TransformerOutput,
+  transformer,
+  transformerBlock,
+  transformerFeatures,
+  transformerShapes,
+} from "./transformer.ts";

@@ -171,6 +171,10 @@ export function silu(x: Tensor): Tensor {
   );
 }
 
+/** `x`, as a constant to its gradient. */
+export const withoutGradient = (x: Tensor): Tensor =>
+  withGradient(([x]) => ({ value: tf.clone(x), gradFunc: (dy) => tf.zerosLike(dy) }), [x]);
+
 /** Sum of the squares of all elements, a scalar. No gradient on backends with the fused kernel. */
 export const sumOfSquares = (x: Tensor): Tensor =>
   hasKernel("SumOfSquares") ? runKernel("SumOfSquares", { x }) : tf.sum(tf.square(x));

@@ -3,9 +3,10 @@
  * (paper section 4; the representation that SRA is to improve).
  */
 import { type ImageSet, imageTensor } from "../data/index.ts";
-import { type InterpolantName, interpolate } from "../diffusion/interpolants.ts";
+import type { InterpolantName } from "../diffusion/interpolants.ts";
+import { objectiveOf } from "../diffusion/objective.ts";
 import { jit } from "../jit/index.ts";
-import { type SiTConfig, sit } from "../models/sit.ts";
+import { type TransformerConfig, transformer } from "../models/transformer.ts";
 import { ADAMW_DEFAULTS, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
 import type { Params } from "../tensor/params.ts";
 import { randomGenerator } from "../tensor/random.ts";
@@ -35,11 +36,18 @@ export interface FeatureExtractor {
 const BATCH = 100;
 
 /** A compiled extractor of average-pooled block features. */
-export function featureExtractor(config: SiTConfig, interpolant: InterpolantName): FeatureExtractor {
+export function featureExtractor(config: TransformerConfig, interpolant: InterpolantName): FeatureExtractor {
   const blocks = Array.from({ length: config.depth }, (_, i) => i + 1);
   const pooled = jit(
     (params: Params, x: Tensor, noise: Tensor, t: Tensor, y: Tensor): Tensor => {
-      const { features } = sit(params, config, interpolate(interpolant, x, noise, t), t, y, blocks);
+      const { features } = transformer(
+        params,
+        config,
+        objectiveOf(config.diffusion, interpolant).noised({ x, noise, t }),
+        t,
+        y,
+        blocks,
+      );
       return tf.stack(features.map((tokens) => tf.mean(tokens, 1)));
     },
     { name: "blockFeatures" },

@@ -1,13 +1,22 @@
 /** Samplers as loops of one compiled program: nothing comes back to JavaScript between steps. */
+import {
+  betaSchedule,
+  type DiffusionConfig,
+  gaussianDiffusion,
+  respace,
+  respacedTimesteps,
+} from "../diffusion/gaussian.ts";
 import type { InterpolantName } from "../diffusion/interpolants.ts";
 import { jit, loop } from "../jit/index.ts";
 import type { Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { advance, checkSteps, heunAdvance, timeSteps } from "./euler.ts";
 import { sdeAdvance, sdeSteps } from "./euler-maruyama.ts";
+import { type GaussianKind, type GaussianStep, gaussianAdvance, gaussianSteps } from "./gaussian.ts";
 import { type Guidance, guide, guidesAt, type VelocityModel, withNullClass } from "./guidance.ts";
 
-export const SAMPLERS = ["euler", "heun", "euler-maruyama"] as const;
+/** Those of a SiT, then those of a DiT. */
+export const SAMPLERS = ["euler", "heun", "euler-maruyama", "ddpm", "ddim"] as const;
 export type SamplerName = (typeof SAMPLERS)[number];
 
 /** Consecutive steps of one kind: what one run of a program does. */
@@ -21,26 +30,51 @@ export interface Segment {
 /** Steps of the stochastic sampler in one run: their noise is an argument. */
 const NOISY_STEPS = 8;
 /** Numbers of a step. */
-const COLUMNS = 4;
+const COLUMNS = 8;
+
+const isNoisy = (kind: SamplerName): boolean => kind === "euler-maruyama" || kind === "ddpm";
+const isGaussian = (kind: SamplerName): kind is GaussianKind => kind === "ddpm" || kind === "ddim";
 
 /** A sampler's steps in runs. Guidance switches by the time at which a step begins. */
-export function plan(sampler: SamplerName, steps: number, guidance?: Guidance): Segment[] {
+export function plan(
+  sampler: SamplerName,
+  steps: number,
+  guidance?: Guidance,
+  diffusion?: DiffusionConfig,
+): Segment[] {
   const segments: Segment[] = [];
-  for (const { kind, row } of stepsOf(sampler, steps)) {
-    const guided = guidesAt(guidance, row[0]);
+  for (const { kind, row } of stepsOf(sampler, steps, diffusion)) {
+    const guided = guidesAt(guidance, row[0] / (diffusion?.steps ?? 1));
     const last = segments.at(-1);
-    const full = kind === "euler-maruyama" && last?.rows.length === NOISY_STEPS;
+    const full = isNoisy(kind) && last?.rows.length === NOISY_STEPS;
     if (last?.kind === kind && last.guided === guided && !full) last.rows.push(row);
     else segments.push({ kind, guided, rows: [row] });
   }
   return segments;
 }
 
-function stepsOf(sampler: SamplerName, steps: number): { kind: SamplerName; row: number[] }[] {
+function stepsOf(
+  sampler: SamplerName,
+  steps: number,
+  diffusion?: DiffusionConfig,
+): { kind: SamplerName; row: number[] }[] {
+  if (!SAMPLERS.includes(sampler))
+    throw new Error(`unknown sampler '${sampler}'; expected one of ${SAMPLERS.join(", ")}`);
+  if (isGaussian(sampler) !== (diffusion !== undefined)) {
+    const [family, own] = diffusion ? ["DiT", ["ddpm", "ddim"]] : ["SiT", SAMPLERS.slice(0, 3)];
+    throw new Error(`sampler '${sampler}' is not one for a ${family}; expected ${own.join(", ")}`);
+  }
+  if (diffusion && isGaussian(sampler)) {
+    const process = gaussianDiffusion(betaSchedule(diffusion.schedule, diffusion.steps));
+    checkSteps(steps);
+    const taken = respace(process, respacedTimesteps(String(steps), diffusion.steps));
+    return gaussianSteps(taken, sampler).map(({ t, scale, spread, mean, logVariance, noise }) => ({
+      kind: sampler,
+      row: [t, scale, spread, ...mean, ...logVariance, noise],
+    }));
+  }
   if (sampler === "euler-maruyama")
     return sdeSteps(steps).map(({ t, dt, pull, spread }) => ({ kind: sampler, row: [t, dt, pull, spread] }));
-  if (sampler !== "euler" && sampler !== "heun")
-    throw new Error(`unknown sampler '${sampler}'; expected one of ${SAMPLERS.join(", ")}`);
   checkSteps(steps);
   const times = timeSteps(1, 0, steps);
   return Array.from({ length: steps }, (_, i) => {
@@ -70,6 +104,8 @@ export interface RunOptions {
   /** Scale of guidance, where it acts. */
   scale: number;
   interpolant: InterpolantName;
+  /** Channels that are guided; default all. */
+  channels?: number;
   noise: () => Tensor;
 }
 
@@ -77,12 +113,13 @@ export interface RunOptions {
 export function compiledSampler(
   model: (params: Params) => VelocityModel<Tensor>,
   nullClass: number,
+  diffusion?: DiffusionConfig,
 ): CompiledSampler {
   interface Inputs {
     params: Params;
     x: Tensor;
     y: Tensor;
-    /** Numbers of the steps [capacity, 4], and how many there are. */
+    /** Numbers of the steps [capacity, 8], and how many there are. */
     table: Tensor;
     count: Tensor;
     scale: Tensor;
@@ -94,6 +131,7 @@ export function compiledSampler(
     kind: SamplerName,
     guided: boolean,
     interpolant: InterpolantName,
+    channels: number | undefined,
   ): Tensor => {
     const network = model(params);
     const size = x.shape[0];
@@ -101,36 +139,43 @@ export function compiledSampler(
     const velocity = (x: Tensor, t: Tensor): Tensor => {
       const times = tf.mul(tf.ones(ids.shape), t);
       if (!guided) return network(x, times, ids);
-      return guide(network(tf.concat([x, x]), times, ids), scale);
+      return guide(network(tf.concat([x, x]), times, ids), scale, channels);
     };
     return loop(count, x, (x, index) => {
-      const [t, dt, third, fourth] = tf.unstack(tf.gather(table, index as never)) as Tensor[];
+      const [t, dt, third, fourth, ...more] = tf.unstack(tf.gather(table, index as never)) as Tensor[];
       const first = velocity(x, t);
+      const drawn = (): Tensor => tf.reshape(tf.gather(noise!, index as never), [size, ...x.shape.slice(1)]);
+      if (diffusion && isGaussian(kind)) {
+        const [fifth, least, most, spread] = more;
+        const step: GaussianStep<Tensor> = {
+          t,
+          scale: dt,
+          spread: third,
+          mean: [fourth, fifth],
+          logVariance: [least, most],
+          noise: spread,
+        };
+        return gaussianAdvance(x, first, step, diffusion, kind, false, noise && drawn());
+      }
       if (kind === "euler") return advance(x, first, dt);
       if (kind === "heun") return heunAdvance(x, first, velocity(advance(x, first, dt), third), dt);
       const step = { t, dt, pull: third, spread: fourth };
-      return sdeAdvance(
-        x,
-        first,
-        step,
-        interpolant,
-        tf.reshape(tf.gather(noise!, index as never), [size, ...x.shape.slice(1)]),
-      );
+      return sdeAdvance(x, first, step, interpolant, drawn());
     });
   };
   const program = jit(steps, { name: "sample" });
   return {
     dispose: () => program.dispose(),
-    run(params, x, y, { kind, guided, rows }, { scale, interpolant, noise }) {
+    run(params, x, y, { kind, guided, rows }, { scale, interpolant, channels, noise }) {
       const count = tf.scalar(rows.length, "int32");
       const inputs: Inputs = { params, x, y, table: tableOf(rows), count, scale: tf.scalar(scale) };
-      if (kind === "euler-maruyama") {
+      if (isNoisy(kind)) {
         const still = tf.zeros(x.shape);
-        const drawn = rows.map((row) => (row[3] > 0 ? noise() : still));
+        const drawn = rows.map((row) => (row[kind === "ddpm" ? 7 : 3] > 0 ? noise() : still));
         while (drawn.length < NOISY_STEPS) drawn.push(still);
         inputs.noise = tf.stack(drawn);
       }
-      return program(inputs, kind, guided, interpolant);
+      return program(inputs, kind, guided, interpolant, guided ? channels : undefined);
     },
   };
 }

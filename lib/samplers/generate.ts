@@ -1,7 +1,7 @@
-/** Samples from a SiT in batches, image by image reproducible. */
+/** Samples from a SiT or DiT in batches, image by image reproducible. */
 import type { InterpolantName } from "../diffusion/interpolants.ts";
 import { type NdArray, ndarray } from "../io/index.ts";
-import { type SiTConfig, sit } from "../models/sit.ts";
+import { type TransformerConfig, transformer } from "../models/transformer.ts";
 import type { Params } from "../tensor/params.ts";
 import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
@@ -19,6 +19,7 @@ export interface GenerateOptions {
   first?: number;
   batchSize?: number;
   guidance?: Guidance;
+  /** Of a SiT; default linear. */
   interpolant?: InterpolantName;
   /** Called as images are done. */
   onProgress?: (done: number, total: number) => void;
@@ -40,6 +41,9 @@ export interface SampleGenerator {
   generate(params: Params, options: GenerateOptions): Promise<NdArray<"float32">>;
   dispose(): Promise<void>;
 }
+
+/** The released DiT guides three of a latent's four channels. */
+const RELEASED_DIT_CHANNELS = 3;
 
 /** Seeds of neighbouring images must not give related streams; the golden ratio spreads them. */
 const imageSeed = (seed: number, index: number): number =>
@@ -65,10 +69,11 @@ function checkLabels(labels: ArrayLike<number>, numClasses: number): void {
 }
 
 /** A compiled generator for one architecture; any of its parameters can be sampled from. */
-export function sampleGenerator(config: SiTConfig): SampleGenerator {
+export function sampleGenerator(config: TransformerConfig): SampleGenerator {
   const sampler = compiledSampler(
-    (params) => (x, t, y) => sit(params, config, x, t, y).velocity,
+    (params) => (x, t, y) => transformer(params, config, x, t, y).output,
     config.numClasses,
+    config.diffusion,
   );
   const shape = [config.inChannels, config.inputSize, config.inputSize];
   const size = tf.util.sizeFromShape(shape);
@@ -77,7 +82,7 @@ export function sampleGenerator(config: SiTConfig): SampleGenerator {
     async generate(params, options) {
       const { labels, seed, first = 0, batchSize = 64, guidance, onProgress, onStep } = options;
       const { interpolant = "linear" } = options;
-      const segments = plan(options.sampler, options.steps, guidance).flatMap((segment) =>
+      const segments = plan(options.sampler, options.steps, guidance, config.diffusion).flatMap((segment) =>
         onStep ? segment.rows.map((row) => ({ ...segment, rows: [row] })) : segment,
       );
       checkLabels(labels, config.numClasses);
@@ -97,9 +102,14 @@ export function sampleGenerator(config: SiTConfig): SampleGenerator {
         const done = Math.min(start + width, count);
         const current = (): Float32Array<ArrayBuffer> =>
           (batch.dataSync() as Float32Array<ArrayBuffer>).subarray(0, (done - start) * size);
-        const scale = guidance?.scale ?? 1;
+        const run = {
+          scale: guidance?.scale ?? 1,
+          channels: guidance?.channels ?? (config.diffusion && RELEASED_DIT_CHANNELS),
+          interpolant,
+          noise,
+        };
         for (const [i, segment] of segments.entries()) {
-          batch = await sampler.run(params, batch, y, segment, { scale, interpolant, noise });
+          batch = await sampler.run(params, batch, y, segment, run);
           await onStep?.({
             step: i + 1,
             steps: segments.length,

@@ -1,8 +1,8 @@
-/** Classifier-free guidance, within an interval of times. */
+/** Classifier-free guidance, within an interval of times (of a DiT: step / T). */
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { Velocity } from "./euler.ts";
 
-/** A velocity network on a batch: x [B,C,H,W], t [B], class ids y [B] int32. Plain or compiled. */
+/** A network on a batch: x [B,C,H,W], t [B], class ids y [B] int32 -> what it predicts. Plain or compiled. */
 export type VelocityModel<V = Tensor | Promise<Tensor>> = (x: Tensor, t: Tensor, y: Tensor) => V;
 
 export interface Guidance {
@@ -10,6 +10,11 @@ export interface Guidance {
   scale: number;
   /** Times (inclusive) between which guidance acts. Default: all. */
   interval?: readonly [low: number, high: number];
+  /**
+   * The first channels, which are guided; the others are those of the class. Default: all of a SiT's; 3 of a DiT's, as
+   * its released code has it.
+   */
+  channels?: number;
 }
 
 /** Whether guidance acts in a step that begins at a time. */
@@ -22,11 +27,17 @@ export const guidesAt = (
 export const withNullClass = (y: Tensor, nullClass: number): Tensor =>
   tf.concat([y, tf.fill(y.shape, nullClass, "int32")]);
 
-/** v(null) + scale (v(y) - v(null)) from the velocities [2B,...] of both halves. */
-export const guide = (velocities: Tensor, scale: number | Tensor): Tensor =>
+/** v(null) + scale (v(y) - v(null)) from the outputs [2B,C,H,W] of both halves, in the first `channels` of v(y). */
+export const guide = (outputs: Tensor, scale: number | Tensor, channels = outputs.shape[1]!): Tensor =>
   tf.tidy(() => {
-    const [conditional, unconditional] = tf.split(velocities, 2);
-    return tf.add(unconditional, tf.mul(tf.sub(conditional, unconditional), scale));
+    const [conditional, unconditional] = tf.split(outputs, 2);
+    const guided = (y: Tensor, none: Tensor): Tensor => tf.add(none, tf.mul(tf.sub(y, none), scale));
+    const others = outputs.shape[1]! - channels;
+    if (others <= 0) return guided(conditional, unconditional);
+    const [[y, rest], [none]] = [conditional, unconditional].map((half) =>
+      tf.split(half, [channels, others], 1),
+    );
+    return tf.concat([guided(y, none), rest], 1);
   });
 
 const times = (count: number, t: number): Tensor => tf.fill([count], t);
@@ -46,6 +57,6 @@ export function classVelocity(
   return async (x, t, stepTime) => {
     if (!guidesAt(guidance, stepTime)) return model(x, times(count, t), y);
     const doubled = tf.tidy(() => tf.concat([x, x]));
-    return guide(await model(doubled, times(2 * count, t), both), guidance.scale);
+    return guide(await model(doubled, times(2 * count, t), both), guidance.scale, guidance.channels);
   };
 }

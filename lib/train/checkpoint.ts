@@ -2,7 +2,7 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fromTensor, type NdArray, readSafetensors, toTensor, writeSafetensors } from "../io/index.ts";
-import { checkSiTParams, sitShapes } from "../models/sit.ts";
+import { checkTransformerParams, transformerShapes } from "../models/transformer.ts";
 import type { Params } from "../tensor/params.ts";
 import type { TrainConfig } from "./config.ts";
 import type { TrainState } from "./step.ts";
@@ -75,7 +75,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
   }
   const config = JSON.parse(metadata.config) as TrainConfig;
   // The model's own order, not the file's: it fixes the order of sums, and so the weights bit by bit.
-  const names = Object.keys(sitShapes(config.model));
+  const names = Object.keys(transformerShapes(config.model));
   const group = (prefix: string): Params =>
     Object.fromEntries(
       names
@@ -91,7 +91,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
       step: toTensor(tensors["optimizer.step"]),
     },
   };
-  for (const params of [state.params, state.ema]) checkSiTParams(params, config.model);
+  for (const params of [state.params, state.ema]) checkTransformerParams(params, config.model);
   return { step: Number(metadata.step), random: JSON.parse(metadata.random), config, state };
 }
 

@@ -6,13 +6,13 @@ import {
   TIME_DISTRIBUTIONS,
   type TimeDistribution,
 } from "../diffusion/interpolants.ts";
-import { type SiTConfig, sitShapes } from "../models/sit.ts";
+import { type TransformerConfig, transformerShapes } from "../models/transformer.ts";
 import type { AdamWConfig } from "../optim/adamw.ts";
 import type { Schedule } from "../optim/schedules.ts";
 
 export interface TrainConfig {
   seed: number;
-  model: SiTConfig;
+  model: TransformerConfig;
   interpolant: InterpolantName;
   timeDistribution: TimeDistribution;
   /** Absent: the baseline. */
@@ -74,7 +74,7 @@ export function checkTrainConfig(config: TrainConfig): void {
   }
   if (!(config.classDropout >= 0 && config.classDropout <= 1))
     fail("classDropout", "from 0 to 1", config.classDropout);
-  sitShapes(config.model);
+  transformerShapes(config.model);
   const { sra, model } = config;
   if (!sra) return;
   for (const field of ["studentBlock", "teacherBlock"] as const) {

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { ImageSet } from "../data/index.ts";
 import { appendJsonLine, truncateJsonLines, writeAtomic } from "../io/index.ts";
-import { initSiT } from "../models/sit.ts";
+import { initTransformer } from "../models/transformer.ts";
 import { scheduleAt } from "../optim/schedules.ts";
 import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
@@ -77,7 +77,7 @@ async function begin(
         `${options.folder} already holds a run (${found.path}); resume it or choose another folder`,
       );
     const random = randomGenerator(config.seed);
-    const state = initTrainState(initSiT(config.model, random));
+    const state = initTrainState(initTransformer(config.model, random));
     return { start: { step: 0, state, random: random.state(), config } };
   }
   if (!found)
@@ -120,7 +120,7 @@ function readMetrics(
 }
 
 /**
- * Trains a SiT, with or without SRA. The same config gives the same weights, also when the run is stopped, or killed,
+ * Trains a SiT or DiT, with or without SRA. The same config gives the same weights, also when the run is stopped, or killed,
  * and resumed any number of times.
  * Throws when the config or folder is unfit, and when a loss or the gradient norm stops being finite.
  */

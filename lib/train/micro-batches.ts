@@ -1,5 +1,5 @@
 /** How many parts a batch is split into inside the compiled step. */
-import type { SiTConfig } from "../models/sit.ts";
+import type { TransformerConfig } from "../models/transformer.ts";
 
 /** The largest tensor of a part, in bytes, of which a dozen stay in today's processors' caches. */
 const LARGEST = 8 * 2 ** 20;
@@ -10,7 +10,7 @@ const FEWEST_TOKENS = 1024;
  * The fewest parts whose largest activation (tokens x mlpRatio x width) fits the cache, as long as each has some 1,000
  * tokens. The same on every machine, so that a run can go on elsewhere and give the same numbers.
  */
-export function microBatchesFor(model: SiTConfig, batchSize: number): number {
+export function microBatchesFor(model: TransformerConfig, batchSize: number): number {
   const tokens = (model.inputSize / model.patchSize) ** 2;
   const bytes = (samples: number): number => samples * tokens * model.mlpRatio * model.hiddenSize * 4;
   let best = 1;

@@ -1,7 +1,7 @@
 /** One training step as a pure function: losses, gradients, clipping, AdamW, EMA. */
 import { type LossOptions, type SRABatch, sraLosses, teacherTarget } from "../align/sra.ts";
 import { traceOnce } from "../jit/repeat.ts";
-import { isTrainable, type SiTConfig } from "../models/sit.ts";
+import { isTrainable, type TransformerConfig } from "../models/transformer.ts";
 import { inOrder } from "../nn/fused.ts";
 import { type AdamWConfig, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
 import { clipFactor, globalNorm } from "../optim/clip.ts";
@@ -28,7 +28,7 @@ export interface StepScalars {
 }
 
 export interface StepConfig extends LossOptions {
-  model: SiTConfig;
+  model: TransformerConfig;
   adamW: AdamWConfig;
   /** Largest global gradient norm; 0 leaves gradients alone. */
   maxGradientNorm: number;
@@ -74,7 +74,7 @@ export interface Gradients {
 export function sraGradients(
   params: Params,
   teacher: Params,
-  model: SiTConfig,
+  model: TransformerConfig,
   batch: SRABatch,
   alignWeight: Tensor,
   options: LossOptions,

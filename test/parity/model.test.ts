@@ -2,13 +2,13 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
-  checkSiTParams,
+  checkTransformerParams,
   initSiT,
   isTrainable,
   type SiTConfig,
   sit,
-  sitFeatures,
-  sitShapes,
+  transformerFeatures,
+  transformerShapes,
 } from "../../lib/models/index.ts";
 import { patchEmbedding, positionEmbedding, unpatchify } from "../../lib/nn/index.ts";
 import { mapParams, normalTensor, randomGenerator, tf } from "../../lib/tensor/index.ts";
@@ -57,8 +57,8 @@ test("initialization has the bounds and deviations of the reference", () => {
 });
 
 test("names and shapes are the reference's, and a misfit is told in one error", () => {
-  checkSiTParams(params, CONFIG);
-  const shapes = sitShapes(CONFIG);
+  checkTransformerParams(params, CONFIG);
+  const shapes = transformerShapes(CONFIG);
   assert.equal(shapes.pos_embed, [1, 9, 40]);
   assert.equal(shapes["x_embedder.proj.weight"], [40, 3, 4, 4]);
   assert.equal(shapes["y_embedder.embedding_table.weight"], [8, 40]);
@@ -70,8 +70,11 @@ test("names and shapes are the reference's, and a misfit is told in one error", 
     ["pos_embed"],
   );
   const { pos_embed: _, ...rest } = params;
-  assert.throws(() => checkSiTParams({ ...rest, extra: t }, CONFIG), /missing: pos_embed; unexpected: extra/);
-  assert.throws(() => sitShapes({ ...CONFIG, numHeads: 3 }), /multiple of 4 and of numHeads 3/);
+  assert.throws(
+    () => checkTransformerParams({ ...rest, extra: t }, CONFIG),
+    /missing: pos_embed; unexpected: extra/,
+  );
+  assert.throws(() => transformerShapes({ ...CONFIG, numHeads: 3 }), /multiple of 4 and of numHeads 3/);
 });
 
 test("the position embedding mirrors, and depends on offsets alone", () => {
@@ -116,10 +119,10 @@ test("samples of a batch do not see each other", () => {
 
 test("the teacher's shorter run gives the same features, in the order asked for", () => {
   const { features } = sit(noisy, CONFIG, x, t, y, [3, 1]);
-  assert.equal(sitFeatures(noisy, CONFIG, x, t, y, 3).dataSync(), features[0].dataSync());
-  assert.equal(sitFeatures(noisy, CONFIG, x, t, y, 1).dataSync(), features[1].dataSync());
+  assert.equal(transformerFeatures(noisy, CONFIG, x, t, y, 3).dataSync(), features[0].dataSync());
+  assert.equal(transformerFeatures(noisy, CONFIG, x, t, y, 1).dataSync(), features[1].dataSync());
   assert.throws(() => sit(noisy, CONFIG, x, t, y, [0]), /block must be from 1 to 3/);
-  assert.throws(() => sitFeatures(noisy, CONFIG, x, t, y, 4), /block must be from 1 to 3/);
+  assert.throws(() => transformerFeatures(noisy, CONFIG, x, t, y, 4), /block must be from 1 to 3/);
   assert.throws(() => sit(noisy, CONFIG, normalTensor(random, [2, 1, 12, 12]), t, y), /\[batch,3,12,12\]/);
 });
 

@@ -9,7 +9,7 @@ import {
 import { type InterpolantName, interpolate } from "../../lib/diffusion/index.ts";
 import { type NdArray, scalarOf, tensorsOf } from "../../lib/io/index.ts";
 import { jit } from "../../lib/jit/index.ts";
-import { sit, sitBlock } from "../../lib/models/index.ts";
+import { sit, transformerBlock } from "../../lib/models/index.ts";
 import {
   patchEmbedding,
   positionEmbedding,
@@ -72,7 +72,7 @@ async function forward(mode: Mode, given: Record<string, NdArray>): Promise<Reco
       patch_tokens: patches,
       timestep_frequencies: timestepFrequencies(t),
       timestep_embedding: embedding,
-      block1_on_c_eq_t: sitBlock(params, TINY, 1, tf.add(patches, params.pos_embed), embedding),
+      block1_on_c_eq_t: transformerBlock(params, TINY, 1, tf.add(patches, params.pos_embed), embedding),
     };
   });
   return { ...(await run(student, x, t, y)), pos_embed: positionEmbedding(TINY.hiddenSize, 4) };

@@ -2,7 +2,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { imageTensor } from "../../lib/data/index.ts";
 import { interpolate } from "../../lib/diffusion/index.ts";
-import { initSiT, sitFeatures } from "../../lib/models/index.ts";
+import { initSiT, transformerFeatures } from "../../lib/models/index.ts";
 import { type BlockFeatures, featureExtractor, linearProbe } from "../../lib/probe/index.ts";
 import { normalTensor, randomGenerator, tf } from "../../lib/tensor/index.ts";
 import { rejects } from "../io/helpers.ts";
@@ -79,7 +79,7 @@ test("features are those of the blocks, pooled, with the null class", async () =
   const t = tf.fill([count], 0.4);
   const y = tf.fill([count], model.numClasses, "int32");
   for (const block of [1, 2]) {
-    const tokens = sitFeatures(params, model, interpolate("linear", x, noise, t), t, y, block);
+    const tokens = transformerFeatures(params, model, interpolate("linear", x, noise, t), t, y, block);
     const part = got.data.subarray((block - 1) * count * 16, block * count * 16);
     assert.ok(relativeError(part, tf.mean(tokens, 1)) < 1e-5);
   }

@@ -3,8 +3,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { INTERPOLANTS } from "../../lib/diffusion/index.ts";
 import { jit } from "../../lib/jit/index.ts";
-import { initSiT, sit } from "../../lib/models/index.ts";
-import { compiledSampler, plan, SAMPLERS } from "../../lib/samplers/compiled.ts";
+import { DIT_DEFAULTS, initSiT, sit } from "../../lib/models/index.ts";
+import { compiledSampler, plan } from "../../lib/samplers/compiled.ts";
 import { classVelocity, eulerMaruyamaSampler, eulerSampler, heunSampler } from "../../lib/samplers/index.ts";
 import { normalTensor, type Params, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { relativeError } from "../parity.ts";
@@ -22,7 +22,7 @@ const network = (params: Params) => (x: Tensor, t: Tensor, y: Tensor) => sit(par
 const compiled = compiledSampler(network, model.numClasses);
 const called = jit((params: Params, x: Tensor, t: Tensor, y: Tensor) => network(params)(x, t, y));
 
-for (const sampler of SAMPLERS) {
+for (const sampler of ["euler", "heun", "euler-maruyama"] as const) {
   for (const guidance of [undefined, { scale: 2 }, { scale: 3, interval: [0.2, 0.7] as const }]) {
     test(`${sampler}, guidance ${JSON.stringify(guidance)}`, async () => {
       for (const steps of [2, 11]) {
@@ -49,6 +49,32 @@ for (const sampler of SAMPLERS) {
     });
   }
 }
+
+test("a sampler that is not one for the model, or unknown, is refused", () => {
+  const { diffusion } = DIT_DEFAULTS;
+  assert.throws(
+    () => plan("ddpm", 5),
+    /^sampler 'ddpm' is not one for a SiT; expected euler, heun, euler-maruyama$/,
+  );
+  assert.throws(
+    () => plan("euler", 5, undefined, diffusion),
+    /'euler' is not one for a DiT; expected ddpm, ddim$/,
+  );
+  assert.throws(() => plan("dpm" as never, 5), /unknown sampler 'dpm'; expected one of euler, .*ddim$/);
+  assert.throws(() => plan("ddpm", 1001, undefined, diffusion), /1001/);
+});
+
+test("a DiT's guidance interval is in shares of its steps", () => {
+  const segments = plan("ddim", 10, { scale: 2, interval: [0, 0.5] }, DIT_DEFAULTS.diffusion);
+  // Steps 999, 888, ... 555, then 444 ... 0.
+  assert.equal(
+    segments.map(({ guided, rows }) => [guided, rows.map(([t]) => t)]),
+    [
+      [false, [999, 888, 777, 666, 555]],
+      [true, [444, 333, 222, 111, 0]],
+    ],
+  );
+});
 
 test("steps of one kind are one run, whatever their number", () => {
   assert.equal(
