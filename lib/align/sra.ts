@@ -26,7 +26,7 @@ export interface SRAConfig extends DistanceOptions {
   projectionHead: boolean;
 }
 
-/** The paper's defaults (table 5), for blocks that depend on the model. */
+/** The paper's defaults for a SiT (table 5); the blocks depend on the model. A DiT's interval is [0, 200]. */
 export const SRA_DEFAULTS = {
   interval: [0, 0.2],
   distance: "smooth-l1",
@@ -119,14 +119,19 @@ export function sraLosses(
   return { generative, align };
 }
 
-/** Intervals k [count] as float32 for a batch. A fixed interval draws as many numbers as a random one. */
+/**
+ * Intervals k [count] as float32 for a batch; `whole` steps for a DiT. A fixed interval draws as many numbers as a random
+ * one.
+ */
 export function drawIntervals(
   random: RandomGenerator,
   count: number,
   interval: SRAConfig["interval"],
+  whole = false,
 ): Float32Array<ArrayBuffer> {
   const [min, max] = typeof interval === "number" ? [interval, interval] : interval;
-  return random.uniforms(count).map((u) => min + (max - min) * u);
+  const intervals = random.uniforms(count).map((u) => min + (max - min) * u);
+  return whole ? intervals.map(Math.floor) : intervals;
 }
 
 /** Replaces each label by the null class with a probability, for classifier-free guidance. */

@@ -21,4 +21,4 @@ export {
   type TimeDistribution,
   velocityTarget,
 } from "./interpolants.ts";
-export { type NoisedBatch, type Objective, objectiveOf } from "./objective.ts";
+export { drawSteps } from "./objective.ts";

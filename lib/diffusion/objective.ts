@@ -1,6 +1,6 @@
 /** What a network is trained on: data, noised to a time, and the error of what the network says of it. */
-import type { Tensor } from "../tensor/tf.ts";
-import { tf } from "../tensor/tf.ts";
+import type { RandomGenerator } from "../tensor/random.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
 import { betaSchedule, type DiffusionConfig, gaussianDiffusion, noisedAt } from "./gaussian.ts";
 import { hybridLoss } from "./hybrid-loss.ts";
 import { type InterpolantName, interpolate, velocityTarget } from "./interpolants.ts";
@@ -41,6 +41,13 @@ function diffusionObjective(config: DiffusionConfig): Objective {
     },
   };
 }
+
+/** `count` training steps as float32, each of 0 to T-1 as likely as the others. */
+export const drawSteps = (
+  random: RandomGenerator,
+  count: number,
+  { steps }: Pick<DiffusionConfig, "steps">,
+): Float32Array<ArrayBuffer> => random.uniforms(count).map((u) => Math.floor(u * steps));
 
 /** A DiT's objective, if it has a diffusion process; otherwise that of a SiT on an interpolant. */
 export const objectiveOf = (

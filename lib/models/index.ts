@@ -13,3 +13,16 @@ export {
   transformerFeatures,
   transformerShapes,
 } from "./transformer.ts";
+export {
+  forwardMultiplyAdds,
+  MODEL_FAMILIES,
+  MODEL_NAMES,
+  MODEL_PATCHES,
+  MODEL_SIZES,
+  type ModelFamily,
+  type ModelName,
+  type ModelSize,
+  modelConfig,
+  parameterCount,
+  parseModelName,
+} from "./zoo.ts";

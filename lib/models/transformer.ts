@@ -1,6 +1,6 @@
 /** The transformer that DiT and SiT share: a ViT on patches, conditioned on time and class by adaLN-Zero. */
 
-import type { DiffusionConfig } from "../diffusion/gaussian.ts";
+import { betaSchedule, type DiffusionConfig } from "../diffusion/gaussian.ts";
 import {
   labelEmbedding,
   patchEmbedding,
@@ -108,6 +108,7 @@ function checkConfig(config: TransformerConfig): void {
       );
     }
   }
+  if (config.diffusion) betaSchedule(config.diffusion.schedule, config.diffusion.steps);
   const { inputSize, patchSize, hiddenSize, numHeads } = config;
   if (inputSize % patchSize !== 0) {
     throw new RangeError(

@@ -2,6 +2,7 @@
 import { drawIntervals, dropLabels, type SRABatch } from "../align/sra.ts";
 import { type ImageSet, imageTensor } from "../data/index.ts";
 import { drawTimes } from "../diffusion/interpolants.ts";
+import { drawSteps } from "../diffusion/objective.ts";
 import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
 import { tf } from "../tensor/tf.ts";
 import type { TrainConfig } from "./config.ts";
@@ -20,6 +21,7 @@ export function batchSource(
   config: TrainConfig,
 ): (step: number, random: RandomGenerator) => SRABatch {
   const { batchSize, seed, model } = config;
+  const { diffusion } = model;
   let order: { epoch: number; indices: Uint32Array } | undefined;
   const imageAt = (position: number): number => {
     const epoch = Math.floor(position / images.count);
@@ -30,10 +32,12 @@ export function batchSource(
     const indices = Array.from({ length: batchSize }, (_, i) => imageAt(step * batchSize + i));
     const x = imageTensor(images, indices);
     const labels = indices.map((i) => images.labels[i]);
-    const t = drawTimes(random, batchSize, config.timeDistribution, config.interpolant);
+    const t = diffusion
+      ? drawSteps(random, batchSize, diffusion)
+      : drawTimes(random, batchSize, config.timeDistribution, config.interpolant);
     const noise = random.normals(x.size);
     const y = dropLabels(random, labels, config.classDropout, model.numClasses);
-    const k = drawIntervals(random, batchSize, config.sra?.interval ?? [0, 1]);
+    const k = drawIntervals(random, batchSize, config.sra?.interval ?? [0, 1], diffusion !== undefined);
     return {
       x,
       noise: tf.tensor(noise, x.shape),

@@ -13,6 +13,7 @@ import type { Schedule } from "../optim/schedules.ts";
 export interface TrainConfig {
   seed: number;
   model: TransformerConfig;
+  /** Of a SiT, as its times' distribution; a DiT has a diffusion process in `model`. */
   interpolant: InterpolantName;
   timeDistribution: TimeDistribution;
   /** Absent: the baseline. */
@@ -86,5 +87,7 @@ export function checkTrainConfig(config: TrainConfig): void {
     fail("model.projectionHead", "true when sra.projectionHead is", model.projectionHead);
   }
   const [low, high] = typeof sra.interval === "number" ? [sra.interval, sra.interval] : sra.interval;
-  if (!(low >= 0 && high >= low && high <= 1)) fail("sra.interval", "within [0, 1], ascending", sra.interval);
+  const most = model.diffusion?.steps ?? 1;
+  if (!(low >= 0 && high >= low && high <= most))
+    fail("sra.interval", `within [0, ${most}], ascending`, sra.interval);
 }

@@ -3,13 +3,14 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { SRABatch, SRAConfig } from "../../lib/align/index.ts";
 import { jit } from "../../lib/jit/index.ts";
-import { initSiT, type SiTConfig } from "../../lib/models/index.ts";
+import { DIT_DEFAULTS, type DiTConfig, initSiT, type SiTConfig } from "../../lib/models/index.ts";
 import {
   flattenTree,
   mapParams,
   normalTensor,
   type Params,
   randomGenerator,
+  type Tensor,
   tf,
 } from "../../lib/tensor/index.ts";
 import {
@@ -61,11 +62,15 @@ function noisy(model: SiTConfig, seed: number): Params {
 function randomBatch(model: SiTConfig, size: number): SRABatch {
   const random = randomGenerator(5);
   const shape = [size, model.inChannels, model.inputSize, model.inputSize];
+  const times = (scale: number): Tensor =>
+    tf.tensor1d(
+      random.uniforms(size).map((u) => (model.diffusion ? Math.floor(u * scale * 1000) : u * scale)),
+    );
   return {
     x: normalTensor(random, shape),
     noise: normalTensor(random, shape),
-    t: tf.tensor1d(random.uniforms(size)),
-    k: tf.tensor1d(random.uniforms(size).map((u) => 0.2 * u)),
+    t: times(1),
+    k: times(0.2),
     y: tf.tensor1d(
       Int32Array.from({ length: size }, () => random.integer(model.numClasses + 1)),
       "int32",
@@ -126,6 +131,8 @@ function agree(actual: unknown, expected: unknown, tolerance: number): void {
   });
 }
 
+const DIT: DiTConfig = { ...MODEL, diffusion: DIT_DEFAULTS.diffusion };
+
 const cases: Record<string, { step?: Partial<StepConfig>; batchSize?: number; emaDecay?: number }> = {
   "3 channels, patch 4, 5 heads of width 8, batch 1": { batchSize: 1 },
   "query and key norms": { step: { model: { ...MODEL, qkNorm: true } } },
@@ -145,6 +152,17 @@ const cases: Record<string, { step?: Partial<StepConfig>; batchSize?: number; em
   "cosine over tokens": { step: { sra: { ...SRA, distance: "cosine", cosineAxis: "token" } } },
   "one block, patch 2, deep teacher": {
     step: { model: { ...MODEL, patchSize: 2, depth: 3 }, sra: { ...SRA, studentBlock: 3, teacherBlock: 1 } },
+  },
+  "a DiT": { step: { model: DIT } },
+  "a DiT on squared-cosine betas that predicts data, without variance, in parts": {
+    step: {
+      microBatches: 2,
+      model: {
+        ...MODEL,
+        diffusion: { schedule: "squaredcos_cap_v2", steps: 1000, prediction: "data", learnSigma: false },
+      },
+    },
+    batchSize: 4,
   },
   "microBatches 2": { step: { microBatches: 2 }, batchSize: 4 },
   remat: { step: { remat: true } },

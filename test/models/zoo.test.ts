@@ -1,0 +1,98 @@
+/** The zoo's sizes beside those that the papers print. */
+import { readFileSync } from "node:fs";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { paperSRA } from "../../lib/align/index.ts";
+import { jit } from "../../lib/jit/index.ts";
+import {
+  forwardMultiplyAdds,
+  MODEL_NAMES,
+  type ModelName,
+  modelConfig,
+  parameterCount,
+  transformer,
+  transformerShapes,
+} from "../../lib/models/index.ts";
+import { mapParams, type Params, type Tensor, tf } from "../../lib/tensor/index.ts";
+import { fixture } from "../io/helpers.ts";
+
+/** DiT's appendix: parameters in millions, and Gflops. */
+const PAPER: Record<string, [millions: number, gflops: number]> = {
+  "DiT-S/8": [33, 0.36],
+  "DiT-S/4": [33, 1.41],
+  "DiT-S/2": [33, 6.06],
+  "DiT-B/8": [131, 1.42],
+  "DiT-B/4": [130, 5.56],
+  "DiT-B/2": [130, 23.01],
+  "DiT-L/8": [459, 5.01],
+  "DiT-L/4": [458, 19.7],
+  "DiT-L/2": [458, 80.71],
+  "DiT-XL/8": [676, 7.39],
+  "DiT-XL/4": [675, 29.05],
+  "DiT-XL/2": [675, 118.64],
+};
+
+const plain = { projectionHead: false };
+
+for (const [name, [millions, gflops]] of Object.entries(PAPER)) {
+  test(`${name}: ${millions}M parameters, ${gflops} Gflops`, () => {
+    const config = modelConfig(name as ModelName, plain);
+    // The paper rounds some counts and cuts others.
+    const count = parameterCount(config) / 1e6;
+    assert.ok([Math.round(count), Math.floor(count)].includes(millions), `${count}`);
+    // It counts normalizations too: up to two in ten thousand.
+    const counted = forwardMultiplyAdds(config) / 1e9;
+    assert.ok(Math.abs(counted - gflops) < 0.005 + 2e-4 * gflops, `${counted}`);
+  });
+}
+
+test("exact counts", () => {
+  // What the released code of DiT prints for its XL/2.
+  assert.is(parameterCount(modelConfig("DiT-XL/2", plain)), 675_129_632);
+  // A velocity has 4 channels where noise and variance have 8: a quarter of the last layer's rows and biases per channel.
+  const half = 2 * 2 * 4 * (1152 + 1);
+  assert.is(parameterCount(modelConfig("SiT-XL/2", plain)), 675_129_632 - half);
+  // Linear layers D -> 2D -> D.
+  const head = 2 * 1152 * 1152 * 2 + 3 * 1152;
+  assert.is(parameterCount(modelConfig("SiT-XL/2")), 675_129_632 - half + head);
+});
+
+test("twenty-four models; another name says what there is", () => {
+  assert.is(MODEL_NAMES.length, 24);
+  assert.is(new Set(MODEL_NAMES).size, 24);
+  for (const name of MODEL_NAMES) assert.is(modelConfig(name).projectionHead, true);
+  assert.throws(
+    () => modelConfig("SiT-XXL/2" as ModelName),
+    /^unknown model 'SiT-XXL\/2'; expected DiT or SiT, a size of S, B, L, XL and a patch of 2, 4, 8, as in SiT-XL\/2$/,
+  );
+  assert.throws(() => modelConfig("SiT-S/8", { inputSize: 30 }), /inputSize 30 is not a multiple/);
+  assert.is(modelConfig("DiT-S/2", { inputSize: 64 }).inputSize, 64);
+});
+
+test("multiply-adds are those of the traced network", () => {
+  const config = modelConfig("DiT-S/4", { ...plain, inputSize: 16 });
+  const params = mapParams(transformerShapes(config) as never, (shape) => tf.zeros(shape as never)) as Params;
+  const network = jit(
+    (params: Params, x: Tensor, t: Tensor, y: Tensor) => transformer(params, config, x, t, y).output,
+  );
+  const traced =
+    network.lower([params, tf.zeros([1, 4, 16, 16]), tf.zeros([1]), tf.zeros([1], "int32")]).flops / 2;
+  assert.is(forwardMultiplyAdds(config), traced);
+});
+
+test("SRA's blocks are those of table 5", () => {
+  const { models } = JSON.parse(readFileSync(fixture("paper-table5.json"), "utf8"));
+  let compared = 0;
+  for (const [name, { depth, hidden, heads, align }] of Object.entries<Record<string, never>>(models)) {
+    const config = modelConfig(name as ModelName);
+    assert.equal([config.depth, config.hiddenSize, config.numHeads], [depth, hidden, heads]);
+    if (!align) continue;
+    const { studentBlock, teacherBlock, interval } = paperSRA(name as ModelName);
+    assert.equal([studentBlock, teacherBlock], align);
+    assert.equal(interval, name.startsWith("DiT") ? [0, 200] : [0, 0.2]);
+    compared++;
+  }
+  assert.is(compared, 6);
+});
+
+test.run();
