@@ -26,6 +26,21 @@ export {
 } from "./ndarray.ts";
 export { formatNpy, parseNpy } from "./npy.ts";
 export { readNpz, writeNpz } from "./npz.ts";
-export { readSafetensors, type SafetensorsFile, writeSafetensors } from "./safetensors.ts";
+export {
+  type OpenSafetensors,
+  openSafetensors,
+  readSafetensors,
+  type SafetensorsFile,
+  writeSafetensors,
+} from "./safetensors.ts";
 export { fromTensor, tensorsOf, toTensor } from "./tensors.ts";
-export { type Dict, Global, openTorch, PythonObject, type TorchFile, TorchTensor } from "./torch/index.ts";
+export {
+  type Dict,
+  Global,
+  openTorch,
+  PythonObject,
+  type TorchFile,
+  TorchTensor,
+  type TorchValue,
+  writeTorch,
+} from "./torch/index.ts";

@@ -44,16 +44,22 @@ export interface SafetensorsFile {
   metadata: Record<string, string>;
 }
 
+/** A file whose tensors are read one at a time. */
+export interface OpenSafetensors {
+  readonly metadata: Record<string, string>;
+  /** In the order of the bytes in the file. */
+  readonly tensors: ReadonlyMap<string, { readonly dtype: NumericDType; readonly shape: readonly number[] }>;
+  /** The numbers of a tensor of this file. */
+  read(name: string): Promise<NdArray<NumericDType>>;
+  close(): Promise<void>;
+}
+
 /**
- * Reads a safetensors file.
- * @param options.widenHalf returns F16 and BF16 as float32; as their bit patterns by default
+ * Opens a safetensors file; of its tensors nothing is read but where they lie.
  * @throws naming the file, and the tensor where it is one: on a truncated file or header, a header that is not the
  * expected JSON, unknown element types, offsets that do not fit the shape, overlap, leave gaps or leave the file.
  */
-export async function readSafetensors(
-  path: string,
-  options: { widenHalf?: boolean } = {},
-): Promise<SafetensorsFile> {
+export async function openSafetensors(path: string): Promise<OpenSafetensors> {
   const handle = await openForReading(path);
   try {
     const { size } = await handle.stat();
@@ -69,15 +75,43 @@ export async function readSafetensors(
     }
     const { entries, metadata } = parseHeader(await readExactly(handle, path, 8, length), path);
     checkLayout(entries, size - 8 - length, path);
+    const tensors = new Map(entries.map((entry) => [entry.name, entry]));
+    return {
+      metadata,
+      tensors,
+      close: () => handle.close(),
+      async read(name) {
+        const entry = tensors.get(name);
+        if (!entry) throw new Error(`${path} has no tensor "${name}"`);
+        const { dtype, shape, begin, end } = entry;
+        return fromBytes(await readExactly(handle, path, 8 + length + begin, end - begin), shape, dtype);
+      },
+    };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/**
+ * Reads a whole safetensors file.
+ * @param options.widenHalf returns F16 and BF16 as float32; as their bit patterns by default
+ * @throws as `openSafetensors` does.
+ */
+export async function readSafetensors(
+  path: string,
+  options: { widenHalf?: boolean } = {},
+): Promise<SafetensorsFile> {
+  const file = await openSafetensors(path);
+  try {
     const tensors: [string, NdArray<NumericDType>][] = [];
-    for (const { name, dtype, shape, begin, end } of entries) {
-      const bytes = await readExactly(handle, path, 8 + length + begin, end - begin);
-      const array = fromBytes(bytes, shape, dtype);
+    for (const name of file.tensors.keys()) {
+      const array = await file.read(name);
       tensors.push([name, options.widenHalf ? (widenHalf(array) as NdArray<NumericDType>) : array]);
     }
-    return { tensors: Object.fromEntries(tensors), metadata };
+    return { tensors: Object.fromEntries(tensors), metadata: file.metadata };
   } finally {
-    await handle.close();
+    await file.close();
   }
 }
 
