@@ -44,3 +44,4 @@ export {
   type TorchValue,
   writeTorch,
 } from "./torch/index.ts";
+export { openWeights, type WeightFile, type WeightsName } from "./weights.ts";

@@ -1,4 +1,5 @@
 export { DIT_DEFAULTS, type DiTConfig, type DiTOutput, dit, initDiT } from "./dit.ts";
+export { type LoadOptions, loadModel, type Model } from "./load.ts";
 export { initSiT, SIT_DEFAULTS, type SiTConfig, type SiTOutput, sit } from "./sit.ts";
 export {
   checkTransformerParams,

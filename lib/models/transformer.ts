@@ -50,7 +50,7 @@ export const outChannels = ({ inChannels, diffusion }: TransformerConfig): numbe
 
 const familyOf = ({ diffusion }: TransformerConfig): string => (diffusion ? "DiT" : "SiT");
 
-/** The shape of every parameter by the reference's name. Throws when the sizes do not fit each other. */
+/** The shape of every parameter by the reference's name, in its order. Throws when the sizes do not fit each other. */
 export function transformerShapes(config: TransformerConfig): Record<string, number[]> {
   checkConfig(config);
   const { hiddenSize: d, patchSize: p, inChannels: c } = config;
@@ -80,12 +80,12 @@ export function transformerShapes(config: TransformerConfig): Record<string, num
     layer(`${block}.mlp.fc2`, inner, d);
     layer(`${block}.adaLN_modulation.1`, d, 6 * d);
   }
-  layer("final_layer.linear", d, p * p * outChannels(config));
-  layer("final_layer.adaLN_modulation.1", d, 2 * d);
   if (config.projectionHead) {
     layer("ap_head.linear1", d, 2 * d);
     layer("ap_head.linear2", 2 * d, d);
   }
+  layer("final_layer.linear", d, p * p * outChannels(config));
+  layer("final_layer.adaLN_modulation.1", d, 2 * d);
   return shapes;
 }
 
@@ -143,13 +143,13 @@ export function initTransformer(config: TransformerConfig, random: RandomGenerat
 /** Parameters that training changes: all but the fixed position embedding. */
 export const isTrainable = (name: string): boolean => name !== "pos_embed";
 
+/** A transformer in errors. */
+export const describeTransformer = (config: TransformerConfig): string =>
+  `${familyOf(config)} (depth ${config.depth}, width ${config.hiddenSize})`;
+
 /** Checks that parameters fit a config; throws one error that lists what is missing, unexpected and mis-shaped. */
 export const checkTransformerParams = (params: Params, config: TransformerConfig): void =>
-  checkParams(
-    params,
-    transformerShapes(config),
-    `${familyOf(config)} (depth ${config.depth}, width ${config.hiddenSize})`,
-  );
+  checkParams(params, transformerShapes(config), describeTransformer(config));
 
 /** Image, time and class -> tokens [B,T,D] and the conditioning vector c [B,D]. */
 function embed(

@@ -1,7 +1,7 @@
 import "./display.ts";
 
 export { currentDevice, DEVICES, type Device, useDevice } from "./device.ts";
-export { checkParams, countParams, mapParams, type Params, param } from "./params.ts";
+export { checkParams, checkShapes, countParams, mapParams, type Params, param } from "./params.ts";
 export { normalTensor, type RandomGenerator, randomGenerator } from "./random.ts";
 export { namedScope } from "./scope.ts";
 export { type DataType, type Tensor, tf } from "./tf.ts";

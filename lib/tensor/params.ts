@@ -17,16 +17,17 @@ export const mapParams = (params: Params, fn: (tensor: Tensor, name: string) => 
 export const countParams = (params: Params): number =>
   Object.values(params).reduce((sum, { size }) => sum + size, 0);
 
-/**
- * Checks parameters against expected shapes.
- * Throws one error that lists what is missing, unexpected and mis-shaped.
- */
-export function checkParams(params: Params, shapes: Record<string, number[]>, model: string): void {
-  const missing = Object.keys(shapes).filter((name) => !params[name]);
-  const unexpected = Object.keys(params).filter((name) => !shapes[name]);
-  const misshaped = Object.keys(shapes)
-    .filter((name) => params[name] && `${params[name].shape}` !== `${shapes[name]}`)
-    .map((name) => `${name} (expected [${shapes[name]}], got [${params[name].shape}])`);
+/** Checks shapes by name; throws one error that lists what is missing, unexpected and mis-shaped. */
+export function checkShapes(
+  got: Readonly<Record<string, readonly number[]>>,
+  expected: Readonly<Record<string, readonly number[]>>,
+  model: string,
+): void {
+  const missing = Object.keys(expected).filter((name) => !got[name]);
+  const unexpected = Object.keys(got).filter((name) => !expected[name]);
+  const misshaped = Object.keys(expected)
+    .filter((name) => got[name] && `${got[name]}` !== `${expected[name]}`)
+    .map((name) => `${name} (expected [${expected[name]}], got [${got[name]}])`);
   const parts = [
     missing.length && `missing: ${missing.join(", ")}`,
     unexpected.length && `unexpected: ${unexpected.join(", ")}`,
@@ -34,3 +35,14 @@ export function checkParams(params: Params, shapes: Record<string, number[]>, mo
   ].filter(Boolean);
   if (parts.length > 0) throw new Error(`parameters do not fit ${model}; ${parts.join("; ")}`);
 }
+
+/**
+ * Checks parameters against expected shapes.
+ * Throws one error that lists what is missing, unexpected and mis-shaped.
+ */
+export const checkParams = (params: Params, shapes: Record<string, number[]>, model: string): void =>
+  checkShapes(
+    Object.fromEntries(Object.entries(params).map(([name, { shape }]) => [name, shape])),
+    shapes,
+    model,
+  );

@@ -16,6 +16,7 @@ export {
   train,
 } from "./loop.ts";
 export { microBatchesFor } from "./micro-batches.ts";
+export { readReferenceState, writeReferenceState } from "./reference.ts";
 export {
   accumulateGradients,
   applyGradients,

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +13,7 @@ import {
   type TorchValue,
   writeTorch,
 } from "../../lib/io/index.ts";
+import { pythonJson, pythonWith } from "../python.ts";
 import { rejects } from "./helpers.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "ditlab-torch-write-"));
@@ -90,9 +90,7 @@ test("what cannot be written is named, and the file of before stays", async () =
   assert.equal(readdirSync(folder), ["out.pt"]);
 });
 
-const python = ["python3", "/usr/bin/python3"].find(
-  (program) => spawnSync(program, ["-c", "import torch"]).status === 0,
-);
+const python = pythonWith("torch");
 const loads = "torch.load reads what is written";
 if (!python) {
   console.log(`  skipped: ${loads} (no python3 with torch is installed)`);
@@ -113,9 +111,15 @@ print(json.dumps({
   "text": value["text"],
   "truth": value["truth"],
 }))`;
-    const { stdout, stderr, status } = spawnSync(python, ["-c", script, path], { encoding: "utf8" });
-    assert.is(status, 0, stderr);
-    const { values, types, contiguous, args: namespace, integers, text, truth } = JSON.parse(stdout);
+    const {
+      values,
+      types,
+      contiguous,
+      args: namespace,
+      integers,
+      text,
+      truth,
+    } = pythonJson(python, script, path) as Record<string, never>;
     assert.equal(values, {
       "blocks.0.weight": [
         [1, -2.5, 3],
@@ -132,8 +136,8 @@ print(json.dumps({
       byte: [255],
       bool: [1, 0],
     });
-    assert.is(types.brain, "torch.bfloat16");
-    assert.is(types.bool, "torch.bool");
+    assert.is((types as Record<string, string>).brain, "torch.bfloat16");
+    assert.is((types as Record<string, string>).bool, "torch.bool");
     assert.ok(contiguous);
     assert.equal(namespace, { model: "SiT-tiny/2", lr: 1e-4 });
     assert.equal([integers, text, truth], [plain.integers, plain.text, plain.truth]);

@@ -1,0 +1,63 @@
+/** Models from checkpoints: the authors', or our own. */
+import { openWeights, toFloat32, type WeightFile, type WeightsName } from "../io/index.ts";
+import { checkShapes, type Params } from "../tensor/params.ts";
+import { tf } from "../tensor/tf.ts";
+import { describeTransformer, type TransformerConfig, transformerShapes } from "./transformer.ts";
+import { type ModelName, modelConfig, parseModelName } from "./zoo.ts";
+
+export interface Model {
+  config: TransformerConfig;
+  params: Params;
+}
+
+export interface LoadOptions {
+  /** Which weights of a training checkpoint. Default: `ema`, those to sample from. */
+  weights?: WeightsName;
+  /** Called after each tensor. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * Loads a model: a PyTorch file or safetensors, a bare state dictionary or a training checkpoint, in any float type.
+ * With a name of the zoo, image size, classes, head and norms are those of the file; with a config it must fit.
+ * Besides the parameters, one tensor is in memory at a time.
+ * @returns float32 parameters by the reference's names
+ * @throws one error that lists all parameters that are missing, unexpected and of the wrong shape.
+ */
+export async function loadModel(
+  path: string,
+  model: ModelName | TransformerConfig,
+  { weights = "ema", onProgress }: LoadOptions = {},
+): Promise<Model> {
+  if (typeof model === "string") parseModelName(model);
+  const file = await openWeights(path, weights);
+  try {
+    const config = typeof model === "string" ? fitted(model, file) : model;
+    const shapes = transformerShapes(config);
+    checkShapes(file.shapes, shapes, `${describeTransformer(config)} of ${path}`);
+    const params: Params = {};
+    const names = Object.keys(shapes);
+    for (const [i, name] of names.entries()) {
+      params[name] = tf.tensor(toFloat32(await file.read(name)), shapes[name], "float32");
+      onProgress?.(i + 1, names.length);
+    }
+    return { config, params };
+  } finally {
+    await file.close();
+  }
+}
+
+/** A model of the zoo with what only the file knows, where the file's shapes make sense of it. */
+function fitted(name: ModelName, { shapes }: WeightFile): TransformerConfig {
+  const { patchSize } = parseModelName(name);
+  const side = Math.sqrt(shapes.pos_embed?.[1] ?? 0);
+  const rows = shapes["y_embedder.embedding_table.weight"]?.[0] ?? 0;
+  const channels = shapes["x_embedder.proj.weight"]?.[1];
+  return modelConfig(name, {
+    ...(Number.isInteger(side) && side > 0 && { inputSize: side * patchSize }),
+    ...(rows > 1 && { numClasses: rows - 1 }),
+    ...(channels && { inChannels: channels }),
+    projectionHead: "ap_head.linear1.weight" in shapes,
+    qkNorm: "blocks.0.attn.q_norm.weight" in shapes,
+  });
+}
