@@ -36,12 +36,15 @@ export const withConfigOptions = (command: Command): Command =>
 
 /** The config of a file, or of a preset, with what other options change. */
 export async function readConfig(options: ConfigOptions): Promise<TrainConfig> {
-  const base = await (options.config ? fileConfig(options.config) : presetConfig(options));
+  const base = await (options.config
+    ? (readJson(options.config) as Promise<TrainConfig>)
+    : presetConfig(options));
   const { batchSize = base.batchSize, microBatches = base.microBatches, remat = base.remat } = options;
   return { ...base, batchSize, ...(microBatches && { microBatches }), ...(remat && { remat }) };
 }
 
-async function fileConfig(path: string): Promise<TrainConfig> {
+/** The content of a JSON file. */
+export async function readJson(path: string): Promise<unknown> {
   const text = await readFile(path, "utf8");
   try {
     return JSON.parse(text);

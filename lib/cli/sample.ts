@@ -1,20 +1,35 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, Option } from "commander";
-import { toUint8Images, writePngGrid, writeSamplesNpz } from "../io/index.ts";
-import { SAMPLERS, type SamplerName, sampleGenerator } from "../samplers/index.ts";
+import { INTERPOLANTS, type InterpolantName } from "../diffusion/index.ts";
+import {
+  type NdArray,
+  readNpz,
+  threeChannels,
+  toUint8Images,
+  type WeightsName,
+  writePngGrid,
+} from "../io/index.ts";
+import { loadModel, type Model, type ModelName, type TransformerConfig } from "../models/index.ts";
+import { gatherSamples, SAMPLERS, type SamplerName, sampleGenerator } from "../samplers/index.ts";
 import { type Checkpoint, latestCheckpoint, readCheckpoint } from "../train/index.ts";
+import { readJson } from "./config.ts";
 import { integer, jsonOption, positiveInteger, real } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
 interface Options {
+  checkpoint?: string;
+  model?: string;
+  interpolant: InterpolantName;
   count: number;
+  first: number;
   class?: number;
-  sampler: SamplerName;
+  sampler?: SamplerName | keyof typeof MODES;
   steps: number;
   guidance: number;
   guidanceInterval: [number, number];
-  weights: "ema" | "model";
+  guidedChannels?: number;
+  weights: WeightsName;
   seed: number;
   batchSize: number;
   out: string;
@@ -22,7 +37,45 @@ interface Options {
   json?: boolean;
 }
 
-async function load(path: string): Promise<Checkpoint> {
+/** What the reference calls its samplers. */
+const MODES = { sde: "euler-maruyama", ode: "euler" } as const;
+
+const samplerOf = (name: Options["sampler"], { config }: Model): SamplerName => {
+  if (name === undefined) return config.diffusion ? "ddpm" : "euler";
+  return name in MODES ? MODES[name as keyof typeof MODES] : (name as SamplerName);
+};
+
+/** A model's name, or the config in a file. */
+async function modelOf(model: string): Promise<ModelName | TransformerConfig> {
+  if (!model.endsWith(".json")) return model as ModelName;
+  return (await readJson(model)) as TransformerConfig;
+}
+
+/** What to sample from: a run of ours, or a file of weights for a model of the zoo. */
+async function load(
+  run: string | undefined,
+  { checkpoint, model, weights, interpolant }: Options,
+): Promise<Model & { interpolant: InterpolantName; source: string; step?: number }> {
+  if (checkpoint !== undefined) {
+    if (run !== undefined) throw new Error(`expected a run or --checkpoint, got both: ${run}, ${checkpoint}`);
+    if (model === undefined) throw new Error("--checkpoint needs --model, for example --model SiT-XL/2");
+    const reporter = progressReporter();
+    reporter.begin(`loading ${model}`, 1);
+    const loaded = await loadModel(checkpoint, await modelOf(model), {
+      weights,
+      onProgress: (done, all) => reporter.update(done / all),
+    });
+    reporter.end();
+    return { ...loaded, interpolant, source: checkpoint };
+  }
+  if (run === undefined)
+    throw new Error("expected a run folder or checkpoint of ours, or --checkpoint and --model");
+  const { state, config, step } = await loadRun(run);
+  const params = weights === "ema" ? state.ema : state.params;
+  return { config: config.model, params, interpolant: config.interpolant, source: run, step };
+}
+
+async function loadRun(path: string): Promise<Checkpoint> {
   const isFolder = await stat(path).then(
     (info) => info.isDirectory(),
     () => {
@@ -43,17 +96,38 @@ const interval = (value: string, previous: number[] = []): number[] => [
 export const sampleCommand = (): Command =>
   new Command("sample")
     .description("draw images from a trained run into a .npz (arr_0, uint8 NHWC) and, if asked, a PNG grid")
-    .argument("<run>", "run folder or checkpoint file")
+    .argument("[run]", "run folder or checkpoint file of ours")
+    .option("--checkpoint <file>", "weights in a PyTorch file or safetensors instead, for --model")
+    .option(
+      "--model <name>",
+      "model of the checkpoint, for example SiT-XL/2, or a .json file with its config",
+    )
+    .addOption(
+      new Option("--interpolant <name>", "what a SiT in --checkpoint was trained on")
+        .choices([...INTERPOLANTS])
+        .default("linear"),
+    )
     .option("--count <number>", "images", positiveInteger, 64)
+    .option("--first <number>", "number of the first image: a run in shards equals one run", integer, 0)
     .option("--class <id>", "one class for all images (default: each class in turn)", integer)
-    .addOption(new Option("--sampler <name>", "sampler").choices([...SAMPLERS]).default("euler"))
+    .addOption(
+      new Option(
+        "--sampler <name>",
+        "sampler; sde is euler-maruyama (default: euler, of a DiT ddpm)",
+      ).choices([...SAMPLERS, ...Object.keys(MODES)]),
+    )
     .option("--steps <number>", "sampler steps", positiveInteger, 50)
     .option("--guidance <scale>", "classifier-free guidance scale; 1 is none", real, 1)
     .option(
       "--guidance-interval <times...>",
-      "lowest and highest time at which guidance acts",
+      "lowest and highest time (of a DiT: share of its steps) at which guidance acts",
       interval,
       [0, 1],
+    )
+    .option(
+      "--guided-channels <number>",
+      "channels that are guided (default: all; of a DiT 3, as released)",
+      positiveInteger,
     )
     .addOption(
       new Option("--weights <name>", "averaged or last weights").choices(["ema", "model"]).default("ema"),
@@ -63,36 +137,77 @@ export const sampleCommand = (): Command =>
     .option("--out <file>", "where the images go", "samples.npz")
     .option("--grid <file>", "also write them as one PNG")
     .addOption(jsonOption())
-    .action(async (run: string, options: Options) => {
+    .action(async (run: string | undefined, options: Options) => {
       if (options.guidanceInterval.length !== 2) {
         throw new Error(`--guidance-interval takes two times, got ${options.guidanceInterval.length}`);
       }
-      const { state, config, step } = await load(run);
-      const reporter = progressReporter();
-      const generator = sampleGenerator(config.model);
-      const labels = Array.from(
-        { length: options.count },
-        (_, i) => options.class ?? i % config.model.numClasses,
-      );
-      reporter.begin("sampling", options.count);
-      const images = await generator.generate(options.weights === "ema" ? state.ema : state.params, {
-        labels,
-        sampler: options.sampler,
-        steps: options.steps,
-        seed: options.seed,
-        batchSize: options.batchSize,
-        guidance: { scale: options.guidance, interval: options.guidanceInterval },
-        interpolant: config.interpolant,
-        onProgress: (done) => reporter.update(done),
-      });
-      reporter.end();
-      const pixels = toUint8Images(images.data, images.shape);
-      await writeSamplesNpz(options.out, pixels);
-      if (options.grid) await writePngGrid(options.grid, pixels);
-      const result = { run, step, count: options.count, out: options.out, grid: options.grid };
+      const model = await load(run, options);
+      const result = await sample(model, options);
       process.stdout.write(
         options.json
-          ? `${JSON.stringify(result, null, 2)}\n`
-          : `${options.count} images of step ${step}: ${options.out}\n`,
+          ? `${JSON.stringify({ run: model.source, step: model.step, ...result }, null, 2)}\n`
+          : `${options.count} images${model.step === undefined ? "" : ` of step ${model.step}`}: ${options.out}\n`,
       );
     });
+
+async function sample(
+  model: Awaited<ReturnType<typeof load>>,
+  options: Options,
+): Promise<{ count: number; out: string; grid?: string }> {
+  const { config, params, interpolant, source, step } = model;
+  const { count, first, steps, seed, batchSize, out, grid, guidedChannels, weights } = options;
+  const sampler = samplerOf(options.sampler, model);
+  const guidance = {
+    scale: options.guidance,
+    interval: options.guidanceInterval,
+    ...(guidedChannels && { channels: guidedChannels }),
+  };
+  const generator = sampleGenerator(config);
+  const labelOf = (image: number): number => options.class ?? image % config.numClasses;
+  // Latents come as they are; what has the channels of an image becomes one.
+  const isPixels = config.inChannels === 1 || config.inChannels === 3;
+  const width = Math.min(batchSize, count);
+  const reporter = progressReporter();
+  reporter.begin("sampling", count);
+  await gatherSamples(out, {
+    run: {
+      source,
+      step,
+      weights,
+      config,
+      sampler,
+      steps,
+      seed,
+      guidance,
+      interpolant,
+      first,
+      class: options.class,
+    },
+    count,
+    batchSize: width,
+    onProgress: (done) => reporter.update(done),
+    async make(from, size): Promise<NdArray<"uint8" | "float32">> {
+      // Filled up, because another batch size would be another program to compile.
+      const labels = Array.from({ length: width }, (_, i) => labelOf(first + from + i));
+      const images = await generator.generate(params, {
+        labels,
+        sampler,
+        steps,
+        seed,
+        guidance,
+        interpolant,
+        first: first + from,
+        batchSize: width,
+      });
+      const [, ...shape] = images.shape;
+      const data = images.data.subarray(0, (images.data.length / width) * size);
+      return isPixels
+        ? threeChannels(toUint8Images(data, [size, ...shape]))
+        : { dtype: "float32", shape: [size, ...shape], data };
+    },
+  });
+  reporter.end();
+  await generator.dispose();
+  if (grid) await writePngGrid(grid, (await readNpz(out)).arr_0 as NdArray<"uint8">);
+  return { count, out, grid };
+}

@@ -1,7 +1,9 @@
 /** Whole files of any size, written so that a reader never sees half of one. */
 
+import { createWriteStream } from "node:fs";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { pipeline } from "node:stream/promises";
 import writeFileAtomic from "write-file-atomic";
 
 /** One read or write call takes less than 2 GiB in Node; checkpoints are larger. */
@@ -97,6 +99,20 @@ export async function writePartsAtomic(path: string, parts: Iterable<Uint8Array>
     } finally {
       await handle.close();
     }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Like `writeAtomic`, for content that comes as a stream; it is made when there is a file to write to. */
+export async function writeStreamAtomic(path: string, stream: () => NodeJS.ReadableStream): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  temporaryFiles += 1;
+  const temporary = `${path}.${process.pid}-${temporaryFiles}.tmp`;
+  try {
+    await pipeline(stream(), createWriteStream(temporary, { flags: "wx" }));
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });

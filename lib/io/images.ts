@@ -114,17 +114,23 @@ async function pngGrid(images: Images, options: GridOptions, what: string): Prom
   return (channels === 1 ? pipeline.toColourspace("b-w") : pipeline).png().toBuffer();
 }
 
+/** Images with three channels [count, height, width, 3]; grey ones are repeated. */
+export function threeChannels(images: Images): Images {
+  const [count, height, width, channels] = checkImages(images, "Cannot make three channels");
+  const data =
+    channels === 3
+      ? images.data
+      : Uint8Array.from({ length: images.data.length * 3 }, (_, i) => images.data[Math.floor(i / 3)]);
+  return { shape: [count, height, width, 3], dtype: "uint8", data };
+}
+
 /**
  * Writes samples as ADM's evaluator reads them: an .npz with the key `arr_0`, uint8 NHWC with three channels.
  * @param images NHWC; grey images are repeated to three channels
  */
 export async function writeSamplesNpz(path: string, images: Images): Promise<void> {
-  const [count, height, width, channels] = checkImages(images, `Cannot write ${path}`);
-  const data =
-    channels === 3
-      ? images.data
-      : Uint8Array.from({ length: images.data.length * 3 }, (_, i) => images.data[Math.floor(i / 3)]);
-  await writeNpz(path, { arr_0: { shape: [count, height, width, 3], dtype: "uint8", data } });
+  checkImages(images, `Cannot write ${path}`);
+  await writeNpz(path, { arr_0: threeChannels(images) });
 }
 
 /**

@@ -7,6 +7,7 @@ export {
   type Images,
   imageGrid,
   readSamplesNpz,
+  threeChannels,
   toUint8Images,
   writePngGrid,
   writeSamplesNpz,
@@ -25,7 +26,7 @@ export {
   toBytes,
 } from "./ndarray.ts";
 export { formatNpy, parseNpy } from "./npy.ts";
-export { readNpz, writeNpz } from "./npz.ts";
+export { readNpz, writeNpz, writeNpzStream } from "./npz.ts";
 export {
   type OpenSafetensors,
   openSafetensors,

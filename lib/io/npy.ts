@@ -135,6 +135,22 @@ function transpose(array: NdArray): NdArray {
   return { shape, dtype: array.dtype, data: target } as NdArray;
 }
 
+/** What comes before the elements in an .npy file. */
+function header(descr: string, shape: readonly number[]): Uint8Array {
+  const dictionary = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${shape.join(", ")}${shape.length === 1 ? "," : ""}), }`;
+  const long = dictionary.length > 65_000;
+  const start = long ? 12 : 10;
+  // NumPy pads with spaces, to a multiple of 64, so that the elements can be memory-mapped.
+  const end = Math.ceil((start + dictionary.length + 1) / 64) * 64;
+  const text = `${dictionary.padEnd(end - start - 1)}\n`;
+  const bytes = Buffer.alloc(end);
+  bytes.set([...magic, long ? 2 : 1, 0]);
+  if (long) bytes.writeUInt32LE(text.length, 8);
+  else bytes.writeUInt16LE(text.length, 8);
+  bytes.write(text, start, "latin1");
+  return bytes;
+}
+
 /**
  * The array as an .npy file (version 1.0; 2.0 where the header needs it), little-endian, row-major. Strings become
  * `<U..` of the longest one's length.
@@ -142,28 +158,23 @@ function transpose(array: NdArray): NdArray {
  */
 export function formatNpy(array: NdArray): Uint8Array {
   const { descr, bytes } = array.dtype === "string" ? formatText(array.data) : formatNumbers(array);
-  const shape = `(${array.shape.join(", ")}${array.shape.length === 1 ? "," : ""})`;
-  const dictionary = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${shape}, }`;
-  const long = dictionary.length > 65_000;
-  const start = long ? 12 : 10;
-  // NumPy pads with spaces, to a multiple of 64, so that the elements can be memory-mapped.
-  const dataOffset = Math.ceil((start + dictionary.length + 1) / 64) * 64;
-  const header = `${dictionary.padEnd(dataOffset - start - 1)}\n`;
-  const file = Buffer.alloc(dataOffset + bytes.length);
-  file.set([...magic, long ? 2 : 1, 0]);
-  if (long) file.writeUInt32LE(header.length, 8);
-  else file.writeUInt16LE(header.length, 8);
-  file.write(header, start, "latin1");
-  file.set(bytes, dataOffset);
-  return file;
+  return Buffer.concat([header(descr, array.shape), bytes]);
 }
 
-function formatNumbers(array: NdArray<NumericDType>): { descr: string; bytes: Uint8Array } {
-  const dtype: DType = array.dtype;
+/** The bytes of an .npy file before its elements. */
+export const npyHeader = (dtype: NumericDType, shape: readonly number[]): Uint8Array =>
+  header(descrOf(dtype), shape);
+
+function descrOf(dtype: DType): string {
   const code = Object.keys(dtypeOfCode).find((key) => dtypeOfCode[key] === dtype);
   if (code === undefined) throw new Error(`NumPy has no element type ${dtype}: convert to float32 first`);
-  return { descr: `${code.endsWith("1") ? "|" : "<"}${code}`, bytes: toBytes(array) };
+  return `${code.endsWith("1") ? "|" : "<"}${code}`;
 }
+
+const formatNumbers = (array: NdArray<NumericDType>): { descr: string; bytes: Uint8Array } => ({
+  descr: descrOf(array.dtype),
+  bytes: toBytes(array),
+});
 
 function formatText(texts: string[]): { descr: string; bytes: Uint8Array } {
   const points = texts.map((text) => Array.from(text, (character) => character.codePointAt(0)!));

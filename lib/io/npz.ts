@@ -1,9 +1,11 @@
 /** NumPy's .npz format: a ZIP archive of .npy files. */
 
+import { Readable } from "node:stream";
 import { unzipSync, zipSync } from "fflate";
-import { readBytes, writePartsAtomic } from "./files.ts";
-import type { NdArray } from "./ndarray.ts";
-import { formatNpy, parseNpy } from "./npy.ts";
+import { ZipFile } from "yazl";
+import { readBytes, writePartsAtomic, writeStreamAtomic } from "./files.ts";
+import { bytesPerElement, elementCount, type NdArray, type NumericDType } from "./ndarray.ts";
+import { formatNpy, npyHeader, parseNpy } from "./npy.ts";
 
 /**
  * Reads an .npz archive, stored or deflated.
@@ -53,4 +55,40 @@ export async function writeNpz(
     throw new Error(`Cannot write ${path}: an .npz archive of ${total} bytes exceeds 4 GiB`);
   const archive = zipSync(Object.fromEntries(files), { level: options.compress ? 6 : 0 });
   await writePartsAtomic(path, [archive]);
+}
+
+/**
+ * Writes an .npz archive of one array whose elements come in pieces, of any size, as `writeNpz` does.
+ * @param pieces the elements in order, little-endian
+ * @throws when the pieces are fewer or more bytes than the shape has.
+ */
+export async function writeNpzStream(
+  path: string,
+  key: string,
+  { dtype, shape }: { dtype: NumericDType; shape: readonly number[] },
+  pieces: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const header = npyHeader(dtype, shape);
+  const expected = elementCount(shape) * bytesPerElement(dtype);
+  async function* content(): AsyncGenerator<Uint8Array> {
+    yield header;
+    let bytes = 0;
+    for await (const piece of pieces) {
+      bytes += piece.length;
+      yield piece;
+    }
+    if (bytes !== expected)
+      throw new Error(`Cannot write ${path}: ${bytes} bytes came, expected ${expected}`);
+  }
+  await writeStreamAtomic(path, () => {
+    const zip = new ZipFile();
+    const output = zip.outputStream as Readable;
+    const source = Readable.from(content());
+    const fail = (error: Error): unknown => output.destroy(error);
+    zip.on("error", fail);
+    source.on("error", fail);
+    zip.addReadStream(source, `${key}.npy`, { compress: false, size: header.length + expected });
+    zip.end();
+    return output;
+  });
 }

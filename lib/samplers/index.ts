@@ -1,6 +1,7 @@
 export { SAMPLERS, type SamplerName } from "./compiled.ts";
 export { eulerSampler, heunSampler, type SamplerOptions, timeSteps, type Velocity } from "./euler.ts";
 export { type EulerMaruyamaOptions, eulerMaruyamaSampler, scoreFromVelocity } from "./euler-maruyama.ts";
+export { type GatherOptions, gatherSamples } from "./gather.ts";
 export { type Denoiser, ddimSampler, ddpmSampler, type GaussianOptions } from "./gaussian.ts";
 export {
   type GenerateOptions,

@@ -6,9 +6,11 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { parseResults } from "../../lib/experiments/index.ts";
-import { readNpz } from "../../lib/io/index.ts";
+import { readNpz, readSafetensors, writeTorch } from "../../lib/io/index.ts";
+import { DIT_DEFAULTS } from "../../lib/models/index.ts";
 import { randomGenerator } from "../../lib/tensor/index.ts";
-import { temporaryFolder } from "../io/helpers.ts";
+import { fixture, temporaryFolder } from "../io/helpers.ts";
+import { TINY } from "../parity.ts";
 
 const BIN = fileURLToPath(new URL("../../lib/cli/bin.js", import.meta.url));
 
@@ -85,7 +87,7 @@ test("wrong usage is exit code 2 and names the option or command", async () => {
     [["bogus"], /unknown command 'bogus'/],
     [["train", "--steps", "0"], /--steps.*1 or more/s],
     [["demo", "--scale", "huge"], /'huge' is invalid.*tiny, small, medium/s],
-    [["sample"], /missing required argument 'run'/],
+    [["sample", "--sampler", "dpm"], /'dpm' is invalid.*euler-maruyama.*sde/s],
   ] as const) {
     const { code, stderr } = await ditlab([...args]);
     assert.is(code, 2, args.join(" "));
@@ -97,6 +99,10 @@ test("a failure is exit code 1 and one line", async () => {
   const folder = await temporaryFolder();
   for (const [args, message] of [
     [["sample", join(folder, "nothing")], /no run folder or checkpoint at/],
+    [["sample"], /^ditlab: expected a run folder or checkpoint of ours, or --checkpoint and --model$/m],
+    [["sample", "--checkpoint", "x.pt", "--model", "SiT-M/2"], /unknown model 'SiT-M\/2'/],
+    [["sample", "--checkpoint", "x.pt"], /--checkpoint needs --model, for example --model SiT-XL\/2/],
+    [["sample", "--checkpoint", join(folder, "x.pt"), "--model", "SiT-S/2"], /x\.pt: there is no such file/],
     [["evaluate", join(folder, "nothing.npz"), "--data", await data], /nothing\.npz/],
     [["train", "--data", folder, "--out", join(folder, "run")], /train-images-idx3-ubyte/],
     [["train", "--resume", "--out", join(folder, "run")], /holds no checkpoint/],
@@ -106,6 +112,35 @@ test("a failure is exit code 1 and one line", async () => {
     assert.match(stderr, message);
     assert.not.match(stderr, /\n\s+at /);
   }
+});
+
+test("weights of PyTorch are sampled from, in shards as at once", async () => {
+  const folder = await temporaryFolder();
+  const config = join(folder, "dit.json");
+  await writeFile(config, JSON.stringify({ ...TINY, ...DIT_DEFAULTS }));
+  const checkpoint = join(folder, "dit.pt");
+  const { tensors } = await readSafetensors(fixture("dit-ema.safetensors"));
+  await writeTorch(checkpoint, { ema: tensors, steps: 1 });
+  const run = async (out: string, ...more: string[]): Promise<Float32Array> => {
+    const { code, stderr } = await ditlab([
+      ...["sample", "--checkpoint", checkpoint, "--model", config, "--out", join(folder, out)],
+      ...["--steps", "3", "--batch-size", "2", "--guidance", "3", ...more],
+    ]);
+    assert.is(code, 0, stderr);
+    const { arr_0: latents } = await readNpz(join(folder, out));
+    assert.equal(latents.shape.slice(1), [4, 8, 8]);
+    return latents.data as Float32Array;
+  };
+  const all = await run("all.npz", "--count", "5");
+  const [head, tail] = [
+    await run("head.npz", "--count", "3"),
+    await run("tail.npz", "--count", "2", "--first", "3"),
+  ];
+  const shards = Float32Array.of(...head, ...tail);
+  assert.is(shards.length, all.length);
+  const difference = Math.max(...shards.map((value, i) => Math.abs(value - all[i])));
+  const largest = Math.max(...all.map(Math.abs));
+  assert.ok(difference < 1e-5 * largest && largest > 0.1, `${difference} of ${largest}`);
 });
 
 test("profile prints where a step's time goes, and writes a page and the graph", async () => {

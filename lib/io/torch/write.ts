@@ -1,9 +1,6 @@
 /** Files that `torch.load` reads: the ZIP format of `torch.save`, with tensors, maps, arrays and plain values. */
-import { createWriteStream } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { ZipFile } from "yazl";
+import { writeStreamAtomic } from "../files.ts";
 import { elementCount, type NdArray, type NumericDType, toBytes } from "../ndarray.ts";
 import { PythonObject } from "./pickle.ts";
 
@@ -133,7 +130,6 @@ function pickle(value: TorchValue): { bytes: Uint8Array; storages: NdArray<Numer
 
 /** The same file for the same content. */
 const WRITTEN = new Date(Date.UTC(1980, 0, 2));
-let temporaryFiles = 0;
 
 /**
  * Writes a file for `torch.load`, under a temporary name that is renamed. Maps and objects become dictionaries, arrays
@@ -155,14 +151,5 @@ export async function writeTorch(path: string, value: TorchValue): Promise<void>
   });
   add("version", Buffer.from("3\n"));
   zip.end();
-  await mkdir(dirname(path), { recursive: true });
-  temporaryFiles += 1;
-  const temporary = `${path}.${process.pid}-${temporaryFiles}.tmp`;
-  try {
-    await pipeline(zip.outputStream, createWriteStream(temporary, { flags: "wx" }));
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  await writeStreamAtomic(path, () => zip.outputStream);
 }
