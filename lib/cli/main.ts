@@ -1,6 +1,7 @@
 /** The `ditlab` command. */
 import { Command } from "commander";
 import { packageVersion } from "../package.ts";
+import { convertCommand } from "./convert.ts";
 import { demoCommand } from "./demo.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { EXIT, fail } from "./exit.ts";
@@ -21,7 +22,14 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failure} failed, ${EXIT.usage} wrong usage, 
     )
     .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage));
 
-  const own = [demoCommand(), trainCommand(), sampleCommand(), evaluateCommand(), profileCommand()];
+  const own = [
+    demoCommand(),
+    trainCommand(),
+    sampleCommand(),
+    evaluateCommand(),
+    convertCommand(),
+    profileCommand(),
+  ];
   for (const command of [...own, ...more]) {
     program.addCommand(command.copyInheritedSettings(program));
   }

@@ -7,10 +7,12 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { parseResults } from "../../lib/experiments/index.ts";
 import { readNpz, readSafetensors, writeTorch } from "../../lib/io/index.ts";
-import { DIT_DEFAULTS } from "../../lib/models/index.ts";
+import { DIT_DEFAULTS, loadModel } from "../../lib/models/index.ts";
 import { randomGenerator } from "../../lib/tensor/index.ts";
+import { readReferenceState } from "../../lib/train/index.ts";
 import { fixture, temporaryFolder } from "../io/helpers.ts";
 import { TINY } from "../parity.ts";
+import { smallConfig } from "../train/small.ts";
 
 const BIN = fileURLToPath(new URL("../../lib/cli/bin.js", import.meta.url));
 
@@ -72,7 +74,7 @@ const home = temporaryFolder();
 test("--help and --version answer on stdout with exit code 0, for every command", async () => {
   const { code, stdout } = await ditlab(["--help"]);
   assert.is(code, 0);
-  for (const command of ["demo", "train", "sample", "evaluate", "profile"]) {
+  for (const command of ["demo", "train", "sample", "evaluate", "convert", "profile"]) {
     assert.match(stdout, command);
     const help = await ditlab([command, "--help"]);
     assert.is(help.code, 0);
@@ -141,6 +143,38 @@ test("weights of PyTorch are sampled from, in shards as at once", async () => {
   const difference = Math.max(...shards.map((value, i) => Math.abs(value - all[i])));
   const largest = Math.max(...all.map(Math.abs));
   assert.ok(difference < 1e-5 * largest && largest > 0.1, `${difference} of ${largest}`);
+});
+
+test("checkpoints come from the reference and go back", async () => {
+  const folder = await temporaryFolder();
+  const reference = fixture("sit-checkpoint.pt");
+  const weights = join(folder, "ema.safetensors");
+  assert.is((await ditlab(["convert", reference, weights, "--weights", "ema"])).code, 0);
+  const expected = (await loadModel(reference, TINY)).params;
+  const same = async (path: string): Promise<void> => {
+    const { params } = await loadModel(path, TINY);
+    for (const [name, tensor] of Object.entries(expected))
+      assert.equal(params[name].dataSync(), tensor.dataSync(), name);
+  };
+  await same(weights);
+
+  const config = join(folder, "config.json");
+  await writeFile(config, JSON.stringify(smallConfig({ model: TINY, steps: 4 })));
+  const run = join(folder, "run");
+  const imported = await ditlab(["convert", reference, run, "--config", config]);
+  assert.is(imported.code, 0, imported.stderr);
+  const checkpoint = join(run, "checkpoints", "step-00000003.safetensors");
+  assert.is(imported.stdout.trim(), checkpoint);
+  await same(checkpoint);
+  const back = join(folder, "back.pt");
+  assert.match((await ditlab(["convert", checkpoint, back])).stdout, /^training state of step 3: /);
+  await same(back);
+  const { state, steps } = await readReferenceState(back, { model: TINY });
+  assert.equal([steps, state.optimizer.step.dataSync()[0]], [3, 3]);
+
+  const { code, stderr } = await ditlab(["convert", reference, join(folder, "out.bin")]);
+  assert.is(code, 1);
+  assert.match(stderr, /expected --weights .* got .*sit-checkpoint\.pt and .*out\.bin/);
 });
 
 test("profile prints where a step's time goes, and writes a page and the graph", async () => {

@@ -1,0 +1,85 @@
+import { extname, join } from "node:path";
+import { Command, Option } from "commander";
+import {
+  type NdArray,
+  openWeights,
+  type WeightsName,
+  writeAtomic,
+  writeSafetensors,
+  writeTorch,
+} from "../io/index.ts";
+import { randomGenerator } from "../tensor/index.ts";
+import {
+  checkTrainConfig,
+  readCheckpoint,
+  readReferenceState,
+  type TrainConfig,
+  writeCheckpoint,
+  writeReferenceState,
+} from "../train/index.ts";
+import { readJson } from "./config.ts";
+
+interface Options {
+  weights?: WeightsName;
+  config?: string;
+}
+
+const isTorch = (path: string): boolean => [".pt", ".pth"].includes(extname(path));
+const isSafetensors = (path: string): boolean => extname(path) === ".safetensors";
+
+/** One set of weights, by name, from any format to either. */
+async function convertWeights(from: string, to: string, weights: WeightsName): Promise<string> {
+  if (!isTorch(to) && !isSafetensors(to))
+    throw new Error(`weights go to a file that ends in .pt, .pth or .safetensors, got ${to}`);
+  const file = await openWeights(from, weights);
+  try {
+    const names = Object.keys(file.shapes);
+    const state: Record<string, NdArray> = {};
+    for (const name of names) state[name] = await file.read(name);
+    await (isTorch(to) ? writeTorch(to, state) : writeSafetensors(to, state));
+    return `${names.length} tensors: ${to}`;
+  } finally {
+    await file.close();
+  }
+}
+
+/** A training checkpoint of ours as one that the reference resumes from. */
+async function exportState(from: string, to: string): Promise<string> {
+  const { state, config, step } = await readCheckpoint(from);
+  await writeReferenceState(to, state, config, step);
+  return `training state of step ${step}: ${to}`;
+}
+
+/** A training checkpoint of the reference as a run of ours, to be resumed. */
+async function importState(from: string, folder: string, path: string): Promise<string> {
+  const config = (await readJson(path)) as TrainConfig;
+  checkTrainConfig(config);
+  const { state, steps } = await readReferenceState(from, config);
+  const random = randomGenerator(config.seed).state();
+  await writeAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+  return writeCheckpoint(join(folder, "checkpoints"), { step: steps, state, random, config });
+}
+
+function convert(from: string, to: string, { weights, config }: Options): Promise<string> {
+  if (weights) return convertWeights(from, to, weights);
+  if (config) return importState(from, to, config);
+  if (isSafetensors(from) && isTorch(to)) return exportState(from, to);
+  throw new Error(
+    "expected --weights for one set of weights, --config to make a run of the reference's checkpoint, " +
+      `or a checkpoint of ours and a .pt file, got ${from} and ${to}`,
+  );
+}
+
+export const convertCommand = (): Command =>
+  new Command("convert")
+    .description(
+      "convert checkpoints: weights between PyTorch and safetensors (--weights), the reference's training state " +
+        "to a run of ours (--config), or a checkpoint of ours to the reference's",
+    )
+    .argument("<from>", "checkpoint: .pt, .pth or .safetensors")
+    .argument("<to>", "file, or with --config a run folder")
+    .addOption(new Option("--weights <name>", "only these weights").choices(["ema", "model"]))
+    .option("--config <file>", "config.json of the run that goes on from the reference's checkpoint")
+    .action(async (from: string, to: string, options: Options) => {
+      process.stdout.write(`${await convert(from, to, options)}\n`);
+    });
