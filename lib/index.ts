@@ -13,3 +13,4 @@ export * from "./probe/index.ts";
 export * from "./samplers/index.ts";
 export * from "./tensor/index.ts";
 export * from "./train/index.ts";
+export * from "./vae/index.ts";

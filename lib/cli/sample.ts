@@ -3,16 +3,21 @@ import { join } from "node:path";
 import { Command, Option } from "commander";
 import { INTERPOLANTS, type InterpolantName } from "../diffusion/index.ts";
 import {
+  fromTensor,
   type NdArray,
   readNpz,
   threeChannels,
+  toTensor,
   toUint8Images,
   type WeightsName,
   writePngGrid,
 } from "../io/index.ts";
+import { jit } from "../jit/index.ts";
 import { loadModel, type Model, type ModelName, type TransformerConfig } from "../models/index.ts";
 import { gatherSamples, SAMPLERS, type SamplerName, sampleGenerator } from "../samplers/index.ts";
+import { type Params, type Tensor, tf } from "../tensor/index.ts";
 import { type Checkpoint, latestCheckpoint, readCheckpoint } from "../train/index.ts";
+import { decode, decodeTiled, downsampling, readVAE } from "../vae/index.ts";
 import { readJson } from "./config.ts";
 import { integer, jsonOption, positiveInteger, real } from "./options.ts";
 import { progressReporter } from "./progress.ts";
@@ -20,6 +25,7 @@ import { progressReporter } from "./progress.ts";
 interface Options {
   checkpoint?: string;
   model?: string;
+  vae?: string;
   interpolant: InterpolantName;
   count: number;
   first: number;
@@ -102,6 +108,7 @@ export const sampleCommand = (): Command =>
       "--model <name>",
       "model of the checkpoint, for example SiT-XL/2, or a .json file with its config",
     )
+    .option("--vae <folder>", "diffusers' files of the VAE that makes images of latents")
     .addOption(
       new Option("--interpolant <name>", "what a SiT in --checkpoint was trained on")
         .choices([...INTERPOLANTS])
@@ -164,8 +171,9 @@ async function sample(
   };
   const generator = sampleGenerator(config);
   const labelOf = (image: number): number => options.class ?? image % config.numClasses;
-  // Latents come as they are; what has the channels of an image becomes one.
-  const isPixels = config.inChannels === 1 || config.inChannels === 3;
+  const decoder = options.vae === undefined ? undefined : await imageDecoder(options.vae, config);
+  // Without a VAE latents come as they are; what has the channels of an image is one.
+  const isPixels = decoder !== undefined || config.inChannels === 1 || config.inChannels === 3;
   const width = Math.min(batchSize, count);
   const reporter = progressReporter();
   reporter.begin("sampling", count);
@@ -182,6 +190,7 @@ async function sample(
       interpolant,
       first,
       class: options.class,
+      vae: options.vae,
     },
     count,
     batchSize: width,
@@ -199,15 +208,42 @@ async function sample(
         first: first + from,
         batchSize: width,
       });
-      const [, ...shape] = images.shape;
-      const data = images.data.subarray(0, (images.data.length / width) * size);
+      const all = decoder ? await decoder.decode(images) : images;
+      const [, ...shape] = all.shape;
+      const data = all.data.subarray(0, (all.data.length / width) * size);
       return isPixels
         ? threeChannels(toUint8Images(data, [size, ...shape]))
         : { dtype: "float32", shape: [size, ...shape], data };
     },
   });
   reporter.end();
-  await generator.dispose();
+  await Promise.all([generator.dispose(), decoder?.dispose()]);
   if (grid) await writePngGrid(grid, (await readNpz(out)).arr_0 as NdArray<"uint8">);
   return { count, out, grid };
+}
+
+type Arrays = NdArray<"float32">;
+
+/** The VAE in a folder as a function of latents, image by image: its largest layers take hundreds of megabytes. */
+async function imageDecoder(
+  folder: string,
+  { inChannels }: TransformerConfig,
+): Promise<{ decode(latents: Arrays): Promise<Arrays>; dispose(): Promise<void> }> {
+  const vae = await readVAE(folder);
+  if (vae.config.latentChannels !== inChannels)
+    throw new Error(
+      `the VAE in ${folder} has ${vae.config.latentChannels} channels of latents, the model ${inChannels}`,
+    );
+  const compiled = jit((params: Params, z: Tensor) => decode(params, vae.config, z), { name: "decode" });
+  const scale = downsampling(vae.config);
+  return {
+    dispose: () => compiled.dispose(),
+    async decode(latents) {
+      const images: Tensor[] = [];
+      for (const z of tf.split(toTensor(latents), latents.shape[0]))
+        images.push(await decodeTiled((tile) => compiled(vae.params, tile), z, { scale }));
+      const all = tf.concat(images);
+      return fromTensor(all) as Promise<Arrays>;
+    },
+  };
 }

@@ -14,6 +14,7 @@ export function flopsOf(op: string, [a, b]: readonly number[][], output: readonl
       return 4 * sizeOf(a) * b[1];
     // A kernel [out, in, height, width] is applied at each position of the output, or of the input.
     case "Conv":
+    case "FusedConv":
       return (2 * sizeOf(output) * sizeOf(b)) / b[0];
     case "ConvTranspose":
       return (2 * sizeOf(a) * sizeOf(b)) / b[0];

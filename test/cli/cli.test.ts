@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, readFile, writeFile } from "node:fs/promises";
+import { access, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
@@ -143,6 +143,20 @@ test("weights of PyTorch are sampled from, in shards as at once", async () => {
   const difference = Math.max(...shards.map((value, i) => Math.abs(value - all[i])));
   const largest = Math.max(...all.map(Math.abs));
   assert.ok(difference < 1e-5 * largest && largest > 0.1, `${difference} of ${largest}`);
+
+  const vae = join(folder, "vae");
+  await mkdir(vae);
+  await copyFile(fixture("vae-config.json"), join(vae, "config.json"));
+  await copyFile(fixture("vae.safetensors"), join(vae, "diffusion_pytorch_model.safetensors"));
+  const out = join(folder, "images.npz");
+  const decoded = await ditlab([
+    ...["sample", "--checkpoint", checkpoint, "--model", config, "--out", out, "--vae", vae],
+    ...["--steps", "2", "--count", "3", "--batch-size", "2", "--grid", join(folder, "grid.png")],
+  ]);
+  assert.is(decoded.code, 0, decoded.stderr);
+  const { arr_0: images } = await readNpz(out);
+  assert.equal([images.dtype, images.shape], ["uint8", [3, 32, 32, 3]]);
+  assert.ok(new Set(images.data as Uint8Array).size > 20, "more than a few shades");
 });
 
 test("checkpoints come from the reference and go back", async () => {

@@ -28,8 +28,13 @@ const convolution =
     const weights = depthwise ? depthwiseWeights(graph, filter) : denseWeights(graph, filter);
     const group = depthwise ? filter.shape[2] : 1;
     const { cropped, padding } = windowInput(graph, x, window);
-    const y = toNHWC(graph, convolve(graph, toNCHW(graph, cropped), weights, { ...window, padding }, group));
-    const sum = bias ? binary(graph, "Add", y, bias) : y;
+    // Added by the convolution itself, a bias does not stand between the transposes of one layer and the next.
+    const own = bias?.shape.length === 1 && bias.shape[0] === weights.shape[0] ? bias : undefined;
+    const y = toNHWC(
+      graph,
+      convolve(graph, toNCHW(graph, cropped), weights, { ...window, padding }, group, own),
+    );
+    const sum = bias && !own ? binary(graph, "Add", y, bias) : y;
     return applyActivation(graph, sum, attributes, preluActivationWeights);
   };
 

@@ -88,7 +88,14 @@ export const onnxPads = ([top, bottom, left, right]: Window["padding"]): number[
 ];
 
 /** x [N,C,H,W] with weights [O, C/group, h, w]. */
-export function convolve(graph: Graph, x: Value, weights: Value, window: Window, group = 1): Value {
+export function convolve(
+  graph: Graph,
+  x: Value,
+  weights: Value,
+  window: Window,
+  group = 1,
+  bias?: Value,
+): Value {
   const [n, h, w] = window.output;
   const attributes = {
     kernel_shape: window.kernel,
@@ -99,7 +106,7 @@ export function convolve(graph: Graph, x: Value, weights: Value, window: Window,
   };
   return graph.emit(
     "Conv",
-    [x, weights],
+    bias ? [x, weights, bias] : [x, weights],
     { shape: [n, weights.shape[0], h, w], dtype: "float32" },
     attributes,
   );

@@ -1,0 +1,4 @@
+export { decode, encode, type Posterior, samplePosterior } from "./autoencoder.ts";
+export { downsampling, initVAE, parseVAEConfig, SD_VAE, type VAEConfig, vaeShapes } from "./config.ts";
+export { readVAE, type VAE } from "./load.ts";
+export { decodeTiled, type TileOptions } from "./tiled.ts";
