@@ -136,19 +136,21 @@ function parseHeader(
   return { entries, metadata: metadata as Record<string, string> };
 }
 
+/** A value in a message, of any length cut to a glance. */
+const shown = (value: unknown): string => (JSON.stringify(value) ?? "nothing").slice(0, 80);
+
 function parseEntry(name: string, entry: unknown, path: string): Entry {
   const where = `Tensor "${name}" of ${path}`;
   const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
   if (!isObject(entry)) throw new Error(`${where} has no description`);
   const { dtype: code, shape, data_offsets: offsets } = entry;
   const dtype = typeof code === "string" && Object.hasOwn(dtypes, code) ? dtypes[code] : undefined;
-  if (dtype === undefined)
-    throw new Error(`${where} has the unsupported element type ${JSON.stringify(code)}`);
+  if (dtype === undefined) throw new Error(`${where} has the unsupported element type ${shown(code)}`);
   if (!Array.isArray(shape) || !shape.every(isSize)) {
-    throw new Error(`${where} has the invalid shape ${JSON.stringify(shape)}`);
+    throw new Error(`${where} has the invalid shape ${shown(shape)}`);
   }
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize) || offsets[1] < offsets[0]) {
-    throw new Error(`${where} has the invalid offsets ${JSON.stringify(offsets)}`);
+    throw new Error(`${where} has the invalid offsets ${shown(offsets)}`);
   }
   const [begin, end] = offsets;
   const expected = elementCount(shape, where) * bytesPerElement(dtype);

@@ -1,7 +1,8 @@
 /** ZIP archives of any size, read piece by piece. */
-import type { Readable } from "node:stream";
+import type { FileHandle } from "node:fs/promises";
+import { Readable } from "node:stream";
 import { crc32 } from "node:zlib";
-import { type Entry, fromFdPromise, type ZipFile } from "yauzl";
+import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile } from "yauzl";
 import { openForReading, readExactly } from "./files.ts";
 
 /** Deflate makes no more of a byte than this. */
@@ -19,6 +20,44 @@ export interface Zip {
   close(): Promise<void>;
 }
 
+/** Reads of a file that go beyond it, as a damaged archive asks for them, are errors and no exceptions elsewhere. */
+class BoundedReader extends RandomAccessReader {
+  constructor(
+    private readonly handle: FileHandle,
+    private readonly size: number,
+  ) {
+    super();
+  }
+  override read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    callback: (error: Error | null) => void,
+  ): void {
+    if (!(position >= 0 && position + length <= this.size)) {
+      setImmediate(callback, new Error(`it has ${this.size} bytes, and refers to byte ${position + length}`));
+      return;
+    }
+    this.handle.read(buffer, offset, length, position).then(() => callback(null), callback);
+  }
+  override _readStreamForRange(start: number, end: number): Readable {
+    return Readable.from(this.pieces(start, end));
+  }
+  private async *pieces(start: number, end: number): AsyncGenerator<Uint8Array> {
+    for (let position = start; position < end; position += PIECE) {
+      const piece = Buffer.alloc(Math.min(PIECE, end - position));
+      await new Promise<void>((resolve, reject) => {
+        this.read(piece, 0, piece.length, position, (error) => (error ? reject(error) : resolve()));
+      });
+      yield piece;
+    }
+  }
+}
+
+/** Bytes that a stream reads at a time. */
+const PIECE = 2 ** 16;
+
 /**
  * Opens an archive.
  * @param kind what errors say it is not, for example "a PyTorch file"
@@ -34,7 +73,9 @@ export async function openZip(path: string, kind = "a ZIP archive"): Promise<Zip
   const entries = new Map<string, Entry>();
   let zip: ZipFile;
   try {
-    zip = await explained(fromFdPromise(handle.fd, { autoClose: false }));
+    zip = await explained(
+      fromRandomAccessReaderPromise(new BoundedReader(handle, size), size, { autoClose: false }),
+    );
     await explained(
       (async () => {
         for await (const entry of zip.eachEntry()) {

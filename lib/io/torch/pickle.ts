@@ -69,6 +69,12 @@ export function parsePickle(
     value instanceof type ? value : fail(`is no pickle: ${name} was expected at byte ${reader.position()}`);
   const list = (value: unknown): unknown[] => expect(value, Array, "a list");
   const global = (value: unknown): Global => expect(value, Global, "a global");
+  const decimal = (): number => {
+    const text = reader.line();
+    return /^\d{1,9}$/.test(text)
+      ? Number(text)
+      : fail(`is no pickle: it has the index ${JSON.stringify(text.slice(0, 20))}`);
+  };
   const recall = (index: number): unknown =>
     memo.has(index) ? memo.get(index) : fail(`is no pickle: it recalls ${index}, which it has not kept`);
   const push = (value: unknown): void => void stack.push(value);
@@ -159,10 +165,10 @@ export function parsePickle(
       for (const item of items) set.add(item);
     },
     "\x91": () => push(new Set(popMarked())),
-    g: () => push(recall(Number(reader.line()))),
+    g: () => push(recall(decimal())),
     h: () => push(recall(reader.uint(1))),
     j: () => push(recall(reader.uint(4))),
-    p: () => void memo.set(Number(reader.line()), top()),
+    p: () => void memo.set(decimal(), top()),
     q: () => void memo.set(reader.uint(1), top()),
     r: () => void memo.set(reader.uint(4), top()),
     "\x94": () => void memo.set(memo.size, top()),

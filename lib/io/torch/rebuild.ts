@@ -60,10 +60,14 @@ const sizes = (value: unknown, what: string): number[] => {
 const size = (value: unknown, what: string): number => sizes([value], what)[0];
 
 /** A value in an error: short, whatever it is. */
+/** Text of a file in a message: no more than a glance, without what would break the line. */
+const printable = (text: string): string => text.slice(0, 40).replace(/[^\x20-\x7e]/g, "?");
+
 const describe = (value: unknown): string => {
-  if (value instanceof Global) return value.name;
+  if (value === undefined) return "nothing";
+  if (value instanceof Global) return printable(value.name);
   if (Array.isArray(value)) return `[${value.slice(0, 8).map(describe).join(", ")}]`;
-  return typeof value === "object" && value !== null ? value.constructor.name : String(value).slice(0, 40);
+  return typeof value === "object" && value !== null ? value.constructor.name : printable(String(value));
 };
 
 function storageOf(value: unknown): Storage {
@@ -96,7 +100,7 @@ function tensor(
 }
 
 function dtypeOf(value: unknown): NumericDType {
-  const name = value instanceof Global ? value.name : describe(value);
+  const name = describe(value);
   const dtype = Object.hasOwn(DTYPES, name.replace(/^torch\./, ""))
     ? DTYPES[name.replace(/^torch\./, "")]
     : undefined;
