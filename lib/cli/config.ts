@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { type DatasetName, loadDataset } from "../data/index.ts";
+import { paperConfig } from "../experiments/paper.ts";
 import { armConfig, SCALES, type ScaleName } from "../experiments/presets.ts";
 import type { TrainConfig } from "../train/index.ts";
 import { dataFolderOption, datasetOption, positiveInteger } from "./options.ts";
@@ -9,7 +10,7 @@ import { dataFolderOption, datasetOption, positiveInteger } from "./options.ts";
 export interface ConfigOptions {
   dataset: DatasetName;
   data?: string;
-  preset: ScaleName;
+  preset: string;
   config?: string;
   baseline?: boolean;
   batchSize?: number;
@@ -22,7 +23,10 @@ export const withConfigOptions = (command: Command): Command =>
     .addOption(datasetOption())
     .addOption(dataFolderOption())
     .addOption(
-      new Option("--preset <scale>", "settings to start from").choices(Object.keys(SCALES)).default("small"),
+      new Option(
+        "--preset <name>",
+        `settings to start from: ${Object.keys(SCALES).join(", ")}, or the paper's on ImageNet, as sit-b-2-imagenet256`,
+      ).default("small"),
     )
     .option("--config <file>", "a config.json instead of a preset")
     .option("--baseline", "without SRA")
@@ -54,6 +58,7 @@ export async function readJson(path: string): Promise<unknown> {
 }
 
 async function presetConfig({ dataset, data, preset, baseline }: ConfigOptions): Promise<TrainConfig> {
-  const images = await loadDataset(dataset, { folder: data });
-  return armConfig(SCALES[preset], images, baseline ? "baseline" : "sra", 0);
+  const arm = baseline ? "baseline" : "sra";
+  if (!(preset in SCALES)) return paperConfig(preset, arm);
+  return armConfig(SCALES[preset as ScaleName], await loadDataset(dataset, { folder: data }), arm, 0);
 }

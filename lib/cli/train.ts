@@ -1,7 +1,18 @@
+import { freemem } from "node:os";
 import { basename, join } from "node:path";
 import { Command } from "commander";
 import { loadImageSet } from "../data/index.ts";
-import { latestCheckpoint, type TrainConfig, type TrainResult, train } from "../train/index.ts";
+import { initTransformer } from "../models/index.ts";
+import { randomGenerator } from "../tensor/index.ts";
+import {
+  checkTrainConfig,
+  latestCheckpoint,
+  measureStep,
+  planTraining,
+  type TrainConfig,
+  type TrainResult,
+  train,
+} from "../train/index.ts";
 import { type ConfigOptions, readConfig, withConfigOptions } from "./config.ts";
 import { EXIT, stopSignal } from "./exit.ts";
 import { integer, jsonOption, positiveInteger } from "./options.ts";
@@ -13,6 +24,7 @@ interface Options extends ConfigOptions {
   steps?: number;
   out: string;
   resume?: boolean;
+  dryRun?: boolean;
   json?: boolean;
 }
 
@@ -36,6 +48,48 @@ const summary = ({ step, checkpoint, trainSeconds, stepSeconds }: TrainResult) =
   stepSeconds,
 });
 
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
+
+function duration(seconds: number): string {
+  if (seconds < 90) return `${seconds.toPrecision(3)} s`;
+  const hours = seconds / 3600;
+  if (hours < 1.5) return `${Math.round(seconds / 60)} min`;
+  return hours < 48 ? `${hours.toFixed(1)} h` : `${Math.round(hours / 24)} days`;
+}
+
+/** The plan of a run, with the time that it takes where its memory is free. */
+async function dryRun(config: TrainConfig, { json }: Options): Promise<string> {
+  checkTrainConfig(config);
+  const plan = planTraining(config);
+  const { weights, optimizer, activations } = plan.memory;
+  const needed = weights + optimizer + activations;
+  const fits = needed < 0.8 * freemem();
+  const make = () => initTransformer(config.model, randomGenerator(config.seed));
+  const stepSeconds = fits ? await measureStep(config, make) : undefined;
+  if (json) return `${JSON.stringify({ ...plan, stepSeconds }, null, 2)}\n`;
+  const time =
+    stepSeconds === undefined
+      ? `not measured: ${gigabytes(needed)} needed, ${gigabytes(freemem())} free`
+      : `at most ${duration(stepSeconds)} a step (${(plan.flopsPerStep / stepSeconds / 1e9).toFixed(0)} GFLOP/s), ${duration(stepSeconds * plan.steps)} in all`;
+  const rows = [
+    ["parameters", plan.parameters.toLocaleString("en")],
+    ["weights, student and teacher", gigabytes(weights)],
+    ["optimizer", gigabytes(optimizer)],
+    ["activations and gradients", `about ${gigabytes(activations)}`],
+    [
+      "batch",
+      `${config.batchSize} in ${plan.accumulate} run${plan.accumulate > 1 ? "s" : ""} of ${plan.microBatches} parts`,
+    ],
+    [
+      "matrix products a step",
+      `${(plan.flopsPerStep / 1e9).toLocaleString("en", { maximumFractionDigits: 1 })} GFLOP`,
+    ],
+    ["steps", plan.steps.toLocaleString("en")],
+    ["time", time],
+  ];
+  return rows.map(([name, value]) => `${name.padEnd(30)}${value}\n`).join("");
+}
+
 export const trainCommand = (): Command =>
   withConfigOptions(new Command("train"))
     .description("train a SiT, with SRA unless --baseline, in a run folder that can be resumed")
@@ -43,10 +97,15 @@ export const trainCommand = (): Command =>
     .option("--seed <number>", "seed of weights, data order and noise", integer)
     .option("--steps <number>", "training steps in all", positiveInteger)
     .option("--out <folder>", "run folder", "runs/train")
+    .option("--dry-run", "say what the run will take, measure a step, and train nothing")
     .option("--resume", "go on from the folder's newest checkpoint")
     .addOption(jsonOption())
     .action(async (options: Options) => {
       const config = await configOf(options);
+      if (options.dryRun) {
+        process.stdout.write(await dryRun(config, options));
+        return;
+      }
       const reporter = progressReporter();
       const signal = stopSignal(() =>
         reporter.note("\nStopping after this step; press Ctrl-C again to stop at once."),

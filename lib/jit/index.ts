@@ -1,4 +1,5 @@
 export { type Compiled, type JitOptions, type JitStats, jit, profile } from "./jit.ts";
 export { loop } from "./loop.ts";
 export type { Lowered } from "./lower.ts";
+export type { GraphMemory } from "./memory.ts";
 export type { Profile, ProfiledOperator, ProfiledPart, ProfiledProduct } from "./profile.ts";

@@ -1,6 +1,7 @@
 /** A function of trees of tensors becomes a graph: traced with arguments, checked, and shown without being run. */
 import { productFlops } from "./flops.ts";
 import { type LiveGraph, liveGraph, reads, type Value } from "./graph.ts";
+import { type GraphMemory, memoryOf } from "./memory.ts";
 import { encodeOnnx } from "./onnx.ts";
 import type { Traced } from "./program.ts";
 import { rebuild, structureOf } from "./structure.ts";
@@ -12,6 +13,8 @@ export interface Lowered {
   nodes: number;
   /** Floating-point operations of its matrix products and convolutions in one run. */
   flops: number;
+  /** Of a run that takes the nodes in the order of the trace. */
+  memory: GraphMemory;
   /** How often each ONNX operator occurs. */
   operators: Record<string, number>;
   inputs: { name: string; shape: number[]; dtype: string }[];
@@ -88,6 +91,11 @@ export function lowered({ live, outputs }: Traced): Lowered {
   return {
     nodes: live.nodes.length,
     flops: productFlops(live),
+    memory: memoryOf(
+      live.inputs,
+      live.nodes,
+      outputs.map(({ value }) => value),
+    ),
     operators: countBy(live.nodes.map((node) => node.op)),
     inputs: live.inputs.map(({ name, shape, dtype }) => ({ name, shape, dtype })),
     outputs: outputs.map(({ name, value }) => ({ name, shape: value.shape, dtype: value.dtype })),

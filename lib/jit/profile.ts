@@ -3,7 +3,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { flopsOf } from "./flops.ts";
-import { type GraphNode, type LiveGraph, reads, sizeOf, type Value } from "./graph.ts";
+import { type GraphNode, type LiveGraph, reads, type Value } from "./graph.ts";
+import { type GraphMemory, memoryOf } from "./memory.ts";
 import { profileHtml, profileText } from "./profile-view.ts";
 
 export interface ProfiledPart {
@@ -35,8 +36,7 @@ export interface Profile {
   nodes: number;
   /** Floating-point operations of the matrix products and convolutions. */
   flops: number;
-  /** Bytes of the arguments, of the results, and the most that the values in between take at once. */
-  memory: { arguments: number; results: number; between: number };
+  memory: GraphMemory;
   /** Longest first, as all lists. */
   parts: ProfiledPart[];
   operators: ProfiledOperator[];
@@ -138,11 +138,7 @@ export function summarizeTrace(
     seconds: secondsOf(run),
     nodes,
     flops: products.reduce((sum, event) => sum + flopsIn(event), 0),
-    memory: {
-      arguments: bytesOf(graph.inputs),
-      results: bytesOf(results),
-      between: bytesBetween(ranNodes(graph, run), results),
-    },
+    memory: memoryOf(graph.inputs, ranNodes(graph, run), results),
     parts: total(run, partOf).map(({ key, ...sums }) => ({ part: key, ...sums })),
     operators: total(run, ({ args }) => args.op_name).map(({ key, ...sums }) => ({ operator: key, ...sums })),
     products: total(products, keyOf).map(({ key, calls, seconds }) => {
@@ -159,33 +155,4 @@ export function summarizeTrace(
       value: () => ({ "text/plain": profileText(profile), "text/html": profileHtml(profile) }),
     },
   });
-}
-
-const BYTES = { float32: 4, int32: 4, bool: 1, int64: 8 } as const;
-const bytesOf = (values: readonly Value[]): number =>
-  values.reduce((sum, { shape, dtype }) => sum + sizeOf(shape) * BYTES[dtype], 0);
-
-/** The most that the values between arguments and results take, each from its node to its last reader. */
-function bytesBetween(nodes: readonly GraphNode[], results: readonly Value[]): number {
-  const last = new Map<Value, number>();
-  // A view lives in the memory of what it shows.
-  const memory = (value: Value): Value =>
-    value.node?.op === "Reshape" ? memory(value.node.inputs[0]) : value;
-  nodes.forEach((node, i) => {
-    for (const value of reads(node)) last.set(memory(value), i);
-  });
-  const apart = new Set(results.map(memory));
-  const ends = new Map<number, number>();
-  let [now, most] = [0, 0];
-  nodes.forEach((node, i) => {
-    const made = node.outputs.filter((value) => memory(value) === value && !apart.has(value));
-    for (const value of made) {
-      const end = last.get(value) ?? i;
-      ends.set(end, (ends.get(end) ?? 0) + bytesOf([value]));
-    }
-    now += bytesOf(made);
-    most = Math.max(most, now + (node.body ? bytesBetween(node.body.nodes, node.body.outputs) : 0));
-    now -= ends.get(i) ?? 0;
-  });
-  return most;
 }

@@ -16,6 +16,7 @@ export {
   train,
 } from "./loop.ts";
 export { microBatchesFor } from "./micro-batches.ts";
+export { measureStep, planTraining, type TrainPlan } from "./plan.ts";
 export { readReferenceState, writeReferenceState } from "./reference.ts";
 export {
   accumulateGradients,

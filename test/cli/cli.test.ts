@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { access, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -108,6 +109,7 @@ test("a failure is exit code 1 and one line", async () => {
     [["evaluate", join(folder, "nothing.npz"), "--data", await data], /nothing\.npz/],
     [["train", "--data", folder, "--out", join(folder, "run")], /train-images-idx3-ubyte/],
     [["train", "--resume", "--out", join(folder, "run")], /holds no checkpoint/],
+    [["train", "--preset", "sit-x-2"], /unknown preset 'sit-x-2'; expected a model and a resolution/],
   ] as const) {
     const { code, stderr } = await ditlab([...args], { DITLAB_HOME: await home });
     assert.is(code, 1, `${args.join(" ")}: ${stderr}`);
@@ -157,6 +159,20 @@ test("weights of PyTorch are sampled from, in shards as at once", async () => {
   const { arr_0: images } = await readNpz(out);
   assert.equal([images.dtype, images.shape], ["uint8", [3, 32, 32, 3]]);
   assert.ok(new Set(images.data as Uint8Array).size > 20, "more than a few shades");
+});
+
+test("a dry run says what training will take", async () => {
+  const folder = await temporaryFolder();
+  const config = join(folder, "config.json");
+  await writeFile(config, JSON.stringify(smallConfig()));
+  const args = ["train", "--config", config, "--out", join(folder, "run"), "--dry-run"];
+  const { code, stdout, stderr } = await ditlab(args);
+  assert.is(code, 0, stderr);
+  assert.match(stdout, /^parameters +\d/);
+  assert.match(stdout, /^time +at most .* a step \(\d+ GFLOP\/s\), .* in all$/m);
+  assert.not.ok(existsSync(join(folder, "run")));
+  const { stepSeconds, memory } = JSON.parse((await ditlab([...args, "--json"])).stdout);
+  assert.ok(stepSeconds > 0 && memory.activations > 0);
 });
 
 test("checkpoints come from the reference and go back", async () => {
