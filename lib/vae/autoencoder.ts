@@ -1,5 +1,6 @@
 /** AutoencoderKL's two networks, on images and latents [B,C,H,W]. */
 import { multiHeadAttention, silu } from "../nn/fused.ts";
+import { conv2d, upsampleConv2d } from "../nn/images.ts";
 import { linear } from "../nn/layers.ts";
 import { type Params, param } from "../tensor/params.ts";
 import { namedScope } from "../tensor/scope.ts";
@@ -12,22 +13,8 @@ const [LOWEST_LOG_VARIANCE, HIGHEST_LOG_VARIANCE] = [-30, 20];
 /** Per channel, for [B,C,H,W]. */
 const channels = (values: Tensor): Tensor => tf.reshape(values, [1, -1, 1, 1]);
 
-const toNHWC = (x: Tensor): Tensor => tf.transpose(x, [0, 2, 3, 1]);
-const toNCHW = (x: Tensor): Tensor => tf.transpose(x, [0, 3, 1, 2]);
-
-/** tfjs convolves NHWC; compiled, the transposes around it are none. */
-function conv(params: Params, name: string, x: Tensor, stride = 1, pad: "same" | "valid" = "same"): Tensor {
-  const filter = tf.transpose(param(params, `${name}.weight`), [2, 3, 1, 0]);
-  const y = tf.fused.conv2d({
-    x: toNHWC(x) as never,
-    filter: filter as never,
-    strides: stride,
-    pad,
-    bias: param(params, `${name}.bias`),
-    activation: "linear",
-  });
-  return toNCHW(y);
-}
+/** A convolution of 3x3 that keeps the size. */
+const conv = (params: Params, name: string, x: Tensor): Tensor => conv2d(params, name, x, { padding: 1 });
 
 /** Normalizes each of the groups of channels, with a weight and a bias for each channel. */
 function groupNorm(params: Params, name: string, x: Tensor, groups: number): Tensor {
@@ -45,7 +32,7 @@ function resnet(params: Params, name: string, x: Tensor, { normGroups }: VAEConf
   return namedScope(name, () => {
     const first = conv(params, `${name}.conv1`, silu(groupNorm(params, `${name}.norm1`, x, normGroups)));
     const second = conv(params, `${name}.conv2`, silu(groupNorm(params, `${name}.norm2`, first, normGroups)));
-    const shortcut = params[`${name}.conv_shortcut.weight`] ? conv(params, `${name}.conv_shortcut`, x) : x;
+    const shortcut = params[`${name}.conv_shortcut.weight`] ? conv2d(params, `${name}.conv_shortcut`, x) : x;
     return tf.add(shortcut, second);
   });
 }
@@ -96,17 +83,10 @@ export function encode(params: Params, config: VAEConfig, x: Tensor): Posterior 
     const block = `encoder.down_blocks.${i}`;
     for (let j = 0; j < config.layersPerBlock; j++) h = resnet(params, `${block}.resnets.${j}`, h, config);
     if (i === last) continue;
-    // PyTorch's asymmetric padding: one row and column of zeros behind.
-    const padded = tf.pad(h, [
-      [0, 0],
-      [0, 0],
-      [0, 1],
-      [0, 1],
-    ]);
-    h = conv(params, `${block}.downsamplers.0.conv`, padded, 2, "valid");
+    h = conv2d(params, `${block}.downsamplers.0.conv`, h, { stride: 2, padding: [0, 1, 0, 1] });
   }
   h = middle(params, "encoder.mid_block", h, config);
-  const moments = conv(params, "quant_conv", lastLayer(params, "encoder", h, config));
+  const moments = conv2d(params, "quant_conv", lastLayer(params, "encoder", h, config));
   const [mean, logVariance] = tf.split(moments, 2, 1);
   const clamped = tf.clipByValue(logVariance, LOWEST_LOG_VARIANCE, HIGHEST_LOG_VARIANCE);
   return { mean, std: tf.exp(tf.mul(clamped, 0.5)) };
@@ -120,15 +100,13 @@ export const samplePosterior = ({ mean, std }: Posterior, noise: Tensor, { scale
 export function decode(params: Params, config: VAEConfig, latents: Tensor): Tensor {
   checkInput(latents, "latents for the VAE", config.latentChannels, 1);
   const last = config.blockOutChannels.length - 1;
-  let h = conv(params, "post_quant_conv", tf.div(latents, config.scale));
+  let h = conv2d(params, "post_quant_conv", tf.div(latents, config.scale));
   h = middle(params, "decoder.mid_block", conv(params, "decoder.conv_in", h), config);
   for (let i = 0; i <= last; i++) {
     const block = `decoder.up_blocks.${i}`;
     for (let j = 0; j <= config.layersPerBlock; j++) h = resnet(params, `${block}.resnets.${j}`, h, config);
     if (i === last) continue;
-    const size: [number, number] = [2 * h.shape[2]!, 2 * h.shape[3]!];
-    const larger = toNCHW(tf.image.resizeNearestNeighbor(toNHWC(h) as never, size));
-    h = conv(params, `${block}.upsamplers.0.conv`, larger);
+    h = upsampleConv2d(params, `${block}.upsamplers.0.conv`, h);
   }
   return lastLayer(params, "decoder", h, config);
 }

@@ -52,7 +52,7 @@ test("encoder and decoder are diffusers', eager and compiled", async () => {
 
 test("compiled, images stay in one layout", () => {
   const { operators } = jit((params: Params, z: Tensor) => decode(params, config, z)).lower([params, mean]);
-  // Two upsamplings and the attention's tokens, there and back.
+  // Two upsamplings, interleaved twice each, and the attention's tokens, there and back.
   assert.ok((operators.Transpose ?? 0) <= 6, `${operators.Transpose} transposes`);
 });
 
