@@ -27,8 +27,8 @@ export async function openWeights(path: string, weights: WeightsName = "ema"): P
   return (await isSafetensors(path)) ? openOwn(path, weights) : openPickled(path, weights);
 }
 
-/** A header's length, then JSON. */
-async function isSafetensors(path: string): Promise<boolean> {
+/** Whether a file begins as safetensors do: with the length of a header, which is JSON. */
+export async function isSafetensors(path: string): Promise<boolean> {
   const handle = await openForReading(path);
   try {
     const { size } = await handle.stat();

@@ -42,8 +42,14 @@ export interface SampleGenerator {
   dispose(): Promise<void>;
 }
 
-/** The released DiT guides three of a latent's four channels. */
+/** The released DiT guides three of a latent's four channels; a variance is guided by none. */
 const RELEASED_DIT_CHANNELS = 3;
+
+const guidedChannels = (
+  { diffusion, inChannels }: TransformerConfig,
+  guidance: Guidance | undefined,
+): number | undefined =>
+  diffusion ? Math.min(guidance?.channels ?? RELEASED_DIT_CHANNELS, inChannels) : guidance?.channels;
 
 /** Seeds of neighbouring images must not give related streams; the golden ratio spreads them. */
 const imageSeed = (seed: number, index: number): number =>
@@ -104,7 +110,7 @@ export function sampleGenerator(config: TransformerConfig): SampleGenerator {
           (batch.dataSync() as Float32Array<ArrayBuffer>).subarray(0, (done - start) * size);
         const run = {
           scale: guidance?.scale ?? 1,
-          channels: guidance?.channels ?? (config.diffusion && RELEASED_DIT_CHANNELS),
+          channels: guidedChannels(config, guidance),
           interpolant,
           noise,
         };

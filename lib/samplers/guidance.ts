@@ -11,8 +11,8 @@ export interface Guidance {
   /** Times (inclusive) between which guidance acts. Default: all. */
   interval?: readonly [low: number, high: number];
   /**
-   * The first channels, which are guided; the others are those of the class. Default: all of a SiT's; 3 of a DiT's, as
-   * its released code has it.
+   * The first channels, which are guided; the others, as a DiT's variance, are those of the class. Default: all of them;
+   * in `sampleGenerator` 3 of a DiT's, as its released code has it.
    */
   channels?: number;
 }

@@ -10,6 +10,7 @@ import {
   writeTorch,
 } from "../io/index.ts";
 import type { Dict } from "../io/torch/index.ts";
+import { isSafetensors } from "../io/weights.ts";
 import { loadModel } from "../models/load.ts";
 import { isTrainable, transformerShapes } from "../models/transformer.ts";
 import { type AdamWState, initAdamW } from "../optim/adamw.ts";
@@ -35,13 +36,15 @@ export async function readReferenceState(
   config: Pick<TrainConfig, "model">,
 ): Promise<{ state: TrainState; steps: number }> {
   const { params: ema } = await loadModel(path, config.model, { weights: "ema" });
+  const fromWeights = (): { state: TrainState; steps: number } => {
+    const params = mapParams(ema, (p) => tf.clone(p));
+    return { state: { params, ema, optimizer: initAdamW(trainableOf(params)) }, steps: 0 };
+  };
+  if (await isSafetensors(path)) return fromWeights();
   const file = await openTorch(path);
   try {
     const saved = file.value;
-    if (!isDict(saved) || !isDict(saved.get("model"))) {
-      const params = mapParams(ema, (p) => tf.clone(p));
-      return { state: { params, ema, optimizer: initAdamW(trainableOf(params)) }, steps: 0 };
-    }
+    if (!isDict(saved) || !isDict(saved.get("model"))) return fromWeights();
     const { params } = await loadModel(path, config.model, { weights: "model" });
     const steps = Number(saved.get("steps") ?? 0);
     const names = [...(saved.get("model") as Map<string, unknown>).keys()].map((name) =>

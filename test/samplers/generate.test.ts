@@ -1,8 +1,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { initSiT } from "../../lib/models/index.ts";
+import { DIT_DEFAULTS, initDiT, initSiT } from "../../lib/models/index.ts";
 import { type GenerateOptions, type StepProgress, sampleGenerator } from "../../lib/samplers/index.ts";
-import { normalTensor, randomGenerator } from "../../lib/tensor/index.ts";
+import { mapParams, normalTensor, randomGenerator } from "../../lib/tensor/index.ts";
 import { rejects } from "../io/helpers.ts";
 import { relativeError } from "../parity.ts";
 import { smallConfig } from "../train/small.ts";
@@ -42,6 +42,29 @@ test("images of one batch differ, and the class and guidance matter", async () =
   assert.ok(relativeError(await generate({ labels: [1, 1] }), whole) > 1e-3);
   assert.ok(relativeError(await generate({ labels: [0, 0], guidance: { scale: 3 } }), whole) > 1e-3);
 });
+
+for (const sampler of ["ddpm", "ddim"] as const) {
+  test(`${sampler} of a DiT: images by seed and number; all channels guided are those of the input, no variance`, async () => {
+    const config = { ...model, ...DIT_DEFAULTS };
+    const random = randomGenerator(6);
+    const weights = mapParams(initDiT(config, random), (p, name) =>
+      /adaLN|final/.test(name) ? normalTensor(random, p.shape) : p,
+    );
+    const generator = sampleGenerator(config);
+    const draw = async (change: Partial<GenerateOptions>): Promise<Float32Array> => {
+      const options = { labels: [0, 1, 0], sampler, steps: 3, seed: 1, ...change };
+      return (await generator.generate(weights, options)).data;
+    };
+    const guidance = { scale: 3 };
+    const whole = await draw({ guidance });
+    assert.ok(whole.every(Number.isFinite));
+    assert.ok(relativeError(await draw({ guidance, labels: [1, 0], first: 1 }), whole.subarray(64)) < 1e-5);
+    // The input has one channel: three, as released, and one are the same.
+    assert.equal(await draw({ guidance: { scale: 3, channels: 1 } }), whole);
+    assert.ok(relativeError(await draw({}), whole) > 1e-3);
+    await generator.dispose();
+  });
+}
 
 test("progress reaches the number of images", async () => {
   const seen: number[] = [];
