@@ -5,6 +5,7 @@ import { convertCommand } from "./convert.ts";
 import { demoCommand } from "./demo.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { EXIT, fail } from "./exit.ts";
+import { prepareCommand } from "./prepare.ts";
 import { profileCommand } from "./profile.ts";
 import { sampleCommand } from "./sample.ts";
 import { trainCommand } from "./train.ts";
@@ -28,6 +29,7 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failure} failed, ${EXIT.usage} wrong usage, 
     sampleCommand(),
     evaluateCommand(),
     convertCommand(),
+    prepareCommand(),
     profileCommand(),
   ];
   for (const command of [...own, ...more]) {

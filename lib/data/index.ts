@@ -1,3 +1,4 @@
+export { centerCrop, decodeImage, encodePng } from "./crop.ts";
 export {
   type Dataset,
   type DatasetName,
@@ -8,5 +9,10 @@ export {
   loadImageSet,
   type Split,
 } from "./datasets.ts";
+export type { BrokenImage, PrepareOptions, PrepareResult } from "./destination.ts";
 export { parseIdx, readIdx } from "./idx.ts";
+export { type PrepareLatentsOptions, prepareLatents } from "./latents.ts";
+export { type Box, type PillowFilter, type Pixels, pillowResize } from "./pillow-resize.ts";
+export { type PrepareImagesOptions, prepareImages } from "./prepare.ts";
+export { openSource, type Source, type SourceFile } from "./sources.ts";
 export { imageTensor } from "./tensors.ts";

@@ -1,0 +1,81 @@
+import { Command } from "commander";
+import { type PrepareOptions, type PrepareResult, prepareImages, prepareLatents } from "../data/index.ts";
+import { readVAE } from "../vae/index.ts";
+import { EXIT, stopSignal } from "./exit.ts";
+import { jsonOption, positiveInteger } from "./options.ts";
+import { progressReporter } from "./progress.ts";
+
+interface Options {
+  json?: boolean;
+}
+
+/** Runs one preparation with progress, stopped by Ctrl-C, and says what it did. */
+async function prepare(
+  what: string,
+  destination: string,
+  { json }: Options,
+  run: (options: PrepareOptions) => Promise<PrepareResult>,
+): Promise<void> {
+  const reporter = progressReporter();
+  const signal = stopSignal(() => reporter.note("\nStopping; press Ctrl-C again to stop at once."));
+  let began: { time: number; done: number } | undefined;
+  const result = await run({
+    signal,
+    onProgress(done, total) {
+      if (!began) {
+        reporter.begin(what, total);
+        began = { time: performance.now(), done };
+      }
+      const rate = (done - began.done) / ((performance.now() - began.time) / 1000);
+      reporter.update(done, Number.isFinite(rate) && rate > 0 ? `${rate.toPrecision(3)} a second` : "");
+    },
+  });
+  if (began) reporter.end();
+  const { count, written, skipped, broken, finished } = result;
+  for (const { name, error } of broken.slice(0, 10)) reporter.note(`left out ${name}: ${error}`);
+  if (broken.length > 10)
+    reporter.note(`and ${broken.length - 10} more${finished ? `, see ${destination}/broken.json` : ""}`);
+  if (json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+  else if (finished)
+    process.stdout.write(
+      `${destination}: ${count - broken.length} ${what}${skipped ? `, ${written} of them new` : ""}${broken.length ? `; ${broken.length} could not be read` : ""}\n`,
+    );
+  if (!finished) {
+    reporter.note("Stopped; the same command goes on.");
+    process.exit(EXIT.interrupted);
+  }
+}
+
+const images = (): Command =>
+  new Command("images")
+    .description("crop a folder or ZIP archive of images to squares, as ADM does")
+    .argument("<source>", "images in class folders, or with a dataset.json, or without labels")
+    .argument("<destination>", "folder for PNG files and dataset.json")
+    .option("--size <pixels>", "side of the images", positiveInteger, 256)
+    .option("--threads <number>", "threads (default: processors)", positiveInteger)
+    .addOption(jsonOption())
+    .action((source: string, destination: string, options: Options & { size: number; threads?: number }) =>
+      prepare("images", destination, options, (more) =>
+        prepareImages(source, destination, { size: options.size, threads: options.threads, ...more }),
+      ),
+    );
+
+const latents = (): Command =>
+  new Command("latents")
+    .description("encode images of one size with a VAE: mean and standard deviation, a .npy file for each")
+    .argument("<source>", "what 'prepare images' made")
+    .argument("<destination>", "folder for .npy files and dataset.json")
+    .requiredOption("--vae <folder>", "diffusers' files of the VAE")
+    .addOption(jsonOption())
+    .action(async (source: string, destination: string, options: Options & { vae: string }) => {
+      const vae = await readVAE(options.vae);
+      await prepare("latents", destination, options, (more) =>
+        prepareLatents(source, destination, { vae, ...more }),
+      );
+    });
+
+export const prepareCommand = (): Command =>
+  new Command("prepare")
+    .description("make training data of images; each step goes on where it was stopped")
+    .addCommand(images())
+    .addCommand(latents());

@@ -1,0 +1,138 @@
+/** A folder that preparation fills: what it is filled with, what is done, what was broken. */
+import { createHash } from "node:crypto";
+import { access, rm } from "node:fs/promises";
+import { join, relative, resolve, sep } from "node:path";
+import { readBytes, writeAtomic } from "../io/files.ts";
+import { LABELS_FILE, type Source, type SourceFile } from "./sources.ts";
+
+const DESCRIPTION_FILE = "prepare.json";
+const BROKEN_FILE = "broken.json";
+
+/** What a folder is filled with; a rerun must say the same. */
+type Description = Record<string, string | number | boolean>;
+
+export interface BrokenImage {
+  /** Position in the source's list, which is also the number that its output would have. */
+  index: number;
+  name: string;
+  /** Why it was left out. */
+  error: string;
+}
+
+export interface PrepareOptions {
+  /** Stops after the images that are being worked on; a rerun goes on. */
+  signal?: AbortSignal;
+  /** Called with the number of images done, broken or found finished, of `total`. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+export interface PrepareResult {
+  /** Images of the source. */
+  count: number;
+  /** Outputs written by this run. */
+  written: number;
+  /** Outputs found finished. */
+  skipped: number;
+  /** Images that could not be read, in order; none where the run was stopped before them. */
+  broken: BrokenImage[];
+  /** False where the signal stopped the run. */
+  finished: boolean;
+}
+
+/** One number for names and labels, in order. */
+export const fingerprint = (files: readonly SourceFile[]): string =>
+  createHash("sha256")
+    .update(JSON.stringify(files.map(({ name, label }) => [name, label])))
+    .digest("hex")
+    .slice(0, 16);
+
+export const describeSource = (source: Source): Description => ({
+  source: source.path,
+  count: source.files.length,
+  files: fingerprint(source.files),
+});
+
+/**
+ * Claims a folder for `description`, or finds that it was claimed for the same.
+ * @throws naming the folder and what differs when it holds something else, and when it lies inside the source.
+ */
+export async function claimDestination(destination: string, description: Description): Promise<void> {
+  const inside = relative(String(description.source), resolve(destination));
+  if (inside === "" || !(inside === ".." || inside.startsWith(`..${sep}`)))
+    throw new Error(
+      `${destination} lies inside its source ${description.source}; expected a folder outside of it`,
+    );
+  const path = join(destination, DESCRIPTION_FILE);
+  if (!(await exists(path))) {
+    if (await exists(join(destination, LABELS_FILE)))
+      throw new Error(
+        `${destination} holds a ${LABELS_FILE} but no ${DESCRIPTION_FILE}; expected a new folder`,
+      );
+    return writeAtomic(path, `${JSON.stringify(description, null, 2)}\n`);
+  }
+  const found = await readJson(path);
+  for (const key of new Set([...Object.keys(description), ...Object.keys(found)])) {
+    if (found[key] !== description[key])
+      throw new Error(
+        `${destination} was prepared with ${key} ${JSON.stringify(found[key])}, got ${JSON.stringify(description[key])}; expected the same, or another folder`,
+      );
+  }
+}
+
+/** What a run did, of which `finishDestination` makes the result. */
+interface Outcome {
+  source: Source;
+  /** Of the output with a number. */
+  nameOf: (index: number) => string;
+  broken: BrokenImage[];
+  written: number;
+  skipped: number;
+}
+
+/**
+ * Once nothing is left to do, writes `dataset.json` with the outputs that exist, and `broken.json`, which is removed
+ * where no image is broken.
+ * @throws when every image is broken.
+ */
+export async function finishDestination(destination: string, outcome: Outcome): Promise<PrepareResult> {
+  const { source, nameOf, written, skipped } = outcome;
+  const { files } = source;
+  const broken = outcome.broken.toSorted((a, b) => a.index - b.index);
+  if (broken.length === files.length)
+    throw new Error(`None of the ${files.length} images of ${source.path} can be read: ${broken[0].error}`);
+  const finished = written + skipped + broken.length === files.length;
+  if (finished) {
+    const path = join(destination, BROKEN_FILE);
+    if (broken.length > 0) await writeAtomic(path, `${JSON.stringify(broken, null, 2)}\n`);
+    else await rm(path, { force: true });
+    const holes = new Set(broken.map(({ index }) => index));
+    const labels = files.flatMap(({ label }, index) => (holes.has(index) ? [] : [[nameOf(index), label]]));
+    const labelled = files.every(({ label }) => label !== null);
+    await writeAtomic(join(destination, LABELS_FILE), JSON.stringify({ labels: labelled ? labels : null }));
+  }
+  return { count: files.length, written, skipped, broken, finished };
+}
+
+export async function readJson(path: string): Promise<Record<string, unknown>> {
+  try {
+    return JSON.parse(new TextDecoder().decode(await readBytes(path)));
+  } catch (error) {
+    throw error instanceof SyntaxError
+      ? new Error(`${path} is not JSON: ${error.message}`, { cause: error })
+      : error;
+  }
+}
+
+export const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/** `00012/img00012345.png` of number 12345: what EDM2's tools, and REPA's after them, call their files. */
+export function numberedName(prefix: string, index: number, extension: string): string {
+  const digits = String(index).padStart(8, "0");
+  return `${digits.slice(0, 5)}/${prefix}${digits}.${extension}`;
+}
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
