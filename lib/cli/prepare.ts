@@ -1,5 +1,11 @@
 import { Command } from "commander";
-import { type PrepareOptions, type PrepareResult, prepareImages, prepareLatents } from "../data/index.ts";
+import {
+  type PrepareOptions,
+  type PrepareResult,
+  packShards,
+  prepareImages,
+  prepareLatents,
+} from "../data/index.ts";
 import { readVAE } from "../vae/index.ts";
 import { EXIT, stopSignal } from "./exit.ts";
 import { jsonOption, positiveInteger } from "./options.ts";
@@ -74,8 +80,22 @@ const latents = (): Command =>
       );
     });
 
+const shards = (): Command =>
+  new Command("shards")
+    .description("pack latents, or images of one size, into a few large files in random order")
+    .argument("<source>", "what 'prepare latents' or 'prepare images' made")
+    .argument("<destination>", "folder for the shards and index.json")
+    .option("--shard-size <number>", "examples in a shard (default: 128 MiB of them)", positiveInteger)
+    .addOption(jsonOption())
+    .action((source: string, destination: string, options: Options & { shardSize?: number }) =>
+      prepare("examples", destination, options, (more) =>
+        packShards(source, destination, { shardSize: options.shardSize, ...more }),
+      ),
+    );
+
 export const prepareCommand = (): Command =>
   new Command("prepare")
     .description("make training data of images; each step goes on where it was stopped")
     .addCommand(images())
-    .addCommand(latents());
+    .addCommand(latents())
+    .addCommand(shards());

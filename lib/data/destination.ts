@@ -3,8 +3,11 @@ import { createHash } from "node:crypto";
 import { access, rm } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { readBytes, writeAtomic } from "../io/files.ts";
+import { SD_VAE } from "../vae/index.ts";
 import { LABELS_FILE, type Source, type SourceFile } from "./sources.ts";
 
+/** Of a folder of shards. */
+export const INDEX = "index.json";
 const DESCRIPTION_FILE = "prepare.json";
 const BROKEN_FILE = "broken.json";
 
@@ -111,6 +114,20 @@ export async function finishDestination(destination: string, outcome: Outcome): 
     await writeAtomic(join(destination, LABELS_FILE), JSON.stringify({ labels: labelled ? labels : null }));
   }
   return { count: files.length, written, skipped, broken, finished };
+}
+
+/** @throws where a preparation of the folder has not come to its end. */
+export async function checkFinished(folder: string): Promise<void> {
+  const has = (name: string): Promise<boolean> => exists(join(folder, name));
+  if ((await has(DESCRIPTION_FILE)) && !(await has(LABELS_FILE)) && !(await has(INDEX)))
+    throw new Error(`${folder} is unfinished; run the 'ditlab prepare' that began it again`);
+}
+
+/** What the latents in a folder are multiplied by: as `prepareLatents` noted, or else Stable Diffusion's. */
+export async function latentScale(folder: string): Promise<number> {
+  const path = join(folder, DESCRIPTION_FILE);
+  const { scale } = (await exists(path)) ? await readJson(path) : {};
+  return typeof scale === "number" ? scale : SD_VAE.scale;
 }
 
 export async function readJson(path: string): Promise<Record<string, unknown>> {

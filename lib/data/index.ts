@@ -10,9 +10,13 @@ export {
   type Split,
 } from "./datasets.ts";
 export type { BrokenImage, PrepareOptions, PrepareResult } from "./destination.ts";
+export { type Examples, imageSetData, type TrainingData } from "./examples.ts";
+export { openTrainingData, type TrainingDataOptions } from "./files.ts";
 export { parseIdx, readIdx } from "./idx.ts";
 export { type PrepareLatentsOptions, prepareLatents } from "./latents.ts";
+export { type PackOptions, packShards } from "./pack.ts";
 export { type Box, type PillowFilter, type Pixels, pillowResize } from "./pillow-resize.ts";
 export { type PrepareImagesOptions, prepareImages } from "./prepare.ts";
+export { openShards } from "./shards.ts";
 export { openSource, type Source, type SourceFile } from "./sources.ts";
 export { imageTensor } from "./tensors.ts";

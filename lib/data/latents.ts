@@ -1,9 +1,7 @@
 /** The posterior of a VAE for every image, written once so that training need not encode. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { writeAtomic } from "../io/files.ts";
-import { ndarray } from "../io/ndarray.ts";
-import { formatNpy } from "../io/npy.ts";
+import { formatNpy, ndarray, parseNpy, toFloat32, writeAtomic } from "../io/index.ts";
 import type { Params } from "../tensor/params.ts";
 import { downsampling, latentEncoder, type VAE } from "../vae/index.ts";
 import { decodeImage } from "./crop.ts";
@@ -84,6 +82,22 @@ export async function prepareLatents(
     await encoder.dispose();
     await source.close();
   }
+}
+
+/**
+ * A file of mean and standard deviation.
+ * @returns `[2 C, H, W]`
+ * @throws where the shape is another.
+ */
+export function parseMoments(bytes: Uint8Array, name: string): { data: Float32Array; shape: number[] } {
+  const array = parseNpy(bytes, name);
+  // The axis of a batch of one is allowed, as the reference's training does.
+  const shape = array.shape.length === 4 && array.shape[0] === 1 ? array.shape.slice(1) : [...array.shape];
+  if (array.dtype === "string" || shape.length !== 3 || shape[0] % 2 !== 0)
+    throw new Error(
+      `${name} must hold mean and standard deviation, numbers [2 C, H, W], got ${array.dtype} [${array.shape.join(", ")}]`,
+    );
+  return { data: toFloat32(array), shape };
 }
 
 /** One number for the weights that latents depend on. */

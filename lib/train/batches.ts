@@ -1,37 +1,37 @@
-/** Training batches: images in a fresh random order each epoch, and the numbers that a step draws. */
+/** Training batches: examples in the data's order, and the numbers that a step draws. */
 import { drawIntervals, dropLabels, type SRABatch } from "../align/sra.ts";
-import { type ImageSet, imageTensor } from "../data/index.ts";
+import type { Examples, TrainingData } from "../data/index.ts";
 import { drawTimes } from "../diffusion/interpolants.ts";
 import { drawSteps } from "../diffusion/objective.ts";
-import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
+import type { RandomGenerator } from "../tensor/random.ts";
 import { tf } from "../tensor/tf.ts";
 import type { TrainConfig } from "./config.ts";
 
-/** The order of epoch `epoch`: a permutation that depends on the seed and the epoch alone. */
-const epochOrder = (seed: number, epoch: number, count: number): Uint32Array =>
-  randomGenerator(seed * 1_000_003 + epoch).permutation(count);
-
 /**
- * Returns a function from a step number (from 0) to its batch. Which images come is a function of seed and step alone;
- * noise, times, intervals and dropped labels come from `random`, in an order that does not depend on the use of SRA,
- * so that runs with and without it see the same.
+ * Returns a function from a step number (from 0) to its batch. Which examples come is a function of seed and step alone;
+ * latents, noise, times, intervals and dropped labels come from `random`, in an order that does not depend on the use
+ * of SRA, so that runs with and without it see the same. The next step's examples are read while a step runs.
  */
 export function batchSource(
-  images: ImageSet,
+  data: TrainingData,
   config: TrainConfig,
-): (step: number, random: RandomGenerator) => SRABatch {
-  const { batchSize, seed, model } = config;
+): (step: number, random: RandomGenerator) => Promise<SRABatch> {
+  const { batchSize, seed, model, steps } = config;
   const { diffusion } = model;
-  let order: { epoch: number; indices: Uint32Array } | undefined;
-  const imageAt = (position: number): number => {
-    const epoch = Math.floor(position / images.count);
-    if (order?.epoch !== epoch) order = { epoch, indices: epochOrder(seed, epoch, images.count) };
-    return order.indices[position % images.count];
-  };
-  return (step, random) => {
-    const indices = Array.from({ length: batchSize }, (_, i) => imageAt(step * batchSize + i));
-    const x = imageTensor(images, indices);
-    const labels = indices.map((i) => images.labels[i]);
+  const shape: [number, number, number, number] = [batchSize, ...data.shape];
+  let ahead: { step: number; examples: Promise<Examples> } | undefined;
+  const read = (step: number): Promise<Examples> => data.read(seed, step * batchSize, batchSize);
+  return async (step, random) => {
+    const { values, labels } = await (ahead?.step === step ? ahead.examples : read(step));
+    if (step + 1 < steps) {
+      ahead = { step: step + 1, examples: read(step + 1) };
+      // A run may end, or fail, before it is asked for.
+      ahead.examples.catch(() => {});
+    }
+    const x = tf.tensor4d(
+      data.scale === undefined ? values : drawLatents(values, random, batchSize, data.scale),
+      shape,
+    );
     const t = diffusion
       ? drawSteps(random, batchSize, diffusion)
       : drawTimes(random, batchSize, config.timeDistribution, config.interpolant);
@@ -46,4 +46,19 @@ export function batchSource(
       y: tf.tensor1d(y, "int32"),
     };
   };
+}
+
+/** Latents `(mean + std noise) scale` of examples that hold first means, then standard deviations. */
+function drawLatents(
+  moments: Float32Array,
+  random: RandomGenerator,
+  count: number,
+  scale: number,
+): Float32Array {
+  const size = moments.length / count / 2;
+  const noise = random.normals(count * size);
+  return noise.map((draw, i) => {
+    const mean = i + Math.floor(i / size) * size;
+    return (moments[mean] + moments[mean + size] * draw) * scale;
+  });
 }

@@ -1,6 +1,6 @@
 /** The training loop: a run folder with config, metrics and checkpoints that can be stopped and resumed at any moment. */
 import { join } from "node:path";
-import type { ImageSet } from "../data/index.ts";
+import { type ImageSet, imageSetData, type TrainingData } from "../data/index.ts";
 import { appendJsonLine, truncateJsonLines, writeAtomic } from "../io/index.ts";
 import { initTransformer } from "../models/transformer.ts";
 import { scheduleAt } from "../optim/schedules.ts";
@@ -37,7 +37,8 @@ export interface TrainProgress {
 export interface TrainOptions {
   /** The run folder: `config.json`, `metrics.jsonl`, TensorBoard events and `checkpoints/`. */
   folder: string;
-  images: ImageSet;
+  /** Images in memory, or what `openTrainingData` opened, which stays open. */
+  images: ImageSet | TrainingData;
   /** Go on from the newest checkpoint in the folder. Without it, a folder that holds one is an error. */
   resume?: boolean;
   /** Stops after the current step, with a checkpoint. */
@@ -127,7 +128,8 @@ function readMetrics(
 export async function train(config: TrainConfig, options: TrainOptions): Promise<TrainResult> {
   checkTrainConfig(config);
   const { folder, images, onProgress, signal, evaluateAt = [] } = options;
-  checkImages(images, config);
+  const data = "read" in images ? images : imageSetData(images);
+  checkData(data, config);
   const { start, path } = await begin(config, options);
   const random = randomGenerator(start.random);
   const metricsPath = join(folder, "metrics.jsonl");
@@ -136,7 +138,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
 
   const events = await openEventFile(folder);
   const compiled = (config.accumulate ?? 1) > 1 ? compileRuns(config) : compileStep(config);
-  const nextBatch = batchSource(images, config);
+  const nextBatch = batchSource(data, config);
   let { step, state } = start;
   let checkpoint = path;
   const save = async (): Promise<string> =>
@@ -146,7 +148,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   try {
     while (step < config.steps && !signal?.aborted) {
       const began = performance.now();
-      const inputs = drawStep(config, step, random, nextBatch);
+      const inputs = await drawStep(config, step, random, nextBatch);
       const result = await compiled(state, inputs.batch, inputs.scalars);
       const metrics = readMetrics(result.metrics, step + 1, checkpoint);
       state = result.state;
@@ -177,7 +179,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
 }
 
 /** What one step takes: its batch and its scheduled numbers. */
-function drawStep(
+async function drawStep(
   config: TrainConfig,
   step: number,
   random: RandomGenerator,
@@ -185,7 +187,7 @@ function drawStep(
 ) {
   const scalar = (schedule: TrainConfig["learningRate"]): Tensor => tf.scalar(scheduleAt(schedule, step));
   return {
-    batch: nextBatch(step, random),
+    batch: await nextBatch(step, random),
     scalars: {
       learningRate: scalar(config.learningRate),
       alignWeight: scalar(config.alignWeight),
@@ -222,12 +224,14 @@ function summarize(
   };
 }
 
-function checkImages(images: ImageSet, { model }: TrainConfig): void {
-  const got = `${images.channels}x${images.height}x${images.width}`;
-  const expected = `${model.inChannels}x${model.inputSize}x${model.inputSize}`;
-  if (got !== expected) throw new Error(`training images are ${got}, but the model expects ${expected}`);
-  const classes = images.labels.reduce((most, label) => Math.max(most, label), 0) + 1;
-  if (classes > model.numClasses) {
-    throw new Error(`training labels go up to ${classes - 1}, but the model has ${model.numClasses} classes`);
-  }
+function checkData({ name, shape, classes }: TrainingData, { model }: TrainConfig): void {
+  const expected = [model.inChannels, model.inputSize, model.inputSize];
+  if (shape.join() !== expected.join())
+    throw new Error(`${name} are ${shape.join("x")}, but the model expects ${expected.join("x")}`);
+  if (classes > model.numClasses)
+    throw new Error(
+      `labels of ${name} go up to ${classes - 1}, but the model has ${model.numClasses} classes`,
+    );
+  if (classes === 0 && model.numClasses > 1)
+    throw new Error(`${name} have no labels, but the model has ${model.numClasses} classes, expected 1`);
 }

@@ -300,17 +300,20 @@ test("unfit folders, configs and images are refused in one sentence", async () =
 test("both arms see the same images, noise, times and labels", async () => {
   const { batchSource } = await import("../../lib/train/index.ts");
   const { randomGenerator } = await import("../../lib/tensor/index.ts");
-  const batches = [
+  const { imageSetData } = await import("../../lib/data/index.ts");
+  const configs = [
     smallConfig(),
     smallConfig({ sra: undefined }),
     smallConfig({ sra: { ...smallConfig().sra!, interval: 0.1 } }),
-  ].map((config) => {
+  ];
+  const batches: number[][][] = [];
+  for (const config of configs) {
     const random = randomGenerator(1);
-    const next = batchSource(images, config);
-    next(0, random);
-    const { x, noise, t, y } = next(1, random);
-    return [x, noise, t, y].map((tensor) => Array.from(tensor.dataSync()));
-  });
+    const next = batchSource(imageSetData(images), config);
+    await next(0, random);
+    const { x, noise, t, y } = await next(1, random);
+    batches.push([x, noise, t, y].map((tensor) => Array.from(tensor.dataSync())));
+  }
   assert.equal(batches[1], batches[0]);
   assert.equal(batches[2], batches[0]);
 });

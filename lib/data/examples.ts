@@ -1,0 +1,69 @@
+/** What training reads: examples in an endless sequence of shuffled epochs, from memory or from files. */
+import { randomGenerator } from "../tensor/random.ts";
+import type { ImageSet } from "./datasets.ts";
+import { writePlanes } from "./tensors.ts";
+
+export interface Examples {
+  /** One example after the other, each of the data's `shape`. */
+  values: Float32Array;
+  labels: number[];
+}
+
+/** Examples in epochs, each in a new random order that depends on the seed and the epoch alone. */
+export interface TrainingData {
+  /** What errors call it. */
+  name: string;
+  /** Examples of an epoch. */
+  count: number;
+  /**
+   * Channels, height and width of what a model sees. Where `scale` is given examples hold twice the channels: mean and
+   * standard deviation of a latent, which training draws and multiplies by `scale`.
+   */
+  shape: readonly [channels: number, height: number, width: number];
+  scale?: number;
+  /** The largest label and one; 0 where there are none, and examples have the label 0. */
+  classes: number;
+  /**
+   * Examples `position` to `position + count` of the sequence: nothing else is needed to go on where a run stopped.
+   * @throws naming the file that is missing, damaged or of another size.
+   */
+  read(seed: number, position: number, count: number): Promise<Examples>;
+  close(): Promise<void>;
+}
+
+/** The order of epoch `epoch`. */
+const epochOrder = (seed: number, epoch: number, count: number): Uint32Array =>
+  randomGenerator(seed * 1_000_003 + epoch).permutation(count);
+
+/** Which of `count` examples lie at `size` positions from `position`; remembers the epoch that it was last asked for. */
+export function shuffledIndices(count: number): (seed: number, position: number, size: number) => number[] {
+  let order: { seed: number; epoch: number; indices: Uint32Array } | undefined;
+  return (seed, position, size) =>
+    Array.from({ length: size }, (_, i) => {
+      const epoch = Math.floor((position + i) / count);
+      if (order?.seed !== seed || order.epoch !== epoch)
+        order = { seed, epoch, indices: epochOrder(seed, epoch, count) };
+      return order.indices[(position + i) % count];
+    });
+}
+
+/** Images in memory, as floats in [-1, 1]. */
+export function imageSetData(images: ImageSet): TrainingData {
+  const { count, channels, height, width, labels } = images;
+  const area = channels * height * width;
+  const indices = shuffledIndices(count);
+  return {
+    name: "training images",
+    count,
+    shape: [channels, height, width],
+    classes: labels.reduce((most, label) => Math.max(most, label + 1), 0),
+    async read(seed, position, size) {
+      const chosen = indices(seed, position, size);
+      const values = new Float32Array(size * area);
+      for (const [n, i] of chosen.entries())
+        writePlanes(values, n * area, images.images.subarray(i * area, (i + 1) * area), channels);
+      return { values, labels: chosen.map((i) => labels[i]) };
+    },
+    async close() {},
+  };
+}

@@ -1,0 +1,119 @@
+/** Many small files packed into few large ones. */
+import { join } from "node:path";
+import pMap from "p-map";
+import { ndarray, writeAtomic, writeSafetensors } from "../io/index.ts";
+import { randomGenerator } from "../tensor/random.ts";
+import { checkPositive, decodeImage } from "./crop.ts";
+import {
+  claimDestination,
+  describeSource,
+  exists,
+  INDEX,
+  latentScale,
+  messageOf,
+  type PrepareOptions,
+  type PrepareResult,
+} from "./destination.ts";
+import { parseMoments } from "./latents.ts";
+import { FORMAT, type ShardIndex, type Stored } from "./shards.ts";
+import { openSource, type Source } from "./sources.ts";
+
+/** A shard's size unless another number of examples is asked for. */
+const SHARD_BYTES = 2 ** 27;
+/** Files read at a time. */
+const CONCURRENCY = 16;
+
+export interface PackOptions extends PrepareOptions {
+  /** Examples in a shard; as many as make 128 MiB by default. */
+  shardSize?: number;
+}
+
+/**
+ * Packs images of one size, or latents, into safetensors files (`images` or `moments`, and `labels`) with an
+ * `index.json`, in one random order: shards of neighbours would hold few classes. A rerun goes on where the last one
+ * stopped.
+ * @throws as `openSource` does; naming the file that cannot be read or differs in shape; when the destination holds
+ * something else.
+ */
+export async function packShards(
+  sourcePath: string,
+  destination: string,
+  { shardSize, signal, onProgress }: PackOptions = {},
+): Promise<PrepareResult> {
+  const source = await openSource(sourcePath, /\.(npy|png|jpe?g|webp)$/i);
+  try {
+    const { files } = source;
+    const kind = files[0].name.toLowerCase().endsWith(".npy") ? "latents" : "images";
+    const { shape, data } = await readExample(source, files[0].name, kind);
+    const perShard = shardSize ?? Math.max(1, Math.floor(SHARD_BYTES / data.byteLength));
+    checkPositive("shardSize", perShard);
+    await claimDestination(destination, {
+      kind: "shards",
+      content: kind,
+      ...describeSource(source),
+      shardSize: perShard,
+    });
+    const order = randomGenerator(0).permutation(files.length);
+    const labelled = files.every(({ label }) => label !== null);
+    const shards = Array.from({ length: Math.ceil(files.length / perShard) }, (_, i) => ({
+      name: `shard-${String(i).padStart(5, "0")}.safetensors`,
+      count: Math.min(perShard, files.length - i * perShard),
+    }));
+    let [written, skipped] = [0, 0];
+    for (const [i, { name, count }] of shards.entries()) {
+      if (signal?.aborted) break;
+      const path = join(destination, name);
+      if (await exists(path)) skipped += count;
+      else {
+        const all = new (kind === "images" ? Uint8Array : Float32Array)(count * data.length);
+        const indices = [...order.subarray(i * perShard, i * perShard + count)];
+        const place = async (index: number, n: number): Promise<void> => {
+          const example = await readExample(source, files[index].name, kind);
+          if (example.shape.join() !== shape.join())
+            throw new Error(
+              `${files[index].name} of ${source.path} is [${example.shape.join(", ")}], expected [${shape.join(", ")}] as ${files[0].name}`,
+            );
+          all.set(example.data, n * data.length);
+        };
+        await pMap(indices, place, { concurrency: CONCURRENCY });
+        const labels = Int32Array.from(indices, (index) => files[index].label ?? 0);
+        await writeSafetensors(path, {
+          [kind === "images" ? "images" : "moments"]: ndarray(all, [count, ...shape]),
+          ...(labelled && { labels: ndarray(labels, [count]) }),
+        });
+        written += count;
+      }
+      onProgress?.(written + skipped, files.length);
+    }
+    const finished = written + skipped === files.length;
+    if (finished) {
+      const index: ShardIndex = {
+        format: FORMAT,
+        kind,
+        shape: [...shape],
+        ...(kind === "latents" && { scale: await latentScale(source.path) }),
+        classes: labelled ? files.reduce((most, { label }) => Math.max(most, label! + 1), 0) : 0,
+        shards,
+      };
+      await writeAtomic(join(destination, INDEX), `${JSON.stringify(index, null, 2)}\n`);
+    }
+    return { count: files.length, written, skipped, broken: [], finished };
+  } finally {
+    await source.close();
+  }
+}
+
+async function readExample(
+  source: Source,
+  name: string,
+  kind: ShardIndex["kind"],
+): Promise<{ data: Stored; shape: readonly number[] }> {
+  try {
+    const bytes = await source.read(name);
+    if (kind === "latents") return parseMoments(bytes, name);
+    const { data, width, height } = await decodeImage(bytes);
+    return { data, shape: [height, width, 3] };
+  } catch (error) {
+    throw new Error(`Cannot read ${name} of ${source.path}: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,172 @@
+/** Shards: many examples in few large files, which are streamed in order and shuffled in memory. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { openSafetensors } from "../io/index.ts";
+import { randomGenerator } from "../tensor/random.ts";
+import { checkPositive } from "./crop.ts";
+import { INDEX, readJson } from "./destination.ts";
+import type { Examples, TrainingData } from "./examples.ts";
+import { writePlanes } from "./tensors.ts";
+
+export const FORMAT = "ditlab-shards-1";
+const MEMORY = 2 ** 30;
+
+export type Stored = Uint8Array | Float32Array;
+
+/** Of a folder of shards. */
+export interface ShardIndex {
+  format: typeof FORMAT;
+  kind: "images" | "latents";
+  /** Of one example: images `[H, W, 3]` as uint8, latents `[2 C, H, W]` (mean, standard deviation) as float32. */
+  shape: number[];
+  /** Of latents: what they are multiplied by for diffusion. */
+  scale?: number;
+  /** The largest label and one; 0 where there are none. */
+  classes: number;
+  shards: { name: string; count: number }[];
+}
+
+export const isShards = (path: string): Promise<boolean> =>
+  readFile(join(path, INDEX), "utf8").then(
+    (text) => text.includes(FORMAT),
+    () => false,
+  );
+
+/**
+ * Opens a folder that `packShards` made. An epoch is a random order of shards, taken in windows that fit into half of
+ * the memory; examples are shuffled within a window, while the next one is read.
+ * @param memory bytes of shards held, at least two shards
+ * @throws naming what is missing or does not fit.
+ */
+export async function openShards(folder: string, memory = MEMORY): Promise<TrainingData> {
+  checkPositive("memory", memory);
+  const index = await readIndex(join(folder, INDEX));
+  const { kind, shape, shards, scale, classes } = index;
+  const size = shape.reduce((product, n) => product * n, 1);
+  const largest = Math.max(...shards.map(({ count }) => count)) * size * (kind === "images" ? 1 : 4);
+  const perWindow = Math.max(1, Math.floor(memory / 2 / largest));
+  const count = shards.reduce((sum, shard) => sum + shard.count, 0);
+
+  /** Where the windows of an epoch begin, and what they hold. */
+  const plan = (seed: number, epoch: number) => {
+    const random = randomGenerator(seed * 1_000_003 + epoch);
+    const order = [...random.permutation(shards.length)];
+    let start = epoch * count;
+    return Array.from({ length: Math.ceil(order.length / perWindow) }, (_, i) => {
+      const members = order.slice(i * perWindow, (i + 1) * perWindow);
+      const examples = members.reduce((sum, shard) => sum + shards[shard].count, 0);
+      const window = { seed, start, end: start + examples, members, shuffle: random.integer(2 ** 31) };
+      start = window.end;
+      return window;
+    });
+  };
+  let planned: { seed: number; epoch: number; windows: ReturnType<typeof plan> } | undefined;
+  const windowAt = (seed: number, position: number) => {
+    const epoch = Math.floor(position / count);
+    if (planned?.seed !== seed || planned.epoch !== epoch)
+      planned = { seed, epoch, windows: plan(seed, epoch) };
+    return planned.windows.find(({ end }) => position < end)!;
+  };
+
+  const load = async ({ members, shuffle }: ReturnType<typeof windowAt>) => {
+    const parts: Shard[] = [];
+    for (const member of members) parts.push(await readShard(folder, shards[member], index));
+    const places = parts.flatMap(({ labels }, part) => labels.map((_, i) => [part, i] as const));
+    return { parts, places, order: randomGenerator(shuffle).permutation(places.length) };
+  };
+  let held: { start: number; seed: number; content: ReturnType<typeof load> }[] = [];
+  const contentOf = (window: ReturnType<typeof windowAt>): ReturnType<typeof load> => {
+    const found = held.find(({ start, seed }) => start === window.start && seed === window.seed);
+    if (found) return found.content;
+    const content = load(window);
+    // It may be read ahead, and never be asked for.
+    content.catch(() => {});
+    held.push({ start: window.start, seed: window.seed, content });
+    return content;
+  };
+
+  return {
+    name: folder,
+    count,
+    shape: kind === "images" ? [3, shape[0], shape[1]] : [shape[0] / 2, shape[1], shape[2]],
+    ...(scale !== undefined && { scale }),
+    classes,
+    async read(seed, position, amount): Promise<Examples> {
+      const values = new Float32Array(amount * size);
+      const labels: number[] = [];
+      let window = windowAt(seed, position);
+      while (labels.length < amount) {
+        window = windowAt(seed, position + labels.length);
+        // What lies behind is let go; the next window may be here already.
+        held = held.filter(({ start, seed }) => start >= window.start && seed === window.seed);
+        const { parts, places, order } = await contentOf(window);
+        const end = Math.min(position + amount, window.end);
+        for (let at = position + labels.length; at < end; at++) {
+          const [part, i] = places[order[at - window.start]];
+          const { data } = parts[part];
+          const example = data.subarray(i * size, (i + 1) * size);
+          if (example instanceof Uint8Array) writePlanes(values, labels.length * size, example, 3);
+          else values.set(example, labels.length * size);
+          labels.push(parts[part].labels[i]);
+        }
+      }
+      contentOf(windowAt(seed, window.end));
+      return { values, labels };
+    },
+    async close() {
+      held = [];
+    },
+  };
+}
+
+interface Shard {
+  data: Stored;
+  labels: number[];
+}
+
+async function readShard(
+  folder: string,
+  { name, count }: ShardIndex["shards"][number],
+  { kind, shape, classes }: ShardIndex,
+): Promise<Shard> {
+  const path = join(folder, name);
+  const file = await openSafetensors(path);
+  try {
+    const tensor = kind === "images" ? "images" : "moments";
+    const { data, shape: got } = await file.read(tensor);
+    const expected = [count, ...shape];
+    if (got.join() !== expected.join())
+      throw new Error(
+        `${tensor} of ${path} is [${got.join(", ")}], expected [${expected.join(", ")}] by ${INDEX}`,
+      );
+    if (classes === 0) return { data: data as Stored, labels: new Array(count).fill(0) };
+    const labels = (await file.read("labels")).data as Int32Array;
+    const wrong = labels.findIndex((label) => !(label >= 0 && label < classes));
+    if (labels.length !== count || wrong >= 0)
+      throw new Error(
+        `${path} needs ${count} labels from 0 to ${classes - 1}, got ${labels[wrong] ?? labels.length}`,
+      );
+    return { data: data as Stored, labels: [...labels] };
+  } finally {
+    await file.close();
+  }
+}
+
+async function readIndex(path: string): Promise<ShardIndex> {
+  const index = (await readJson(path)) as unknown as ShardIndex;
+  const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
+  const fits =
+    index.format === FORMAT &&
+    (index.kind === "images" || index.kind === "latents") &&
+    Array.isArray(index.shape) &&
+    index.shape.length === 3 &&
+    index.shape.every(isCount) &&
+    (index.kind === "images" ? index.shape[2] === 3 : index.shape[0] % 2 === 0) &&
+    (index.kind === "images" || typeof index.scale === "number") &&
+    (index.classes === 0 || isCount(index.classes)) &&
+    Array.isArray(index.shards) &&
+    index.shards.length > 0 &&
+    index.shards.every((shard) => /^shard-\d+\.safetensors$/.test(shard?.name) && isCount(shard.count));
+  if (!fits) throw new Error(`${path} is no index of shards as 'ditlab prepare shards' writes it`);
+  return index;
+}
