@@ -1,5 +1,5 @@
 export { DISTANCES, type DistanceName, type DistanceOptions, featureDistance } from "./distances.ts";
-export { paperSRA } from "./paper.ts";
+export { paperSRA, referenceAlignWeight } from "./paper.ts";
 export {
   drawIntervals,
   dropLabels,

@@ -1,5 +1,7 @@
 /** The settings of SRA that the paper gives for each model (table 5). */
 import { type ModelName, type ModelSize, parseModelName } from "../models/zoo.ts";
+import type { Schedule } from "../optim/schedules.ts";
+import type { DistanceName } from "./distances.ts";
 import { SRA_DEFAULTS, type SRAConfig } from "./sra.ts";
 
 /** Blocks m of the student and n of the teacher. The paper has no S; it has B's depth, and takes its blocks. */
@@ -19,5 +21,38 @@ export function paperSRA(name: ModelName): SRAConfig {
     studentBlock,
     teacherBlock,
     interval: family === "DiT" ? [0, 200] : [0, 0.2],
+  };
+}
+
+/** lambda: table 1's for SiT; for DiT, whose loss has another scale, the released code's. */
+export const ALIGN_WEIGHT = { SiT: 0.2, DiT: 0.04 } as const;
+
+/** Steps of an epoch of ImageNet's 1,281,167 images in batches of 256; the rest is dropped. */
+const IMAGENET_EPOCH = Math.floor(1_281_167 / 256);
+
+/**
+ * lambda as the released code changes it: constant for 150 epochs (at 512 pixels for 100), then falling by a factor of
+ * ten in 1,000 epochs (800), from epoch to epoch, to keep both losses at one scale. With the cosine distance: 0.5.
+ * @param resolution of the images in pixels
+ * @param epochSteps training steps of an epoch; ImageNet's in batches of 256 by default
+ */
+export function referenceAlignWeight(
+  family: "DiT" | "SiT",
+  resolution: 256 | 512,
+  {
+    distance = "smooth-l1",
+    epochSteps = IMAGENET_EPOCH,
+  }: { distance?: DistanceName; epochSteps?: number } = {},
+): Schedule {
+  if (distance === "cosine") return 0.5;
+  const from = ALIGN_WEIGHT[family];
+  const [constant, tenfold] = resolution === 256 ? [149, 1000] : [99, 800];
+  return {
+    from,
+    to: from / 10,
+    steps: tenfold * epochSteps,
+    shape: "exponential",
+    start: constant * epochSteps,
+    hold: epochSteps,
   };
 }

@@ -1,11 +1,13 @@
 /** Where a command's training config comes from: a preset or a file. */
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
+import { referenceAlignWeight } from "../align/index.ts";
 import { type DatasetName, loadDataset } from "../data/index.ts";
 import { paperConfig } from "../experiments/paper.ts";
 import { armConfig, SCALES, type ScaleName } from "../experiments/presets.ts";
+import type { Schedule } from "../optim/index.ts";
 import type { TrainConfig } from "../train/index.ts";
-import { dataFolderOption, datasetOption, positiveInteger } from "./options.ts";
+import { dataFolderOption, datasetOption, positiveInteger, real } from "./options.ts";
 
 export interface ConfigOptions {
   dataset: DatasetName;
@@ -16,6 +18,7 @@ export interface ConfigOptions {
   batchSize?: number;
   microBatches?: number;
   remat?: boolean;
+  alignWeight?: number | "reference";
 }
 
 export const withConfigOptions = (command: Command): Command =>
@@ -36,7 +39,25 @@ export const withConfigOptions = (command: Command): Command =>
       "parts of a batch inside the compiled step (default: chosen)",
       positiveInteger,
     )
-    .option("--remat", "compute blocks again for the gradient: about a third more time, far less memory");
+    .option("--remat", "compute blocks again for the gradient: about a third more time, far less memory")
+    .option(
+      "--align-weight <number>",
+      "lambda, or 'reference': falling over the epochs as in the released code",
+      alignWeight,
+    );
+
+const alignWeight = (value: string): number | "reference" => (value === "reference" ? value : real(value));
+
+/** lambda that an option asks for. */
+function weightOf(option: ConfigOptions["alignWeight"], { model, sra }: TrainConfig): Schedule | undefined {
+  if (option !== "reference") return option;
+  const resolution = model.inputSize * 8;
+  if (resolution !== 256 && resolution !== 512)
+    throw new Error(
+      `--align-weight reference is for latents of 256 or 512 pixels, got a model of ${resolution}`,
+    );
+  return referenceAlignWeight(model.diffusion ? "DiT" : "SiT", resolution, { distance: sra?.distance });
+}
 
 /** The config of a file, or of a preset, with what other options change. */
 export async function readConfig(options: ConfigOptions): Promise<TrainConfig> {
@@ -44,7 +65,14 @@ export async function readConfig(options: ConfigOptions): Promise<TrainConfig> {
     ? (readJson(options.config) as Promise<TrainConfig>)
     : presetConfig(options));
   const { batchSize = base.batchSize, microBatches = base.microBatches, remat = base.remat } = options;
-  return { ...base, batchSize, ...(microBatches && { microBatches }), ...(remat && { remat }) };
+  const weight = weightOf(options.alignWeight, base) ?? base.alignWeight;
+  return {
+    ...base,
+    alignWeight: weight,
+    batchSize,
+    ...(microBatches && { microBatches }),
+    ...(remat && { remat }),
+  };
 }
 
 /** The content of a JSON file. */

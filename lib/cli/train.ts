@@ -1,7 +1,8 @@
 import { freemem } from "node:os";
 import { basename, join } from "node:path";
 import { Command } from "commander";
-import { loadImageSet } from "../data/index.ts";
+import { loadImageSet, openTrainingData, type TrainingData } from "../data/index.ts";
+import { PAPER_PRESETS } from "../experiments/paper.ts";
 import { initTransformer } from "../models/index.ts";
 import { randomGenerator } from "../tensor/index.ts";
 import {
@@ -13,6 +14,7 @@ import {
   type TrainResult,
   train,
 } from "../train/index.ts";
+import { readVAE } from "../vae/index.ts";
 import { type ConfigOptions, readConfig, withConfigOptions } from "./config.ts";
 import { EXIT, stopSignal } from "./exit.ts";
 import { integer, jsonOption, positiveInteger } from "./options.ts";
@@ -20,6 +22,8 @@ import { progressReporter } from "./progress.ts";
 
 interface Options extends ConfigOptions {
   accumulate?: number;
+  images?: string;
+  vae?: string;
   seed?: number;
   steps?: number;
   out: string;
@@ -90,9 +94,36 @@ async function dryRun(config: TrainConfig, { json }: Options): Promise<string> {
   return rows.map(([name, value]) => `${name.padEnd(30)}${value}\n`).join("");
 }
 
+/** What the run is trained on: files, or a data set by name. */
+async function dataOf(options: Options, { model }: TrainConfig) {
+  const { images, vae, preset, dataset, data } = options;
+  if (images !== undefined)
+    return openTrainingData(images, {
+      inputSize: model.inputSize,
+      ...(vae !== undefined && { vae: await readVAE(vae) }),
+    });
+  if (vae !== undefined) throw new Error("--vae encodes the images of --images, which is missing");
+  if (PAPER_PRESETS.includes(preset))
+    throw new Error(
+      `--preset ${preset} needs --images: latents of ImageNet, or images and a --vae ('ditlab prepare' makes them)`,
+    );
+  return loadImageSet(dataset, "train", { folder: data });
+}
+
+/** Options that a run is gone on with. */
+function dataOptions({ images, vae, dataset, data }: Options): string {
+  if (images !== undefined) return `--images ${images}${vae === undefined ? "" : ` --vae ${vae}`}`;
+  return `--dataset ${dataset}${data ? ` --data ${data}` : ""}`;
+}
+
+const close = (data: object): Promise<void> | undefined =>
+  "close" in data ? (data as TrainingData).close() : undefined;
+
 export const trainCommand = (): Command =>
   withConfigOptions(new Command("train"))
-    .description("train a SiT, with SRA unless --baseline, in a run folder that can be resumed")
+    .description("train a SiT or DiT, with SRA unless --baseline, in a run folder that can be resumed")
+    .option("--images <path>", "train on shards, latents or images (see 'prepare') instead of --dataset")
+    .option("--vae <folder>", "diffusers' files of the VAE that encodes --images as they are read")
     .option("--accumulate <number>", "runs that a step's batch is split into: less memory", positiveInteger)
     .option("--seed <number>", "seed of weights, data order and noise", integer)
     .option("--steps <number>", "training steps in all", positiveInteger)
@@ -110,7 +141,7 @@ export const trainCommand = (): Command =>
       const signal = stopSignal(() =>
         reporter.note("\nStopping after this step; press Ctrl-C again to stop at once."),
       );
-      const images = await loadImageSet(options.dataset, "train", { folder: options.data });
+      const images = await dataOf(options, config);
       reporter.begin(basename(options.out), config.steps);
       const result = await train(config, {
         folder: options.out,
@@ -127,12 +158,13 @@ export const trainCommand = (): Command =>
         },
       });
       reporter.end();
+      await close(images);
       const stopped = result.step < config.steps;
       if (options.json) process.stdout.write(`${JSON.stringify(summary(result), null, 2)}\n`);
       else if (!stopped) process.stdout.write(`${result.step} steps done: ${result.checkpoint}\n`);
       if (stopped) {
         reporter.note(
-          `Saved step ${result.step}. Go on with: ditlab train --out ${options.out} --dataset ${options.dataset}${options.data ? ` --data ${options.data}` : ""} --resume`,
+          `Saved step ${result.step}. Go on with: ditlab train --out ${options.out} ${dataOptions(options)} --resume`,
         );
         process.exit(EXIT.interrupted);
       }

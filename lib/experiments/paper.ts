@@ -1,5 +1,5 @@
 /** The paper's training runs on ImageNet (table 5), by name: `sit-b-2-imagenet256` is SiT-B/2 with SRA. */
-import { paperSRA } from "../align/paper.ts";
+import { ALIGN_WEIGHT, paperSRA } from "../align/paper.ts";
 import { MODEL_NAMES, type ModelName, modelConfig, parseModelName } from "../models/zoo.ts";
 import type { TrainConfig } from "../train/config.ts";
 
@@ -18,9 +18,6 @@ const PRESETS: ReadonlyMap<string, { model: ModelName; resolution: Resolution }>
 
 /** All 48 of them. */
 export const PAPER_PRESETS: readonly string[] = [...PRESETS.keys()];
-
-/** lambda: table 1's for SiT; for DiT, whose loss has another scale, the released code's. */
-const ALIGN_WEIGHT = { SiT: 0.2, DiT: 0.04 } as const;
 
 /**
  * The config of a preset: batches of 256 latents, AdamW at 1e-4, EMA 0.9999, 400,000 steps.

@@ -1,4 +1,4 @@
 export { ADAMW_DEFAULTS, type AdamWConfig, type AdamWState, adamW, initAdamW } from "./adamw.ts";
 export { clipByGlobalNorm, clipFactor, globalNorm } from "./clip.ts";
 export { updateEma } from "./ema.ts";
-export { cosineEma, type Schedule, scheduleAt, warmup } from "./schedules.ts";
+export { cosineEma, type Schedule, type ScheduleCurve, scheduleAt, warmup } from "./schedules.ts";

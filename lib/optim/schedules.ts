@@ -1,14 +1,26 @@
 /** Numbers that change over training: learning rate, alignment weight, EMA decay. */
 
-export type Schedule =
-  | number
-  | { from: number; to: number; steps: number; shape: "linear" | "cosine"; start?: number };
+export type Schedule = number | ScheduleCurve;
 
-/** The value at a step (from 0): `from` until `start`, then to `to` within `steps`, along a line or half a cosine. */
+export interface ScheduleCurve {
+  from: number;
+  to: number;
+  steps: number;
+  /** A line, half a cosine, or a constant factor from step to step. */
+  shape: "linear" | "cosine" | "exponential";
+  /** Steps before the change. Default: 0. */
+  start?: number;
+  /** Steps for which a value is held, for example those of an epoch. Default: 1. */
+  hold?: number;
+}
+
+/** The value at a step (from 0): `from` until `start`, then to `to` within `steps`. */
 export function scheduleAt(schedule: Schedule, step: number): number {
   if (typeof schedule === "number") return schedule;
-  const { from, to, steps, shape, start = 0 } = schedule;
-  const progress = Math.min(Math.max((step - start) / steps, 0), 1);
+  const { from, to, steps, shape, start = 0, hold = 1 } = schedule;
+  const held = Math.floor(step / hold) * hold;
+  const progress = Math.min(Math.max((held - start) / steps, 0), 1);
+  if (shape === "exponential") return from * (to / from) ** progress;
   return from + (to - from) * (shape === "linear" ? progress : (1 - Math.cos(Math.PI * progress)) / 2);
 }
 

@@ -1,16 +1,18 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { access, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { access, copyFile, cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { openTrainingData, type TrainingData } from "../../lib/data/index.ts";
 import { parseResults } from "../../lib/experiments/index.ts";
 import { readNpz, readSafetensors, writeTorch } from "../../lib/io/index.ts";
 import { DIT_DEFAULTS, loadModel } from "../../lib/models/index.ts";
 import { randomGenerator } from "../../lib/tensor/index.ts";
 import { readReferenceState } from "../../lib/train/index.ts";
+import { png, writeFiles } from "../data/images.ts";
 import { fixture, temporaryFolder } from "../io/helpers.ts";
 import { TINY } from "../parity.ts";
 import { smallConfig } from "../train/small.ts";
@@ -355,6 +357,60 @@ test("the demo writes results and a report, and goes on after Ctrl-C", async () 
     await access(join(out, run.samples));
   }
   assert.match(await readFile(join(out, "report.html"), "utf8"), "data:image/png;base64,");
+});
+
+test("prepare makes images, latents and shards, and train reads each of them", async () => {
+  const folder = await temporaryFolder();
+  const at = (name: string): string => join(folder, name);
+  for (let i = 0; i < 6; i++)
+    await writeFiles(at("raw"), { [`class-${i % 2}/${i}.png`]: await png(40, 33, i) });
+  await writeFiles(at("raw"), { "class-0/broken.png": "no image" });
+  await writeFiles(at("vae"), {
+    "config.json": await readFile(fixture("vae-config.json")),
+    "diffusion_pytorch_model.safetensors": await readFile(fixture("vae.safetensors")),
+  });
+  const images = await ditlab(["prepare", "images", at("raw"), at("images"), "--size", "32"]);
+  assert.is(images.code, 0, images.stderr);
+  assert.match(images.stdout, /images: 6 images; 1 could not be read/);
+  assert.match(images.stderr, /left out class-0\/broken\.png: /);
+  const latents = await ditlab(["prepare", "latents", at("images"), at("latents"), "--vae", at("vae")]);
+  assert.match(latents.stdout, /latents: 6 latents$/m, latents.stderr);
+  const again = await ditlab([
+    "prepare",
+    "latents",
+    at("images"),
+    at("latents"),
+    "--vae",
+    at("vae"),
+    "--json",
+  ]);
+  assert.equal(JSON.parse(again.stdout), { count: 6, written: 0, skipped: 6, broken: [], finished: true });
+  const shards = await ditlab(["prepare", "shards", at("latents"), at("shards"), "--shard-size", "2"]);
+  assert.match(shards.stdout, /shards: 6 examples$/m, shards.stderr);
+
+  const { shape } = (await openTrainingData(at("shards"), { inputSize: 1 })) as TrainingData;
+  const model = { ...smallConfig().model, inChannels: shape[0], inputSize: shape[1], patchSize: 2 };
+  const config = smallConfig({ model, batchSize: 4, steps: 2 });
+  await writeFiles(folder, { "config.json": JSON.stringify(config) });
+  const train = (out: string, ...args: string[]) =>
+    ditlab(["train", "--config", at("config.json"), "--out", at(out), "--json", ...args]);
+  for (const [source, ...args] of [["shards"], ["latents"], ["raw-ok", "--vae", at("vae")]]) {
+    if (source === "raw-ok") {
+      await cp(at("raw"), at("raw-ok"), { recursive: true });
+      await rm(at("raw-ok/class-0/broken.png"));
+    }
+    const run = await train(`run-${source}`, "--images", at(source), "--align-weight", "0.3", ...args);
+    assert.is(run.code, 0, run.stderr);
+    assert.is(JSON.parse(run.stdout).step, 2);
+    const saved = JSON.parse(await readFile(join(at(`run-${source}`), "config.json"), "utf8"));
+    assert.is(saved.alignWeight, 0.3);
+  }
+  const none = await train("none", "--images", at("nowhere"));
+  assert.match(none.stderr, /Cannot read .*nowhere: there is no such folder or file/);
+  const wrong = await train("wrong", "--images", at("images"));
+  assert.match(wrong.stderr, /images are 3x\d+x\d+, but the model expects \d+x\d+x\d+/);
+  const preset = await ditlab(["train", "--preset", "sit-s-2-imagenet256"]);
+  assert.match(preset.stderr, /--preset sit-s-2-imagenet256 needs --images/);
 });
 
 test.run();

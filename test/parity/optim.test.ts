@@ -1,6 +1,7 @@
 /** The optimizer, clipping, EMA and schedules against their formulas. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { referenceAlignWeight } from "../../lib/align/index.ts";
 import {
   adamW,
   clipByGlobalNorm,
@@ -89,6 +90,31 @@ test("schedules start, end and meet in the middle where they should", () => {
     [0, 500].map((step) => scheduleAt(cosineEma(500), step)),
     [0.996, 1],
   );
+});
+
+test("an exponential schedule falls by a constant factor, held for as many steps as asked for", () => {
+  const schedule = { from: 2, to: 0.02, steps: 100, shape: "exponential", start: 10, hold: 5 } as const;
+  assert.is(scheduleAt(schedule, 0), 2);
+  assert.ok(Math.abs(scheduleAt(schedule, 60) - 0.2) < 1e-12);
+  assert.is(scheduleAt(schedule, 64), scheduleAt(schedule, 60));
+  assert.ok(Math.abs(scheduleAt(schedule, 1e6) - 0.02) < 1e-12);
+});
+
+test("lambda is the released code's in every epoch", () => {
+  const [epochSteps, epochs] = [7, Array.from({ length: 800 }, (_, epoch) => epoch)];
+  for (const [family, scale, resolution, constant, tenfold] of [
+    ["SiT", 2, 256, 149, 1000],
+    ["SiT", 2, 512, 99, 800],
+    ["DiT", 0.4, 256, 149, 1000],
+  ] as const) {
+    const schedule = referenceAlignWeight(family, resolution, { epochSteps });
+    for (const epoch of epochs) {
+      const exponent = epoch > constant ? (epoch - constant) / tenfold + 1 : 1;
+      for (const step of [epoch * epochSteps, epoch * epochSteps + 6])
+        assert.ok(Math.abs(scheduleAt(schedule, step) - scale * 0.1 ** exponent) < 1e-12, `epoch ${epoch}`);
+    }
+  }
+  assert.is(referenceAlignWeight("SiT", 256, { distance: "cosine" }), 0.5);
 });
 
 test.run();
