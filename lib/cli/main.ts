@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { packageVersion } from "../package.ts";
 import { convertCommand } from "./convert.ts";
 import { demoCommand } from "./demo.ts";
+import { downloadCommand } from "./download.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { EXIT, fail } from "./exit.ts";
 import { prepareCommand } from "./prepare.ts";
@@ -28,6 +29,7 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failure} failed, ${EXIT.usage} wrong usage, 
     trainCommand(),
     sampleCommand(),
     evaluateCommand(),
+    downloadCommand(),
     convertCommand(),
     prepareCommand(),
     profileCommand(),

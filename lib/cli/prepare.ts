@@ -7,6 +7,7 @@ import {
   prepareLatents,
 } from "../data/index.ts";
 import { readVAE } from "../vae/index.ts";
+import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";
 import { jsonOption, positiveInteger } from "./options.ts";
 import { progressReporter } from "./progress.ts";
@@ -71,10 +72,10 @@ const latents = (): Command =>
     .description("encode images of one size with a VAE: mean and standard deviation, a .npy file for each")
     .argument("<source>", "what 'prepare images' made")
     .argument("<destination>", "folder for .npy files and dataset.json")
-    .requiredOption("--vae <folder>", "diffusers' files of the VAE")
+    .requiredOption("--vae <folder>", "diffusers' files of the VAE, or the name of a published one,")
     .addOption(jsonOption())
     .action(async (source: string, destination: string, options: Options & { vae: string }) => {
-      const vae = await readVAE(options.vae);
+      const vae = await readVAE(await fetched(options.vae));
       await prepare("latents", destination, options, (more) =>
         prepareLatents(source, destination, { vae, ...more }),
       );

@@ -19,6 +19,7 @@ import { type Params, type Tensor, tf } from "../tensor/index.ts";
 import { type Checkpoint, latestCheckpoint, readCheckpoint } from "../train/index.ts";
 import { decode, decodeTiled, downsampling, readVAE } from "../vae/index.ts";
 import { readJson } from "./config.ts";
+import { fetched } from "./download.ts";
 import { integer, jsonOption, positiveInteger, real } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
@@ -65,9 +66,10 @@ async function load(
   if (checkpoint !== undefined) {
     if (run !== undefined) throw new Error(`expected a run or --checkpoint, got both: ${run}, ${checkpoint}`);
     if (model === undefined) throw new Error("--checkpoint needs --model, for example --model SiT-XL/2");
+    const path = await fetched(checkpoint);
     const reporter = progressReporter();
     reporter.begin(`loading ${model}`, 1);
-    const loaded = await loadModel(checkpoint, await modelOf(model), {
+    const loaded = await loadModel(path, await modelOf(model), {
       weights,
       onProgress: (done, all) => reporter.update(done / all),
     });
@@ -103,12 +105,18 @@ export const sampleCommand = (): Command =>
   new Command("sample")
     .description("draw images from a trained run into a .npz (arr_0, uint8 NHWC) and, if asked, a PNG grid")
     .argument("[run]", "run folder or checkpoint file of ours")
-    .option("--checkpoint <file>", "weights in a PyTorch file or safetensors instead, for --model")
+    .option(
+      "--checkpoint <file>",
+      "weights in a PyTorch file or safetensors, or the name of published ones, for --model",
+    )
     .option(
       "--model <name>",
       "model of the checkpoint, for example SiT-XL/2, or a .json file with its config",
     )
-    .option("--vae <folder>", "diffusers' files of the VAE that makes images of latents")
+    .option(
+      "--vae <folder>",
+      "diffusers' files of the VAE, or the name of a published one, that makes images of latents",
+    )
     .addOption(
       new Option("--interpolant <name>", "what a SiT in --checkpoint was trained on")
         .choices([...INTERPOLANTS])
@@ -229,7 +237,7 @@ async function imageDecoder(
   folder: string,
   { inChannels }: TransformerConfig,
 ): Promise<{ decode(latents: Arrays): Promise<Arrays>; dispose(): Promise<void> }> {
-  const vae = await readVAE(folder);
+  const vae = await readVAE(await fetched(folder));
   if (vae.config.latentChannels !== inChannels)
     throw new Error(
       `the VAE in ${folder} has ${vae.config.latentChannels} channels of latents, the model ${inChannels}`,

@@ -16,6 +16,7 @@ import {
 } from "../train/index.ts";
 import { readVAE } from "../vae/index.ts";
 import { type ConfigOptions, readConfig, withConfigOptions } from "./config.ts";
+import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";
 import { integer, jsonOption, positiveInteger } from "./options.ts";
 import { progressReporter } from "./progress.ts";
@@ -100,7 +101,7 @@ async function dataOf(options: Options, { model }: TrainConfig) {
   if (images !== undefined)
     return openTrainingData(images, {
       inputSize: model.inputSize,
-      ...(vae !== undefined && { vae: await readVAE(vae) }),
+      ...(vae !== undefined && { vae: await readVAE(await fetched(vae)) }),
     });
   if (vae !== undefined) throw new Error("--vae encodes the images of --images, which is missing");
   if (PAPER_PRESETS.includes(preset))
@@ -123,7 +124,10 @@ export const trainCommand = (): Command =>
   withConfigOptions(new Command("train"))
     .description("train a SiT or DiT, with SRA unless --baseline, in a run folder that can be resumed")
     .option("--images <path>", "train on shards, latents or images (see 'prepare') instead of --dataset")
-    .option("--vae <folder>", "diffusers' files of the VAE that encodes --images as they are read")
+    .option(
+      "--vae <folder>",
+      "diffusers' files of the VAE, or the name of a published one, that encodes --images as they are read",
+    )
     .option("--accumulate <number>", "runs that a step's batch is split into: less memory", positiveInteger)
     .option("--seed <number>", "seed of weights, data order and noise", integer)
     .option("--steps <number>", "training steps in all", positiveInteger)

@@ -5,16 +5,22 @@ import { createReadStream } from "node:fs";
 import { access, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
+/** A checksum: of the content, or of Git's object with it, which is what the hub knows of small files. */
+export type Checksum =
+  | { sha256: string; md5?: undefined; gitBlob?: undefined }
+  | { md5: string; sha256?: undefined; gitBlob?: undefined }
+  | { gitBlob: string; sha256?: undefined; md5?: undefined };
+
 /** A file to download. Its checksum is required. */
 export type RemoteFile = {
   /** What a person calls it. */
   name: string;
   url: string;
-  /** Size, where it is known. */
+  /** Size, as far as it is known, for messages. */
   bytes?: number;
   /** Where the finished file will be. */
   destination: string;
-} & ({ sha256: string; md5?: undefined } | { md5: string; sha256?: undefined });
+} & Checksum;
 
 export interface DownloadOptions {
   /** Called now and then with the bytes present and, where known, the bytes in all. */
@@ -32,7 +38,7 @@ export interface DownloadOptions {
 export async function download(file: RemoteFile, options: DownloadOptions = {}): Promise<string> {
   const { destination } = file;
   if (await exists(destination)) {
-    const hash = createHash(file.sha256 ? "sha256" : "md5");
+    const hash = hashOf(file, (await stat(destination)).size);
     await hashFile(destination, hash);
     const problem = checksumProblem(file, hash);
     if (problem) {
@@ -79,10 +85,10 @@ async function fetchPart(file: RemoteFile, part: string, options: DownloadOption
     throw new Error("the server sent another part than the one asked for");
   if (!continues) present = 0;
 
-  const hash = createHash(file.sha256 ? "sha256" : "md5");
-  if (continues) await hashFile(part, hash);
   const length = Number(response.headers.get("content-length") ?? Number.NaN);
-  const total = file.bytes ?? (Number.isNaN(length) ? undefined : present + length);
+  const hash = hashOf(file, present + length);
+  if (continues) await hashFile(part, hash);
+  const total = Number.isNaN(length) ? file.bytes : present + length;
   const handle = await open(part, continues ? "a" : "w");
   try {
     for await (const chunk of response.body) {
@@ -97,18 +103,28 @@ async function fetchPart(file: RemoteFile, part: string, options: DownloadOption
   return hash;
 }
 
+/** The hash of a file's checksum; Git's begins with the size. */
+function hashOf({ sha256, md5 }: RemoteFile, size: number): Hash {
+  if (sha256 || md5) return createHash(sha256 ? "sha256" : "md5");
+  return createHash("sha1").update(`blob ${size}\0`);
+}
+
 async function hashFile(path: string, hash: Hash): Promise<void> {
   for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
 }
 
 function checksumProblem(file: RemoteFile, hash: Hash): string | undefined {
-  const [algorithm, expected] = file.sha256 ? ["SHA-256", file.sha256] : ["MD5", file.md5 ?? ""];
+  const [algorithm, expected] = file.sha256
+    ? ["SHA-256", file.sha256]
+    : file.md5
+      ? ["MD5", file.md5]
+      : ["Git blob's SHA-1", file.gitBlob ?? ""];
   const actual = hash.digest("hex");
   if (actual === expected.toLowerCase()) return undefined;
   return `its ${algorithm} is ${actual}, expected ${expected}`;
 }
 
-function explain(file: RemoteFile, reason: string): string {
+export function explain(file: Omit<RemoteFile, keyof Checksum>, reason: string): string {
   const size = file.bytes === undefined ? "" : ` (${formatBytes(file.bytes)})`;
   return (
     `Cannot download ${file.name}${size} from ${file.url}: ${reason}. ` +
@@ -117,7 +133,7 @@ function explain(file: RemoteFile, reason: string): string {
 }
 
 /** fetch says only "fetch failed"; what happened is in the cause. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause as NodeJS.ErrnoException | undefined;
   return cause === undefined ? error.message : cause.message || cause.code || error.message;
@@ -129,7 +145,7 @@ function formatBytes(bytes: number): string {
   return `${(bytes / 1000 ** exponent).toFixed(1)} ${["", "kB", "MB", "GB"][exponent]}`;
 }
 
-async function exists(path: string): Promise<boolean> {
+export async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,

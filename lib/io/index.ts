@@ -1,6 +1,6 @@
 export { cacheFolder } from "../home.ts";
 export { float16ToNumber, scalarOf, toFloat32, toFloat64, widenHalf } from "./convert.ts";
-export { type DownloadOptions, download, type RemoteFile } from "./download.ts";
+export { type Checksum, type DownloadOptions, download, type RemoteFile } from "./download.ts";
 export { readBytes, writeAtomic, writePartsAtomic } from "./files.ts";
 export {
   type GridOptions,
@@ -27,6 +27,13 @@ export {
 } from "./ndarray.ts";
 export { formatNpy, parseNpy } from "./npy.ts";
 export { readNpz, writeNpz, writeNpzStream } from "./npz.ts";
+export {
+  fetchPublished,
+  type PublishedName,
+  type PublishedOptions,
+  pathOrPublished,
+  publishedNames,
+} from "./published.ts";
 export {
   type OpenSafetensors,
   openSafetensors,
