@@ -58,7 +58,7 @@ export const evaluateCommand = (): Command =>
       const set = { images: images.data, labels: new Uint8Array(count), count, height, width, channels };
       const samples = await cnnFeaturesOfSet(network, set, indices(count));
       const reference = await cnnFeaturesOfSet(network, train, indices(options.reference));
-      const metrics = sampleMetrics(reference, samples);
+      const metrics = await sampleMetrics(reference, samples);
       const result = { samples: count, reference: options.reference, suite: network.name, ...metrics };
       if (options.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
       else

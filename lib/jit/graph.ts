@@ -3,8 +3,8 @@ import { currentScope } from "../tensor/scope.ts";
 import { type DataType, tf } from "../tensor/tf.ts";
 
 /** Element types of graph values: the tensors' own, and int64 for ONNX's shape and axis operands. */
-export type GraphType = "float32" | "int32" | "bool" | "int64";
-export type GraphData = Float32Array | Int32Array | Uint8Array | BigInt64Array;
+export type GraphType = "float32" | "float64" | "int32" | "bool" | "int64";
+export type GraphData = Float32Array | Float64Array | Int32Array | Uint8Array | BigInt64Array;
 
 /** A symbolic array: an input, a constant or a node's output. */
 export interface Value {

@@ -68,7 +68,7 @@ function standInsFor<A extends unknown[]>(args: A): () => A {
 }
 
 /** The processors that this process may use, unless the environment says otherwise. */
-function defaultThreads(): number {
+export function defaultThreads(): number {
   const { DITLAB_THREADS } = process.env;
   if (!DITLAB_THREADS) return availableParallelism();
   if (!/^[1-9]\d*$/.test(DITLAB_THREADS))

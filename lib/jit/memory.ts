@@ -8,7 +8,7 @@ export interface GraphMemory {
   between: number;
 }
 
-const BYTES = { float32: 4, int32: 4, bool: 1, int64: 8 } as const;
+const BYTES = { float32: 4, float64: 8, int32: 4, bool: 1, int64: 8 } as const;
 const bytesOf = (values: readonly Value[]): number =>
   values.reduce((sum, { shape, dtype }) => sum + sizeOf(shape) * BYTES[dtype], 0);
 

@@ -64,7 +64,13 @@ const root = protobuf.Root.fromJSON({
 
 const model = root.lookupType("Model");
 
-const ELEMENT_TYPE: Record<GraphType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+const ELEMENT_TYPE: Record<GraphType, number> = {
+  float32: 1,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float64: 11,
+};
 const IR_VERSION = 10;
 const OPSET = 20;
 

@@ -83,7 +83,13 @@ const NO_OPTIMIZATIONS = 0;
 const ALL_OPTIMIZATIONS = 99;
 /** Errors are thrown, and need not be printed too. */
 const FATAL_ONLY = 4;
-const ELEMENT_TYPE: Record<GraphType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+const ELEMENT_TYPE: Record<GraphType, number> = {
+  float32: 1,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float64: 11,
+};
 /** onnxruntime recurses deeply, and its matrix products keep buffers on the stack. */
 const STACK = 8 * 2 ** 20;
 try {

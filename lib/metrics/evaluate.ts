@@ -17,13 +17,13 @@ export interface SampleMetrics {
 }
 
 /** Precision and recall compare equally many reference images, because both depend on the number. */
-export function sampleMetrics(reference: Evaluated, samples: Evaluated): SampleMetrics {
+export async function sampleMetrics(reference: Evaluated, samples: Evaluated): Promise<SampleMetrics> {
   const { size, data } = reference.features;
   const count = Math.min(reference.features.count, samples.features.count);
   const part = { data: data.slice(0, count * size), count, size };
   return {
     frechet: frechetDistance(gaussianStatistics(reference.features), gaussianStatistics(samples.features)),
     inceptionScore: inceptionScore(samples.probabilities),
-    ...precisionRecall(part, samples.features),
+    ...(await precisionRecall(part, samples.features)),
   };
 }

@@ -1,16 +1,15 @@
 /** The Frechet distance between Gaussians: FID where the features are Inception's. */
 
-import { EigenvalueDecomposition, Matrix } from "ml-matrix";
 import type { GaussianStatistics } from "./stats.ts";
+import { choleskyFactor, symmetricEigenvalues, transposedProduct } from "./symmetric.ts";
 
 /**
  * `|m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr((S1 S2)^(1/2))` (Heusel et al. 2017, equation 6).
  *
- * The last trace is taken as the sum of the square roots of the eigenvalues of `S1^(1/2) S2 S1^(1/2)`, which is
- * symmetric and has the eigenvalues of `S1 S2`. Unlike a general matrix square root it needs no regularization when
- * a covariance is singular, as with fewer images than features.
+ * The last trace is taken from the factors of both covariances. Unlike a general matrix square root it needs no
+ * regularization when one is singular, as with fewer images than features.
  * @returns at least 0; 0 for equal Gaussians up to about 1e-8 of their variance
- * @throws when sizes differ, a value is NaN or infinite, or a covariance is not symmetric or has negative eigenvalues.
+ * @throws when sizes differ, a value is NaN or infinite, or a covariance is not symmetric or not positive semi-definite.
  */
 export function frechetDistance(a: GaussianStatistics, b: GaussianStatistics): number {
   checkStatistics(a, "first");
@@ -26,41 +25,21 @@ export function frechetDistance(a: GaussianStatistics, b: GaussianStatistics): n
   return Math.max(0, distance - 2 * traceOfRoot(a.covariance, b.covariance, size));
 }
 
-/** `tr((S1 S2)^(1/2))` */
-function traceOfRoot(covarianceA: Float64Array, covarianceB: Float64Array, size: number): number {
-  const { values, vectors } = eigen(Matrix.from1DArray(size, size, covarianceA), "first covariance");
-  // With S1 = V L V^T, the matrix L^(1/2) V^T S2 V L^(1/2) has the same eigenvalues and needs one product less.
-  const scaled = vectors.mulRowVector(values.map(Math.sqrt));
-  const product = scaled
-    .transpose()
-    .mmul(Matrix.from1DArray(size, size, covarianceB))
-    .mmul(scaled);
-  // Rounding leaves it a little asymmetric.
-  const symmetric = Matrix.add(product, product.transpose()).mul(0.5);
-  return eigen(symmetric, "product of the covariances").values.reduce(
-    (sum, value) => sum + Math.sqrt(value),
-    0,
-  );
-}
-
 /**
- * Eigenvalues and vectors of a positive semi-definite matrix. Eigenvalues within rounding error of 0 become 0: the
- * square root would otherwise blow that error up from 1e-16 to 1e-8.
+ * `tr((S1 S2)^(1/2))`: with `S1 = A A^T` and `S2 = B B^T` the eigenvalues of `S1 S2` that are not 0 are those of
+ * `(A^T B)^T (A^T B)`.
  */
-function eigen(matrix: Matrix, name: string): { values: number[]; vectors: Matrix } {
-  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(matrix, {
-    assumeSymmetric: true,
-  });
-  const largest = realEigenvalues.reduce((maximum, value) => Math.max(maximum, Math.abs(value)), 0);
-  const rounding = largest * matrix.rows * Number.EPSILON;
-  const smallest = Math.min(...realEigenvalues);
-  if (smallest < -1e-6 * largest) {
-    throw new Error(`The ${name} has the eigenvalue ${smallest}, expected none below 0`);
-  }
-  return {
-    values: realEigenvalues.map((value) => (value > rounding ? value : 0)),
-    vectors: eigenvectorMatrix,
-  };
+function traceOfRoot(covarianceA: Float64Array, covarianceB: Float64Array, size: number): number {
+  const a = choleskyFactor(covarianceA, size, "first covariance");
+  const b = choleskyFactor(covarianceB, size, "second covariance");
+  const [wide, narrow] = a.rank > b.rank ? [a, b] : [b, a];
+  const mixed = transposedProduct(wide.factor, wide.rank, narrow.factor, narrow.rank);
+  const squared = transposedProduct(mixed, narrow.rank, mixed, narrow.rank, true);
+  const eigenvalues = symmetricEigenvalues(squared, narrow.rank);
+  // What is within rounding error of 0 becomes 0: the root would blow that error up from 1e-16 to 1e-8.
+  const largest = eigenvalues.reduce((most, value) => Math.max(most, value), 0);
+  const rounding = largest * size * Number.EPSILON;
+  return eigenvalues.reduce((sum, value) => sum + (value > rounding ? Math.sqrt(value) : 0), 0);
 }
 
 function checkStatistics({ mean, covariance }: GaussianStatistics, which: string): void {

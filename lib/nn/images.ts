@@ -61,6 +61,29 @@ export function conv2d(
   );
 }
 
+export interface PoolOptions {
+  /** Side of a window. Default: 3. */
+  size?: number;
+  /** Distance of neighbouring windows. Default: 1. */
+  stride?: number;
+  /** Empty pixels around the image, which do not count. Default: 0. */
+  padding?: number;
+}
+
+const pool2d =
+  (pool: "maxPool" | "avgPool") =>
+  (x: Tensor, { size = 3, stride = 1, padding = 0 }: PoolOptions = {}): Tensor =>
+    tf.transpose(
+      tf[pool](tf.transpose(x, [0, 2, 3, 1]) as Tensor4D, size, stride, padding) as Tensor,
+      [0, 3, 1, 2],
+    );
+
+/** The largest value of each window: x [B,C,H,W] -> [B,C,h,w]. */
+export const maxPool2d = pool2d("maxPool");
+
+/** The mean of each window, over the pixels within the image: x [B,C,H,W] -> [B,C,h,w]. */
+export const avgPool2d = pool2d("avgPool");
+
 /**
  * Which of the three taps of an axis fall on the same pixel of the image that is not yet doubled, for its even and odd
  * positions: [parity][pixel of two][tap].

@@ -7,7 +7,14 @@ export {
   unpatchify,
 } from "./embeddings.ts";
 export { gelu, modulatedLayerNorm, scaledDotProductAttention, silu } from "./fused.ts";
-export { type Conv2dOptions, conv2d, upsampleConv2d } from "./images.ts";
+export {
+  avgPool2d,
+  type Conv2dOptions,
+  conv2d,
+  maxPool2d,
+  type PoolOptions,
+  upsampleConv2d,
+} from "./images.ts";
 export { normalInit, xavierUniform } from "./init.ts";
 export { attention, layerNorm, linear, mlp, siluMlp } from "./layers.ts";
 export { remat } from "./remat.ts";

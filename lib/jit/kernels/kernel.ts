@@ -21,7 +21,7 @@ export function normalizeAxes(axis: unknown, rank: number): number[] {
   return axes.map((a) => (a < 0 ? a + rank : a)).sort((a, b) => a - b);
 }
 
-const ONNX_TYPE = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+const ONNX_TYPE = { float32: 1, int32: 6, int64: 7, bool: 9, float64: 11 } as const;
 export const onnxType = (dtype: GraphType): number => ONNX_TYPE[dtype];
 
 export function cast(graph: Graph, value: Value, dtype: GraphType): Value {
