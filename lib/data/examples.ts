@@ -47,6 +47,10 @@ export function shuffledIndices(count: number): (seed: number, position: number,
     });
 }
 
+/** Images in memory as training data; what is training data stays as it is. */
+export const asTrainingData = (images: ImageSet | TrainingData): TrainingData =>
+  "read" in images ? images : imageSetData(images);
+
 /** Images in memory, as floats in [-1, 1]. */
 export function imageSetData(images: ImageSet): TrainingData {
   const { count, channels, height, width, labels } = images;

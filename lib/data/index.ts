@@ -10,7 +10,7 @@ export {
   type Split,
 } from "./datasets.ts";
 export type { BrokenImage, PrepareOptions, PrepareResult } from "./destination.ts";
-export { type Examples, imageSetData, type TrainingData } from "./examples.ts";
+export { asTrainingData, type Examples, imageSetData, type TrainingData } from "./examples.ts";
 export { openTrainingData, type TrainingDataOptions } from "./files.ts";
 export { parseIdx, readIdx } from "./idx.ts";
 export { type PrepareLatentsOptions, prepareLatents } from "./latents.ts";

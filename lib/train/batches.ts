@@ -1,6 +1,6 @@
 /** Training batches: examples in the data's order, and the numbers that a step draws. */
 import { drawIntervals, dropLabels, type SRABatch } from "../align/sra.ts";
-import type { Examples, TrainingData } from "../data/index.ts";
+import { asTrainingData, type Examples, type ImageSet, type TrainingData } from "../data/index.ts";
 import { drawTimes } from "../diffusion/interpolants.ts";
 import { drawSteps } from "../diffusion/objective.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
@@ -13,9 +13,10 @@ import type { TrainConfig } from "./config.ts";
  * of SRA, so that runs with and without it see the same. The next step's examples are read while a step runs.
  */
 export function batchSource(
-  data: TrainingData,
+  images: ImageSet | TrainingData,
   config: TrainConfig,
 ): (step: number, random: RandomGenerator) => Promise<SRABatch> {
+  const data = asTrainingData(images);
   const { batchSize, seed, model, steps } = config;
   const { diffusion } = model;
   const shape: [number, number, number, number] = [batchSize, ...data.shape];

@@ -1,6 +1,6 @@
 /** The training loop: a run folder with config, metrics and checkpoints that can be stopped and resumed at any moment. */
 import { join } from "node:path";
-import { type ImageSet, imageSetData, type TrainingData } from "../data/index.ts";
+import { asTrainingData, type ImageSet, type TrainingData } from "../data/index.ts";
 import { appendJsonLine, truncateJsonLines, writeAtomic } from "../io/index.ts";
 import { initTransformer } from "../models/transformer.ts";
 import { scheduleAt } from "../optim/schedules.ts";
@@ -128,7 +128,7 @@ function readMetrics(
 export async function train(config: TrainConfig, options: TrainOptions): Promise<TrainResult> {
   checkTrainConfig(config);
   const { folder, images, onProgress, signal, evaluateAt = [] } = options;
-  const data = "read" in images ? images : imageSetData(images);
+  const data = asTrainingData(images);
   checkData(data, config);
   const { start, path } = await begin(config, options);
   const random = randomGenerator(start.random);

@@ -300,7 +300,6 @@ test("unfit folders, configs and images are refused in one sentence", async () =
 test("both arms see the same images, noise, times and labels", async () => {
   const { batchSource } = await import("../../lib/train/index.ts");
   const { randomGenerator } = await import("../../lib/tensor/index.ts");
-  const { imageSetData } = await import("../../lib/data/index.ts");
   const configs = [
     smallConfig(),
     smallConfig({ sra: undefined }),
@@ -309,7 +308,7 @@ test("both arms see the same images, noise, times and labels", async () => {
   const batches: number[][][] = [];
   for (const config of configs) {
     const random = randomGenerator(1);
-    const next = batchSource(imageSetData(images), config);
+    const next = batchSource(images, config);
     await next(0, random);
     const { x, noise, t, y } = await next(1, random);
     batches.push([x, noise, t, y].map((tensor) => Array.from(tensor.dataSync())));
