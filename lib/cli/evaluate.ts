@@ -1,17 +1,32 @@
-import { Command } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { type DatasetName, loadDataset } from "../data/index.ts";
 import { loadFeatureNetwork } from "../experiments/evaluator.ts";
 import { type Images, ndarray, readSamplesNpz } from "../io/index.ts";
-import { cnnFeaturesOfSet, sampleMetrics } from "../metrics/index.ts";
+import {
+  cnnFeaturesOfSet,
+  METRICS,
+  type MetricName,
+  SUITE_NAMES,
+  type SuiteName,
+  sampleMetrics,
+} from "../metrics/index.ts";
+import { caution, evaluateInception } from "./evaluate-inception.ts";
 import { dataFolderOption, datasetOption, jsonOption, positiveInteger } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
 interface Options {
   dataset: DatasetName;
   data?: string;
-  reference: number;
+  reference: string;
+  suite?: SuiteName | typeof SMALL;
+  metrics: MetricName[];
+  weights: string;
+  cache: boolean;
   json?: boolean;
 }
+
+/** The small classifier of the data sets of small grey images. */
+const SMALL = "small-cnn";
 
 /** Sample files hold grey images as three equal channels: back to one. */
 function toGrey(images: Images, path: string): Images {
@@ -28,40 +43,86 @@ function toGrey(images: Images, path: string): Images {
 
 const indices = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
+/** Metrics from the features of a small classifier that is trained on the data set. */
+async function evaluateSmall(path: string, options: Options): Promise<object> {
+  const wanted = positiveInteger(options.reference);
+  const dataset = await loadDataset(options.dataset, { folder: options.data });
+  const { train } = dataset;
+  const images = toGrey(await readSamplesNpz(path), path);
+  const [count, height, width, channels] = images.shape;
+  if (height !== train.height || width !== train.width) {
+    throw new Error(
+      `${path} holds ${height}x${width} images, but ${dataset.name} is ${train.height}x${train.width}`,
+    );
+  }
+  if (wanted > train.count)
+    throw new Error(`--reference ${wanted} is more than the ${train.count} training images`);
+  const reporter = progressReporter();
+  const network = await loadFeatureNetwork(dataset, reporter);
+  const set = { images: images.data, labels: new Uint8Array(count), count, height, width, channels };
+  const samples = await cnnFeaturesOfSet(network, set, indices(count));
+  const reference = await cnnFeaturesOfSet(network, train, indices(wanted));
+  const metrics = await sampleMetrics(reference, samples);
+  return { samples: count, reference: wanted, suite: network.name, ...metrics };
+}
+
+const isCount = (reference: string): boolean => /^\d+$/.test(reference);
+
+const metricNames = (value: string): MetricName[] =>
+  value.split(",").map((name) => {
+    if (!(METRICS as readonly string[]).includes(name))
+      throw new InvalidArgumentError(`expected names out of ${METRICS.join(", ")}, separated by commas.`);
+    return name as MetricName;
+  });
+
 export const evaluateCommand = (): Command =>
   new Command("evaluate")
-    .description("measure generated images against a data set's training images")
-    .argument("<samples>", "a .npz with arr_0, uint8 NHWC, as `ditlab sample` writes it")
+    .description(
+      "measure generated images against a reference: FID, sFID, Inception Score, precision, recall, KID",
+    )
+    .argument(
+      "<samples>",
+      "a .npz with arr_0, uint8 NHWC, as `ditlab sample` writes it; a folder or ZIP archive of images",
+    )
+    .option(
+      "--reference <path>",
+      "reference images: a .npz as ADM publishes it, a folder or archive; or how many training images of --dataset",
+      "10000",
+    )
+    .addOption(
+      new Option(
+        "--suite <name>",
+        `network and preprocessing (default: adm; ${SMALL} where the reference is a --dataset)`,
+      ).choices([...SUITE_NAMES, SMALL]),
+    )
+    .option("--metrics <names>", `which, of ${METRICS.join(",")}`, metricNames, [...METRICS])
+    .option("--weights <file>", "the FID network's weights, or the name of published ones", "inception-2015")
+    .option("--no-cache", "do not keep features in the cache folder")
     .addOption(datasetOption())
     .addOption(dataFolderOption())
-    .option("--reference <number>", "training images to compare with", positiveInteger, 10000)
     .addOption(jsonOption())
     .addHelpText(
       "after",
-      "\nThe features are those of a small classifier trained on the data set, not Inception's: compare the numbers only with each other.",
+      "\nNumbers of two suites do not compare, nor do those of different numbers of samples.",
     )
     .action(async (path: string, options: Options) => {
-      const dataset = await loadDataset(options.dataset, { folder: options.data });
-      const { train } = dataset;
-      const images = toGrey(await readSamplesNpz(path), path);
-      const [count, height, width, channels] = images.shape;
-      if (height !== train.height || width !== train.width) {
+      const { reference, suite = isCount(reference) ? SMALL : "adm", metrics, weights, cache } = options;
+      if ((suite === SMALL) !== isCount(reference))
         throw new Error(
-          `${path} holds ${height}x${width} images, but ${dataset.name} is ${train.height}x${train.width}`,
+          suite === SMALL
+            ? `the suite ${SMALL} takes a number of training images as --reference, got ${reference}`
+            : `the suite ${suite} takes reference images as --reference, got ${reference}`,
         );
-      }
-      if (options.reference > train.count) {
-        throw new Error(`--reference ${options.reference} is more than the ${train.count} training images`);
-      }
-      const reporter = progressReporter();
-      const network = await loadFeatureNetwork(dataset, reporter);
-      const set = { images: images.data, labels: new Uint8Array(count), count, height, width, channels };
-      const samples = await cnnFeaturesOfSet(network, set, indices(count));
-      const reference = await cnnFeaturesOfSet(network, train, indices(options.reference));
-      const metrics = await sampleMetrics(reference, samples);
-      const result = { samples: count, reference: options.reference, suite: network.name, ...metrics };
+      const result =
+        suite === SMALL
+          ? await evaluateSmall(path, options)
+          : await evaluateInception({ samples: path, reference, suite, metrics, weights, cache });
+      const note = suite === SMALL ? undefined : caution(result as Record<string, unknown>);
+      if (note) process.stderr.write(`warning: ${note}\n`);
       if (options.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
       else
-        for (const [name, value] of Object.entries(result))
-          process.stdout.write(`${name.padEnd(16)}${value}\n`);
+        for (const [name, value] of Object.entries(result)) {
+          const shown = typeof value === "object" ? `${value.mean} +- ${value.deviation}` : value;
+          process.stdout.write(`${name.padEnd(16)}${shown}\n`);
+        }
     });

@@ -15,7 +15,13 @@ export { openTrainingData, type TrainingDataOptions } from "./files.ts";
 export { parseIdx, readIdx } from "./idx.ts";
 export { type PrepareLatentsOptions, prepareLatents } from "./latents.ts";
 export { type PackOptions, packShards } from "./pack.ts";
-export { type Box, type PillowFilter, type Pixels, pillowResize } from "./pillow-resize.ts";
+export {
+  type Box,
+  type PillowFilter,
+  type Pixels,
+  pillowResize,
+  pillowResizeFloat,
+} from "./pillow-resize.ts";
 export { type PrepareImagesOptions, prepareImages } from "./prepare.ts";
 export { openShards } from "./shards.ts";
 export { openSource, type Source, type SourceFile } from "./sources.ts";

@@ -34,17 +34,23 @@ function cubic(x: number): number {
 const PRECISION_BITS = 32 - 8 - 2;
 const HALF = 1 << (PRECISION_BITS - 1);
 
-interface Taps {
+interface Taps<Weights> {
   /** Where each output's window starts, and how many inputs it has. */
   starts: Int32Array;
   counts: Int32Array;
   /** `stride` weights per output. */
-  weights: Int32Array;
+  weights: Weights;
   stride: number;
 }
 
-/** The windows of outputs `first` to `first + length` when `inSize` becomes `outSize`. */
-function tapsOf(inSize: number, outSize: number, filter: PillowFilter, first: number, length: number): Taps {
+/** The windows of outputs `first` to `first + length` when `inSize` becomes `outSize`; weights add up to 1. */
+function tapsOf(
+  inSize: number,
+  outSize: number,
+  filter: PillowFilter,
+  first = 0,
+  length = outSize,
+): Taps<Float64Array> {
   const { support: unit, weight } = filters[filter];
   const scale = inSize / outSize;
   const spread = Math.max(scale, 1);
@@ -52,25 +58,35 @@ function tapsOf(inSize: number, outSize: number, filter: PillowFilter, first: nu
   const stride = Math.ceil(support) * 2 + 1;
   const starts = new Int32Array(length);
   const counts = new Int32Array(length);
-  const weights = new Int32Array(length * stride);
+  const weights = new Float64Array(length * stride);
   for (let out = 0; out < length; out++) {
     const center = (first + out + 0.5) * scale;
     const start = Math.max(Math.trunc(center - support + 0.5), 0);
     const count = Math.min(Math.trunc(center + support + 0.5), inSize) - start;
     const real = Array.from({ length: count }, (_, i) => weight((i + start - center + 0.5) / spread));
     const sum = real.reduce((total, value) => total + value, 0);
-    for (let i = 0; i < count; i++) {
-      const scaled = (sum === 0 ? real[i] : real[i] / sum) * (1 << PRECISION_BITS);
-      weights[out * stride + i] = Math.trunc(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
-    }
+    weights.set(sum === 0 ? real : real.map((value) => value / sum), out * stride);
     starts[out] = start;
     counts[out] = count;
   }
   return { starts, counts, weights, stride };
 }
 
+/** The same with weights as integers, for 8-bit pixels. */
+function fixedTaps(...args: Parameters<typeof tapsOf>): Taps<Int32Array> {
+  const { weights, ...rest } = tapsOf(...args);
+  const scaled = weights.map((value) => value * (1 << PRECISION_BITS));
+  return { ...rest, weights: Int32Array.from(scaled, (value) => value + (value < 0 ? -0.5 : 0.5)) };
+}
+
 /** Resamples the rows `top` to `top + rows`, each of `inWidth` pixels. */
-function acrossRows(data: Uint8Array, top: number, rows: number, inWidth: number, taps: Taps): Uint8Array {
+function acrossRows(
+  data: Uint8Array,
+  top: number,
+  rows: number,
+  inWidth: number,
+  taps: Taps<Int32Array>,
+): Uint8Array {
   const { starts, counts, weights, stride } = taps;
   const result = new Uint8ClampedArray(rows * starts.length * 3);
   let to = 0;
@@ -94,7 +110,7 @@ function acrossRows(data: Uint8Array, top: number, rows: number, inWidth: number
 }
 
 /** Resamples columns; `skipped` rows of the original come before the first of `data`, whose rows have `width` values. */
-function downColumns(data: Uint8Array, skipped: number, width: number, taps: Taps): Uint8Array {
+function downColumns(data: Uint8Array, skipped: number, width: number, taps: Taps<Int32Array>): Uint8Array {
   const { starts, counts, weights, stride } = taps;
   const result = new Uint8ClampedArray(starts.length * width);
   const sums = new Int32Array(width);
@@ -149,10 +165,10 @@ export function pillowResize(
   const [wide, high] = [width !== image.width, height !== image.height];
   if (!wide && !high) return cut(image, box);
   if (!high) {
-    const taps = tapsOf(image.width, width, filter, box.left, box.width);
+    const taps = fixedTaps(image.width, width, filter, box.left, box.width);
     return { ...box, data: acrossRows(image.data, box.top, box.height, image.width, taps) };
   }
-  const down = tapsOf(image.height, height, filter, box.top, box.height);
+  const down = fixedTaps(image.height, height, filter, box.top, box.height);
   const last = box.height - 1;
   const [first, end] = [down.starts[0], down.starts[last] + down.counts[last]];
   const rows = wide
@@ -161,8 +177,52 @@ export function pillowResize(
         first,
         end - first,
         image.width,
-        tapsOf(image.width, width, filter, box.left, box.width),
+        fixedTaps(image.width, width, filter, box.left, box.width),
       )
     : cut(image, { left: box.left, top: first, width: box.width, height: end - first }).data;
   return { width: box.width, height: box.height, data: downColumns(rows, first, box.width * 3, down) };
+}
+
+/**
+ * Resizes as Pillow does with images of 32-bit floats (mode F), channel by channel: no rounding to 8 bits, and values
+ * that go beyond 0 and 255 stay. What clean-fid resizes with.
+ * @returns `[height, width, 3]`
+ */
+export function pillowResizeFloat(
+  image: Pixels,
+  width: number,
+  height: number,
+  filter: PillowFilter,
+): Float32Array {
+  const across = tapsOf(image.width, width, filter);
+  const down = tapsOf(image.height, height, filter);
+  const rows =
+    width === image.width
+      ? Float32Array.from(image.data)
+      : resampleFloat(image.data, image.height, image.width, 3, across);
+  return height === image.height ? rows : resampleFloat(rows, 1, image.height, width * 3, down);
+}
+
+/** Resamples the middle axis of `[outer, size, inner]`. */
+function resampleFloat(
+  data: Uint8Array | Float32Array,
+  outer: number,
+  size: number,
+  inner: number,
+  { starts, counts, weights, stride }: Taps<Float64Array>,
+): Float32Array {
+  const result = new Float32Array(outer * starts.length * inner);
+  const sums = new Float64Array(inner);
+  for (let block = 0; block < outer; block++) {
+    for (let out = 0; out < starts.length; out++) {
+      sums.fill(0);
+      let from = (block * size + starts[out]) * inner;
+      for (let i = 0; i < counts[out]; i++, from += inner) {
+        const weight = weights[out * stride + i];
+        for (let x = 0; x < inner; x++) sums[x] += data[from + x] * weight;
+      }
+      result.set(sums, (block * starts.length + out) * inner);
+    }
+  }
+  return result;
 }

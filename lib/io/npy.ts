@@ -27,7 +27,7 @@ const dtypeOfCode: Record<string, NumericDType> = {
   b1: "bool",
 };
 
-interface Header {
+export interface NpyHeader {
   /** NumPy's type string, for example `<f4`. */
   descr: string;
   fortranOrder: boolean;
@@ -44,7 +44,7 @@ interface Header {
  * an equivalent (objects, records, complex numbers, dates), and on too few or too many bytes.
  */
 export function parseNpy(bytes: Uint8Array, name: string): NdArray {
-  const { descr, fortranOrder, shape, dataOffset } = parseHeader(bytes, name);
+  const { descr, fortranOrder, shape, dataOffset } = parseNpyHeader(bytes, name);
   const [, order, kind, digits] = /^([<>|=])([A-Za-z])(\d+)$/.exec(descr) ?? [];
   const dtype = dtypeOfCode[`${kind}${digits}`];
   const isText = kind === "U" || kind === "S";
@@ -67,7 +67,8 @@ export function parseNpy(bytes: Uint8Array, name: string): NdArray {
   return fortranOrder ? transpose(array) : array;
 }
 
-function parseHeader(bytes: Uint8Array, name: string): Header {
+/** What stands before the elements. Throws as `parseNpy` does. */
+export function parseNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
   if (bytes.length < 10 || magic.some((value, i) => bytes[i] !== value)) {
     throw new Error(`${name} is not an .npy file: it does not start with \\x93NUMPY`);
   }

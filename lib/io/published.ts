@@ -58,6 +58,16 @@ const PUBLISHED = {
       },
     ],
   },
+  "inception-2015": {
+    about: "the FID network's weights",
+    files: [
+      {
+        url: "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+        bytes: 95_628_359,
+        checksum: { sha256: "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2" },
+      },
+    ],
+  },
   "imagenet-classes": {
     about: "the names of ImageNet's 1,000 classes",
     files: [

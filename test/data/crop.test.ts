@@ -11,6 +11,7 @@ import {
   type PillowFilter,
   type Pixels,
   pillowResize,
+  pillowResizeFloat,
 } from "../../lib/data/index.ts";
 import { fixture, rejects } from "../io/helpers.ts";
 import { pythonJson, pythonWith } from "../python.ts";
@@ -81,6 +82,28 @@ const pillow = pythonWith("PIL");
   });
   const theirs = pythonJson(pillow!, SCRIPT, JSON.stringify(cases)) as string[];
   for (const [i, each] of cases.entries()) assert.is(ours(each), theirs[i], JSON.stringify(each));
+});
+
+const FLOATS = `
+import json, sys
+${SCRIPT.slice(SCRIPT.indexOf("from PIL"), SCRIPT.indexOf("def crop"))}
+width, height, seed, to = json.loads(sys.argv[1])
+channels = [channel.convert("F").resize(to, resample=Image.BICUBIC) for channel in picture(width, height, seed).split()]
+print(json.dumps([list(channel.getdata()) for channel in channels]))
+`;
+(pillow ? test : test.skip)("resizes floats as Pillow does, beyond 0 and 255 (Pillow)", () => {
+  for (const [width, height, to] of [
+    [32, 32, [75, 75]],
+    [40, 30, [17, 23]],
+    [20, 20, [20, 31]],
+  ] as const) {
+    const theirs = pythonJson(pillow!, FLOATS, JSON.stringify([width, height, 5, to])) as number[][];
+    const ours = pillowResizeFloat(picture(width, height, 5), to[0], to[1], "bicubic");
+    assert.ok(ours.some((value) => value < 0) && ours.some((value) => value > 255));
+    for (const [c, channel] of theirs.entries())
+      for (const [i, value] of channel.entries())
+        assert.ok(Math.abs(ours[i * 3 + c] - value) < 1e-3, `${ours[i * 3 + c]} ${value}`);
+  }
 });
 
 test("closed forms: flat images stay flat, halving takes means, a box of the result is a part of it", () => {

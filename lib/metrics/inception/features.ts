@@ -1,0 +1,140 @@
+/** The FID network's features of many images, batch by batch. */
+import { createHash } from "node:crypto";
+import type { Pixels } from "../../data/index.ts";
+import { cacheFolder } from "../../home.ts";
+import { ndarray, readSafetensors, writeSafetensors } from "../../io/index.ts";
+import { jit } from "../../jit/index.ts";
+import type { Params } from "../../tensor/params.ts";
+import { type Tensor, tf } from "../../tensor/tf.ts";
+import { CLASSES, POOL_FEATURES } from "./layers.ts";
+import { inception, SPATIAL_CHANNELS } from "./network.ts";
+import { SUITES, type SuiteName, suiteBatch } from "./suites.ts";
+
+/** Of one image after the other. */
+export interface InceptionFeatures {
+  /** [N,2048] */
+  pool: Float32Array;
+  /** Class probabilities [N,1008]. */
+  probabilities: Float32Array;
+  /** [N,7*17*17], channel by channel. */
+  spatial: Float32Array;
+}
+
+/** Features of one image. */
+export const FEATURE_SIZES = {
+  pool: POOL_FEATURES,
+  probabilities: CLASSES,
+  spatial: SPATIAL_CHANNELS * 17 * 17,
+} as const satisfies Record<keyof InceptionFeatures, number>;
+
+const NAMES = Object.keys(FEATURE_SIZES) as (keyof InceptionFeatures)[];
+
+export interface FeatureOptions {
+  suite: SuiteName;
+  /** Images at a time. Default: 16. */
+  batchSize?: number;
+  /** Keep features in the cache folder, by the images' content. Default: no. */
+  cache?: boolean;
+}
+
+export interface InceptionExtractor {
+  /** Features of images of one size, which are found again where the cache has them. */
+  extract(images: readonly Pixels[]): Promise<InceptionFeatures>;
+  dispose(): Promise<void>;
+}
+
+/** The network as a suite uses it, with parameters from `readInception`. */
+export function inceptionExtractor(
+  params: Params,
+  { suite, batchSize = 16, cache = false }: FeatureOptions,
+): InceptionExtractor {
+  const network = jit(
+    (params: Params, x: Tensor) => {
+      const input = tf.transpose(SUITES[suite].graph(x), [0, 3, 1, 2]);
+      const { pool, logits, spatial } = inception(params, input);
+      return { pool, probabilities: tf.softmax(logits), spatial };
+    },
+    { name: `inception-${suite}` },
+  );
+  const weights = cache ? fingerprint(params) : "";
+
+  const compute = async (images: readonly Pixels[]): Promise<InceptionFeatures> => {
+    const features = empty(images.length);
+    for (let start = 0; start < images.length; start += batchSize) {
+      const batch = images.slice(start, start + batchSize);
+      // Filled up, because another batch size would be another program to compile.
+      const filled = Array.from({ length: batchSize }, (_, i) => batch[i % batch.length]);
+      const x = suiteBatch(suite, images.length < batchSize ? batch : filled);
+      const outputs = await network(params, x);
+      for (const name of NAMES) {
+        const values = (await outputs[name].data()) as Float32Array;
+        const size = FEATURE_SIZES[name];
+        features[name].set(values.subarray(0, batch.length * size), start * size);
+      }
+      tf.dispose([x, outputs]);
+    }
+    return features;
+  };
+
+  return {
+    async extract(images) {
+      checkImages(images);
+      if (!cache) return compute(images);
+      const path = cacheFolder("features", `${keyOf(images, suite, weights)}.safetensors`);
+      const found = await readCached(path, images.length);
+      if (found) return found;
+      const features = await compute(images);
+      await writeCached(path, features);
+      return features;
+    },
+    dispose: () => network.dispose(),
+  };
+}
+
+const empty = (count: number): InceptionFeatures => ({
+  pool: new Float32Array(count * FEATURE_SIZES.pool),
+  probabilities: new Float32Array(count * FEATURE_SIZES.probabilities),
+  spatial: new Float32Array(count * FEATURE_SIZES.spatial),
+});
+
+function checkImages(images: readonly Pixels[]): void {
+  if (images.length === 0) throw new Error("there are no images to take features of");
+  const [{ width, height }] = images;
+  const other = images.findIndex((image) => image.width !== width || image.height !== height);
+  if (other >= 0)
+    throw new Error(
+      `images must have one size: the first is ${width} x ${height}, number ${other} ${images[other].width} x ${images[other].height}`,
+    );
+}
+
+function fingerprint(params: Params): string {
+  const hash = createHash("sha256");
+  for (const name of Object.keys(params).sort()) hash.update(name).update(params[name].dataSync());
+  return hash.digest("hex");
+}
+
+function keyOf(images: readonly Pixels[], suite: SuiteName, weights: string): string {
+  const hash = createHash("sha256").update(`${suite} ${weights} ${images[0].width} ${images[0].height}`);
+  for (const { data } of images) hash.update(data);
+  return hash.digest("hex");
+}
+
+/** Features that were kept; none where they are missing or damaged. */
+async function readCached(path: string, count: number): Promise<InceptionFeatures | undefined> {
+  const file = await readSafetensors(path).catch(() => undefined);
+  const fits = NAMES.every((name) => file?.tensors[name]?.data.length === count * FEATURE_SIZES[name]);
+  if (!file || !fits) return undefined;
+  const { pool, probabilities, spatial } = file.tensors;
+  return { pool: pool.data, probabilities: probabilities.data, spatial: spatial.data } as InceptionFeatures;
+}
+
+const writeCached = (path: string, features: InceptionFeatures): Promise<void> =>
+  writeSafetensors(
+    path,
+    Object.fromEntries(
+      NAMES.map((name) => [
+        name,
+        ndarray(features[name], [features[name].length / FEATURE_SIZES[name], FEATURE_SIZES[name]]),
+      ]),
+    ),
+  );
