@@ -42,8 +42,9 @@ export async function kernelDistance(
   const kernelSum = async (a: Float64Array, b: Float64Array, diagonal: boolean): Promise<number> => {
     await products.run(a, b, out);
     let sum = 0;
-    for (let i = 0; i < rows; i++)
-      for (let j = 0; j < rows; j++) if (diagonal || i !== j) sum += (out[i * rows + j] / size + 1) ** 3;
+    for (let at = 0; at < out.length; at++) sum += cubed(out[at] / size + 1);
+    // Rows beside themselves, of which only pairs of different ones are wanted.
+    if (!diagonal) for (let i = 0; i < rows; i++) sum -= cubed(out[i * (rows + 1)] / size + 1);
     return sum;
   };
   try {
@@ -62,6 +63,9 @@ export async function kernelDistance(
     products.dispose();
   }
 }
+
+/** Far faster than the power. */
+const cubed = (value: number): number => value * value * value;
 
 /** The first rows of an order. */
 function choose({ data, size }: Features, order: ArrayLike<number>, into: Float64Array): void {

@@ -1,0 +1,119 @@
+/**
+ * The evaluator: images a second through the FID network, beside PyTorch where a Python with it is found (alternating
+ * runs, medians), and the time of each metric on random features of 2,048 numbers.
+ * On a quiet machine: npm run bench:inception [-- --json] [--batch <n>] [--count <features>] [--python <program>]
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import {
+  type Features,
+  foldInception,
+  frechetDistance,
+  gaussianAccumulator,
+  inceptionExtractor,
+  inceptionScore,
+  inceptionShapes,
+  kernelDistance,
+  precisionRecall,
+} from "../../lib/metrics/index.ts";
+import { randomGenerator } from "../../lib/tensor/index.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    batch: { type: "string", default: "16" },
+    count: { type: "string", default: "5000" },
+    runs: { type: "string", default: "5" },
+    python: { type: "string", default: "python3" },
+  },
+});
+const [batch, count, runs] = [options.batch, options.count, options.runs].map(Number);
+const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1];
+const random = randomGenerator(0);
+
+/** Random weights of the size that keeps activations at theirs. */
+function randomWeights(): Record<string, Float32Array> {
+  const arrays: Record<string, Float32Array> = {};
+  for (const [name, shape] of Object.entries(inceptionShapes())) {
+    const size = shape.reduce((product, n) => product * n, 1);
+    const fan = shape.slice(1).reduce((product, n) => product * n, 1);
+    if (/running_var$|bn.weight$/.test(name)) arrays[name] = new Float32Array(size).fill(1);
+    else if (shape.length > 1) arrays[name] = random.normals(size).map((value) => value * Math.sqrt(2 / fan));
+    else arrays[name] = new Float32Array(size);
+  }
+  return arrays;
+}
+
+async function peer(): Promise<{ run(): Promise<number>; stop(): void } | undefined> {
+  if (spawnSync(options.python, ["-c", "import torch"]).status !== 0) return undefined;
+  const script = fileURLToPath(new URL("peer.py", import.meta.url));
+  const child = spawn(options.python, [script], { stdio: ["pipe", "pipe", "inherit"] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const ask = async (line: string) => {
+    child.stdin.write(`${line}\n`);
+    return JSON.parse((await lines.next()).value as string);
+  };
+  console.error("PyTorch", (await ask(String(batch))).version);
+  return { run: () => ask("run"), stop: () => child.kill() };
+}
+
+const images = Array.from({ length: batch }, () => ({
+  data: Uint8Array.from({ length: 256 * 256 * 3 }, () => random.integer(256)),
+  width: 256,
+  height: 256,
+}));
+const extractor = inceptionExtractor(foldInception(randomWeights()), { suite: "adm", batchSize: batch });
+const other = await peer();
+const [own, theirs]: number[][] = [[], []];
+for (let i = 0; i <= runs; i++) {
+  const start = performance.now();
+  await extractor.extract(images);
+  own.push((performance.now() - start) / 1000);
+  if (other) theirs.push(await other.run());
+}
+other?.stop();
+await extractor.dispose();
+const [ours, peers] = [own, theirs].map((seconds) => batch / median(seconds.slice(1)));
+const network = {
+  imagesPerSecond: ours,
+  ...(other && { pytorch: peers, ratio: ours / peers }),
+  gigabytes: process.resourceUsage().maxRSS / 1e6,
+};
+
+const size = 2048;
+const make = (shift: number): Features => ({
+  data: Float32Array.from(
+    { length: count * size },
+    (_, i) => random.uniform() / (1 + (i % size) / 50) + shift,
+  ),
+  count,
+  size,
+});
+const seconds: Record<string, number> = {};
+async function timed<T>(name: string, action: () => T | Promise<T>): Promise<T> {
+  const start = performance.now();
+  const result = await action();
+  seconds[name] = (performance.now() - start) / 1000;
+  console.error(name, seconds[name].toFixed(1), "s");
+  return result;
+}
+const [a, b] = [make(0), make(0.001)];
+const statistics = async (features: Features) => {
+  const sums = await gaussianAccumulator(size);
+  for (let start = 0; start < count; start += 256) {
+    const rows = Math.min(256, count - start);
+    await sums.add({ data: features.data.subarray(start * size, (start + rows) * size), count: rows, size });
+  }
+  sums.dispose();
+  return sums.statistics();
+};
+const [first, second] = [await timed("statistics", () => statistics(a)), await statistics(b)];
+await timed("frechet", () => frechetDistance(first, second));
+await timed("kid", () => kernelDistance(a, b));
+await timed("precision and recall", () => precisionRecall(a, b));
+const probabilities = { data: new Float32Array(count * 1008).fill(1 / 1008), count, size: 1008 };
+await timed("inception score", () => inceptionScore(probabilities));
+const result = { network, count, seconds, gigabytes: process.resourceUsage().maxRSS / 1e6 };
+console.log(options.json ? JSON.stringify(result, null, 2) : result);
