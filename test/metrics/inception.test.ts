@@ -16,6 +16,7 @@ import {
   writeSafetensors,
 } from "../../lib/io/index.ts";
 import { jit } from "../../lib/jit/index.ts";
+import { graphDef, scopeOf } from "../../lib/metrics/inception/frozen-graph.ts";
 import { SUITES, suiteBatch } from "../../lib/metrics/inception/suites.ts";
 import {
   collectFeatures,
@@ -58,8 +59,11 @@ const errorOf = (got: ArrayLike<number>, want: ArrayLike<number>): number => {
   return values.reduce((most, value, i) => Math.max(most, Math.abs(value - got[i])), 0) / largest;
 };
 const numbers = (name: string): Float32Array => expected[name].data as Float32Array;
+/** Probabilities of the last layer without its bias. */
 const softmax = (logits: Float32Array): Float32Array =>
-  tf.softmax(tf.tensor2d(logits, [logits.length / 1008, 1008])).dataSync() as Float32Array;
+  tf
+    .softmax(tf.sub(tf.tensor2d(logits, [logits.length / 1008, 1008]), tf.tensor1d(arrays["fc.bias"])))
+    .dataSync() as Float32Array;
 
 test("the network's features, classes and spatial features are pytorch-fid's", async () => {
   const { data, shape } = expected.images299;
@@ -179,6 +183,81 @@ test("weights are read from files, and all that does not fit is listed", async (
   const { "fc.bias": _, ...rest } = tensors;
   await writeSafetensors(path, { "fc.weight": rest["fc.weight"], more: ndarray(Float32Array.of(1), [1]) });
   await rejects(readInception(path), /Inception-v3 of .*missing.*Conv2d_1a_3x3/s, /more/);
+});
+
+test("ADM's frozen graph gives the same weights", async () => {
+  const path = join(await temporaryFolder(), "classify_image_graph_def.pb");
+  const constant = (name: string, values: Float32Array, shape: number[]) => ({
+    name,
+    op: "Const",
+    attr: {
+      value: {
+        tensor: {
+          dtype: 1,
+          tensorShape: { dim: shape.map((size) => ({ size })) },
+          tensorContent: new Uint8Array(values.buffer),
+        },
+      },
+    },
+  });
+  const shapes = inceptionShapes();
+  const node: object[] = [{ name: "ExpandDims", op: "ExpandDims" }];
+  const reordered = (name: string, order: number[]): [Float32Array, number[]] => {
+    const tensor = tf.transpose(tf.tensor(arrays[name], shapes[name]), order);
+    return [tensor.dataSync() as Float32Array, tensor.shape];
+  };
+  for (const name of Object.keys(shapes)) {
+    const [layer, part] = /^(.*)\.(conv\.weight|bn\.\w+)$/.exec(name)?.slice(1) ?? [];
+    if (part === "conv.weight")
+      node.push(constant(`${scopeOf(layer)}/conv2d_params`, ...reordered(name, [2, 3, 1, 0])));
+    else if (part) {
+      const names = {
+        weight: "gamma",
+        bias: "beta",
+        running_mean: "moving_mean",
+        running_var: "moving_variance",
+      };
+      const constantName = names[part.slice(3) as keyof typeof names];
+      node.push(constant(`${scopeOf(layer)}/batchnorm/${constantName}`, arrays[name], shapes[name]));
+    }
+  }
+  node.push(constant("softmax/weights", ...reordered("fc.weight", [1, 0])));
+  node.push(constant("softmax/biases", arrays["fc.bias"], [1008]));
+  const write = (node: object[]) => writeFile(path, graphDef.encode({ node } as never).finish());
+  await write(node);
+  const read = await readInception(path);
+  for (const name of Object.keys(params)) assert.equal(read[name].dataSync(), params[name].dataSync(), name);
+  await write(node.slice(0, -2));
+  await rejects(
+    readInception(path),
+    /is not the Inception graph of 2015: no softmax\/weights; no softmax\/biases$/,
+  );
+  await writeFile(path, "no graph at all");
+  await rejects(
+    readInception(path),
+    /classify_image_graph_def\.pb is not (a TensorFlow|the Inception) graph/,
+  );
+});
+
+test("scopes of the frozen graph are those that TensorFlow gave", () => {
+  for (const [name, scope] of [
+    ["Conv2d_1a_3x3", "conv"],
+    ["Conv2d_4a_3x3", "conv_4"],
+    ["Mixed_5b.branch1x1", "mixed/conv"],
+    ["Mixed_5c.branch5x5_2", "mixed_1/tower/conv_1"],
+    ["Mixed_5d.branch3x3dbl_3", "mixed_2/tower_1/conv_2"],
+    ["Mixed_6a.branch3x3", "mixed_3/conv"],
+    ["Mixed_6a.branch3x3dbl_3", "mixed_3/tower/conv_2"],
+    ["Mixed_6b.branch7x7_1", "mixed_4/tower/conv"],
+    ["Mixed_6d.branch1x1", "mixed_6/conv"],
+    ["Mixed_6e.branch7x7dbl_5", "mixed_7/tower_1/conv_4"],
+    ["Mixed_6e.branch_pool", "mixed_7/tower_2/conv"],
+    ["Mixed_7a.branch3x3_2", "mixed_8/tower/conv_1"],
+    ["Mixed_7a.branch7x7x3_4", "mixed_8/tower_1/conv_3"],
+    ["Mixed_7b.branch3x3_2a", "mixed_9/tower/mixed/conv"],
+    ["Mixed_7c.branch3x3dbl_3b", "mixed_10/tower_1/mixed/conv_1"],
+  ])
+    assert.is(scopeOf(name), scope);
 });
 
 /** Images of noise around a color. */

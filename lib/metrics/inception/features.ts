@@ -4,7 +4,7 @@ import type { Pixels } from "../../data/index.ts";
 import { cacheFolder } from "../../home.ts";
 import { ndarray, readSafetensors, writeSafetensors } from "../../io/index.ts";
 import { jit } from "../../jit/index.ts";
-import type { Params } from "../../tensor/params.ts";
+import { type Params, param } from "../../tensor/params.ts";
 import { type Tensor, tf } from "../../tensor/tf.ts";
 import { CLASSES, POOL_FEATURES } from "./layers.ts";
 import { inception, SPATIAL_CHANNELS } from "./network.ts";
@@ -14,7 +14,7 @@ import { SUITES, type SuiteName, suiteBatch } from "./suites.ts";
 export interface InceptionFeatures {
   /** [N,2048] */
   pool: Float32Array;
-  /** Class probabilities [N,1008]. */
+  /** Class probabilities [N,1008], of the last layer without its bias. */
   probabilities: Float32Array;
   /** [N,7*17*17], channel by channel. */
   spatial: Float32Array;
@@ -52,7 +52,9 @@ export function inceptionExtractor(
     (params: Params, x: Tensor) => {
       const input = tf.transpose(SUITES[suite].graph(x), [0, 3, 1, 2]);
       const { pool, logits, spatial } = inception(params, input);
-      return { pool, probabilities: tf.softmax(logits), spatial };
+      // Without the bias, as ADM's evaluation and the first Inception Score have it.
+      const probabilities = tf.softmax(tf.sub(logits, param(params, "fc.bias")));
+      return { pool, probabilities, spatial };
     },
     { name: `inception-${suite}` },
   );

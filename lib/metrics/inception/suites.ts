@@ -5,6 +5,9 @@ import { type Tensor, type Tensor4D, tf } from "../../tensor/tf.ts";
 /** Side of the network's input. */
 const SIDE = 299;
 
+export const SUITE_NAMES = ["adm", "pytorch-fid", "clean-fid"] as const;
+export type SuiteName = (typeof SUITE_NAMES)[number];
+
 interface Suite {
   about: string;
   /** Before the network is compiled in: pixels as the numbers that its graph takes, `[height, width, 3]`. */
@@ -24,7 +27,7 @@ const bilinear = (x: Tensor, halfPixelCenters: boolean): Tensor =>
 /** What the graph of 2015 does with 0 .. 255. */
 const centered = (x: Tensor): Tensor => tf.div(tf.sub(x, 128), 128);
 
-export const SUITES = {
+export const SUITES: Record<SuiteName, Suite> = {
   adm: {
     about: "ADM's evaluations, the paper's: TensorFlow 1's bilinear resize",
     host: asNumbers,
@@ -40,10 +43,7 @@ export const SUITES = {
     host: (image) => pillowResizeFloat(image, SIDE, SIDE, "bicubic"),
     graph: centered,
   },
-} as const satisfies Record<string, Suite>;
-
-export type SuiteName = keyof typeof SUITES;
-export const SUITE_NAMES = Object.keys(SUITES) as SuiteName[];
+};
 
 /** Pixels of one size as a batch for a suite's graph. */
 export function suiteBatch(suite: SuiteName, images: readonly Pixels[]): Tensor4D {

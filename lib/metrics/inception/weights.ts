@@ -2,6 +2,7 @@
 import { openWeights, toFloat32 } from "../../io/index.ts";
 import { checkShapes, type Params } from "../../tensor/params.ts";
 import { tf } from "../../tensor/tf.ts";
+import { readFrozenGraph } from "./frozen-graph.ts";
 import { inceptionShapes, LAYERS } from "./layers.ts";
 import { SPATIAL_CHANNELS, SPATIAL_LAYER } from "./network.ts";
 
@@ -45,10 +46,11 @@ export function foldInception(arrays: InceptionArrays): Params {
 }
 
 /**
- * Reads `pt_inception-2015-12-05-6726825d.pth`, or the same as safetensors.
+ * Reads `pt_inception-2015-12-05-6726825d.pth`, the same as safetensors, or ADM's `classify_image_graph_def.pb`.
  * @throws naming the file; one error lists all parameters that are missing, unexpected and of the wrong shape.
  */
 export async function readInception(path: string): Promise<Params> {
+  if (path.toLowerCase().endsWith(".pb")) return foldInception(await readFrozenGraph(path));
   const file = await openWeights(path);
   try {
     const shapes = inceptionShapes();
