@@ -106,7 +106,7 @@ const statistics = async (features: Features) => {
     const rows = Math.min(256, count - start);
     await sums.add({ data: features.data.subarray(start * size, (start + rows) * size), count: rows, size });
   }
-  sums.dispose();
+  await sums.finish();
   return sums.statistics();
 };
 const [first, second] = [await timed("statistics", () => statistics(a)), await statistics(b)];

@@ -3,65 +3,95 @@ import { pathOrPublished } from "../io/index.ts";
 import {
   collectFeatures,
   type ImageFiles,
+  type ImageFilesOptions,
   type InceptionExtractor,
+  type InceptionMetrics,
   inceptionExtractor,
   inceptionMetrics,
+  METRICS,
   type MetricName,
   openImageFiles,
   readInception,
   type SetFeatures,
   type SuiteName,
 } from "../metrics/index.ts";
+import { readVAE } from "../vae/index.ts";
 import { fetched } from "./download.ts";
-import { progressReporter } from "./progress.ts";
+import { imageProgress } from "./progress.ts";
 
 export interface InceptionEvaluation {
   samples: string;
   reference: string;
   suite: SuiteName;
-  metrics: readonly MetricName[];
+  /** By default all that the reference has what it takes for. */
+  metrics?: readonly MetricName[];
+  /** Also intervals that take as long as ten more distances. */
+  intervals: boolean;
   /** The network's weights, or the name of published ones. */
   weights: string;
+  /** What decodes latents. */
+  vae?: string;
   cache: boolean;
+}
+
+export interface InceptionResult extends InceptionMetrics {
+  samples: number;
+  reference: number;
+  suite: SuiteName;
+  /** What a reader of the numbers should know. */
+  warnings: string[];
 }
 
 /** Samples that the paper's and most other numbers are of. */
 const USUAL_COUNT = 50_000;
+/** Pooled features: the covariance of no more samples has no inverse. */
+const FEATURES = 2048;
 
 async function featuresOf(
   label: string,
   files: ImageFiles,
   extractor: InceptionExtractor,
+  options: { metrics: readonly MetricName[]; intervals?: boolean },
 ): Promise<SetFeatures> {
-  const reporter = progressReporter();
-  reporter.begin(label, files.count);
-  const began = performance.now();
-  const features = await collectFeatures(files, extractor, (done) => {
-    const rate = done / ((performance.now() - began) / 1000);
-    reporter.update(done, `${rate.toPrecision(3)} images a second`);
-  });
-  reporter.end();
+  const { onProgress, end } = imageProgress(label, files.count);
+  const features = await collectFeatures(files, extractor, { ...options, onProgress });
+  end();
   return features;
+}
+
+/** What of a reference is published, what must be computed, and which metrics there are. */
+interface Plan {
+  metrics: readonly MetricName[];
+  published: SetFeatures["statistics"];
+  missing: readonly MetricName[];
+}
+
+/** Said before hours of work, not after. */
+function planOf(files: ImageFiles, { reference, suite, metrics }: InceptionEvaluation): Plan {
+  const { count, statistics } = files;
+  // ADM's archives hold images, or spatial statistics; what is published for other suites has neither.
+  const isADM = statistics.pool !== undefined && (count > 0 || statistics.spatial !== undefined);
+  const published = suite === "adm" || !isADM ? statistics : {};
+  const covered = { fid: published.pool, sfid: published.spatial, is: true, pr: false, kid: false };
+  const missing = (metrics ?? METRICS).filter((metric) => !covered[metric]);
+  if (count > 0) return { metrics: metrics ?? METRICS, published, missing };
+  if (published.pool === undefined)
+    throw new Error(
+      `${reference} holds ADM's statistics and no images, which do not compare in the suite ${suite}`,
+    );
+  if (metrics && missing.length > 0)
+    throw new Error(`${reference} holds statistics and no images, which ${missing.join(" and ")} would need`);
+  return { metrics: METRICS.filter((metric) => covered[metric]), published, missing: [] };
 }
 
 /** The reference's features; for FID alone its published statistics are enough. */
 async function referenceOf(
   files: ImageFiles,
-  { reference, suite, metrics }: InceptionEvaluation,
+  { published, missing }: Plan,
   extractor: InceptionExtractor,
 ): Promise<SetFeatures> {
-  const { pool, spatial } = files.statistics;
-  // ADM's archives hold images, or spatial statistics; what is published for other suites has neither.
-  const isADM = pool !== undefined && (files.count > 0 || spatial !== undefined);
-  const published: SetFeatures["statistics"] = suite === "adm" || !isADM ? files.statistics : {};
-  if (files.count === 0 && published.pool === undefined)
-    throw new Error(
-      `${reference} holds ADM's statistics and no images, which do not compare in the suite ${suite}`,
-    );
-  const covered = { fid: published.pool, sfid: published.spatial, is: true, pr: false, kid: false };
-  if (files.count === 0 || metrics.every((metric) => covered[metric]))
-    return { count: files.count, statistics: published };
-  const features = await featuresOf("reference", files, extractor);
+  if (missing.length === 0) return { count: files.count, statistics: published };
+  const features = await featuresOf("reference", files, extractor, { metrics: missing });
   const own = features.statistics;
   return {
     ...features,
@@ -69,31 +99,81 @@ async function referenceOf(
   };
 }
 
-export async function evaluateInception(options: InceptionEvaluation): Promise<object> {
-  const { samples, reference, suite, metrics, cache } = options;
-  const sampleFiles = await openImageFiles(samples);
-  const referenceFiles = await openImageFiles(await pathOrPublished(reference));
+/** What is opened, used and closed whatever happens. */
+async function withFiles<T>(
+  path: string,
+  options: ImageFilesOptions,
+  use: (files: ImageFiles) => Promise<T>,
+): Promise<T> {
+  const files = await openImageFiles(path, options);
   try {
-    if (sampleFiles.count < 2)
-      throw new Error(`${samples} has ${sampleFiles.count} images, expected at least 2`);
-    const params = await readInception(await fetched(options.weights));
-    const extractor = inceptionExtractor(params, { suite, cache });
-    const expected = await referenceOf(referenceFiles, options, extractor);
-    const features = await featuresOf("samples", sampleFiles, extractor);
-    await extractor.dispose();
-    const results = await inceptionMetrics(expected, features, metrics);
-    return { samples: features.count, reference: expected.count, suite, ...results };
+    return await use(files);
   } finally {
-    await sampleFiles.close();
-    await referenceFiles.close();
+    await files.close();
   }
 }
 
-/** What a reader of these numbers should know. */
-export function caution(results: Record<string, unknown>): string | undefined {
-  const { samples, fidBias } = results as { samples: number; fidBias?: number };
-  if (samples >= USUAL_COUNT) return undefined;
+export async function evaluateInception(options: InceptionEvaluation): Promise<InceptionResult> {
+  const { samples, reference, suite, intervals, cache } = options;
+  const vae = options.vae === undefined ? undefined : await readVAE(await fetched(options.vae));
+  return withFiles(samples, { vae }, async (sampleFiles) =>
+    withFiles(await pathOrPublished(reference), { vae }, async (referenceFiles) => {
+      if (sampleFiles.count < 2)
+        throw new Error(`${samples} has ${sampleFiles.count} images, expected at least 2`);
+      const plan = planOf(referenceFiles, options);
+      const params = await readInception(await fetched(options.weights));
+      const extractor = inceptionExtractor(params, { suite, cache });
+      const expected = await referenceOf(referenceFiles, plan, extractor);
+      const { metrics } = plan;
+      const features = await featuresOf("samples", sampleFiles, extractor, { metrics, intervals });
+      await extractor.dispose();
+      const results = await inceptionMetrics(expected, features, metrics);
+      const { pool, spatial } = referenceFiles.statistics;
+      const unnamed = pool && !spatial && referenceFiles.count === 0;
+      return {
+        samples: features.count,
+        reference: expected.count,
+        suite,
+        ...results,
+        warnings: [
+          ...fewSamples(features.count, results.fidBias),
+          ...(unnamed
+            ? [`${reference} does not say of which suite its statistics are; ${suite} was assumed`]
+            : []),
+        ],
+      };
+    }),
+  );
+}
+
+function fewSamples(count: number, fidBias: number | undefined): string[] {
+  if (count >= USUAL_COUNT) return [];
   const bias =
     fidBias === undefined ? "" : `; about ${fidBias.toPrecision(2)} of the FID is due to their number`;
-  return `${samples} samples are fewer than the ${USUAL_COUNT} that published numbers are of${bias}`;
+  const fewer = count <= FEATURES ? `, and no more than its ${FEATURES} features` : "";
+  return [`${count} samples are fewer than the ${USUAL_COUNT} that published numbers are of${fewer}${bias}`];
+}
+
+/** For a terminal. */
+export function inceptionTable(result: InceptionResult): string {
+  const { samples, reference, suite, intervals, kid } = result;
+  const row = (name: string, value: number | undefined, digits: number, key?: keyof typeof intervals) => {
+    if (value === undefined) return [];
+    const interval = key && intervals[key]?.map((end) => end.toFixed(digits)).join(" .. ");
+    return [`${name.padEnd(18)}${value.toFixed(digits).padStart(10)}   ${interval ?? ""}`.trimEnd()];
+  };
+  return [
+    `${samples} samples, ${reference > 0 ? `${reference} reference images` : "the reference's statistics"}, suite ${suite}`,
+    "",
+    `${"".padEnd(18)}${"value".padStart(10)}   95 % interval`,
+    ...row("FID", result.fid, 3, "fid"),
+    ...row("  of which bias", result.fidBias, 3),
+    ...row("sFID", result.sfid, 3, "sfid"),
+    ...row("Inception Score", result.is, 2, "is"),
+    ...row("precision", result.precision, 4, "precision"),
+    ...row("recall", result.recall, 4),
+    ...row("KID", kid?.mean, 6),
+    ...row("  over subsets", kid?.deviation, 6).map((line) => `${line}   (standard deviation)`),
+    "",
+  ].join("\n");
 }

@@ -10,7 +10,7 @@ import {
   type SuiteName,
   sampleMetrics,
 } from "../metrics/index.ts";
-import { caution, evaluateInception } from "./evaluate-inception.ts";
+import { evaluateInception, inceptionTable } from "./evaluate-inception.ts";
 import { dataFolderOption, datasetOption, jsonOption, positiveInteger } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
@@ -19,8 +19,10 @@ interface Options {
   data?: string;
   reference: string;
   suite?: SuiteName | typeof SMALL;
-  metrics: MetricName[];
+  metrics?: MetricName[];
+  intervals?: boolean;
   weights: string;
+  vae?: string;
   cache: boolean;
   json?: boolean;
 }
@@ -82,7 +84,7 @@ export const evaluateCommand = (): Command =>
     )
     .argument(
       "<samples>",
-      "a .npz with arr_0, uint8 NHWC, as `ditlab sample` writes it; a folder or ZIP archive of images",
+      "a .npz with arr_0, uint8 NHWC or float32 latents NCHW, as `ditlab sample` writes it; a folder or ZIP archive of images or latents",
     )
     .option(
       "--reference <path>",
@@ -95,7 +97,16 @@ export const evaluateCommand = (): Command =>
         `network and preprocessing (default: adm; ${SMALL} where the reference is a --dataset)`,
       ).choices([...SUITE_NAMES, SMALL]),
     )
-    .option("--metrics <names>", `which, of ${METRICS.join(",")}`, metricNames, [...METRICS])
+    .option(
+      "--metrics <names>",
+      `which, of ${METRICS.join(",")} (default: all that the reference allows)`,
+      metricNames,
+    )
+    .option(
+      "--intervals",
+      "95 % confidence intervals of FID and sFID too (ten more distances each, by the jackknife)",
+    )
+    .option("--vae <folder>", "diffusers' files of the VAE, or the name of a published one, for latents")
     .option("--weights <file>", "the FID network's weights, or the name of published ones", "inception-2015")
     .option("--no-cache", "do not keep features in the cache folder")
     .addOption(datasetOption())
@@ -113,16 +124,24 @@ export const evaluateCommand = (): Command =>
             ? `the suite ${SMALL} takes a number of training images as --reference, got ${reference}`
             : `the suite ${suite} takes reference images as --reference, got ${reference}`,
         );
-      const result =
-        suite === SMALL
-          ? await evaluateSmall(path, options)
-          : await evaluateInception({ samples: path, reference, suite, metrics, weights, cache });
-      const note = suite === SMALL ? undefined : caution(result as Record<string, unknown>);
-      if (note) process.stderr.write(`warning: ${note}\n`);
-      if (options.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
-      else
-        for (const [name, value] of Object.entries(result)) {
-          const shown = typeof value === "object" ? `${value.mean} +- ${value.deviation}` : value;
-          process.stdout.write(`${name.padEnd(16)}${shown}\n`);
-        }
+      const print = (result: object, text: string): void =>
+        void process.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : text);
+      if (suite === SMALL) {
+        const result = await evaluateSmall(path, options);
+        const lines = Object.entries(result).map(([name, value]) => `${name.padEnd(16)}${value}\n`);
+        return print(result, lines.join(""));
+      }
+      const { intervals = false, vae } = options;
+      const result = await evaluateInception({
+        samples: path,
+        reference,
+        suite,
+        metrics,
+        intervals,
+        weights,
+        vae,
+        cache,
+      });
+      for (const warning of result.warnings) process.stderr.write(`warning: ${warning}\n`);
+      print(result, inceptionTable(result));
     });

@@ -6,11 +6,12 @@ import {
   prepareImages,
   prepareLatents,
 } from "../data/index.ts";
+import { inceptionExtractor, openImageFiles, readInception, writeReference } from "../metrics/index.ts";
 import { readVAE } from "../vae/index.ts";
 import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";
 import { jsonOption, positiveInteger } from "./options.ts";
-import { progressReporter } from "./progress.ts";
+import { imageProgress, progressReporter } from "./progress.ts";
 
 interface Options {
   json?: boolean;
@@ -94,9 +95,41 @@ const shards = (): Command =>
       ),
     );
 
+const reference = (): Command =>
+  new Command("reference")
+    .description(
+      "take the statistics that 'evaluate' compares with, as ADM publishes them, of images of one size",
+    )
+    .argument("<source>", "what 'prepare images' made, or a .npz of images")
+    .argument("<destination>", ".npz for mu, sigma, mu_s, sigma_s and some of the images")
+    .option("--images <number>", "images that go along, evenly spread", positiveInteger, 10_000)
+    .option("--weights <file>", "the FID network's weights, or the name of published ones", "inception-2015")
+    .addOption(jsonOption())
+    .action(
+      async (source: string, destination: string, options: Options & { images: number; weights: string }) => {
+        if (!destination.endsWith(".npz"))
+          throw new Error(`a reference is a .npz file, got "${destination}" as its name`);
+        const files = await openImageFiles(source);
+        const params = await readInception(await fetched(options.weights));
+        const extractor = inceptionExtractor(params, { suite: "adm", cache: true });
+        try {
+          const { onProgress, end } = imageProgress("images", files.count);
+          const { images } = options;
+          const result = await writeReference(destination, files, extractor, { images, onProgress });
+          end();
+          const text = `${destination}: statistics of ${result.count} images, and ${result.images} of them\n`;
+          process.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : text);
+        } finally {
+          await extractor.dispose();
+          await files.close();
+        }
+      },
+    );
+
 export const prepareCommand = (): Command =>
   new Command("prepare")
     .description("make training data of images; each step goes on where it was stopped")
     .addCommand(images())
     .addCommand(latents())
-    .addCommand(shards());
+    .addCommand(shards())
+    .addCommand(reference());

@@ -50,3 +50,17 @@ function lineReporter(): Reporter {
 }
 
 export const progressReporter = (): Reporter => (process.stderr.isTTY ? terminalReporter() : lineReporter());
+
+/** Progress in images a second. */
+export function imageProgress(label: string, count: number) {
+  const reporter = progressReporter();
+  reporter.begin(label, count);
+  const began = performance.now();
+  return {
+    onProgress(done: number): void {
+      const rate = done / ((performance.now() - began) / 1000);
+      reporter.update(done, `${rate.toPrecision(3)} images a second`);
+    },
+    end: reporter.end,
+  };
+}

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { Command, Option } from "commander";
 import { INTERPOLANTS, type InterpolantName } from "../diffusion/index.ts";
 import {
-  fromTensor,
   type NdArray,
+  ndarray,
   readNpz,
   threeChannels,
   toTensor,
@@ -12,12 +12,11 @@ import {
   type WeightsName,
   writePngGrid,
 } from "../io/index.ts";
-import { jit } from "../jit/index.ts";
 import { loadModel, type Model, type ModelName, type TransformerConfig } from "../models/index.ts";
 import { gatherSamples, SAMPLERS, type SamplerName, sampleGenerator } from "../samplers/index.ts";
-import { type Params, type Tensor, tf } from "../tensor/index.ts";
+import type { Tensor4D } from "../tensor/tf.ts";
 import { type Checkpoint, latestCheckpoint, readCheckpoint } from "../train/index.ts";
-import { decode, decodeTiled, downsampling, readVAE } from "../vae/index.ts";
+import { downsampling, latentDecoder, readVAE } from "../vae/index.ts";
 import { readJson } from "./config.ts";
 import { fetched } from "./download.ts";
 import { integer, jsonOption, positiveInteger, real } from "./options.ts";
@@ -232,7 +231,7 @@ async function sample(
 
 type Arrays = NdArray<"float32">;
 
-/** The VAE in a folder as a function of latents, image by image: its largest layers take hundreds of megabytes. */
+/** The VAE in a folder as a function of latents. */
 async function imageDecoder(
   folder: string,
   { inChannels }: TransformerConfig,
@@ -242,16 +241,16 @@ async function imageDecoder(
     throw new Error(
       `the VAE in ${folder} has ${vae.config.latentChannels} channels of latents, the model ${inChannels}`,
     );
-  const compiled = jit((params: Params, z: Tensor) => decode(params, vae.config, z), { name: "decode" });
+  const decoder = latentDecoder(vae);
   const scale = downsampling(vae.config);
   return {
-    dispose: () => compiled.dispose(),
+    dispose: decoder.dispose,
     async decode(latents) {
-      const images: Tensor[] = [];
-      for (const z of tf.split(toTensor(latents), latents.shape[0]))
-        images.push(await decodeTiled((tile) => compiled(vae.params, tile), z, { scale }));
-      const all = tf.concat(images);
-      return fromTensor(all) as Promise<Arrays>;
+      const [count, , height, width] = latents.shape;
+      const z = toTensor(latents) as Tensor4D;
+      const data = await decoder.decode(z);
+      z.dispose();
+      return ndarray(data, [count, 3, height * scale, width * scale]) as Arrays;
     },
   };
 }

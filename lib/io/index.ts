@@ -26,7 +26,7 @@ export {
   toBytes,
 } from "./ndarray.ts";
 export { formatNpy, parseNpy } from "./npy.ts";
-export { readNpz, writeNpz, writeNpzStream } from "./npz.ts";
+export { readNpz, type StreamedArray, writeNpz, writeNpzStream } from "./npz.ts";
 export {
   fetchPublished,
   type PublishedName,

@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { unzipSync, zipSync } from "fflate";
 import { ZipFile } from "yazl";
 import { readBytes, writePartsAtomic, writeStreamAtomic } from "./files.ts";
-import { bytesPerElement, elementCount, type NdArray, type NumericDType } from "./ndarray.ts";
+import { bytesPerElement, elementCount, type NdArray, type NumericDType, toBytes } from "./ndarray.ts";
 import { formatNpy, npyHeader, parseNpy } from "./npy.ts";
 
 /**
@@ -57,38 +57,51 @@ export async function writeNpz(
   await writePartsAtomic(path, [archive]);
 }
 
+/** An array whose elements come in pieces, in order, little-endian. */
+export interface StreamedArray {
+  dtype: NumericDType;
+  shape: readonly number[];
+  pieces: AsyncIterable<Uint8Array>;
+}
+
 /**
- * Writes an .npz archive of one array whose elements come in pieces, of any size, as `writeNpz` does.
- * @param pieces the elements in order, little-endian
+ * Writes an .npz archive of any size, as `writeNpz` does: arrays in memory, and such as come in pieces.
  * @throws when the pieces are fewer or more bytes than the shape has.
  */
 export async function writeNpzStream(
   path: string,
-  key: string,
-  { dtype, shape }: { dtype: NumericDType; shape: readonly number[] },
-  pieces: AsyncIterable<Uint8Array>,
+  arrays: Record<string, NdArray<NumericDType> | StreamedArray>,
 ): Promise<void> {
-  const header = npyHeader(dtype, shape);
-  const expected = elementCount(shape) * bytesPerElement(dtype);
-  async function* content(): AsyncGenerator<Uint8Array> {
-    yield header;
-    let bytes = 0;
-    for await (const piece of pieces) {
-      bytes += piece.length;
-      yield piece;
-    }
-    if (bytes !== expected)
-      throw new Error(`Cannot write ${path}: ${bytes} bytes came, expected ${expected}`);
-  }
   await writeStreamAtomic(path, () => {
     const zip = new ZipFile();
     const output = zip.outputStream as Readable;
-    const source = Readable.from(content());
     const fail = (error: Error): unknown => output.destroy(error);
     zip.on("error", fail);
-    source.on("error", fail);
-    zip.addReadStream(source, `${key}.npy`, { compress: false, size: header.length + expected });
+    for (const [key, array] of Object.entries(arrays)) {
+      const { dtype, shape } = array;
+      const header = npyHeader(dtype, shape);
+      const size = elementCount(shape) * bytesPerElement(dtype);
+      const pieces = "pieces" in array ? array.pieces : [toBytes(array)];
+      const source = Readable.from(arrayFile(header, pieces, size, path));
+      source.on("error", fail);
+      zip.addReadStream(source, `${key}.npy`, { compress: false, size: header.length + size });
+    }
     zip.end();
     return output;
   });
+}
+
+async function* arrayFile(
+  header: Uint8Array,
+  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  size: number,
+  path: string,
+): AsyncGenerator<Uint8Array> {
+  yield header;
+  let bytes = 0;
+  for await (const piece of pieces) {
+    bytes += piece.length;
+    yield piece;
+  }
+  if (bytes !== size) throw new Error(`Cannot write ${path}: ${bytes} bytes came, expected ${size}`);
 }

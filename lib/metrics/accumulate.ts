@@ -7,62 +7,100 @@ import type { GaussianStatistics } from "./stats.ts";
 const ROWS = 512;
 
 export interface GaussianAccumulator {
-  add(features: Features): Promise<void>;
-  /** The statistics of all rows so far: sample mean and unbiased covariance. Throws on fewer than two. */
-  statistics(): GaussianStatistics;
-  dispose(): void;
+  /** @param groups what group each row belongs to; by default all to the first. */
+  add(features: Features, groups?: ArrayLike<number>): Promise<void>;
+  /**
+   * The statistics of all rows so far, or those of some groups: sample mean and unbiased covariance.
+   * @throws on fewer than two rows.
+   */
+  statistics(groups?: readonly number[]): Promise<GaussianStatistics>;
+  /** Frees what is compiled; statistics of what was added by then may still be taken. */
+  finish(): Promise<void>;
+}
+
+/** Sums of the rows of one group, as differences from the origin. */
+interface Sums {
+  count: number;
+  linear: Float64Array;
+  /** Of the rows that were multiplied. */
+  squares: Float64Array<ArrayBufferLike>;
+  rows: Float64Array;
+  /** Rows that wait to be multiplied. */
+  waiting: number;
 }
 
 /**
  * Sums in double precision on compiled products, of differences from the first rows' mean, so that a large mean costs
- * no accuracy. The result is `gaussianStatistics` of all rows.
+ * no accuracy. The result is `gaussianStatistics` of all rows. With groups, the statistics without some of the rows
+ * need no second pass; each group takes the memory of a covariance.
  */
-export async function gaussianAccumulator(size: number): Promise<GaussianAccumulator> {
+export async function gaussianAccumulator(size: number, groups = 1): Promise<GaussianAccumulator> {
   const product = await gemm({ m: size, n: size, k: ROWS, transposeA: true });
-  const rows = new Float64Array(ROWS * size);
-  const sums = new Float64Array(size);
-  let [squares, next] = [new Float64Array(size * size), new Float64Array(size * size)];
-  let [filled, count] = [0, 0];
+  const all = Array.from(
+    { length: groups },
+    (): Sums => ({
+      count: 0,
+      linear: new Float64Array(size),
+      squares: new Float64Array(size * size),
+      rows: new Float64Array(ROWS * size),
+      waiting: 0,
+    }),
+  );
+  let spare: Float64Array<ArrayBufferLike> = new Float64Array(size * size);
   let origin: Float64Array | undefined;
 
-  const flush = async (): Promise<void> => {
+  const multiply = async (sums: Sums): Promise<void> => {
+    if (sums.waiting === 0) return;
     // What is left from before would count again.
-    rows.fill(0, filled * size);
-    await product.run(rows, rows, next, squares);
-    [squares, next] = [next, squares];
-    filled = 0;
+    sums.rows.fill(0, sums.waiting * size);
+    await product.run(sums.rows, sums.rows, spare, sums.squares);
+    [sums.squares, spare] = [spare, sums.squares];
+    sums.waiting = 0;
+  };
+  const multiplyAll = async (): Promise<void> => {
+    for (const sums of all) await multiply(sums);
   };
   return {
-    async add(features) {
+    async add(features, group) {
       checkFeatures(features, "features", 1);
       if (features.size !== size)
         throw new Error(`features have ${features.size} columns, expected ${size} as the first ones`);
       const { data } = features;
       origin ??= meanOf(features);
       for (let row = 0; row < features.count; row++) {
+        const sums = all[group?.[row] ?? 0];
         for (let j = 0; j < size; j++) {
           const value = data[row * size + j] - origin[j];
-          rows[filled * size + j] = value;
-          sums[j] += value;
+          sums.rows[sums.waiting * size + j] = value;
+          sums.linear[j] += value;
         }
-        filled += 1;
-        count += 1;
-        if (filled === ROWS) await flush();
+        sums.waiting += 1;
+        sums.count += 1;
+        if (sums.waiting === ROWS) await multiply(sums);
       }
-      if (filled > 0) await flush();
     },
-    statistics() {
+    async statistics(groups) {
+      await multiplyAll();
+      const chosen = groups ? groups.map((group) => all[group]) : all;
+      const count = chosen.reduce((sum, sums) => sum + sums.count, 0);
       if (count < 2 || !origin) throw new Error(`features have ${count} rows, expected at least 2`);
+      const linear = new Float64Array(size);
+      for (const sums of chosen) for (let j = 0; j < size; j++) linear[j] += sums.linear[j];
       const covariance = new Float64Array(size * size);
       for (let i = 0; i < size; i++)
         for (let j = i; j < size; j++) {
-          const value = (squares[i * size + j] - (sums[i] * sums[j]) / count) / (count - 1);
+          let square = 0;
+          for (const { squares } of chosen) square += squares[i * size + j];
+          const value = (square - (linear[i] * linear[j]) / count) / (count - 1);
           covariance[i * size + j] = value;
           covariance[j * size + i] = value;
         }
-      return { mean: sums.map((sum, j) => origin![j] + sum / count), covariance };
+      return { mean: linear.map((sum, j) => origin![j] + sum / count), covariance };
     },
-    dispose: () => product.dispose(),
+    async finish() {
+      await multiplyAll();
+      product.dispose();
+    },
   };
 }
 

@@ -2,8 +2,11 @@
 
 import { checkFeatures, type Features } from "./features.ts";
 
+/** Images of a split, as ADM's evaluator has them. */
+const SPLIT_SIZE = 5000;
+
 export interface InceptionScoreOptions {
-  /** Images per split, the last one may have fewer; 5000 by default, as ADM's evaluator. */
+  /** Images per split, the last one may have fewer; 5000 by default. */
   splitSize?: number;
   /** Number of splits instead, of equal size up to rounding. */
   splits?: number;
@@ -21,7 +24,11 @@ export function inceptionScore(probabilities: Features, options: InceptionScoreO
   checkDistributions(probabilities);
   const bounds = splitBounds(probabilities.count, options);
   let total = 0;
-  for (let i = 1; i < bounds.length; i++) total += scoreOf(probabilities, bounds[i - 1], bounds[i]);
+  for (let i = 1; i < bounds.length; i++) {
+    const sums = emptySums(probabilities.size);
+    addRows(sums, probabilities, bounds[i - 1], bounds[i]);
+    total += scoreOf(sums);
+  }
   return total / (bounds.length - 1);
 }
 
@@ -35,28 +42,71 @@ function splitBounds(count: number, { splitSize, splits }: InceptionScoreOptions
     }
     return Array.from({ length: splits + 1 }, (_, i) => Math.floor((i * count) / splits));
   }
-  const size = splitSize ?? 5000;
+  const size = splitSize ?? SPLIT_SIZE;
   if (!Number.isInteger(size) || size < 1) {
     throw new Error(`splitSize must be a positive integer, got ${size}`);
   }
   return Array.from({ length: Math.ceil(count / size) + 1 }, (_, i) => Math.min(i * size, count));
 }
 
-/** `exp(mean_x sum_y p(y|x) (log p(y|x) - log p(y)))` over the rows from `start` to `end`. */
-function scoreOf({ data, size }: Features, start: number, end: number): number {
-  const marginal = new Float64Array(size);
-  for (let row = start; row < end; row++) {
-    for (let j = 0; j < size; j++) marginal[j] += data[row * size + j] / (end - start);
-  }
-  let divergence = 0;
-  for (let row = start; row < end; row++) {
+/** Sums over the images of one split. */
+interface SplitSums {
+  count: number;
+  /** Of the probabilities, for each class. */
+  marginal: Float64Array;
+  /** Of `p log p`. */
+  entropy: number;
+}
+
+const emptySums = (size: number): SplitSums => ({ count: 0, marginal: new Float64Array(size), entropy: 0 });
+
+function addRows(sums: SplitSums, { data, size }: Features, start: number, end: number): void {
+  sums.count += end - start;
+  for (let row = start; row < end; row++)
     for (let j = 0; j < size; j++) {
       const p = data[row * size + j];
+      sums.marginal[j] += p;
       // p log p tends to 0 with p.
-      if (p > 0) divergence += p * (Math.log(p) - Math.log(marginal[j]));
+      if (p > 0) sums.entropy += p * Math.log(p);
     }
-  }
-  return Math.exp(divergence / (end - start));
+}
+
+/** `exp(mean_x sum_y p(y|x) (log p(y|x) - log p(y)))`, where the second sum over x is the marginal's entropy. */
+function scoreOf({ count, marginal, entropy }: SplitSums): number {
+  const cross = marginal.reduce((sum, p) => sum + (p > 0 ? p * Math.log(p / count) : 0), 0);
+  // Never below 0 but for rounding.
+  return Math.exp(Math.max(0, (entropy - cross) / count));
+}
+
+export interface InceptionScoreAccumulator {
+  /** Throws as `inceptionScore` does. */
+  add(probabilities: Features): void;
+  /** Of each split so far; their mean is the Inception Score. */
+  scores(): number[];
+}
+
+/**
+ * Inception Scores of images that come batch by batch, in memory that does not grow with their number.
+ * @param size classes
+ */
+export function inceptionScoreAccumulator(size: number, splitSize = SPLIT_SIZE): InceptionScoreAccumulator {
+  const splits: SplitSums[] = [];
+  return {
+    add(probabilities) {
+      checkFeatures(probabilities, "probabilities", 1);
+      checkDistributions(probabilities);
+      if (probabilities.size !== size)
+        throw new Error(`The probabilities have ${probabilities.size} columns, expected ${size}`);
+      for (let row = 0; row < probabilities.count; ) {
+        if (splits.length === 0 || splits.at(-1)!.count === splitSize) splits.push(emptySums(size));
+        const last = splits.at(-1)!;
+        const end = Math.min(row + splitSize - last.count, probabilities.count);
+        addRows(last, probabilities, row, end);
+        row = end;
+      }
+    },
+    scores: () => splits.map(scoreOf),
+  };
 }
 
 function checkDistributions({ data, count, size }: Features): void {

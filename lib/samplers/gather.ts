@@ -50,7 +50,7 @@ export async function gatherSamples(
   async function* pieces(): AsyncGenerator<Uint8Array> {
     for (const first of firsts) yield toBytes(await read(first));
   }
-  await writeNpzStream(path, "arr_0", { dtype, shape: [count, ...shape.slice(1)] }, pieces());
+  await writeNpzStream(path, { arr_0: { dtype, shape: [count, ...shape.slice(1)], pieces: pieces() } });
   await rm(folder, { recursive: true });
 }
 

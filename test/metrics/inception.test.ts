@@ -1,63 +1,29 @@
-/** The FID network against pytorch-fid's numbers, its suites, and evaluation from files to metrics. */
-import { execFile } from "node:child_process";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+/** The FID network against pytorch-fid's numbers, its suites, and its weights from files. */
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { encodePng, type Pixels, pillowResizeFloat } from "../../lib/data/index.ts";
-import {
-  type NdArray,
-  ndarray,
-  readNpz,
-  readSafetensors,
-  writeNpz,
-  writeSafetensors,
-} from "../../lib/io/index.ts";
+import { pillowResizeFloat } from "../../lib/data/index.ts";
+import { ndarray, readNpz, writeSafetensors } from "../../lib/io/index.ts";
 import { jit } from "../../lib/jit/index.ts";
 import { graphDef, scopeOf } from "../../lib/metrics/inception/frozen-graph.ts";
 import { SUITES, suiteBatch } from "../../lib/metrics/inception/suites.ts";
 import {
-  collectFeatures,
-  type Features,
   foldInception,
-  frechetDistance,
-  gaussianAccumulator,
-  gaussianStatistics,
   inception,
   inceptionExtractor,
-  inceptionMetrics,
   inceptionShapes,
-  kernelDistance,
-  openImageFiles,
   readInception,
 } from "../../lib/metrics/index.ts";
-import { type Params, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
+import { type Params, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { fixture, rejects, temporaryFolder } from "../io/helpers.ts";
 import { formulaWeights } from "./formula-weights.ts";
+import { errorOf, pixelsOf } from "./images.ts";
 
-const BIN = fileURLToPath(new URL("../../lib/cli/bin.js", import.meta.url));
 const arrays = formulaWeights();
 const params = foldInception(arrays);
 const expected = await readNpz(fixture("inception.npz"));
 
-const pixelsOf = ({ data, shape }: NdArray): Pixels[] => {
-  const [count, height, width] = shape;
-  const area = height * width * 3;
-  return Array.from({ length: count }, (_, i) => ({
-    data: (data as Uint8Array).slice(i * area, (i + 1) * area),
-    width,
-    height,
-  }));
-};
-/** Largest difference as a share of the largest value. */
-const errorOf = (got: ArrayLike<number>, want: ArrayLike<number>): number => {
-  assert.is(got.length, want.length);
-  const values = Array.from(want);
-  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  return values.reduce((most, value, i) => Math.max(most, Math.abs(value - got[i])), 0) / largest;
-};
 const numbers = (name: string): Float32Array => expected[name].data as Float32Array;
 /** Probabilities of the last layer without its bias. */
 const softmax = (logits: Float32Array): Float32Array =>
@@ -119,53 +85,6 @@ test("each suite turns pixels into the network's input in its own way", async ()
   }
   const clean = pillowResizeFloat(images[0], 299, 299, "bicubic").map((value) => (value - 128) / 128);
   assert.ok(errorOf(inputs["clean-fid"].dataSync().subarray(0, clean.length), clean) < 1e-6);
-});
-
-test("statistics of batches are those of all rows, also far from zero", async () => {
-  const random = randomGenerator(2);
-  const [count, size] = [1300, 7];
-  const data = Float32Array.from({ length: count * size }, (_, i) => 1e3 * (i % size) + random.uniform());
-  const all = gaussianStatistics({ data, count, size });
-  const sums = await gaussianAccumulator(size);
-  for (let start = 0; start < count; start += 300) {
-    const rows = Math.min(300, count - start);
-    await sums.add({ data: data.subarray(start * size, (start + rows) * size), count: rows, size });
-  }
-  const { mean, covariance } = sums.statistics();
-  assert.ok(errorOf(mean, all.mean) < 1e-14 && errorOf(covariance, all.covariance) < 1e-11);
-  await rejects(sums.add({ data: new Float32Array(4), count: 1, size: 4 }), /have 4 columns, expected 7/);
-  sums.dispose();
-  const none = await gaussianAccumulator(2);
-  assert.throws(() => none.statistics(), /have 0 rows, expected at least 2/);
-});
-
-test("the kernel distance is its definition, and near 0 for one distribution", async () => {
-  const random = randomGenerator(3);
-  const make = (count: number, shift: number): Features => ({
-    data: Float32Array.from(random.normals(count * 4), (value) => value + shift),
-    count,
-    size: 4,
-  });
-  const [a, b] = [make(40, 0), make(30, 0.5)];
-  const kernel = (x: Features, i: number, y: Features, j: number): number => {
-    let sum = 0;
-    for (let d = 0; d < 4; d++) sum += x.data[i * 4 + d] * y.data[j * 4 + d];
-    return (sum / 4 + 1) ** 3;
-  };
-  // All rows of the smaller set are in every subset; with one of the larger set's size too there is one value.
-  const same = { ...b, data: b.data.map((value) => value + 1) };
-  let [within, between] = [0, 0];
-  for (let i = 0; i < 30; i++)
-    for (let j = 0; j < 30; j++) {
-      if (i !== j) within += kernel(b, i, b, j) + kernel(same, i, same, j);
-      between += kernel(b, i, same, j);
-    }
-  const { mean, deviation } = await kernelDistance(b, same, { subsets: 3 });
-  assert.ok(Math.abs(mean - (within / (30 * 29) - (2 * between) / 900)) < 1e-9 && deviation < 1e-9);
-  const close = await kernelDistance(make(900, 0), make(900, 0), { subsets: 20, subsetSize: 200 });
-  assert.ok(Math.abs(close.mean) < 3 * close.deviation && close.deviation > 0, JSON.stringify(close));
-  assert.ok((await kernelDistance(a, b, { subsets: 20 })).mean > 0.1);
-  await rejects(kernelDistance(a, { ...b, size: 3, count: 40 }), /have 4 columns and the .* 3/);
 });
 
 test("weights are read from files, and all that does not fit is listed", async () => {
@@ -258,136 +177,6 @@ test("scopes of the frozen graph are those that TensorFlow gave", () => {
     ["Mixed_7c.branch3x3dbl_3b", "mixed_10/tower_1/mixed/conv_1"],
   ])
     assert.is(scopeOf(name), scope);
-});
-
-/** Images of noise around a color. */
-function noise(count: number, side: number, seed: number): NdArray<"uint8"> {
-  const random = randomGenerator(seed);
-  return ndarray(
-    Uint8Array.from(
-      { length: count * side * side * 3 },
-      (_, i) => (seed * 40 * (i % 3) + random.integer(90)) % 256,
-    ),
-    [count, side, side, 3],
-  ) as NdArray<"uint8">;
-}
-
-test("images come from archives, compressed or not, and folders, with published statistics", async () => {
-  const folder = await temporaryFolder();
-  const images = noise(5, 8, 1);
-  const statistics = {
-    mu: ndarray(Float64Array.of(1, 2), [2]),
-    sigma: ndarray(Float64Array.of(1, 0, 0, 1), [2, 2]),
-  };
-  await writeNpz(join(folder, "plain.npz"), { arr_0: images, ...statistics });
-  await writeNpz(join(folder, "deflated.npz"), { arr_0: images }, { compress: true });
-  await mkdir(join(folder, "files"));
-  for (const [i, image] of pixelsOf(images).entries())
-    await writeFile(join(folder, "files", `${i}.png`), await encodePng(image));
-  for (const name of ["plain.npz", "deflated.npz", "files"]) {
-    const set = await openImageFiles(join(folder, name));
-    assert.is(set.count, 5);
-    const sizes: number[] = [];
-    const all: number[] = [];
-    for await (const batch of set.batches(2)) {
-      sizes.push(batch.length);
-      for (const { data } of batch) all.push(...data);
-    }
-    assert.equal(sizes, [2, 2, 1]);
-    assert.equal(all, [...images.data], name);
-    assert.equal(set.statistics.pool?.mean, name === "plain.npz" ? Float64Array.of(1, 2) : undefined);
-    await set.close();
-  }
-  const wrong = join(folder, "wrong.npz");
-  await writeNpz(wrong, { arr_0: ndarray(new Float32Array(12), [1, 2, 2, 3]) });
-  await rejects(openImageFiles(wrong), /must be uint8 \[count, height, width, 3\].*got <f4 \[1, 2, 2, 3\]/);
-  await writeNpz(wrong, { other: images });
-  await rejects(openImageFiles(wrong), /neither images \(arr_0\) nor statistics/);
-  await writeNpz(wrong, { mu: statistics.mu, sigma: statistics.mu });
-  await rejects(openImageFiles(wrong), /must be \[n\] and \[n, n\], got \[2\] and \[2\]/);
-  await writeFile(wrong, (await readFile(join(folder, "plain.npz"))).subarray(0, 300));
-  await rejects(openImageFiles(wrong), /is not an \.npz archive/);
-});
-
-test("from files to metrics: features are kept by content, and a set is at no distance from itself", async () => {
-  const folder = await temporaryFolder();
-  process.env.DITLAB_HOME = folder;
-  const path = join(folder, "set.npz");
-  await writeNpz(path, { arr_0: noise(6, 32, 2) });
-  const other = join(folder, "other.npz");
-  await writeNpz(other, { arr_0: noise(5, 32, 5) });
-  const extractor = inceptionExtractor(params, { suite: "adm", batchSize: 4, cache: true });
-  const collect = async (path: string, from = extractor) => {
-    const files = await openImageFiles(path);
-    const features = await collectFeatures(files, from);
-    await files.close();
-    return features;
-  };
-  const set = await collect(path);
-  const reference = await collect(other);
-  const kept = join(folder, "features");
-  const [file] = await readdir(kept);
-  assert.is((await readdir(kept)).length, 2, "one file for each set");
-
-  const self = await inceptionMetrics(set, set);
-  assert.ok(self.fid! < 1e-9 && self.sfid! < 1e-9);
-  assert.equal([self.precision, self.recall], [1, 1]);
-  const metrics = await inceptionMetrics(reference, set, ["fid", "is", "pr", "kid"]);
-  const direct = frechetDistance(gaussianStatistics(reference.pool!), gaussianStatistics(set.pool!));
-  assert.ok(Math.abs(metrics.fid! - direct) < 1e-9 * direct && direct > 0);
-  assert.ok(metrics.is! >= 1 && metrics.kid!.mean > 0 && metrics.fidBias !== undefined);
-  assert.is(metrics.sfid, undefined);
-  await rejects(
-    inceptionMetrics({ count: 0, statistics: set.statistics }, set, ["pr"]),
-    /the reference has no images, which precision, recall and KID compare/,
-  );
-
-  // What is kept is what is read, unless it is damaged.
-  const stored = await readSafetensors(join(kept, file));
-  (stored.tensors.pool.data as Float32Array).fill(7);
-  await writeSafetensors(join(kept, file), stored.tensors);
-  const sevens = [await collect(path), await collect(other)].map(({ pool }) =>
-    pool!.data.every((value) => value === 7),
-  );
-  assert.equal(sevens.sort(), [false, true]);
-  await writeFile(join(kept, file), "damaged");
-  assert.equal((await collect(path)).pool!.data, set.pool!.data);
-  await extractor.dispose();
-
-  const mixed = join(folder, "mixed");
-  await mkdir(mixed);
-  for (const [i, side] of [8, 9].entries())
-    await writeFile(join(mixed, `${i}.png`), await encodePng(pixelsOf(noise(1, side, 1))[0]));
-  await rejects(collect(mixed), /images must have one size: the first is 8 x 8, another 9 x 9/);
-
-  const weights = join(folder, "weights.safetensors");
-  const shapes = inceptionShapes();
-  await writeSafetensors(
-    weights,
-    Object.fromEntries(Object.keys(shapes).map((name) => [name, ndarray(arrays[name], shapes[name])])),
-  );
-  const evaluate = async (...args: string[]) => {
-    const run = promisify(execFile)(process.execPath, [BIN, "evaluate", path, ...args], {
-      env: { ...process.env, DITLAB_HOME: folder },
-    });
-    return run.catch((error: { stdout: string; stderr: string }) => error);
-  };
-  const { stdout, stderr } = await evaluate(
-    "--reference",
-    other,
-    "--weights",
-    weights,
-    "--metrics",
-    "fid,is",
-    "--json",
-  );
-  assert.match(stdout, /^{/, stderr);
-  const printed = JSON.parse(stdout);
-  assert.equal([printed.samples, printed.reference, printed.suite], [6, 5, "adm"]);
-  assert.ok(Math.abs(printed.fid - direct) < 1e-9 * direct && Math.abs(printed.is - metrics.is!) < 1e-9);
-  assert.match(stderr, /warning: 6 samples are fewer than the 50000 .* of the FID is due to their number/);
-  const refused = await evaluate("--reference", other, "--suite", "small-cnn");
-  assert.match(refused.stderr, /the suite small-cnn takes a number of training images as --reference/);
 });
 
 test.run();

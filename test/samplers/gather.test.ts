@@ -80,11 +80,11 @@ test("an archive written in pieces is the one written at once; too few bytes lea
       start += length;
     }
   }
-  await writeNpzStream(pieces, "arr_0", expected, cut(3, 40, 13));
+  await writeNpzStream(pieces, { arr_0: { ...expected, pieces: cut(3, 40, 13) } });
   assert.equal(await readNpz(pieces), await readNpz(whole));
   assert.ok(readFileSync(pieces).includes(Buffer.from(bytes)));
   await rejects(
-    writeNpzStream(short, "arr_0", expected, cut(3, 40)),
+    writeNpzStream(short, { arr_0: { ...expected, pieces: cut(3, 40) } }),
     /short\.npz: 43 bytes came, expected 56/,
   );
   assert.not.ok(existsSync(short));

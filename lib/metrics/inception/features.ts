@@ -6,6 +6,7 @@ import { ndarray, readSafetensors, writeSafetensors } from "../../io/index.ts";
 import { jit } from "../../jit/index.ts";
 import { type Params, param } from "../../tensor/params.ts";
 import { type Tensor, tf } from "../../tensor/tf.ts";
+import { type ImageBatch, pixelBatch } from "../images/batch.ts";
 import { CLASSES, POOL_FEATURES } from "./layers.ts";
 import { inception, SPATIAL_CHANNELS } from "./network.ts";
 import { SUITES, type SuiteName, suiteBatch } from "./suites.ts";
@@ -39,7 +40,7 @@ export interface FeatureOptions {
 
 export interface InceptionExtractor {
   /** Features of images of one size, which are found again where the cache has them. */
-  extract(images: readonly Pixels[]): Promise<InceptionFeatures>;
+  extract(images: ImageBatch | readonly Pixels[]): Promise<InceptionFeatures>;
   dispose(): Promise<void>;
 }
 
@@ -60,18 +61,19 @@ export function inceptionExtractor(
   );
   const weights = cache ? fingerprint(params) : "";
 
-  const compute = async (images: readonly Pixels[]): Promise<InceptionFeatures> => {
+  const compute = async (batch: ImageBatch): Promise<InceptionFeatures> => {
+    const images = await batch.pixels();
     const features = empty(images.length);
     for (let start = 0; start < images.length; start += batchSize) {
-      const batch = images.slice(start, start + batchSize);
+      const part = images.slice(start, start + batchSize);
       // Filled up, because another batch size would be another program to compile.
-      const filled = Array.from({ length: batchSize }, (_, i) => batch[i % batch.length]);
-      const x = suiteBatch(suite, images.length < batchSize ? batch : filled);
+      const filled = Array.from({ length: batchSize }, (_, i) => part[i % part.length]);
+      const x = suiteBatch(suite, images.length < batchSize ? part : filled);
       const outputs = await network(params, x);
       for (const name of NAMES) {
         const values = (await outputs[name].data()) as Float32Array;
         const size = FEATURE_SIZES[name];
-        features[name].set(values.subarray(0, batch.length * size), start * size);
+        features[name].set(values.subarray(0, part.length * size), start * size);
       }
       tf.dispose([x, outputs]);
     }
@@ -80,12 +82,12 @@ export function inceptionExtractor(
 
   return {
     async extract(images) {
-      checkImages(images);
-      if (!cache) return compute(images);
-      const path = cacheFolder("features", `${keyOf(images, suite, weights)}.safetensors`);
-      const found = await readCached(path, images.length);
+      const batch = "pixels" in images ? images : pixelBatch(images);
+      if (!cache) return compute(batch);
+      const path = cacheFolder("features", `${keyOf(batch, suite, weights)}.safetensors`);
+      const found = await readCached(path, batch.count);
       if (found) return found;
-      const features = await compute(images);
+      const features = await compute(batch);
       await writeCached(path, features);
       return features;
     },
@@ -99,25 +101,15 @@ const empty = (count: number): InceptionFeatures => ({
   spatial: new Float32Array(count * FEATURE_SIZES.spatial),
 });
 
-function checkImages(images: readonly Pixels[]): void {
-  if (images.length === 0) throw new Error("there are no images to take features of");
-  const [{ width, height }] = images;
-  const other = images.findIndex((image) => image.width !== width || image.height !== height);
-  if (other >= 0)
-    throw new Error(
-      `images must have one size: the first is ${width} x ${height}, number ${other} ${images[other].width} x ${images[other].height}`,
-    );
-}
-
 function fingerprint(params: Params): string {
   const hash = createHash("sha256");
   for (const name of Object.keys(params).sort()) hash.update(name).update(params[name].dataSync());
   return hash.digest("hex");
 }
 
-function keyOf(images: readonly Pixels[], suite: SuiteName, weights: string): string {
-  const hash = createHash("sha256").update(`${suite} ${weights} ${images[0].width} ${images[0].height}`);
-  for (const { data } of images) hash.update(data);
+function keyOf({ content, width, height }: ImageBatch, suite: SuiteName, weights: string): string {
+  const hash = createHash("sha256").update(`${suite} ${weights} ${width} ${height}`);
+  for (const bytes of content) hash.update(bytes);
   return hash.digest("hex");
 }
 

@@ -1,0 +1,58 @@
+/** Sets of images that are read in pieces, and what a piece of one is. */
+import type { Pixels } from "../../data/index.ts";
+import type { GaussianStatistics } from "../stats.ts";
+
+/** Images of one size. */
+export interface ImageBatch {
+  count: number;
+  width: number;
+  height: number;
+  /** All that the images depend on: batches of the same content are the same images. */
+  content: readonly Uint8Array[];
+  /** Of latents this is what takes the time. */
+  pixels(): Promise<readonly Pixels[]>;
+}
+
+export interface ImageFiles {
+  /** Images. */
+  count: number;
+  /** The images in order, `size` at a time, the last time fewer. */
+  batches(size: number): AsyncGenerator<ImageBatch>;
+  /** Of a reference batch: the statistics that were published with it, of pooled and of spatial features. */
+  statistics: { pool?: GaussianStatistics; spatial?: GaussianStatistics };
+  close(): Promise<void>;
+}
+
+/** @throws where there are none, or their sizes differ. */
+export function pixelBatch(images: readonly Pixels[]): ImageBatch {
+  if (images.length === 0) throw new Error("there are no images to take features of");
+  const [{ width, height }] = images;
+  const other = images.findIndex((image) => image.width !== width || image.height !== height);
+  if (other >= 0)
+    throw new Error(
+      `images must have one size: the first is ${width} x ${height}, number ${other} ${images[other].width} x ${images[other].height}`,
+    );
+  return {
+    count: images.length,
+    width,
+    height,
+    content: images.map(({ data }) => data),
+    pixels: async () => images,
+  };
+}
+
+/** Items that need not fill memory, `size` at a time: the next ones are read when they are asked for. */
+export async function* inPieces<T, U>(
+  items: AsyncIterable<T>,
+  size: number,
+  make: (items: T[]) => U,
+): AsyncGenerator<U> {
+  let piece: T[] = [];
+  for await (const item of items) {
+    piece.push(item);
+    if (piece.length < size) continue;
+    yield make(piece);
+    piece = [];
+  }
+  if (piece.length > 0) yield make(piece);
+}

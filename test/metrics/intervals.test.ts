@@ -1,0 +1,73 @@
+/** Confidence intervals against tables, closed forms, and how often they cover the truth. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  frechetDistance,
+  gaussianStatistics,
+  jackknifeInterval,
+  meanInterval,
+  shareInterval,
+} from "../../lib/metrics/index.ts";
+import { studentQuantile } from "../../lib/metrics/intervals.ts";
+import { randomGenerator } from "../../lib/tensor/index.ts";
+import { close } from "./helpers.ts";
+
+test("Student's quantiles are those of the tables", () => {
+  for (const [freedom, want, tolerance] of [
+    [1, 12.7062, 1e-5],
+    [2, 4.30265, 1e-5],
+    [3, 3.18245, 0.01],
+    [5, 2.57058, 2e-3],
+    [9, 2.26216, 2e-4],
+    [30, 2.04227, 1e-5],
+  ])
+    close(studentQuantile(freedom), want, tolerance, `t of ${freedom}`);
+});
+
+test("the jackknife of a mean is the mean's own interval", () => {
+  const groups = [1, 4, 2, 8, 5];
+  const total = groups.reduce((sum, value) => sum + value, 0);
+  const without = groups.map((value) => (total - value) / 4);
+  const [low, high] = jackknifeInterval(total / 5, without);
+  const [wantLow, wantHigh] = meanInterval(groups);
+  close(low, wantLow, 1e-12);
+  close(high, wantHigh, 1e-12);
+  // Mean 4, standard error sqrt(7.5 / 5).
+  close(high - 4, studentQuantile(4) * Math.sqrt(7.5 / 5), 1e-12);
+});
+
+test("a share's interval is Wilson's", () => {
+  const [low, high] = shareInterval(0.5, 100);
+  close(low, 0.40383, 1e-5);
+  close(high, 0.59617, 1e-5);
+  const [none, some] = shareInterval(0, 10);
+  assert.is(none, 0);
+  close(some, 0.27753, 1e-5);
+  close(shareInterval(1, 10)[1], 1, 1e-15);
+});
+
+test("19 of 20 intervals of Frechet distances hold the distance that such samples have on average", () => {
+  const random = randomGenerator(8);
+  const [runs, count, groups] = [200, 400, 10];
+  const reference = { mean: Float64Array.of(0, 0), covariance: Float64Array.of(1, 0.2, 0.2, 2) };
+  const distanceOf = (rows: Float64Array[]): number => {
+    const data = Float64Array.from(rows.flatMap((row) => [...row]));
+    return frechetDistance(reference, gaussianStatistics({ data, count: rows.length, size: 2 }));
+  };
+  const results = Array.from({ length: runs }, () => {
+    const rows = Array.from({ length: count }, () =>
+      Float64Array.from(random.normals(2), (value, j) => 0.4 + (j + 1) * value),
+    );
+    const without = Array.from({ length: groups }, (_, group) =>
+      distanceOf(rows.filter((_, i) => i % groups !== group)),
+    );
+    const distance = distanceOf(rows);
+    return { distance, interval: jackknifeInterval(distance, without) };
+  });
+  const average = results.reduce((sum, { distance }) => sum + distance, 0) / runs;
+  const held = results.filter(({ interval: [low, high] }) => low <= average && average <= high).length;
+  // Of 200, 190 expected; three standard deviations are 9.
+  assert.ok(held >= 180 && held <= 199, `${held} of ${runs}`);
+});
+
+test.run();
