@@ -1,16 +1,21 @@
 /**
  * The evaluator: images a second through the FID network, beside PyTorch where a Python with it is found (alternating
- * runs, medians), and the time of each metric on random features of 2,048 numbers.
+ * runs, medians), and the time of each metric on random features of 2,048 numbers; the Frechet distance also by SciPy.
  * On a quiet machine: npm run bench:inception [-- --json] [--batch <n>] [--count <features>] [--python <program>]
  */
 import { spawn, spawnSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { ndarray, writeNpz } from "../../lib/io/index.ts";
 import {
   type Features,
   foldInception,
   frechetDistance,
+  type GaussianStatistics,
   gaussianAccumulator,
   inceptionExtractor,
   inceptionScore,
@@ -57,6 +62,30 @@ async function peer(): Promise<{ run(): Promise<number>; stop(): void } | undefi
   };
   console.error("PyTorch", (await ask(String(batch))).version);
   return { run: () => ask("run"), stop: () => child.kill() };
+}
+
+/** The distance of the same statistics where a Python with SciPy is found. */
+async function peerRoot(
+  a: GaussianStatistics,
+  b: GaussianStatistics,
+): Promise<{ seconds: number; distance: number; version: string } | undefined> {
+  if (spawnSync(options.python, ["-c", "import scipy"]).status !== 0) return undefined;
+  const folder = await mkdtemp(join(tmpdir(), "ditlab-bench-"));
+  const path = join(folder, "statistics.npz");
+  const side = [a.mean.length, a.mean.length];
+  await writeNpz(path, {
+    mu1: ndarray(a.mean, [a.mean.length]),
+    sigma1: ndarray(a.covariance, side),
+    mu2: ndarray(b.mean, [b.mean.length]),
+    sigma2: ndarray(b.covariance, side),
+  });
+  const script = fileURLToPath(new URL("root.py", import.meta.url));
+  const { stdout } = spawnSync(options.python, [script, path], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await rm(folder, { recursive: true });
+  return JSON.parse(stdout);
 }
 
 const images = Array.from({ length: batch }, () => ({
@@ -110,10 +139,20 @@ const statistics = async (features: Features) => {
   return sums.statistics();
 };
 const [first, second] = [await timed("statistics", () => statistics(a)), await statistics(b)];
-await timed("frechet", () => frechetDistance(first, second));
+const distance = await timed("frechet", () => frechetDistance(first, second));
+const scipy = await peerRoot(first, second);
+if (scipy) console.error("SciPy", scipy.version, scipy.seconds.toFixed(1), "s");
 await timed("kid", () => kernelDistance(a, b));
 await timed("precision and recall", () => precisionRecall(a, b));
 const probabilities = { data: new Float32Array(count * 1008).fill(1 / 1008), count, size: 1008 };
 await timed("inception score", () => inceptionScore(probabilities));
-const result = { network, count, seconds, gigabytes: process.resourceUsage().maxRSS / 1e6 };
+const result = {
+  network,
+  count,
+  seconds,
+  ...(scipy && {
+    scipy: { ...scipy, ratio: scipy.seconds / seconds.frechet, difference: scipy.distance / distance - 1 },
+  }),
+  gigabytes: process.resourceUsage().maxRSS / 1e6,
+};
 console.log(options.json ? JSON.stringify(result, null, 2) : result);

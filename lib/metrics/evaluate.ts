@@ -22,7 +22,10 @@ export async function sampleMetrics(reference: Evaluated, samples: Evaluated): P
   const count = Math.min(reference.features.count, samples.features.count);
   const part = { data: data.slice(0, count * size), count, size };
   return {
-    frechet: frechetDistance(gaussianStatistics(reference.features), gaussianStatistics(samples.features)),
+    frechet: await frechetDistance(
+      gaussianStatistics(reference.features),
+      gaussianStatistics(samples.features),
+    ),
     inceptionScore: inceptionScore(samples.probabilities),
     ...(await precisionRecall(part, samples.features)),
   };

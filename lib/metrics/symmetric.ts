@@ -17,17 +17,18 @@ function dot(a: Float64Array, i: number, b: Float64Array, j: number, length: num
 /** Residuals larger than this share of the largest variance are no rounding. */
 const TOLERANCE = 1e-6;
 
+export interface Factor {
+  /** [n,rank] */
+  factor: Float64Array;
+  rank: number;
+}
+
 /**
  * `L` with `L L^T = matrix`, for a positive semi-definite matrix of any rank: Cholesky's factor with pivots on the
  * diagonal (Golub and Van Loan, 4.2.8), which ends where what is left is rounding.
- * @returns `[n, rank]`
  * @throws naming the matrix when it is not positive semi-definite.
  */
-export function choleskyFactor(
-  matrix: Float64Array,
-  n: number,
-  name: string,
-): { factor: Float64Array; rank: number } {
+export function choleskyFactor(matrix: Float64Array, n: number, name: string): Factor {
   const factor = new Float64Array(n * n);
   const left = Float64Array.from({ length: n }, (_, i) => matrix[i * n + i]);
   const largest = left.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -41,11 +42,20 @@ export function choleskyFactor(
     if (left[pivot] <= n * Number.EPSILON * largest) break;
     const root = Math.sqrt(left[pivot]);
     factor[pivot * n + rank] = root;
-    for (let at = rank + 1; at < n; at++) {
-      const i = order[at];
-      const value = (matrix[i * n + pivot] - dot(factor, i * n, factor, pivot * n, rank)) / root;
-      factor[i * n + rank] = value;
-      left[i] -= value * value;
+    for (let at = rank + 1; at < n; at += 2) {
+      // Two rows at a time, which read the pivot's once; an odd one twice.
+      const [i, j] = [order[at], order[Math.min(at + 1, n - 1)]];
+      let [sumI, sumJ] = [0, 0];
+      for (let k = 0, a = i * n, b = j * n, c = pivot * n; k < rank; k++, a++, b++, c++) {
+        sumI += factor[a] * factor[c];
+        sumJ += factor[b] * factor[c];
+      }
+      const valueI = (matrix[i * n + pivot] - sumI) / root;
+      const valueJ = (matrix[j * n + pivot] - sumJ) / root;
+      factor[i * n + rank] = valueI;
+      factor[j * n + rank] = valueJ;
+      left[i] -= valueI * valueI;
+      if (i !== j) left[j] -= valueJ * valueJ;
     }
   }
   for (let at = rank; at < n; at++) {
@@ -60,48 +70,6 @@ export function choleskyFactor(
   const packed = new Float64Array(n * rank);
   for (let i = 0; i < n; i++) packed.set(factor.subarray(i * n, i * n + rank), i * rank);
   return { factor: packed, rank };
-}
-
-/** A tile of the product that stays in the processor's cache while all rows are added to it. */
-const TILE_ROWS = 32;
-const TILE_COLUMNS = 512;
-
-/**
- * `a^T b` of `[n, columnsA]` and `[n, columnsB]`.
- * @param half leaves out tiles below the diagonal
- */
-export function transposedProduct(
-  a: Float64Array,
-  columnsA: number,
-  b: Float64Array,
-  columnsB: number,
-  half = false,
-): Float64Array {
-  const n = columnsA === 0 ? 0 : a.length / columnsA;
-  const product = new Float64Array(columnsA * columnsB);
-  for (let i0 = 0; i0 < columnsA; i0 += TILE_ROWS) {
-    const i1 = Math.min(i0 + TILE_ROWS, columnsA);
-    for (let j0 = half ? i0 : 0; j0 < columnsB; j0 += TILE_COLUMNS) {
-      const j1 = Math.min(j0 + TILE_COLUMNS, columnsB);
-      // Four rows at a time, so that each sum is read and written once for four products.
-      for (let row = 0; row < n; row += 4) {
-        const rows = Math.min(4, n - row);
-        const b0 = row * columnsB;
-        const [b1, b2, b3] = [1, 2, 3].map((r) => (row + Math.min(r, rows - 1)) * columnsB);
-        for (let i = i0; i < i1; i++) {
-          const at = row * columnsA + i;
-          const f0 = a[at];
-          const f1 = rows > 1 ? a[at + columnsA] : 0;
-          const f2 = rows > 2 ? a[at + 2 * columnsA] : 0;
-          const f3 = rows > 3 ? a[at + 3 * columnsA] : 0;
-          const out = i * columnsB;
-          for (let j = j0; j < j1; j++)
-            product[out + j] += f0 * b[b0 + j] + f1 * b[b1 + j] + (f2 * b[b2 + j] + f3 * b[b3 + j]);
-        }
-      }
-    }
-  }
-  return product;
 }
 
 /**
@@ -133,19 +101,36 @@ function tridiagonal(a: Float64Array, n: number): { diagonal: Float64Array; besi
       for (let j = k + 1; j < n; j++) u[j] = a[top + j] / norm;
       u[k + 1] = (first - image) / norm;
     }
-    for (let i = k + 1; i < n; i++) {
+    for (let i = k + 1; i < n; i += 2) {
+      // Two rows at a time, which read the vectors once.
       const row = i * n;
       const [vi, wi, ui] = [v[i], w[i], u[i]];
       const corner = a[row + i] - 2 * vi * wi;
       a[row + i] = corner;
-      let sum = corner * ui;
-      for (let j = i + 1; j < n; j++) {
-        const value = a[row + j] - vi * w[j] - wi * v[j];
+      if (i + 1 === n) {
+        p[i] += corner * ui;
+        break;
+      }
+      const next = row + n;
+      const [vn, wn, un] = [v[i + 1], w[i + 1], u[i + 1]];
+      const side = a[row + i + 1] - vi * wn - wi * vn;
+      const cornerNext = a[next + i + 1] - 2 * vn * wn;
+      a[row + i + 1] = side;
+      a[next + i + 1] = cornerNext;
+      let sum = corner * ui + side * un;
+      let sumNext = side * ui + cornerNext * un;
+      for (let j = i + 2; j < n; j++) {
+        const [vj, wj, uj] = [v[j], w[j], u[j]];
+        const value = a[row + j] - vi * wj - wi * vj;
+        const valueNext = a[next + j] - vn * wj - wn * vj;
         a[row + j] = value;
-        sum += value * u[j];
-        p[j] += value * ui;
+        a[next + j] = valueNext;
+        sum += value * uj;
+        sumNext += valueNext * uj;
+        p[j] += value * ui + valueNext * un;
       }
       p[i] += sum;
+      p[i + 1] += sumNext;
     }
     const half = (beta * beta * dot(p, 0, u, 0, n)) / 2;
     for (let j = k + 1; j < n; j++) p[j] = beta * p[j] - half * u[j];

@@ -51,7 +51,7 @@ test("from files to metrics: features are kept by content, and a set is at no di
   assert.ok(self.fid! < 1e-9 && self.sfid! < 1e-9);
   assert.equal([self.precision, self.recall], [1, 1]);
   const metrics = await inceptionMetrics(reference, set, ["fid", "is", "pr", "kid"]);
-  const direct = frechetDistance(gaussianStatistics(reference.pool!), gaussianStatistics(set.pool!));
+  const direct = await frechetDistance(gaussianStatistics(reference.pool!), gaussianStatistics(set.pool!));
   assert.ok(Math.abs(metrics.fid! - direct) < 1e-9 * direct && direct > 0);
   assert.ok(metrics.is! >= 1 && metrics.kid!.mean > 0 && metrics.fidBias !== undefined);
   assert.is(metrics.sfid, undefined);

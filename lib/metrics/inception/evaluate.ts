@@ -1,5 +1,5 @@
 /** The metrics of the paper's tables, from the FID network's features of two sets of images. */
-import { frechetDistance } from "../frechet.ts";
+import { frechetDistancesFrom } from "../frechet.ts";
 import { type Interval, jackknifeInterval, meanInterval, shareInterval } from "../intervals.ts";
 import { type KernelDistance, kernelDistance } from "../kernel-distance.ts";
 import { type PrecisionRecall, precisionRecall } from "../precision-recall.ts";
@@ -38,16 +38,18 @@ export async function inceptionMetrics(
   for (const metric of metrics) {
     if (metric === "fid") {
       const expected = gaussianOf(reference, "pool", "reference");
-      result.fid = frechetDistance(expected, gaussianOf(samples, "pool", "sample set"));
+      const distanceTo = frechetDistancesFrom(expected);
+      result.fid = await distanceTo(gaussianOf(samples, "pool", "sample set"));
       if (samples.half) {
         const { count, statistics } = samples.half;
-        result.fidBias = (frechetDistance(expected, statistics) - result.fid) / (samples.count / count - 1);
+        result.fidBias = ((await distanceTo(statistics)) - result.fid) / (samples.count / count - 1);
       }
-      intervals.fid = await frechetInterval(expected, samples, "pool", result.fid);
+      intervals.fid = await frechetInterval(distanceTo, samples, "pool", result.fid);
     } else if (metric === "sfid") {
       const expected = gaussianOf(reference, "spatial", "reference");
-      result.sfid = frechetDistance(expected, gaussianOf(samples, "spatial", "sample set"));
-      intervals.sfid = await frechetInterval(expected, samples, "spatial", result.sfid);
+      const distanceTo = frechetDistancesFrom(expected);
+      result.sfid = await distanceTo(gaussianOf(samples, "spatial", "sample set"));
+      intervals.sfid = await frechetInterval(distanceTo, samples, "spatial", result.sfid);
     } else if (metric === "is") {
       const scores = need(samples.scores, "sample set", "class probabilities");
       result.is = scores.reduce((sum, score) => sum + score, 0) / scores.length;
@@ -76,7 +78,7 @@ const gaussianOf = (features: SetFeatures, kind: "pool" | "spatial", set: string
 
 /** As many distances as there are groups: minutes at the network's size. */
 async function frechetInterval(
-  expected: GaussianStatistics,
+  distanceTo: (statistics: GaussianStatistics) => Promise<number>,
   { without }: SetFeatures,
   kind: "pool" | "spatial",
   distance: number,
@@ -84,6 +86,6 @@ async function frechetInterval(
   if (!without) return undefined;
   const distances: number[] = [];
   for (let group = 0; group < without.groups; group++)
-    distances.push(frechetDistance(expected, await without[kind](group)));
+    distances.push(await distanceTo(await without[kind](group)));
   return jackknifeInterval(distance, distances);
 }
