@@ -51,7 +51,9 @@ function randomWeights(): Record<string, Float32Array> {
   return arrays;
 }
 
-async function peer(): Promise<{ run(): Promise<number>; stop(): void } | undefined> {
+async function peer(): Promise<
+  { run(): Promise<{ seconds: number; gigabytes: number }>; stop(): void } | undefined
+> {
   if (spawnSync(options.python, ["-c", "import torch"]).status !== 0) return undefined;
   const script = fileURLToPath(new URL("peer.py", import.meta.url));
   const child = spawn(options.python, [script], { stdio: ["pipe", "pipe", "inherit"] });
@@ -96,18 +98,22 @@ const images = Array.from({ length: batch }, () => ({
 const extractor = inceptionExtractor(foldInception(randomWeights()), { suite: "adm", batchSize: batch });
 const other = await peer();
 const [own, theirs]: number[][] = [[], []];
+let peerMemory = 0;
 for (let i = 0; i <= runs; i++) {
   const start = performance.now();
   await extractor.extract(images);
   own.push((performance.now() - start) / 1000);
-  if (other) theirs.push(await other.run());
+  if (!other) continue;
+  const run = await other.run();
+  theirs.push(run.seconds);
+  peerMemory = run.gigabytes;
 }
 other?.stop();
 await extractor.dispose();
 const [ours, peers] = [own, theirs].map((seconds) => batch / median(seconds.slice(1)));
 const network = {
   imagesPerSecond: ours,
-  ...(other && { pytorch: peers, ratio: ours / peers }),
+  ...(other && { pytorch: peers, ratio: ours / peers, pytorchGigabytes: peerMemory }),
   gigabytes: process.resourceUsage().maxRSS / 1e6,
 };
 

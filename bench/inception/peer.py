@@ -1,9 +1,11 @@
-"""The FID network in PyTorch: reads a batch size, then one request a line; answers each with the seconds of a batch.
+"""The FID network in PyTorch: reads a batch size, then one request a line; answers each with the seconds of
+a batch and the peak of memory in GB.
 
 The layers of lib/metrics/inception, batch norms folded into the convolutions as there, random weights.
 """
 import json
 import os
+import resource
 import sys
 import time
 
@@ -135,4 +137,6 @@ for _ in sys.stdin:
     start = time.perf_counter()
     with torch.inference_mode():
         network(F.interpolate(images, (299, 299), mode="bilinear", align_corners=False) * 2 - 1)
-    print(json.dumps(time.perf_counter() - start), flush=True)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(json.dumps({"seconds": seconds, "gigabytes": peak}), flush=True)

@@ -120,7 +120,9 @@ function tridiagonal(a: Float64Array, n: number): { diagonal: Float64Array; besi
       let sum = corner * ui + side * un;
       let sumNext = side * ui + cornerNext * un;
       for (let j = i + 2; j < n; j++) {
-        const [vj, wj, uj] = [v[j], w[j], u[j]];
+        const vj = v[j];
+        const wj = w[j];
+        const uj = u[j];
         const value = a[row + j] - vi * wj - wi * vj;
         const valueNext = a[next + j] - vn * wj - wn * vj;
         a[row + j] = value;
@@ -156,6 +158,9 @@ const MOST_STEPS = 60;
 export function symmetricEigenvalues(matrix: Float64Array, n: number): Float64Array {
   const { diagonal: d, beside: e } = tridiagonal(matrix, n);
   if (!d.every(Number.isFinite)) throw new Error("A symmetric matrix holds NaN or infinite values");
+  // At a scale of 1 squares neither overflow nor lose what counts.
+  const scale = Math.max(maximum(d, 0, n), maximum(e, 0, n)) || 1;
+  for (let i = 0; i < n; i++) [d[i], e[i]] = [d[i] / scale, e[i] / scale];
   for (let l = 0; l < n; l++) {
     for (let step = 0; ; step++) {
       let m = l;
@@ -163,14 +168,14 @@ export function symmetricEigenvalues(matrix: Float64Array, n: number): Float64Ar
       if (m === l) break;
       if (step === MOST_STEPS) throw new Error(`Eigenvalue ${l} did not converge in ${step} steps`);
       const slope = (d[l + 1] - d[l]) / (2 * e[l]);
-      const root = Math.hypot(slope, 1);
+      const root = Math.sqrt(slope * slope + 1);
       let g = d[m] - d[l] + e[l] / (slope + (slope < 0 ? -root : root));
       let [sine, cosine, shift] = [1, 1, 0];
       let i = m - 1;
       for (; i >= l; i--) {
         const f = sine * e[i];
         const b = cosine * e[i];
-        const r = Math.hypot(f, g);
+        const r = Math.sqrt(f * f + g * g);
         e[i + 1] = r;
         if (r === 0) {
           // Two blocks have come apart.
@@ -192,5 +197,5 @@ export function symmetricEigenvalues(matrix: Float64Array, n: number): Float64Ar
       e[m] = 0;
     }
   }
-  return d;
+  return d.map((value) => value * scale);
 }
