@@ -6,6 +6,7 @@ import {
   type ImageFilesOptions,
   type InceptionExtractor,
   type InceptionMetrics,
+  imageSize,
   inceptionExtractor,
   inceptionMetrics,
   METRICS,
@@ -38,6 +39,8 @@ export interface InceptionResult extends InceptionMetrics {
   samples: number;
   reference: number;
   suite: SuiteName;
+  /** Whether FID or sFID are of statistics that came with the reference. */
+  published: boolean;
   /** What a reader of the numbers should know. */
   warnings: string[];
 }
@@ -121,6 +124,7 @@ export async function evaluateInception(options: InceptionEvaluation): Promise<I
       if (sampleFiles.count < 2)
         throw new Error(`${samples} has ${sampleFiles.count} images, expected at least 2`);
       const plan = planOf(referenceFiles, options);
+      const sizes = await differentSizes(sampleFiles, referenceFiles);
       const params = await readInception(await fetched(options.weights));
       const extractor = inceptionExtractor(params, { suite, cache });
       const expected = await referenceOf(referenceFiles, plan, extractor);
@@ -134,9 +138,11 @@ export async function evaluateInception(options: InceptionEvaluation): Promise<I
         samples: features.count,
         reference: expected.count,
         suite,
+        published: Object.values(plan.published).some((statistics) => statistics !== undefined),
         ...results,
         warnings: [
           ...fewSamples(features.count, results.fidBias),
+          ...sizes,
           ...(unnamed
             ? [`${reference} does not say of which suite its statistics are; ${suite} was assumed`]
             : []),
@@ -144,6 +150,13 @@ export async function evaluateInception(options: InceptionEvaluation): Promise<I
       };
     }),
   );
+}
+
+async function differentSizes(samples: ImageFiles, reference: ImageFiles): Promise<string[]> {
+  if (reference.count === 0) return [];
+  const [a, b] = [await imageSize(samples), await imageSize(reference)];
+  if (a.width === b.width && a.height === b.height) return [];
+  return [`samples are ${a.width} x ${a.height}, the reference images ${b.width} x ${b.height}`];
 }
 
 function fewSamples(count: number, fidBias: number | undefined): string[] {
@@ -156,14 +169,18 @@ function fewSamples(count: number, fidBias: number | undefined): string[] {
 
 /** For a terminal. */
 export function inceptionTable(result: InceptionResult): string {
-  const { samples, reference, suite, intervals, kid } = result;
+  const { samples, reference, suite, published, intervals, kid } = result;
+  const against = [
+    ...(reference > 0 ? [`${reference} reference images`] : []),
+    ...(published ? ["published statistics"] : []),
+  ].join(" and ");
   const row = (name: string, value: number | undefined, digits: number, key?: keyof typeof intervals) => {
     if (value === undefined) return [];
     const interval = key && intervals[key]?.map((end) => end.toFixed(digits)).join(" .. ");
     return [`${name.padEnd(18)}${value.toFixed(digits).padStart(10)}   ${interval ?? ""}`.trimEnd()];
   };
   return [
-    `${samples} samples, ${reference > 0 ? `${reference} reference images` : "the reference's statistics"}, suite ${suite}`,
+    `${samples} samples against ${against}, suite ${suite}`,
     "",
     `${"".padEnd(18)}${"value".padStart(10)}   95 % interval`,
     ...row("FID", result.fid, 3, "fid"),

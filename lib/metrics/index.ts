@@ -2,7 +2,7 @@ export { type GaussianAccumulator, gaussianAccumulator } from "./accumulate.ts";
 export { type SampleMetrics, sampleMetrics } from "./evaluate.ts";
 export { checkFeatures, type Features } from "./features.ts";
 export { frechetDistance } from "./frechet.ts";
-export type { ImageBatch, ImageFiles } from "./images/batch.ts";
+export { type ImageBatch, type ImageFiles, imageSize } from "./images/batch.ts";
 export { type ImageFilesOptions, openImageFiles } from "./images/files.ts";
 export {
   type CollectOptions,

@@ -19,6 +19,7 @@ import {
   inceptionShapes,
   openImageFiles,
 } from "../../lib/metrics/index.ts";
+import { randomGenerator } from "../../lib/tensor/index.ts";
 import { rejects, temporaryFolder } from "../io/helpers.ts";
 import { formulaWeights } from "./formula-weights.ts";
 import { noise } from "./images.ts";
@@ -120,8 +121,41 @@ test("ten groups of images, each left out once, and a half of them", async () =>
     collectFeatures({ ...files, count: 1 }, numbering()),
     /metrics need at least 2 images, got 1/,
   );
+  const broken = numbering();
+  const extract = async (images: ImageBatch | readonly unknown[]) => {
+    const features = await broken.extract(images);
+    features.pool[3 * 2048 + 5] = Number.NaN;
+    return features;
+  };
+  await rejects(
+    collectFeatures(files, { ...broken, extract }),
+    /image 3 has pool features that are NaN or infinite/,
+  );
   await rejects(collectFeatures({ ...files, count: 25 }, numbering()), /expected 25 images, got 24/);
   await files.close();
+});
+
+test("of samples of the reference's own distribution all of the FID is bias", async () => {
+  const random = randomGenerator(4);
+  const [count, size] = [3000, 24];
+  const identity = Float64Array.from({ length: size ** 2 }, (_, i) => (i % (size + 1) === 0 ? 1 : 0));
+  const reference = {
+    count: 0,
+    statistics: { pool: { mean: new Float64Array(size), covariance: identity } },
+  };
+  let [fid, bias] = [0, 0];
+  for (let run = 0; run < 20; run++) {
+    const data = random.normals(count * size);
+    const statistics = (rows: number) =>
+      gaussianStatistics({ data: data.subarray(0, rows * size), count: rows, size });
+    // Not quite a half, which is what the factor is for.
+    const half = { count: 1400, statistics: statistics(1400) };
+    const set = { count, statistics: { pool: statistics(count) }, half };
+    const metrics = await inceptionMetrics(reference, set, ["fid"]);
+    fid += metrics.fid!;
+    bias += metrics.fidBias!;
+  }
+  assert.ok(Math.abs(bias / fid - 1) < 0.05, `${bias} of ${fid}`);
 });
 
 test("evaluate and prepare reference, as commands", async () => {
@@ -187,10 +221,14 @@ test("evaluate and prepare reference, as commands", async () => {
   );
 
   const table = await evaluate("ref.npz");
-  assert.match(table.stdout, /^20 samples, 6 reference images, suite adm\n/);
+  assert.match(table.stdout, /^20 samples against 6 reference images and published statistics, suite adm\n/);
   assert.match(table.stdout, new RegExp(`^FID +${printed.fid.toFixed(3)}$`, "m"));
   assert.match(table.stdout, /^precision +\d\.\d{4} {3}\d\.\d{4} \.\. \d\.\d{4}$/m);
   assert.match(table.stderr, /warning: 20 samples are fewer/);
+
+  await writeNpz(at("larger.npz"), { arr_0: noise(5, 20, 1) });
+  const sizes = await evaluate("larger.npz", "--metrics", "fid");
+  assert.match(sizes.stderr, /warning: samples are 16 x 16, the reference images 20 x 20/);
 
   const { arr_0: _, ...statistics } = await readNpz(at("ref.npz"));
   await writeNpz(at("statistics.npz"), statistics);

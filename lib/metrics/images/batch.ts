@@ -41,6 +41,12 @@ export function pixelBatch(images: readonly Pixels[]): ImageBatch {
   };
 }
 
+/** The size of all images, which the first one tells. */
+export async function imageSize(files: ImageFiles): Promise<{ width: number; height: number }> {
+  for await (const { width, height } of files.batches(1)) return { width, height };
+  throw new Error("there are no images");
+}
+
 /** Items that need not fill memory, `size` at a time: the next ones are read when they are asked for. */
 export async function* inPieces<T, U>(
   items: AsyncIterable<T>,

@@ -5,7 +5,7 @@ import type { Features } from "../features.ts";
 import type { ImageFiles } from "../images/batch.ts";
 import { inceptionScoreAccumulator } from "../inception-score.ts";
 import type { GaussianStatistics } from "../stats.ts";
-import { FEATURE_SIZES, type InceptionExtractor } from "./features.ts";
+import { FEATURE_SIZES, type InceptionExtractor, type InceptionFeatures } from "./features.ts";
 
 export const METRICS = ["fid", "sfid", "is", "pr", "kid"] as const;
 export type MetricName = (typeof METRICS)[number];
@@ -64,6 +64,7 @@ export async function collectFeatures(
   try {
     for await (const images of files.batches(PIECE)) {
       const features = await extractor.extract(images);
+      checkFinite(features, done);
       const rows = { count: images.count };
       const groups = Array.from({ length: images.count }, groupOf);
       await gaussians.pool?.add({ data: features.pool, size, ...rows }, groups);
@@ -111,4 +112,14 @@ function balancedGroups(parts: number): () => number {
     if (left.length === 0) left = Array.from(random.permutation(parts));
     return left.pop()!;
   };
+}
+
+function checkFinite(features: InceptionFeatures, done: number): void {
+  for (const [name, size] of Object.entries(FEATURE_SIZES)) {
+    const at = features[name as keyof InceptionFeatures].findIndex((value) => !Number.isFinite(value));
+    if (at >= 0)
+      throw new Error(
+        `image ${done + Math.floor(at / size)} has ${name} features that are NaN or infinite; the network's weights may be damaged`,
+      );
+  }
 }

@@ -1,6 +1,6 @@
 /** Reference batches as ADM publishes them: statistics of a whole data set, beside some of its images. */
 import { ndarray, writeNpzStream } from "../../io/index.ts";
-import type { ImageFiles } from "../images/batch.ts";
+import { type ImageFiles, imageSize } from "../images/batch.ts";
 import type { GaussianStatistics } from "../stats.ts";
 import { collectFeatures } from "./collect.ts";
 import { FEATURE_SIZES, type InceptionExtractor } from "./features.ts";
@@ -28,13 +28,13 @@ export async function writeReference(
     onProgress,
   });
   const kept = Math.min(images, count);
-  const first = await firstOf(files);
+  const { width, height } = await imageSize(files);
   await writeNpzStream(path, {
     ...arraysOf("mu", "sigma", statistics.pool!, FEATURE_SIZES.pool),
     ...arraysOf("mu_s", "sigma_s", statistics.spatial!, FEATURE_SIZES.spatial),
     arr_0: {
       dtype: "uint8",
-      shape: [kept, first.height, first.width, 3],
+      shape: [kept, height, width, 3],
       pieces: spread(files, kept),
     },
   });
@@ -45,11 +45,6 @@ const arraysOf = (mean: string, covariance: string, statistics: GaussianStatisti
   [mean]: ndarray(statistics.mean, [size]),
   [covariance]: ndarray(statistics.covariance, [size, size]),
 });
-
-async function firstOf(files: ImageFiles): Promise<{ width: number; height: number }> {
-  for await (const batch of files.batches(1)) return batch;
-  throw new Error("there are no images");
-}
 
 /** `kept` of the images: every one whose number makes a whole step of the spacing. */
 async function* spread(files: ImageFiles, kept: number): AsyncGenerator<Uint8Array> {
