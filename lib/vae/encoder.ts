@@ -4,6 +4,7 @@ import type { Params } from "../tensor/params.ts";
 import { type Tensor, type Tensor4D, tf } from "../tensor/tf.ts";
 import { encode } from "./autoencoder.ts";
 import type { VAE } from "./load.ts";
+import { oneByOne } from "./one-by-one.ts";
 
 export interface LatentEncoder {
   /**
@@ -15,7 +16,7 @@ export interface LatentEncoder {
   dispose(): Promise<void>;
 }
 
-/** The encoder of a VAE, image by image: its largest layers take hundreds of megabytes, and no batch changes a result. */
+/** The encoder of a VAE. */
 export function latentEncoder({ config, params }: VAE): LatentEncoder {
   const compiled = jit(
     (params: Params, x: Tensor) => {
@@ -25,21 +26,7 @@ export function latentEncoder({ config, params }: VAE): LatentEncoder {
     { name: "encode" },
   );
   return {
-    async encode(images) {
-      const moments: Float32Array[] = [];
-      for (const image of tf.split(images, images.shape[0])) {
-        const result = await compiled(params, image);
-        moments.push((await result.data()) as Float32Array);
-        tf.dispose([image, result]);
-      }
-      const all = new Float32Array(moments.reduce((sum, { length }) => sum + length, 0));
-      let position = 0;
-      for (const values of moments) {
-        all.set(values, position);
-        position += values.length;
-      }
-      return all;
-    },
+    encode: (images) => oneByOne(images, (image) => compiled(params, image)),
     dispose: () => compiled.dispose(),
   };
 }
