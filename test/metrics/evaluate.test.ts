@@ -1,6 +1,6 @@
 /** Evaluation from files to metrics, and the commands for it. */
 import { execFile } from "node:child_process";
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -22,7 +22,7 @@ import {
 import { randomGenerator } from "../../lib/tensor/index.ts";
 import { rejects, temporaryFolder } from "../io/helpers.ts";
 import { formulaWeights } from "./formula-weights.ts";
-import { noise } from "./images.ts";
+import { noise, pixelsOf } from "./images.ts";
 
 const BIN = fileURLToPath(new URL("../../lib/cli/bin.js", import.meta.url));
 const arrays = formulaWeights();
@@ -78,6 +78,14 @@ test("from files to metrics: features are kept by content, and a set is at no di
   assert.equal(sevens.sort(), [false, true]);
   await writeFile(join(kept, file), "damaged");
   assert.equal((await collect(path)).pool!.data, set.pool!.data);
+  // What was not used for two weeks goes, what was used stays.
+  const before = new Date(Date.now() - 15 * 24 * 3_600_000);
+  for (const name of await readdir(kept)) await utimes(join(kept, name), before, before);
+  await collect(other);
+  const later = inceptionExtractor(params, { suite: "adm", batchSize: 4, cache: true });
+  assert.equal((await later.extract(pixelsOf(noise(5, 32, 5)))).pool, reference.pool!.data);
+  assert.is((await readdir(kept)).length, 1);
+  await later.dispose();
   await extractor.dispose();
 });
 

@@ -1,5 +1,7 @@
 /** The FID network's features of many images, batch by batch. */
 import { createHash } from "node:crypto";
+import { readdir, rm, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
 import type { Pixels } from "../../data/index.ts";
 import { cacheFolder } from "../../home.ts";
 import { ndarray, readSafetensors, writeSafetensors } from "../../io/index.ts";
@@ -34,7 +36,7 @@ export interface FeatureOptions {
   suite: SuiteName;
   /** Images at a time. Default: 16. */
   batchSize?: number;
-  /** Keep features in the cache folder, by the images' content. Default: no. */
+  /** Keep features in the cache folder, by the images' content, for two weeks after their last use. Default: no. */
   cache?: boolean;
 }
 
@@ -60,6 +62,7 @@ export function inceptionExtractor(
     { name: `inception-${suite}` },
   );
   const weights = cache ? fingerprint(params) : "";
+  const tidied = cache ? removeUnused(cacheFolder("features")) : undefined;
 
   const compute = async (batch: ImageBatch): Promise<InceptionFeatures> => {
     const images = await batch.pixels();
@@ -84,9 +87,13 @@ export function inceptionExtractor(
     async extract(images) {
       const batch = "pixels" in images ? images : pixelBatch(images);
       if (!cache) return compute(batch);
+      await tidied;
       const path = cacheFolder("features", `${keyOf(batch, suite, weights)}.safetensors`);
       const found = await readCached(path, batch.count);
-      if (found) return found;
+      if (found) {
+        await utimes(path, new Date(), new Date()).catch(() => {});
+        return found;
+      }
       const features = await compute(batch);
       await writeCached(path, features);
       return features;
@@ -111,6 +118,19 @@ function keyOf({ content, width, height }: ImageBatch, suite: SuiteName, weights
   const hash = createHash("sha256").update(`${suite} ${weights} ${width} ${height}`);
   for (const bytes of content) hash.update(bytes);
   return hash.digest("hex");
+}
+
+/** 50,000 images are 1 GB; what was not used for so long is not missed. */
+const UNUSED_MS = 14 * 24 * 3_600_000;
+
+async function removeUnused(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  const oldest = Date.now() - UNUSED_MS;
+  for (const name of names) {
+    const path = join(folder, name);
+    const info = await stat(path).catch(() => undefined);
+    if (info && info.mtimeMs < oldest) await rm(path, { force: true }).catch(() => {});
+  }
 }
 
 /** Features that were kept; none where they are missing or damaged. */
