@@ -1,0 +1,129 @@
+/** What the DiT fixtures hold, computed. */
+import { type SRABatch, type SRAConfig, sraLosses } from "../../lib/align/index.ts";
+import {
+  betaSchedule,
+  type GaussianDiffusion,
+  gaussianDiffusion,
+  hybridLoss,
+  noisedAt,
+  respace,
+  respacedTimesteps,
+} from "../../lib/diffusion/index.ts";
+import { type NdArray, scalarOf, tensorsOf } from "../../lib/io/index.ts";
+import { DIT_DEFAULTS, type DiTConfig, dit, transformer } from "../../lib/models/index.ts";
+import { classVelocity, ddimSampler, ddpmSampler } from "../../lib/samplers/index.ts";
+import { type Params, type Tensor, tf } from "../../lib/tensor/index.ts";
+import { sraGradients } from "../../lib/train/index.ts";
+import { arrays, TINY, weights } from "../parity.ts";
+import type { Case, Mode } from "./table.ts";
+
+export const CONFIG: DiTConfig = { ...TINY, ...DIT_DEFAULTS };
+const SRA: SRAConfig = {
+  studentBlock: 1,
+  teacherBlock: 3,
+  interval: [0, 200],
+  distance: "smooth-l1",
+  beta: 0.05,
+  projectionHead: true,
+};
+const OPTIONS = { interpolant: "linear", sra: SRA } as const;
+const diffusion = gaussianDiffusion(betaSchedule("linear"));
+export const model = await weights("dit-model.safetensors");
+const teacher = await weights("dit-ema.safetensors");
+
+const float = (x: Tensor): Tensor => tf.cast(x, "float32");
+
+async function forward(mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> {
+  const { x, t, y } = tensorsOf(given);
+  const run = mode((params: Params, x: Tensor, t: Tensor, y: Tensor) => {
+    const { prediction, variance } = dit(params, CONFIG, x, t, y);
+    return { out: tf.concat([prediction, variance!], 1) };
+  });
+  return run(model, x, float(t), tf.cast(y, "int32"));
+}
+
+function batchOf(given: Record<string, NdArray>): SRABatch {
+  const { x, noise, t, k, y } = tensorsOf(given);
+  return { x, noise, t: float(t), k: float(k), y: tf.cast(y, "int32") };
+}
+
+async function losses(mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> {
+  const run = mode((params: Params, ema: Params, batch: SRABatch) => {
+    const { x, noise, t, y } = batch;
+    const input = noisedAt(diffusion, { x, noise, t });
+    const { output } = transformer(params, CONFIG, input, t, y);
+    const { mse, vb } = hybridLoss(diffusion, CONFIG.diffusion, output, input, { x, noise, t });
+    const { align } = sraLosses(params, ema, CONFIG, batch, OPTIONS);
+    return { mse, vb: vb as Tensor, loss: tf.add(mse, vb as Tensor), align_loss: align as Tensor };
+  });
+  return run(model, teacher, batchOf(given));
+}
+
+export const lossBatch = batchOf(await arrays("dit-sra-loss.npz"));
+
+const gradients = (mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> =>
+  mode(
+    (params: Params, ema: Params, batch: SRABatch, weight: Tensor) =>
+      sraGradients(params, ema, CONFIG, batch, weight, OPTIONS).gradients,
+  )(model, teacher, lossBatch, tf.scalar(Number(scalarOf(given.align_weight))));
+
+/** The schedule of the samplers' fixture. */
+export const respacedFor = (given: Record<string, NdArray>): GaussianDiffusion =>
+  respace(diffusion, respacedTimesteps(String(scalarOf(given.timestep_respacing))));
+
+/** The noise that the reference drew, the first half of it where both halves drew. */
+export const drawn = (noise: Tensor, latents: Tensor) => (index: number) =>
+  tf.slice(tf.gather(noise, index), [0, 0, 0, 0], latents.shape as never) as Tensor;
+
+async function samplers(mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> {
+  const { note_cfg: _, ...numbers } = given;
+  const { latents, y, eps_ddpm, eps_ddpm_cfg4 } = tensorsOf(numbers);
+  const network = mode(
+    (params: Params, x: Tensor, t: Tensor, y: Tensor) => transformer(params, CONFIG, x, t, y).output,
+  );
+  const run = (
+    sampler: typeof ddpmSampler | typeof ddimSampler,
+    noise: Tensor,
+    guidance?: { scale: number; channels: number },
+  ) => {
+    const predict = classVelocity(
+      (x, t, y) => network(model, x, t, y),
+      tf.cast(y, "int32"),
+      CONFIG.numClasses,
+      guidance,
+    );
+    return sampler((x, t) => predict(x, t, t / 1000), latents, {
+      diffusion: respacedFor(given),
+      config: CONFIG.diffusion,
+      noise: drawn(noise, latents),
+    });
+  };
+  return {
+    ddpm: await run(ddpmSampler, eps_ddpm),
+    ddim_eta0: await run(ddimSampler, eps_ddpm),
+    ddpm_cfg4: await run(ddpmSampler, eps_ddpm_cfg4, { scale: 4, channels: 3 }),
+  };
+}
+
+export const ditCases: Case[] = [
+  { file: "dit-forward.npz", inputs: ["x", "t", "y"], tolerance: 1e-4, compute: forward },
+  {
+    file: "dit-sra-loss.npz",
+    inputs: ["x", "noise", "t", "k", "y"],
+    tolerance: 1e-4,
+    compute: losses,
+  },
+  {
+    file: "dit-grads.npz",
+    inputs: ["align_weight"],
+    // The key biases' gradients are rounding noise around 0.
+    tolerance: (array) => (array.endsWith("attn.qkv.bias") ? 1e-2 : 1e-3),
+    compute: gradients,
+  },
+  {
+    file: "dit-samplers.npz",
+    inputs: ["latents", "y", "timestep_respacing", "eps_ddpm", "eps_ddpm_cfg4", "note_cfg"],
+    tolerance: 1e-3,
+    compute: samplers,
+  },
+];

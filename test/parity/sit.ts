@@ -1,0 +1,164 @@
+/** What the SiT fixtures hold, computed. */
+import {
+  featureDistance,
+  projectionHead,
+  type SRABatch,
+  sraLosses,
+  teacherFeatures,
+} from "../../lib/align/index.ts";
+import { type InterpolantName, interpolate } from "../../lib/diffusion/index.ts";
+import { type NdArray, scalarOf, tensorsOf } from "../../lib/io/index.ts";
+import { sit, transformerBlock } from "../../lib/models/index.ts";
+import {
+  patchEmbedding,
+  positionEmbedding,
+  timestepEmbedding,
+  timestepFrequencies,
+} from "../../lib/nn/index.ts";
+import { classVelocity, eulerMaruyamaSampler, eulerSampler, heunSampler } from "../../lib/samplers/index.ts";
+import { type Params, type Tensor, tf } from "../../lib/tensor/index.ts";
+import { initTrainState, sraGradients, type TrainState, trainStep } from "../../lib/train/index.ts";
+import { arrays, TINY, weights } from "../parity.ts";
+import type { Case, Mode } from "./table.ts";
+
+const student = await weights("sit-model.safetensors");
+const teacher = await weights("sit-ema.safetensors");
+/** What the fixtures were made with (fixtures/config.json). */
+const BLOCKS = { studentBlock: 1, teacherBlock: 3, interval: [0, 0.2], projectionHead: true } as const;
+const SMOOTH = { ...BLOCKS, distance: "smooth-l1", beta: 0.05 } as const;
+const TOKEN_COSINE = { ...BLOCKS, distance: "cosine", cosineAxis: "token" } as const;
+
+const batchOf = ({ x, noise, t, k, y }: Record<string, NdArray>): SRABatch =>
+  tensorsOf({ x, noise, t, k, y }) as unknown as SRABatch;
+
+const linearBatch = batchOf(await arrays("sit-sra-loss-linear.npz"));
+
+async function forward(mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> {
+  const { x, t, y } = tensorsOf({ x: given.x, t: given.t, y: given.y });
+  const run = mode((params: Params, x: Tensor, t: Tensor, y: Tensor) => {
+    const { velocity, features } = sit(params, TINY, x, t, y, [1, 2, 3, 4]);
+    const patches = patchEmbedding(params, "x_embedder.proj", x, TINY.patchSize);
+    const embedding = timestepEmbedding(params, "t_embedder", t);
+    return {
+      out: velocity,
+      block_outputs: tf.stack(features),
+      projected: projectionHead(params, features[0]),
+      patch_tokens: patches,
+      timestep_frequencies: timestepFrequencies(t),
+      timestep_embedding: embedding,
+      block1_on_c_eq_t: transformerBlock(params, TINY, 1, tf.add(patches, params.pos_embed), embedding),
+    };
+  });
+  return { ...(await run(student, x, t, y)), pos_embed: positionEmbedding(TINY.hiddenSize, 4) };
+}
+
+const losses =
+  (interpolant: InterpolantName) =>
+  async (mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> => {
+    const run = mode((params: Params, ema: Params, batch: SRABatch) => {
+      const { generative, align } = sraLosses(params, ema, TINY, batch, { interpolant, sra: SMOOTH });
+      const noised = interpolate(interpolant, batch.x, batch.noise, batch.t);
+      const features = projectionHead(params, sit(params, TINY, noised, batch.t, batch.y, [1]).features[0]);
+      const target = teacherFeatures(ema, TINY, batch, { interpolant, sra: SMOOTH });
+      return {
+        gen_loss: generative,
+        align_sml1: align as Tensor,
+        student: features,
+        teacher: target,
+        align_l2: featureDistance(features, target, { distance: "l2" }),
+        align_l1: featureDistance(features, target, { distance: "l1" }),
+        align_cos: featureDistance(features, target, { distance: "cosine", cosineAxis: "token" }),
+        align_cos_feature_axis: featureDistance(features, target, { distance: "cosine" }),
+      };
+    });
+    return run(student, teacher, batchOf(given));
+  };
+
+const gradients =
+  (sra: typeof SMOOTH | typeof TOKEN_COSINE) =>
+  (mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> =>
+    mode(
+      (params: Params, ema: Params, batch: SRABatch, weight: Tensor) =>
+        sraGradients(params, ema, TINY, batch, weight, { interpolant: "linear", sra }).gradients,
+    )(student, teacher, linearBatch, tf.scalar(scalarOf(given.align_weight)));
+
+const TRAIN_SETTINGS = ["lr", "weight_decay", "max_grad_norm", "ema_decay", "align_weight"] as const;
+
+async function train(mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> {
+  const [rate, weightDecay, maxGradientNorm, decay, weight] = TRAIN_SETTINGS.map((key) =>
+    scalarOf(given[key]),
+  );
+  const step = mode(
+    (state: TrainState, batch: SRABatch, scalars: Record<"rate" | "weight" | "decay", Tensor>) =>
+      trainStep(
+        state,
+        batch,
+        { learningRate: scalars.rate, alignWeight: scalars.weight, emaDecay: scalars.decay },
+        {
+          model: TINY,
+          interpolant: "linear",
+          sra: SMOOTH,
+          adamW: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay },
+          maxGradientNorm,
+        },
+      ),
+  );
+  const scalars = { rate: tf.scalar(rate), weight: tf.scalar(weight), decay: tf.scalar(decay) };
+  let state: TrainState = { ...initTrainState(student), ema: teacher };
+  const log: Tensor[] = [];
+  for (let i = 0; i < 3; i++) {
+    const result = await step(state, linearBatch, scalars);
+    state = result.state;
+    log.push(
+      tf.stack([result.metrics.generative, result.metrics.align as Tensor, result.metrics.gradientNorm]),
+    );
+  }
+  const named = (prefix: string, params: Params): Params =>
+    Object.fromEntries(Object.entries(params).map(([name, value]) => [`${prefix}.${name}`, value]));
+  return { log: tf.stack(log), ...named("model", state.params), ...named("ema", state.ema) };
+}
+
+async function samplers(mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> {
+  const network = mode(
+    (params: Params, x: Tensor, t: Tensor, y: Tensor) => sit(params, TINY, x, t, y).velocity,
+  );
+  const { latents, y, ...noise } = tensorsOf({
+    latents: given.latents,
+    y: given.y,
+    plain: given.eps_euler_maruyama,
+    guided: given.eps_euler_maruyama_cfg,
+  });
+  const steps = scalarOf(given.num_steps);
+  const velocity = (scale: number, interval: [number, number] = [0, 1]) =>
+    classVelocity((x, t, y) => network(student, x, t, y), y, TINY.numClasses, { scale, interval });
+  const draws = (which: "plain" | "guided") => (index: number, shape: number[]) =>
+    tf.reshape(tf.slice(noise[which], index, 1), shape);
+  return {
+    euler: await eulerSampler(velocity(1), latents, { steps }),
+    heun: await heunSampler(velocity(1), latents, { steps }),
+    "euler_cfg1.8_interval0_0.7": await eulerSampler(velocity(1.8, [0, 0.7]), latents, { steps }),
+    heun_cfg4: await heunSampler(velocity(4), latents, { steps }),
+    euler_maruyama: await eulerMaruyamaSampler(velocity(1), latents, { steps, noise: draws("plain") }),
+    "euler_maruyama_cfg1.8_interval0_0.7": await eulerMaruyamaSampler(velocity(1.8, [0, 0.7]), latents, {
+      steps,
+      noise: draws("guided"),
+    }),
+  };
+}
+
+const BATCH = ["x", "noise", "t", "k", "y"];
+
+export const sitCases: Case[] = [
+  { file: "sit-forward.npz", inputs: ["x", "t", "y"], tolerance: 1e-4, compute: forward },
+  { file: "sit-sra-loss-linear.npz", inputs: BATCH, tolerance: 1e-4, compute: losses("linear") },
+  { file: "sit-sra-loss-cosine.npz", inputs: BATCH, tolerance: 1e-4, compute: losses("cosine") },
+  { file: "sit-grads-sml1.npz", inputs: ["align_weight"], tolerance: 1e-3, compute: gradients(SMOOTH) },
+  { file: "sit-grads-cos.npz", inputs: ["align_weight"], tolerance: 1e-3, compute: gradients(TOKEN_COSINE) },
+  { file: "sit-train3.npz", inputs: TRAIN_SETTINGS, tolerance: 1e-3, compute: train },
+  {
+    file: "sit-samplers.npz",
+    inputs: ["latents", "y", "num_steps", "eps_euler_maruyama", "eps_euler_maruyama_cfg"],
+    tolerance: 1e-3,
+    compute: samplers,
+  },
+];
