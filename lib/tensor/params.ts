@@ -17,6 +17,14 @@ export const mapParams = (params: Params, fn: (tensor: Tensor, name: string) => 
 export const countParams = (params: Params): number =>
   Object.values(params).reduce((sum, { size }) => sum + size, 0);
 
+/** Another model's file lacks hundreds; the first few tell which one it is. */
+const MOST_LISTED = 10;
+
+const listed = (names: readonly string[]): string =>
+  names.length <= MOST_LISTED + 1
+    ? names.join(", ")
+    : `${names.slice(0, MOST_LISTED).join(", ")} and ${names.length - MOST_LISTED} more`;
+
 /** Checks shapes by name; throws one error that lists what is missing, unexpected and mis-shaped. */
 export function checkShapes(
   got: Readonly<Record<string, readonly number[]>>,
@@ -29,9 +37,9 @@ export function checkShapes(
     .filter((name) => got[name] && `${got[name]}` !== `${expected[name]}`)
     .map((name) => `${name} (expected [${expected[name]}], got [${got[name]}])`);
   const parts = [
-    missing.length && `missing: ${missing.join(", ")}`,
-    unexpected.length && `unexpected: ${unexpected.join(", ")}`,
-    misshaped.length && `wrong shape: ${misshaped.join(", ")}`,
+    missing.length && `missing: ${listed(missing)}`,
+    unexpected.length && `unexpected: ${listed(unexpected)}`,
+    misshaped.length && `wrong shape: ${listed(misshaped)}`,
   ].filter(Boolean);
   if (parts.length > 0) throw new Error(`parameters do not fit ${model}; ${parts.join("; ")}`);
 }

@@ -55,6 +55,8 @@ test("parameters that do not fit are listed together", () => {
     () => checkParams(params, { b: [4], c: [1] }, "a model"),
     /do not fit a model; missing: c; unexpected: a; wrong shape: b \(expected \[4\], got \[3\]\)/,
   );
+  const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`w${i}`, [1]]));
+  assert.throws(() => checkParams({}, many, "a model"), /missing: w0, .*, w9 and 30 more$/);
   assert.throws(() => param(params, "c"), /parameter 'c' is missing; the model has 2 parameters/);
 });
 
