@@ -42,6 +42,18 @@ test("the network's features, classes and spatial features are pytorch-fid's", a
   await network.dispose();
 });
 
+test("spatial features lie pixel by pixel, as in ADM's published statistics", async () => {
+  const extractor = inceptionExtractor(params, { suite: "pytorch-fid", batchSize: 2 });
+  const { spatial } = await extractor.extract(pixelsOf(expected.images299));
+  // ADM flattens what TensorFlow gives, [B, 17, 17, 7]; the fixture is PyTorch's [B, 7, 17, 17].
+  const want = Float32Array.from({ length: 2 * 17 * 17 * 7 }, (_, i) => {
+    const [image, pixel, channel] = [Math.floor(i / (289 * 7)), Math.floor(i / 7) % 289, i % 7];
+    return numbers("spatial")[(image * 7 + channel) * 289 + pixel];
+  });
+  assert.ok(errorOf(spatial, want) < 1e-5);
+  await extractor.dispose();
+});
+
 test("the suite pytorch-fid resizes as it does, for a batch of any fullness", async () => {
   const images = pixelsOf(expected.images32);
   for (const batchSize of [1, 2, 3]) {
@@ -146,6 +158,16 @@ test("ADM's frozen graph gives the same weights", async () => {
   await write(node);
   const read = await readInception(path);
   for (const name of Object.keys(params)) assert.equal(read[name].dataSync(), params[name].dataSync(), name);
+  // A norm whose operator says that it does not scale has no gamma, whatever the constant is.
+  const unscaled = { scale_after_normalization: { b: false }, other: { b: true } };
+  await write([
+    ...node,
+    { name: "conv_1/batchnorm", op: "BatchNormWithGlobalNormalization", attr: unscaled },
+    { name: "conv_2/batchnorm", attr: { scale_after_normalization: { b: true } } },
+  ]);
+  const without = await readInception(path);
+  const ones = foldInception({ ...arrays, "Conv2d_2a_3x3.bn.weight": new Float32Array(32).fill(1) });
+  for (const name of Object.keys(params)) assert.equal(without[name].dataSync(), ones[name].dataSync(), name);
   await write(node.slice(0, -2));
   await rejects(
     readInception(path),

@@ -19,7 +19,7 @@ export interface InceptionFeatures {
   pool: Float32Array;
   /** Class probabilities [N,1008], of the last layer without its bias. */
   probabilities: Float32Array;
-  /** [N,7*17*17], channel by channel. */
+  /** [N,17*17*7], pixel by pixel, as ADM's published statistics have them. */
   spatial: Float32Array;
 }
 
@@ -27,7 +27,7 @@ export interface InceptionFeatures {
 export const FEATURE_SIZES = {
   pool: POOL_FEATURES,
   probabilities: CLASSES,
-  spatial: SPATIAL_CHANNELS * 17 * 17,
+  spatial: 17 * 17 * SPATIAL_CHANNELS,
 } as const satisfies Record<keyof InceptionFeatures, number>;
 
 const NAMES = Object.keys(FEATURE_SIZES) as (keyof InceptionFeatures)[];
@@ -57,7 +57,7 @@ export function inceptionExtractor(
       const { pool, logits, spatial } = inception(params, input);
       // Without the bias, as ADM's evaluation and the first Inception Score have it.
       const probabilities = tf.softmax(tf.sub(logits, param(params, "fc.bias")));
-      return { pool, probabilities, spatial };
+      return { pool, probabilities, spatial: tf.transpose(spatial, [0, 2, 3, 1]) };
     },
     { name: `inception-${suite}` },
   );
@@ -114,8 +114,11 @@ function fingerprint(params: Params): string {
   return hash.digest("hex");
 }
 
+/** What features are, apart from suite and weights: another number where that changes. */
+const FORMAT = 2;
+
 function keyOf({ content, width, height }: ImageBatch, suite: SuiteName, weights: string): string {
-  const hash = createHash("sha256").update(`${suite} ${weights} ${width} ${height}`);
+  const hash = createHash("sha256").update(`${FORMAT} ${suite} ${weights} ${width} ${height}`);
   for (const bytes of content) hash.update(bytes);
   return hash.digest("hex");
 }

@@ -26,7 +26,7 @@ const root = protobuf.Root.fromJSON({
         floatVal: { ...repeated("float", 5), options: { packed: true } },
       },
     },
-    AttrValue: { fields: { tensor: single("Tensor", 8) } },
+    AttrValue: { fields: { b: single("bool", 5), tensor: single("Tensor", 8) } },
     Node: {
       fields: {
         name: single("string", 1),
@@ -85,13 +85,17 @@ function transposed(values: Float32Array, inner: number): Float32Array {
  */
 export async function readFrozenGraph(path: string): Promise<InceptionArrays> {
   const bytes = await readBytes(path);
-  let nodes: { name: string; attr: Record<string, { tensor?: GraphTensor }> }[];
+  let nodes: { name: string; attr: Record<string, { b?: boolean; tensor?: GraphTensor }> }[];
   try {
     ({ node: nodes } = graphDef.decode(bytes) as unknown as { node: typeof nodes });
   } catch (error) {
     throw new Error(`${path} is not a TensorFlow graph: ${(error as Error).message}`, { cause: error });
   }
   const constants = new Map(nodes.map(({ name, attr }) => [name, attr.value?.tensor]));
+  // Norms that are told to leave their gamma out.
+  const unscaled = new Set(
+    nodes.filter(({ attr }) => attr.scale_after_normalization?.b === false).map(({ name }) => name),
+  );
   const problems: string[] = [];
   const read = (name: string, shape: number[]): Float32Array => {
     const tensor = constants.get(name);
@@ -113,13 +117,13 @@ export async function readFrozenGraph(path: string): Promise<InceptionArrays> {
       weight.set(transposed(part, input), o * area * input);
     }
     arrays[`${name}.conv.weight`] = weight;
-    for (const [part, constant] of [
-      ["weight", "gamma"],
-      ["bias", "beta"],
-      ["running_mean", "moving_mean"],
-      ["running_var", "moving_variance"],
-    ])
-      arrays[`${name}.bn.${part}`] = read(`${scope}/batchnorm/${constant}`, [out]);
+    const norm = `${scope}/batchnorm`;
+    arrays[`${name}.bn.weight`] = unscaled.has(norm)
+      ? new Float32Array(out).fill(1)
+      : read(`${norm}/gamma`, [out]);
+    arrays[`${name}.bn.bias`] = read(`${norm}/beta`, [out]);
+    arrays[`${name}.bn.running_mean`] = read(`${norm}/moving_mean`, [out]);
+    arrays[`${name}.bn.running_var`] = read(`${norm}/moving_variance`, [out]);
   }
   const [classes, features] = inceptionShapes()["fc.weight"];
   arrays["fc.weight"] = transposed(read("softmax/weights", [features, classes]), classes);
