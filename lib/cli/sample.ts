@@ -219,7 +219,7 @@ async function sample(
       const [, ...shape] = all.shape;
       const data = all.data.subarray(0, (all.data.length / width) * size);
       return isPixels
-        ? threeChannels(toUint8Images(data, [size, ...shape]))
+        ? threeChannels(toUint8Images(data, [size, ...shape], decoder ? "down" : "nearest"))
         : { dtype: "float32", shape: [size, ...shape], data };
     },
   });

@@ -9,27 +9,39 @@ import { readNpz, writeNpz } from "./npz.ts";
 /** Pixels `[count, height, width, channels]` (NHWC), 0 to 255. */
 export type Images = NdArray<"uint8">;
 
+/** Float32 values in -1 .. 1 as 0 .. 255, which are clamped and truncated then. */
+const LEVELS = {
+  nearest: (x: number): number => Math.fround(Math.fround(127.5 * x) + 128),
+  down: (x: number): number => Math.fround(Math.fround(Math.fround(x + 1) / 2) * 255),
+} as const;
+
 /**
- * Model outputs as pixels: `clamp(127.5 * x + 128, 0, 255)`, truncated, in float32 arithmetic, as the samplers of
- * ADM, DiT and SiT do.
+ * Model outputs as pixels, in float32 arithmetic, truncated.
  * @param data values in [-1, 1], beyond that clamped
  * @param shape `[count, channels, height, width]` (NCHW)
+ * @param rounding `nearest`: `clamp(127.5 x + 128, 0, 255)`, as the samplers of ADM, DiT and SiT do; `down`:
+ * `clamp(255 (x + 1) / 2, 0, 255)`, half a level darker on average, as those of REPA and SRA do with what the VAE decodes
  * @returns NHWC
  * @throws when the shape does not fit, and naming the image that holds NaN.
  */
-export function toUint8Images(data: Float32Array, shape: readonly number[]): Images {
+export function toUint8Images(
+  data: Float32Array,
+  shape: readonly number[],
+  rounding: keyof typeof LEVELS = "nearest",
+): Images {
   const [count, channels, height, width] = shape;
   const area = height * width;
   if (shape.length !== 4 || count * channels * area !== data.length) {
     throw new Error(`Expected images of shape NCHW, got [${shape.join(", ")}] for ${data.length} values`);
   }
+  const level = LEVELS[rounding];
   const pixels = new Uint8Array(data.length);
   for (let n = 0; n < count; n++) {
     for (let c = 0; c < channels; c++) {
       const from = (n * channels + c) * area;
       const to = n * area * channels + c;
       for (let i = 0; i < area; i++) {
-        const value = Math.fround(Math.fround(127.5 * data[from + i]) + 128);
+        const value = level(data[from + i]);
         if (Number.isNaN(value)) throw new Error(`Image ${n} holds NaN and cannot become pixels`);
         pixels[to + i * channels] = Math.min(Math.max(value, 0), 255);
       }

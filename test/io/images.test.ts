@@ -27,6 +27,12 @@ test("turns model outputs into pixels as ADM and SiT do", () => {
   assert.is(toUint8Images(Float32Array.of(-1e-9), [1, 1, 1, 1]).data[0], 128);
 });
 
+test("or as REPA and SRA do, rounded down", () => {
+  const values = Float32Array.of(-1, 0, 1, -2, 2, 0.5, -0.003, 3.5 / 127.5 - 1, Number.POSITIVE_INFINITY);
+  const pixels = toUint8Images(values, [9, 1, 1, 1], "down");
+  assert.equal([...pixels.data], [0, 127, 255, 0, 255, 191, 127, 3, 255]);
+});
+
 test("moves channels last", () => {
   const values = Float32Array.from([10, 20, 30, 40, 50, 60], (value) => (value + 0.5 - 128) / 127.5);
   const pixels = toUint8Images(values, [1, 3, 1, 2]);

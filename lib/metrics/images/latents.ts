@@ -37,7 +37,7 @@ export function latentImages(latents: LatentRows, vae: VAE, name: string): Image
       if (!values.every(Number.isFinite))
         throw new Error(`${name}: latent ${first + i} holds NaN or infinite values`);
       const z = tf.tensor4d(values, [1, channels, latentHeight, latentWidth]);
-      const { data } = toUint8Images(await decoder.decode(z), [1, 3, height, width]);
+      const { data } = toUint8Images(await decoder.decode(z), [1, 3, height, width], "down");
       z.dispose();
       images.push({ data, width, height });
     }
