@@ -40,16 +40,19 @@ export const withConfigOptions = (command: Command): Command =>
       positiveInteger,
     )
     .option("--remat", "compute blocks again for the gradient: about a third more time, far less memory")
-    .option(
-      "--align-weight <number>",
-      "lambda, or 'reference': falling over the epochs as in the released code",
-      alignWeight,
-    );
+    .addOption(alignWeightOption());
 
-const alignWeight = (value: string): number | "reference" => (value === "reference" ? value : real(value));
+export const alignWeightOption = (): Option =>
+  new Option(
+    "--align-weight <number>",
+    "lambda, or 'reference': falling over the epochs as in the released code",
+  ).argParser((value): number | "reference" => (value === "reference" ? value : real(value)));
 
 /** lambda that an option asks for. */
-function weightOf(option: ConfigOptions["alignWeight"], { model, sra }: TrainConfig): Schedule | undefined {
+export function weightOf(
+  option: ConfigOptions["alignWeight"],
+  { model, sra }: TrainConfig,
+): Schedule | undefined {
   if (option !== "reference") return option;
   const resolution = model.inputSize * 8;
   if (resolution !== 256 && resolution !== 512)

@@ -1,5 +1,6 @@
 import { extname, join } from "node:path";
 import { Command, Option } from "commander";
+import { paperConfig } from "../experiments/paper.ts";
 import {
   type NdArray,
   openWeights,
@@ -17,11 +18,12 @@ import {
   writeCheckpoint,
   writeReferenceState,
 } from "../train/index.ts";
-import { readJson } from "./config.ts";
+import { alignWeightOption, readJson, weightOf } from "./config.ts";
 
 interface Options {
   weights?: WeightsName;
   config?: string;
+  alignWeight?: number | "reference";
 }
 
 const isTorch = (path: string): boolean => [".pt", ".pth"].includes(extname(path));
@@ -51,8 +53,13 @@ async function exportState(from: string, to: string): Promise<string> {
 }
 
 /** A training checkpoint of the reference as a run of ours, to be resumed. */
-async function importState(from: string, folder: string, path: string): Promise<string> {
-  const config = (await readJson(path)) as TrainConfig;
+async function importState(
+  from: string,
+  folder: string,
+  { config: name = "", alignWeight }: Options,
+): Promise<string> {
+  const base = name.endsWith(".json") ? ((await readJson(name)) as TrainConfig) : paperConfig(name);
+  const config = { ...base, alignWeight: weightOf(alignWeight, base) ?? base.alignWeight };
   checkTrainConfig(config);
   const { state, steps } = await readReferenceState(from, config);
   const random = randomGenerator(config.seed).state();
@@ -60,9 +67,9 @@ async function importState(from: string, folder: string, path: string): Promise<
   return writeCheckpoint(join(folder, "checkpoints"), { step: steps, state, random, config });
 }
 
-function convert(from: string, to: string, { weights, config }: Options): Promise<string> {
-  if (weights) return convertWeights(from, to, weights);
-  if (config) return importState(from, to, config);
+function convert(from: string, to: string, options: Options): Promise<string> {
+  if (options.weights) return convertWeights(from, to, options.weights);
+  if (options.config) return importState(from, to, options);
   if (isSafetensors(from) && isTorch(to)) return exportState(from, to);
   throw new Error(
     "expected --weights for one set of weights, --config to make a run of the reference's checkpoint, " +
@@ -79,7 +86,11 @@ export const convertCommand = (): Command =>
     .argument("<from>", "checkpoint: .pt, .pth or .safetensors")
     .argument("<to>", "file, or with --config a run folder")
     .addOption(new Option("--weights <name>", "only these weights").choices(["ema", "model"]))
-    .option("--config <file>", "config.json of the run that goes on from the reference's checkpoint")
+    .option(
+      "--config <name>",
+      "config of the run that goes on from the reference's checkpoint: a .json file, or a preset of the paper's, as sit-xl-2-imagenet256",
+    )
+    .addOption(alignWeightOption())
     .action(async (from: string, to: string, options: Options) => {
       process.stdout.write(`${await convert(from, to, options)}\n`);
     });

@@ -8,10 +8,11 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openTrainingData, type TrainingData } from "../../lib/data/index.ts";
 import { parseResults } from "../../lib/experiments/index.ts";
-import { readNpz, readSafetensors, writeTorch } from "../../lib/io/index.ts";
+import { readNpz, readSafetensors, toTensor, toUint8Images, writeTorch } from "../../lib/io/index.ts";
 import { DIT_DEFAULTS, loadModel } from "../../lib/models/index.ts";
 import { randomGenerator } from "../../lib/tensor/index.ts";
 import { readReferenceState } from "../../lib/train/index.ts";
+import { decode, readVAE } from "../../lib/vae/index.ts";
 import { png, writeFiles } from "../data/images.ts";
 import { fixture, temporaryFolder } from "../io/helpers.ts";
 import { TINY } from "../parity.ts";
@@ -153,14 +154,23 @@ test("weights of PyTorch are sampled from, in shards as at once", async () => {
   await copyFile(fixture("vae-config.json"), join(vae, "config.json"));
   await copyFile(fixture("vae.safetensors"), join(vae, "diffusion_pytorch_model.safetensors"));
   const out = join(folder, "images.npz");
+  const args = ["sample", "--checkpoint", checkpoint, "--model", config, "--steps", "2", "--count", "3"];
   const decoded = await ditlab([
-    ...["sample", "--checkpoint", checkpoint, "--model", config, "--out", out, "--vae", vae],
-    ...["--steps", "2", "--count", "3", "--batch-size", "2", "--grid", join(folder, "grid.png")],
+    ...args,
+    ...["--out", out, "--vae", vae, "--batch-size", "2", "--grid", join(folder, "grid.png")],
   ]);
   assert.is(decoded.code, 0, decoded.stderr);
   const { arr_0: images } = await readNpz(out);
   assert.equal([images.dtype, images.shape], ["uint8", [3, 32, 32, 3]]);
   assert.ok(new Set(images.data as Uint8Array).size > 20, "more than a few shades");
+  // The reference rounds what the VAE decodes down; of two programs' roundings a few may turn.
+  const latents = join(folder, "latents.npz");
+  assert.is((await ditlab([...args, "--out", latents])).code, 0);
+  const { config: vaeConfig, params } = await readVAE(vae);
+  const direct = decode(params, vaeConfig, toTensor((await readNpz(latents)).arr_0));
+  const want = toUint8Images(direct.dataSync() as Float32Array, direct.shape, "down").data;
+  const turned = want.reduce((count, value, i) => count + Number(value !== images.data[i]), 0);
+  assert.ok(turned < 0.02 * want.length, `${turned} of ${want.length}`);
 });
 
 test("a dry run says what training will take", async () => {
@@ -203,6 +213,19 @@ test("checkpoints come from the reference and go back", async () => {
   await same(back);
   const { state, steps } = await readReferenceState(back, { model: TINY });
   assert.equal([steps, state.optimizer.step.dataSync()[0]], [3, 3]);
+
+  // A preset's model is not the file's; lambda as the released code has it is part of what goes on.
+  const preset = await ditlab(["convert", reference, run, "--config", "sit-s-8-imagenet256"]);
+  assert.is(preset.code, 1);
+  assert.match(preset.stderr, /SiT \(depth 12, width 384\) of .*missing/);
+  const other = join(folder, "other");
+  const small = join(folder, "latents.json");
+  await writeFile(small, JSON.stringify(smallConfig({ model: { ...TINY, inputSize: 32 }, steps: 4 })));
+  const unfit = await ditlab(["convert", reference, other, "--config", small, "--align-weight", "reference"]);
+  assert.match(unfit.stderr, /pos_embed \(expected \[1,256,24\], got \[1,16,24\]\)/);
+  const weighted = ["convert", reference, other, "--config", config, "--align-weight", "0.5"];
+  assert.is((await ditlab(weighted)).code, 0);
+  assert.is(JSON.parse(await readFile(join(other, "config.json"), "utf8")).alignWeight, 0.5);
 
   const { code, stderr } = await ditlab(["convert", reference, join(folder, "out.bin")]);
   assert.is(code, 1);
