@@ -8,6 +8,8 @@ import { promisify } from "node:util";
 import ts from "typescript";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { commands as notebookCommands } from "../kernel/cli/main.ts";
+import { commandLine } from "../lib/cli/main.ts";
 import { temporaryFolder } from "./io/helpers.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -124,6 +126,37 @@ test("docs/api.md lists exactly what each folder exports", async () => {
     const exported = exportsOf(checked, join(root, "lib", folder, "index.ts")).sort();
     assert.equal(listed.get(folder), exported, `ditlab/${folder}`);
   }
+});
+
+test("commands in the documentation have the options that they are shown with", async () => {
+  const known = commandLine(notebookCommands());
+  const folder = join(root, "docs");
+  const files = ["README.md", "CONTRIBUTING.md", "notebooks/README.md", "kernel/README.md"];
+  for (const name of await readdir(folder)) if (name.endsWith(".md")) files.push(`docs/${name}`);
+  let lines = 0;
+  for (const file of files) {
+    const text = await readFile(join(root, file), "utf8");
+    for (const [, block] of text.matchAll(/^```sh\n(.*?)^```$/gms))
+      for (const line of block.replace(/\\\n/g, " ").split("\n")) {
+        const [, rest] = /^(?:npx )?ditlab ([^#]*)/.exec(line) ?? [];
+        if (rest === undefined) continue;
+        lines += 1;
+        const words = rest.trim().split(/\s+/);
+        let command = known;
+        for (let next = command; next; ) {
+          command = next;
+          next = command.commands.find((sub) => sub.name() === words[0])!;
+          if (next) words.shift();
+        }
+        assert.not.ok(command === known || command.commands.length > 0, `${file}: ${line}`);
+        for (const flag of words.filter((word) => /^--?[a-z]/.test(word)))
+          assert.ok(
+            command.options.some(({ long, short }) => long === flag || short === flag),
+            `${file}: ${flag} in ${line}`,
+          );
+      }
+  }
+  assert.ok(lines > 20, String(lines));
 });
 
 test("ditlab exports what its folders export", () => {

@@ -27,8 +27,9 @@ export function paperSRA(name: ModelName): SRAConfig {
 /** lambda: table 1's for SiT; for DiT, whose loss has another scale, the released code's. */
 export const ALIGN_WEIGHT = { SiT: 0.2, DiT: 0.04 } as const;
 
-/** Steps of an epoch of ImageNet's 1,281,167 images in batches of 256; the rest is dropped. */
-const IMAGENET_EPOCH = Math.floor(1_281_167 / 256);
+export const IMAGENET_IMAGES = 1_281_167;
+/** Steps of an epoch of ImageNet in batches of 256; the rest is dropped. */
+const IMAGENET_EPOCH = Math.floor(IMAGENET_IMAGES / 256);
 
 /**
  * lambda as the released code changes it: constant for 150 epochs (at 512 pixels for 100), then falling by a factor of

@@ -11,8 +11,8 @@ import { profileCommand } from "./profile.ts";
 import { sampleCommand } from "./sample.ts";
 import { trainCommand } from "./train.ts";
 
-/** Runs the command line; `more` are commands that are not the library's. */
-export async function main(more: readonly Command[] = []): Promise<void> {
+/** The command with all its commands; `more` are those that are not the library's. */
+export function commandLine(more: readonly Command[] = []): Command {
   const program = new Command("ditlab")
     .description("Diffusion transformers that teach themselves (SRA): train, sample and measure in Node.")
     .version(packageVersion)
@@ -37,5 +37,9 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failure} failed, ${EXIT.usage} wrong usage, 
   for (const command of [...own, ...more]) {
     program.addCommand(command.copyInheritedSettings(program));
   }
-  await program.parseAsync().catch(fail);
+  return program;
+}
+
+export async function main(more: readonly Command[] = []): Promise<void> {
+  await commandLine(more).parseAsync().catch(fail);
 }

@@ -1,4 +1,5 @@
 /** Training checkpoints of the reference's code: `model`, `ema`, `opt`, `args`, `epoch` and `steps`, both ways. */
+import { IMAGENET_IMAGES } from "../align/paper.ts";
 import {
   fromTensor,
   type NdArray,
@@ -83,7 +84,7 @@ async function ordered(params: Params, { model }: TrainConfig): Promise<Record<s
   return result;
 }
 
-/** Writes a state as the reference's training code saves and resumes it. */
+/** Writes a state as the reference's training code saves and resumes it; its lambda depends on ImageNet's epochs. */
 export async function writeReferenceState(
   path: string,
   { params, ema, optimizer }: TrainState,
@@ -100,7 +101,7 @@ export async function writeReferenceState(
     ema: await ordered(ema, config),
     opt: await optimizerState(optimizer, config, steps),
     args,
-    epoch: 0,
+    epoch: Math.floor((steps * config.batchSize) / IMAGENET_IMAGES),
     steps,
   });
 }

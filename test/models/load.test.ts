@@ -8,6 +8,7 @@ import {
   fromTensor,
   type NdArray,
   ndarray,
+  openTorch,
   openWeights,
   readNpz,
   toFloat32,
@@ -163,6 +164,16 @@ test("the reference's training state, with its moments, comes and goes unchanged
     equal(groups(again.state)[name as keyof ReturnType<typeof groups>], params);
     const size = Object.values(params).reduce((sum, p) => sum + p.abs().sum().dataSync()[0], 0);
     assert.ok(size > 0, `${name} holds numbers`);
+  }
+  // The reference counts epochs of ImageNet, by which it lowers lambda.
+  for (const [steps, epoch] of [
+    [750_600, 149],
+    [750_700, 150],
+  ]) {
+    await writeReferenceState(path, read.state, { ...config, batchSize: 256 }, steps);
+    const file = await openTorch(path);
+    assert.is((file.value as Map<string, unknown>).get("epoch"), epoch);
+    await file.close();
   }
   // A bare state: the teacher is the student, and nothing has moved.
   for (const name of ["sit-ema-bare.pt", "sit-ema.safetensors"]) {
