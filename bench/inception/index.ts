@@ -1,6 +1,6 @@
 /**
- * The evaluator: images a second through the FID network, beside PyTorch where a Python with it is found (alternating
- * runs, medians), and the time of each metric on random features of 2,048 numbers; the Frechet distance also by SciPy.
+ * The evaluator: images a second through the FID network, beside pytorch-fid's where a Python with PyTorch is found
+ * (alternating runs, medians), and the time of each metric on random features of 2,048 numbers; the Frechet distance also by SciPy.
  * On a quiet machine: npm run bench:inception [-- --json] [--batch <n>] [--count <features>] [--python <program>]
  */
 import { spawn, spawnSync } from "node:child_process";
@@ -52,18 +52,22 @@ function randomWeights(): Record<string, Float32Array> {
 }
 
 async function peer(): Promise<
-  { run(): Promise<{ seconds: number; gigabytes: number }>; stop(): void } | undefined
+  | { run(network: string, batch: number): Promise<{ seconds: number; gigabytes: number }>; stop(): void }
+  | undefined
 > {
   if (spawnSync(options.python, ["-c", "import torch"]).status !== 0) return undefined;
   const script = fileURLToPath(new URL("peer.py", import.meta.url));
   const child = spawn(options.python, [script], { stdio: ["pipe", "pipe", "inherit"] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const ask = async (line: string) => {
-    child.stdin.write(`${line}\n`);
-    return JSON.parse((await lines.next()).value as string);
+  const answer = async () => JSON.parse((await lines.next()).value as string);
+  console.error("PyTorch", (await answer()).version);
+  return {
+    async run(network, batch) {
+      child.stdin.write(`${JSON.stringify({ network, batch })}\n`);
+      return answer();
+    },
+    stop: () => child.kill(),
   };
-  console.error("PyTorch", (await ask(String(batch))).version);
-  return { run: () => ask("run"), stop: () => child.kill() };
 }
 
 /** The distance of the same statistics where a Python with SciPy is found. */
@@ -97,24 +101,43 @@ const images = Array.from({ length: batch }, () => ({
 }));
 const extractor = inceptionExtractor(foldInception(randomWeights()), { suite: "adm", batchSize: batch });
 const other = await peer();
-const [own, theirs]: number[][] = [[], []];
+/** pytorch-fid as it is started, its network at our batch, and at its best. */
+const PEERS = [
+  { name: "published", network: "published", batch: 50 },
+  { name: "published, our batch", network: "published", batch },
+  { name: "tuned", network: "tuned", batch },
+];
+const own: number[] = [];
+const theirs = PEERS.map(() => [] as number[]);
 let peerMemory = 0;
 for (let i = 0; i <= runs; i++) {
   const start = performance.now();
   await extractor.extract(images);
   own.push((performance.now() - start) / 1000);
   if (!other) continue;
-  const run = await other.run();
-  theirs.push(run.seconds);
-  peerMemory = run.gigabytes;
+  for (const [j, peer] of PEERS.entries()) {
+    const run = await other.run(peer.network, peer.batch);
+    theirs[j].push(run.seconds);
+    peerMemory = run.gigabytes;
+  }
 }
 other?.stop();
 await extractor.dispose();
-const [ours, peers] = [own, theirs].map((seconds) => batch / median(seconds.slice(1)));
+const rate = (images: number, seconds: number[]): number => images / median(seconds.slice(1));
+const imagesPerSecond = rate(batch, own);
 const network = {
-  imagesPerSecond: ours,
-  ...(other && { pytorch: peers, ratio: ours / peers, pytorchGigabytes: peerMemory }),
+  batch,
+  imagesPerSecond,
   gigabytes: process.resourceUsage().maxRSS / 1e6,
+  ...(other && {
+    pytorch: Object.fromEntries(
+      PEERS.map((peer, j) => {
+        const peers = rate(peer.batch, theirs[j]);
+        return [peer.name, { batch: peer.batch, imagesPerSecond: peers, ratio: imagesPerSecond / peers }];
+      }),
+    ),
+    pytorchGigabytes: peerMemory,
+  }),
 };
 
 const size = 2048;
