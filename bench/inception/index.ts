@@ -1,6 +1,7 @@
 /**
  * The evaluator: images a second through the FID network, beside pytorch-fid's where a Python with PyTorch is found
- * (alternating runs, medians), and the time of each metric on random features of 2,048 numbers; the Frechet distance also by SciPy.
+ * (alternating runs, medians), and the time of each metric on random features of 2,048 numbers; the Frechet distance
+ * also by SciPy.
  * On a quiet machine: npm run bench:inception [-- --json] [--batch <n>] [--count <features>] [--python <program>]
  */
 import { spawn, spawnSync } from "node:child_process";
@@ -123,7 +124,8 @@ for (let i = 0; i <= runs; i++) {
 }
 other?.stop();
 await extractor.dispose();
-const rate = (images: number, seconds: number[]): number => images / median(seconds.slice(1));
+/** The first run is for warming up. */
+const rate = (count: number, seconds: number[]): number => count / median(seconds.slice(1));
 const imagesPerSecond = rate(batch, own);
 const network = {
   batch,

@@ -135,7 +135,6 @@ network = chain(
 ).eval()
 
 
-
 def tune(network):
     network = copy.deepcopy(network)
     for layer in network.modules():
