@@ -9,7 +9,6 @@ import {
   writeSafetensors,
   writeTorch,
 } from "../io/index.ts";
-import { randomGenerator } from "../tensor/index.ts";
 import {
   checkTrainConfig,
   readCheckpoint,
@@ -62,9 +61,8 @@ async function importState(
   const config = { ...base, alignWeight: weightOf(alignWeight, base) ?? base.alignWeight };
   checkTrainConfig(config);
   const { state, steps } = await readReferenceState(from, config);
-  const random = randomGenerator(config.seed).state();
   await writeAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
-  return writeCheckpoint(join(folder, "checkpoints"), { step: steps, state, random, config });
+  return writeCheckpoint(join(folder, "checkpoints"), { step: steps, state, config });
 }
 
 function convert(from: string, to: string, options: Options): Promise<string> {

@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { loadImageSet, openTrainingData, type TrainingData } from "../data/index.ts";
 import { PAPER_PRESETS } from "../experiments/paper.ts";
 import { initTransformer } from "../models/index.ts";
-import { randomGenerator } from "../tensor/index.ts";
+import { randomStream } from "../tensor/index.ts";
 import {
   checkTrainConfig,
   latestCheckpoint,
@@ -69,7 +69,7 @@ async function dryRun(config: TrainConfig, { json }: Options): Promise<string> {
   const { weights, optimizer, activations } = plan.memory;
   const needed = weights + optimizer + activations;
   const fits = needed < 0.8 * freemem();
-  const make = () => initTransformer(config.model, randomGenerator(config.seed));
+  const make = () => initTransformer(config.model, randomStream(config.seed, "weights"));
   const stepSeconds = fits ? await measureStep(config, make) : undefined;
   if (json) return `${JSON.stringify({ ...plan, stepSeconds }, null, 2)}\n`;
   const time =

@@ -65,21 +65,26 @@ export async function claimDestination(destination: string, description: Descrip
     throw new Error(
       `${destination} lies inside its source ${description.source}; expected a folder outside of it`,
     );
-  const path = join(destination, DESCRIPTION_FILE);
-  if (!(await exists(path))) {
+  const found = await describedAs(destination);
+  if (!found) {
     if (await exists(join(destination, LABELS_FILE)))
       throw new Error(
         `${destination} holds a ${LABELS_FILE} but no ${DESCRIPTION_FILE}; expected a new folder`,
       );
-    return writeAtomic(path, `${JSON.stringify(description, null, 2)}\n`);
+    return writeAtomic(join(destination, DESCRIPTION_FILE), `${JSON.stringify(description, null, 2)}\n`);
   }
-  const found = await readJson(path);
   for (const key of new Set([...Object.keys(description), ...Object.keys(found)])) {
     if (found[key] !== description[key])
       throw new Error(
         `${destination} was prepared with ${key} ${JSON.stringify(found[key])}, got ${JSON.stringify(description[key])}; expected the same, or another folder`,
       );
   }
+}
+
+/** What a folder has been claimed for, if it has. */
+export async function describedAs(destination: string): Promise<Record<string, unknown> | undefined> {
+  const path = join(destination, DESCRIPTION_FILE);
+  return (await exists(path)) ? readJson(path) : undefined;
 }
 
 /** What a run did, of which `finishDestination` makes the result. */

@@ -1,5 +1,5 @@
 /** What training reads: examples in an endless sequence of shuffled epochs, from memory or from files. */
-import { randomGenerator } from "../tensor/random.ts";
+import { randomStream, type Streams } from "../tensor/random.ts";
 import type { ImageSet } from "./datasets.ts";
 import { writePlanes } from "./tensors.ts";
 
@@ -25,24 +25,24 @@ export interface TrainingData {
   classes: number;
   /**
    * Examples `position` to `position + count` of the sequence: nothing else is needed to go on where a run stopped.
+   * @param streams what epochs are shuffled by; default `randomStream`
    * @throws naming the file that is missing, damaged or of another size.
    */
-  read(seed: number, position: number, count: number): Promise<Examples>;
+  read(seed: number, position: number, count: number, streams?: Streams): Promise<Examples>;
   close(): Promise<void>;
 }
 
-/** The order of epoch `epoch`. */
-const epochOrder = (seed: number, epoch: number, count: number): Uint32Array =>
-  randomGenerator(seed * 1_000_003 + epoch).permutation(count);
+/** Which examples lie at `size` positions from `position`. */
+type Indices = (seed: number, position: number, size: number, streams?: Streams) => number[];
 
-/** Which of `count` examples lie at `size` positions from `position`; remembers the epoch that it was last asked for. */
-export function shuffledIndices(count: number): (seed: number, position: number, size: number) => number[] {
-  let order: { seed: number; epoch: number; indices: Uint32Array } | undefined;
-  return (seed, position, size) =>
+/** The positions of `count` examples in epochs; remembers the epoch that it was last asked for. */
+export function shuffledIndices(count: number): Indices {
+  let order: { seed: number; epoch: number; streams: Streams; indices: Uint32Array } | undefined;
+  return (seed, position, size, streams = randomStream) =>
     Array.from({ length: size }, (_, i) => {
       const epoch = Math.floor((position + i) / count);
-      if (order?.seed !== seed || order.epoch !== epoch)
-        order = { seed, epoch, indices: epochOrder(seed, epoch, count) };
+      if (order?.seed !== seed || order.epoch !== epoch || order.streams !== streams)
+        order = { seed, epoch, streams, indices: streams(seed, "epoch", epoch).permutation(count) };
       return order.indices[(position + i) % count];
     });
 }
@@ -61,8 +61,8 @@ export function imageSetData(images: ImageSet): TrainingData {
     count,
     shape: [channels, height, width],
     classes: labels.reduce((most, label) => Math.max(most, label + 1), 0),
-    async read(seed, position, size) {
-      const chosen = indices(seed, position, size);
+    async read(seed, position, size, streams) {
+      const chosen = indices(seed, position, size, streams);
       const values = new Float32Array(size * area);
       for (const [n, i] of chosen.entries())
         writePlanes(values, n * area, images.images.subarray(i * area, (i + 1) * area), channels);

@@ -75,8 +75,8 @@ function fileData(
     name: source.path,
     count: files.length,
     classes: files.reduce((most, { label }) => Math.max(most, (label ?? -1) + 1), 0),
-    async read(seed, position, count) {
-      const chosen = indices(seed, position, count);
+    async read(seed, position, count, streams) {
+      const chosen = indices(seed, position, count, streams);
       const values = new Float32Array(count * size);
       const place = async (index: number, n: number): Promise<void> => {
         const { name } = files[index];
@@ -121,8 +121,8 @@ function encoded(data: TrainingData, vae: VAE | undefined): TrainingData {
     ...data,
     shape: [vae.config.latentChannels, height / factor, width / factor],
     scale: vae.config.scale,
-    async read(seed, position, count) {
-      const { values, labels } = await data.read(seed, position, count);
+    async read(seed, position, count, streams) {
+      const { values, labels } = await data.read(seed, position, count, streams);
       const images = tf.tensor4d(values, [count, 3, height, width]);
       try {
         return { values: await encoder.encode(images), labels };

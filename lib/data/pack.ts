@@ -2,10 +2,11 @@
 import { join } from "node:path";
 import pMap from "p-map";
 import { ndarray, writeAtomic, writeSafetensors } from "../io/index.ts";
-import { randomGenerator } from "../tensor/random.ts";
+import { randomStream, streams01 } from "../tensor/random.ts";
 import { checkPositive, decodeImage } from "./crop.ts";
 import {
   claimDestination,
+  describedAs,
   describeSource,
   exists,
   INDEX,
@@ -20,6 +21,8 @@ import { openSource, type Source } from "./sources.ts";
 
 /** A shard's size unless another number of examples is asked for. */
 const SHARD_BYTES = 2 ** 27;
+/** What is said of the random order of examples over shards. */
+const ORDER = "stream";
 /** Files read at a time. */
 const CONCURRENCY = 16;
 
@@ -47,13 +50,15 @@ export async function packShards(
     const { shape, data } = await readExample(source, files[0].name, kind);
     const perShard = shardSize ?? Math.max(1, Math.floor(SHARD_BYTES / data.byteLength));
     checkPositive("shardSize", perShard);
+    const description = { kind: "shards", content: kind, ...describeSource(source), shardSize: perShard };
+    // A folder that ditlab 0.1 began says nothing of its order, and is gone on with in that one.
+    const begun = await describedAs(destination);
+    const streams = begun && begun.order === undefined ? streams01 : randomStream;
     await claimDestination(destination, {
-      kind: "shards",
-      content: kind,
-      ...describeSource(source),
-      shardSize: perShard,
+      ...description,
+      ...(streams === randomStream && { order: ORDER }),
     });
-    const order = randomGenerator(0).permutation(files.length);
+    const order = streams(0, "pack", 0).permutation(files.length);
     const labelled = files.every(({ label }) => label !== null);
     const shards = Array.from({ length: Math.ceil(files.length / perShard) }, (_, i) => ({
       name: `shard-${String(i).padStart(5, "0")}.safetensors`,

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openSafetensors } from "../io/index.ts";
-import { randomGenerator } from "../tensor/random.ts";
+import { randomStream, type Streams } from "../tensor/random.ts";
 import { checkPositive } from "./crop.ts";
 import { INDEX, readJson } from "./destination.ts";
 import type { Examples, TrainingData } from "./examples.ts";
@@ -48,40 +48,46 @@ export async function openShards(folder: string, memory = MEMORY): Promise<Train
   const count = shards.reduce((sum, shard) => sum + shard.count, 0);
 
   /** Where the windows of an epoch begin, and what they hold. */
-  const plan = (seed: number, epoch: number) => {
-    const random = randomGenerator(seed * 1_000_003 + epoch);
+  const plan = (seed: number, epoch: number, streams: Streams) => {
+    const random = streams(seed, "epoch", epoch);
     const order = [...random.permutation(shards.length)];
     let start = epoch * count;
     return Array.from({ length: Math.ceil(order.length / perWindow) }, (_, i) => {
       const members = order.slice(i * perWindow, (i + 1) * perWindow);
       const examples = members.reduce((sum, shard) => sum + shards[shard].count, 0);
-      const window = { seed, start, end: start + examples, members, shuffle: random.integer(2 ** 31) };
+      const shuffle = random.integer(2 ** 31);
+      const window = { seed, streams, start, end: start + examples, members, shuffle };
       start = window.end;
       return window;
     });
   };
-  let planned: { seed: number; epoch: number; windows: ReturnType<typeof plan> } | undefined;
-  const windowAt = (seed: number, position: number) => {
+  let planned:
+    | { seed: number; epoch: number; streams: Streams; windows: ReturnType<typeof plan> }
+    | undefined;
+  const windowAt = (seed: number, position: number, streams: Streams) => {
     const epoch = Math.floor(position / count);
-    if (planned?.seed !== seed || planned.epoch !== epoch)
-      planned = { seed, epoch, windows: plan(seed, epoch) };
+    if (planned?.seed !== seed || planned.epoch !== epoch || planned.streams !== streams)
+      planned = { seed, epoch, streams, windows: plan(seed, epoch, streams) };
     return planned.windows.find(({ end }) => position < end)!;
   };
 
-  const load = async ({ members, shuffle }: ReturnType<typeof windowAt>) => {
+  type Window = ReturnType<typeof windowAt>;
+
+  const load = async ({ members, seed, streams, shuffle }: Window) => {
     const parts: Shard[] = [];
     for (const member of members) parts.push(await readShard(folder, shards[member], index));
     const places = parts.flatMap(({ labels }, part) => labels.map((_, i) => [part, i] as const));
-    return { parts, places, order: randomGenerator(shuffle).permutation(places.length) };
+    return { parts, places, order: streams(seed, "window", shuffle).permutation(places.length) };
   };
-  let held: { start: number; seed: number; content: ReturnType<typeof load> }[] = [];
-  const contentOf = (window: ReturnType<typeof windowAt>): ReturnType<typeof load> => {
-    const found = held.find(({ start, seed }) => start === window.start && seed === window.seed);
+  let held: { window: Window; content: ReturnType<typeof load> }[] = [];
+  const isSameOrder = (a: Window, b: Window): boolean => a.seed === b.seed && a.streams === b.streams;
+  const contentOf = (window: Window): ReturnType<typeof load> => {
+    const found = held.find((one) => one.window.start === window.start && isSameOrder(one.window, window));
     if (found) return found.content;
     const content = load(window);
     // It may be read ahead, and never be asked for.
     content.catch(() => {});
-    held.push({ start: window.start, seed: window.seed, content });
+    held.push({ window, content });
     return content;
   };
 
@@ -91,14 +97,14 @@ export async function openShards(folder: string, memory = MEMORY): Promise<Train
     shape: kind === "images" ? [3, shape[0], shape[1]] : [shape[0] / 2, shape[1], shape[2]],
     ...(scale !== undefined && { scale }),
     classes,
-    async read(seed, position, amount): Promise<Examples> {
+    async read(seed, position, amount, streams = randomStream): Promise<Examples> {
       const values = new Float32Array(amount * size);
       const labels: number[] = [];
-      let window = windowAt(seed, position);
+      let window = windowAt(seed, position, streams);
       while (labels.length < amount) {
-        window = windowAt(seed, position + labels.length);
+        window = windowAt(seed, position + labels.length, streams);
         // What lies behind is let go; the next window may be here already.
-        held = held.filter(({ start, seed }) => start >= window.start && seed === window.seed);
+        held = held.filter((one) => one.window.start >= window.start && isSameOrder(one.window, window));
         const { parts, places, order } = await contentOf(window);
         const end = Math.min(position + amount, window.end);
         for (let at = position + labels.length; at < end; at++) {
@@ -110,7 +116,7 @@ export async function openShards(folder: string, memory = MEMORY): Promise<Train
           labels.push(parts[part].labels[i]);
         }
       }
-      contentOf(windowAt(seed, window.end));
+      contentOf(windowAt(seed, window.end, streams));
       return { values, labels };
     },
     async close() {

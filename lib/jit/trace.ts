@@ -1,5 +1,6 @@
 /** The tracing backend: a tfjs KernelBackend whose kernels record graph nodes instead of computing. */
 import { fileURLToPath } from "node:url";
+import { withoutDraws } from "../tensor/random.ts";
 import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
 import {
   createGraph,
@@ -157,7 +158,8 @@ const RANDOM_OPS = /^(random|truncatedNormal|multinomial|dropout)/;
 /** Runs `body` with the tfjs engine watched: random operations and unknown kernels fail with an error that names them. */
 function guarded<T>(body: () => T): T {
   const engine = tf.engine() as unknown as { startScope: (name?: string) => void };
-  const random = Math.random;
+  const { random } = Math;
+  const { getRandomValues } = globalThis.crypto;
   const stackTraceLimit = Error.stackTraceLimit;
   const fail = (what: string): never => {
     throw new Error(
@@ -172,8 +174,9 @@ function guarded<T>(body: () => T): T {
     startScope.call(engine, name);
   };
   Math.random = () => fail("Math.random");
+  globalThis.crypto.getRandomValues = () => fail("crypto.getRandomValues");
   try {
-    return body();
+    return withoutDraws(() => fail("a random generator"), body);
   } catch (error) {
     const missing = /(?:registered kernel|Kernel) '(\w+)' (?:for|not registered for) backend/.exec(
       String(error),
@@ -186,6 +189,7 @@ function guarded<T>(body: () => T): T {
   } finally {
     engine.startScope = startScope;
     Math.random = random;
+    globalThis.crypto.getRandomValues = getRandomValues;
     Error.stackTraceLimit = stackTraceLimit;
   }
 }

@@ -20,11 +20,11 @@ import { linear } from "../nn/layers.ts";
 import { ADAMW_DEFAULTS, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
 import { scheduleAt } from "../optim/schedules.ts";
 import { countParams, type Params } from "../tensor/params.ts";
-import { randomGenerator } from "../tensor/random.ts";
+import { randomStream } from "../tensor/random.ts";
 import { type Tensor, type Tensor4D, tf } from "../tensor/tf.ts";
 import type { Features } from "./features.ts";
 
-const NAME = "small-cnn/1";
+const NAME = "small-cnn/2";
 const FEATURES = 64;
 const CHANNELS = [16, 32] as const;
 const EPOCHS = 2;
@@ -43,7 +43,7 @@ export interface SmallCnn {
 }
 
 function initCnn(data: ImageSet, classes: number, seed: number): Params {
-  const random = randomGenerator(seed);
+  const random = randomStream(seed, "weights");
   const [c1, c2] = CHANNELS;
   const side = Math.ceil(Math.ceil(data.height / 2) / 2) * Math.ceil(Math.ceil(data.width / 2) / 2);
   const layer = (name: string, shape: number[], outSize: number): Params => ({
@@ -96,7 +96,7 @@ async function trainCnn(
   let params = initCnn(train, classes.length, 0);
   let state = initAdamW(params);
   const step = jit(trainingStep, { name: "classifierStep" });
-  const random = randomGenerator(1);
+  const random = randomStream(1, "batches");
   const perEpoch = Math.floor(train.count / BATCH);
   const total = EPOCHS * perEpoch;
   for (let epoch = 0; epoch < EPOCHS; epoch++) {

@@ -9,7 +9,7 @@ import { jit } from "../jit/index.ts";
 import { type TransformerConfig, transformer } from "../models/transformer.ts";
 import { ADAMW_DEFAULTS, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
 import type { Params } from "../tensor/params.ts";
-import { randomGenerator } from "../tensor/random.ts";
+import { randomStream, stackNormals } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 
 /** Pooled features of every block: [blocks, count, width], block 1 first. */
@@ -58,13 +58,15 @@ export function featureExtractor(config: TransformerConfig, interpolant: Interpo
       if (count < 1 || count > images.count) {
         throw new RangeError(`probe: count must be from 1 to ${images.count}, got ${count}`);
       }
-      const random = randomGenerator(seed);
       const width = config.hiddenSize;
       const result = new Float32Array(blocks.length * count * width);
       for (let start = 0; start < count; start += BATCH) {
         const indices = Array.from({ length: BATCH }, (_, i) => Math.min(start + i, images.count - 1));
         const x = imageTensor(images, indices);
-        const noise = tf.tensor(random.normals(x.size), x.shape);
+        const noise = stackNormals(
+          indices.map((i) => randomStream(seed, "probe", i)),
+          x.shape.slice(1),
+        );
         const y = tf.fill([BATCH], config.numClasses, "int32");
         const values = (
           await pooled(params, x, noise, tf.fill([BATCH], timestep), y)

@@ -3,7 +3,7 @@ import type { InterpolantName } from "../diffusion/interpolants.ts";
 import { type NdArray, ndarray } from "../io/index.ts";
 import { type TransformerConfig, transformer } from "../models/transformer.ts";
 import type { Params } from "../tensor/params.ts";
-import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
+import { randomStream, stackNormals } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { compiledSampler, plan, type SamplerName } from "./compiled.ts";
 import type { Guidance } from "./guidance.ts";
@@ -13,7 +13,7 @@ export interface GenerateOptions {
   labels: ArrayLike<number>;
   sampler: SamplerName;
   steps: number;
-  /** Image i draws its noise from a generator of its own, seeded by `seed` and i: it does not depend on the batch. */
+  /** Image i draws its noise from the stream of `seed` and i: it does not depend on the batch. */
   seed: number;
   /** Number of the first image, so that a run can be cut into parts. Default 0. */
   first?: number;
@@ -51,19 +51,6 @@ const guidedChannels = (
 ): number | undefined =>
   diffusion ? Math.min(guidance?.channels ?? RELEASED_DIT_CHANNELS, inChannels) : guidance?.channels;
 
-/** Seeds of neighbouring images must not give related streams; the golden ratio spreads them. */
-const imageSeed = (seed: number, index: number): number =>
-  (Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b)) | 0;
-
-function stackNormals(generators: RandomGenerator[], shape: number[]): Tensor {
-  const size = tf.util.sizeFromShape(shape);
-  const values = new Float32Array(generators.length * size);
-  generators.forEach((generator, i) => {
-    values.set(generator.normals(size), i * size);
-  });
-  return tf.tensor(values, [generators.length, ...shape]);
-}
-
 function checkLabels(labels: ArrayLike<number>, numClasses: number): void {
   for (let i = 0; i < labels.length; i++) {
     if (!Number.isInteger(labels[i]) || labels[i] < 0 || labels[i] > numClasses) {
@@ -98,7 +85,7 @@ export function sampleGenerator(config: TransformerConfig): SampleGenerator {
       for (let start = 0; start < count; start += width) {
         // The last batch is filled up, because another batch size would be another program to compile.
         const indices = Array.from({ length: width }, (_, i) => start + i);
-        const generators = indices.map((i) => randomGenerator(imageSeed(seed, first + i)));
+        const generators = indices.map((i) => randomStream(seed, "sample", first + i));
         const y = tf.tensor1d(
           Int32Array.from(indices, (i) => labels[Math.min(i, count - 1)]),
           "int32",

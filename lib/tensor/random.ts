@@ -1,4 +1,9 @@
-/** Seeded random numbers on the host whose state can be saved, so that a resumed run draws what an uninterrupted one would. */
+/**
+ * Seeded random numbers on the host. A stream belongs to a seed, a purpose and an index, for example the noise of image
+ * 17: what is drawn then depends neither on what was drawn before nor on how the work was cut into batches, processes or
+ * interrupted runs.
+ */
+import { createHash } from "node:crypto";
 import { xoroshiro128plus, xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
 import { type Tensor, tf } from "./tf.ts";
 
@@ -18,19 +23,61 @@ export interface RandomGenerator {
   state(): number[];
 }
 
-/** A generator from a seed (any integer) or from a saved `state()`. */
-export function randomGenerator(seed: number | readonly number[]): RandomGenerator {
-  if (typeof seed === "number" && !Number.isSafeInteger(seed)) {
-    throw new RangeError(`seed must be an integer, got ${seed}`);
+let refusal: (() => never) | undefined;
+
+/** Runs `body`, in which every draw calls `refuse`: what is drawn while a function is traced would be frozen. */
+export function withoutDraws<T>(refuse: () => never, body: () => T): T {
+  const outer = refusal;
+  refusal = refuse;
+  try {
+    return body();
+  } finally {
+    refusal = outer;
   }
-  const source = typeof seed === "number" ? xoroshiro128plus(seed) : xoroshiro128plusFromState([...seed]);
-  const uniform = (): number => (source.next() >>> 8) / 0x1000000;
+}
+
+/** Makes the generator of a seed, a purpose and an index. */
+export type Streams = (seed: number, purpose: string, index: number) => RandomGenerator;
+
+function checkInteger(name: string, value: number): void {
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${name} must be an integer, got ${value}`);
+}
+
+/**
+ * The stream of a seed (any integer), a purpose (any name) and an index (any integer; default 0), independent of all
+ * others. The generator's 128 bits of state are those of a hash of the three: raw seeds, few of whose bits are set,
+ * give sequences that begin alike and take long to part.
+ * @throws RangeError when seed or index is no integer.
+ */
+export function randomStream(seed: number, purpose: string, index = 0): RandomGenerator {
+  checkInteger("seed", seed);
+  checkInteger("index", index);
+  const digest = createHash("sha256")
+    .update(JSON.stringify([seed, purpose, index]))
+    .digest();
+  return generatorFrom(xoroshiro128plusFromState([0, 4, 8, 12].map((at) => digest.readInt32LE(at))));
+}
+
+/** A generator from a seed (any integer), or from a saved `state()`. */
+export const randomGenerator = (seed: number | readonly number[]): RandomGenerator =>
+  typeof seed === "number" ? randomStream(seed, "") : generatorFrom(xoroshiro128plusFromState([...seed]));
+
+/** The streams of ditlab 0.1, whose generator took seeds as they are. Only runs that began with them still draw from them. */
+export const streams01: Streams = (seed, purpose, index) =>
+  generatorFrom(xoroshiro128plus(purpose === "epoch" ? seed * 1_000_003 + index : index));
+
+function generatorFrom(source: ReturnType<typeof xoroshiro128plus>): RandomGenerator {
+  const bits = (): number => {
+    refusal?.();
+    return source.next();
+  };
+  const uniform = (): number => (bits() >>> 8) / 0x1000000;
   const normal = (): number => {
     // Box-Muller, one of the pair: keeping the other would be state to save. 1 - u is never 0.
     const radius = Math.sqrt(-2 * Math.log(1 - uniform()));
     return radius * Math.cos(2 * Math.PI * uniform());
   };
-  const integer = (limit: number): number => Math.floor(((source.next() >>> 0) / 0x100000000) * limit);
+  const integer = (limit: number): number => Math.floor(((bits() >>> 0) / 0x100000000) * limit);
   return {
     uniform,
     normal,
@@ -61,3 +108,13 @@ export function randomGenerator(seed: number | readonly number[]): RandomGenerat
 /** A float32 tensor of standard normal draws. */
 export const normalTensor = (random: RandomGenerator, shape: number[]): Tensor =>
   tf.tensor(random.normals(tf.util.sizeFromShape(shape)), shape, "float32");
+
+/** Standard normal draws [generators, ...shape], each row from its own generator. */
+export function stackNormals(generators: readonly RandomGenerator[], shape: number[]): Tensor {
+  const size = tf.util.sizeFromShape(shape);
+  const values = new Float32Array(generators.length * size);
+  generators.forEach((generator, i) => {
+    values.set(generator.normals(size), i * size);
+  });
+  return tf.tensor(values, [generators.length, ...shape]);
+}

@@ -13,8 +13,8 @@ export interface Checkpoint {
   /** Steps done. The next batch is that of step number `step`, which fixes the position in the data. */
   step: number;
   state: TrainState;
-  /** State of the generator that the next step draws from. */
-  random: number[];
+  /** Of a run that ditlab 0.1 began: the state of the one generator that its next step draws from. */
+  generator01?: number[];
   config: TrainConfig;
 }
 
@@ -31,7 +31,7 @@ const groups = (state: TrainState): Record<string, Params> => ({
 
 /** Writes a checkpoint into a folder and removes all but the newest `keep`. Returns its path. */
 export async function writeCheckpoint(folder: string, checkpoint: Checkpoint, keep = 2): Promise<string> {
-  const { step, state, random, config } = checkpoint;
+  const { step, state, generator01, config } = checkpoint;
   const tensors: Record<string, NdArray> = { "optimizer.step": await fromTensor(state.optimizer.step) };
   for (const [prefix, params] of Object.entries(groups(state))) {
     for (const [name, tensor] of Object.entries(params))
@@ -42,7 +42,7 @@ export async function writeCheckpoint(folder: string, checkpoint: Checkpoint, ke
   await writeSafetensors(path, tensors, {
     format: FORMAT,
     step: String(step),
-    random: JSON.stringify(random),
+    ...(generator01 && { random: JSON.stringify(generator01) }),
     config: JSON.stringify(config),
   });
   for (const old of (await listCheckpoints(folder)).slice(0, -keep)) await rm(old.path, { force: true });
@@ -92,7 +92,8 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
     },
   };
   for (const params of [state.params, state.ema]) checkTransformerParams(params, config.model);
-  return { step: Number(metadata.step), random: JSON.parse(metadata.random), config, state };
+  const generator01 = metadata.random === undefined ? undefined : JSON.parse(metadata.random);
+  return { step: Number(metadata.step), generator01, config, state };
 }
 
 /** The newest checkpoint that can be read, with the damaged ones that were passed over; undefined when there is none. */

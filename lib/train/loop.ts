@@ -4,7 +4,7 @@ import { asTrainingData, type ImageSet, type TrainingData } from "../data/index.
 import { appendJsonLine, truncateJsonLines, writeAtomic } from "../io/index.ts";
 import { initTransformer } from "../models/transformer.ts";
 import { scheduleAt } from "../optim/schedules.ts";
-import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
+import { randomGenerator, randomStream } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { batchSource } from "./batches.ts";
 import { type Checkpoint, latestCheckpoint, removeUnfinished, writeCheckpoint } from "./checkpoint.ts";
@@ -77,9 +77,8 @@ async function begin(
       throw new Error(
         `${options.folder} already holds a run (${found.path}); resume it or choose another folder`,
       );
-    const random = randomGenerator(config.seed);
-    const state = initTrainState(initTransformer(config.model, random));
-    return { start: { step: 0, state, random: random.state(), config } };
+    const state = initTrainState(initTransformer(config.model, randomStream(config.seed, "weights")));
+    return { start: { step: 0, state, config } };
   }
   if (!found)
     throw new Error(`${options.folder} holds no checkpoint to resume from; start the run without resuming`);
@@ -131,24 +130,24 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   const data = asTrainingData(images);
   checkData(data, config);
   const { start, path } = await begin(config, options);
-  const random = randomGenerator(start.random);
+  const generator01 = start.generator01 && randomGenerator(start.generator01);
   const metricsPath = join(folder, "metrics.jsonl");
   await writeAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
   await truncateJsonLines<LogEntry>(metricsPath, (entry) => entry.step <= start.step);
 
   const events = await openEventFile(folder);
   const compiled = (config.accumulate ?? 1) > 1 ? compileRuns(config) : compileStep(config);
-  const nextBatch = batchSource(data, config);
+  const nextBatch = batchSource(data, config, generator01);
   let { step, state } = start;
   let checkpoint = path;
   const save = async (): Promise<string> =>
-    writeCheckpoint(join(folder, "checkpoints"), { step, state, random: random.state(), config });
+    writeCheckpoint(join(folder, "checkpoints"), { step, state, generator01: generator01?.state(), config });
   const seconds: number[] = [];
   let pending: { metrics: TrainProgress["metrics"]; seconds: number }[] = [];
   try {
     while (step < config.steps && !signal?.aborted) {
       const began = performance.now();
-      const inputs = await drawStep(config, step, random, nextBatch);
+      const inputs = await drawStep(config, step, nextBatch);
       const result = await compiled(state, inputs.batch, inputs.scalars);
       const metrics = readMetrics(result.metrics, step + 1, checkpoint);
       state = result.state;
@@ -179,15 +178,10 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
 }
 
 /** What one step takes: its batch and its scheduled numbers. */
-async function drawStep(
-  config: TrainConfig,
-  step: number,
-  random: RandomGenerator,
-  nextBatch: ReturnType<typeof batchSource>,
-) {
+async function drawStep(config: TrainConfig, step: number, nextBatch: ReturnType<typeof batchSource>) {
   const scalar = (schedule: TrainConfig["learningRate"]): Tensor => tf.scalar(scheduleAt(schedule, step));
   return {
-    batch: await nextBatch(step, random),
+    batch: await nextBatch(step),
     scalars: {
       learningRate: scalar(config.learningRate),
       alignWeight: scalar(config.alignWeight),

@@ -14,7 +14,7 @@ import {
   type TrainingData,
 } from "../../lib/data/index.ts";
 import { formatNpy, ndarray, readSafetensors } from "../../lib/io/index.ts";
-import { randomGenerator } from "../../lib/tensor/index.ts";
+import { streams01 } from "../../lib/tensor/random.ts";
 import { batchSource, train } from "../../lib/train/index.ts";
 import { parseVAEConfig, readVAE } from "../../lib/vae/index.ts";
 import { fixture, rejects, temporaryFolder } from "../io/helpers.ts";
@@ -120,6 +120,38 @@ test("packing goes on where it was stopped", async () => {
   await rejects(packShards(folder, shards, { shardSize: 4 }), /was prepared with shardSize 3, got 4/);
 });
 
+test("shards that ditlab 0.1 began to pack, or a run of its that reads them, keep their order", async () => {
+  const text = await readFile(new URL("../fixtures/run-0.1/draws.json", import.meta.url), "utf8");
+  const recorded: { packed: number[]; shardOrder: number[] } = JSON.parse(text);
+  const [folder, shards] = [await latents(24), await temporaryFolder()];
+  const pack = (): Promise<unknown> => packShards(folder, shards, { shardSize: 4 });
+  const contents = async (): Promise<number[]> => {
+    const packed: number[] = [];
+    for (const name of (await readdir(shards)).filter((name) => name.startsWith("shard")).sort()) {
+      const { tensors } = await readSafetensors(join(shards, name));
+      packed.push(...range(4).map((i) => tensors.moments.data[i * 2 * SIZE] as number));
+    }
+    return packed;
+  };
+  await pack();
+  assert.not.equal(await contents(), recorded.packed);
+  const read = await (await openTrainingData(shards, { ...options, memory: 8192 })).read(5, 0, 48, streams01);
+  const places = new Map((await contents()).map((value, i) => [value, i]));
+  assert.equal(
+    numbers(read).map((value) => places.get(value)),
+    recorded.shardOrder,
+  );
+
+  const path = join(shards, "prepare.json");
+  const { order, ...description } = JSON.parse(await readFile(path, "utf8"));
+  assert.is(order, "stream");
+  await writeFile(path, JSON.stringify(description));
+  for (const name of (await readdir(shards)).filter((name) => name.startsWith("shard")))
+    await rm(join(shards, name));
+  await pack();
+  assert.equal(await contents(), recorded.packed);
+});
+
 test("only the shards at hand are read, and a missing one is named", async () => {
   const [folder, shards] = [await latents(24), await temporaryFolder()];
   await packShards(folder, shards, { shardSize: 4 });
@@ -142,7 +174,7 @@ test("latents are drawn from their mean and deviation, and scaled", async () => 
   });
   const exact = await openTrainingData(await latents(8), options);
   const next = batchSource(exact, config);
-  const { x } = await next(0, randomGenerator(2));
+  const { x } = await next(0);
   const means = numbers(await exact.read(config.seed, 0, 8));
   const drawn = Array.from(x.dataSync());
   for (const [i, value] of drawn.entries())
@@ -150,7 +182,7 @@ test("latents are drawn from their mean and deviation, and scaled", async () => 
 
   // With a deviation of 2 the draws less the means are normal: 512 of them, so their mean is within 0.2 of 0.
   const wide = await openTrainingData(await latents(8, 2), options);
-  const batch = await batchSource(wide, config)(0, randomGenerator(2));
+  const batch = await batchSource(wide, config)(0);
   const order = numbers(await wide.read(config.seed, 0, 8));
   const noise = Array.from(
     batch.x.dataSync(),

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { jit } from "../../lib/jit/index.ts";
-import { type Tensor, tf } from "../../lib/tensor/index.ts";
+import { normalTensor, randomGenerator, randomStream, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { rejects } from "../io/helpers.ts";
 
 const numbers = (tensor: Tensor): number[] => Array.from(tensor.dataSync());
@@ -280,6 +280,26 @@ test("leaves of other types are named, going in and coming out", async () => {
       new RegExp(`tree leaf 'deep/0' is a ${what}; expected`),
     );
   }
+});
+
+test("whatever draws inside a traced function is refused, because it would be frozen", async () => {
+  const outside = randomGenerator(1);
+  const draws: [what: RegExp, draw: () => number][] = [
+    [/Math\.random was called/, () => Math.random()],
+    [/tf\.randomNormal was called/, () => tf.randomNormal([1]).size],
+    [/crypto\.getRandomValues was called/, () => crypto.getRandomValues(new Uint8Array(1))[0]],
+    [/a random generator was called/, () => outside.normal()],
+    [/a random generator was called/, () => outside.uniforms(2)[0]],
+    [/a random generator was called/, () => randomGenerator(0).permutation(3)[0]],
+    [/a random generator was called/, () => randomStream(0, "noise").integer(3)],
+    [/a random generator was called/, () => normalTensor(outside, [2]).size],
+  ];
+  for (const [what, draw] of draws) {
+    await rejects(jit((t: Tensor) => tf.add(t, draw()))(x), what);
+    await rejects(jit((t: Tensor) => tf.add(t, draw()))(x), /frozen, so draw on the host/);
+  }
+  // Afterwards all of them draw again.
+  for (const [, draw] of draws) assert.ok(Number.isFinite(draw()));
 });
 
 test("complex and text tensors are refused by name", async () => {

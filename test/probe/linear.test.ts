@@ -4,7 +4,7 @@ import { imageTensor } from "../../lib/data/index.ts";
 import { interpolate } from "../../lib/diffusion/index.ts";
 import { initSiT, transformerFeatures } from "../../lib/models/index.ts";
 import { type BlockFeatures, featureExtractor, linearProbe } from "../../lib/probe/index.ts";
-import { normalTensor, randomGenerator, tf } from "../../lib/tensor/index.ts";
+import { normalTensor, randomGenerator, randomStream, tf } from "../../lib/tensor/index.ts";
 import { rejects } from "../io/helpers.ts";
 import { relativeError } from "../parity.ts";
 import { smallConfig, smallImages } from "../train/small.ts";
@@ -65,12 +65,9 @@ test("features are those of the blocks, pooled, with the null class", async () =
   await extractor.dispose();
   assert.equal([got.blocks, got.count, got.width], [2, count, 16]);
 
-  // The first 30 images of a batch of 100, whose noise the extractor draws in this order.
-  const noise = tf.tensor(
-    randomGenerator(9)
-      .normals(100 * 64)
-      .subarray(0, count * 64),
-    [count, 1, 8, 8],
+  // Each image's noise is a stream of its own.
+  const noise = tf.stack(
+    Array.from({ length: count }, (_, i) => normalTensor(randomStream(9, "probe", i), [1, 8, 8])),
   );
   const x = imageTensor(
     images,
