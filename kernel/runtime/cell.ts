@@ -11,6 +11,8 @@ export interface Cell {
   readonly run: number;
   /** Rejects what the cell's code is awaiting. */
   readonly pending: Set<(reason: Error) => void>;
+  /** Rejects what it awaits that is let finish when the cell is stopped once, with the awaits themselves. */
+  readonly finishing: Map<(reason: Error) => void, Promise<unknown>>;
   readonly timers: Set<NodeJS.Timeout | NodeJS.Immediate>;
   readonly children: Set<ChildProcess>;
   /** Outputs that are still being made; the cell is not done before. */
@@ -32,6 +34,7 @@ export function createCell(request: Message, count: number): Cell {
     count,
     run: ++runs,
     pending: new Set(),
+    finishing: new Map(),
     timers: new Set(),
     children: new Set(),
     unfinished: new Set(),

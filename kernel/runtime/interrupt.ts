@@ -47,11 +47,18 @@ export function endRun(): void {
   Atomics.store(flags, FLAG.interrupt, 0);
 }
 
+/**
+ * A promise with this key, set to true, finishes before its cell stops: giving it up would lose what only its result
+ * holds, such as state that was handed over to be updated in place. A second stop gives it up all the same.
+ */
+const FINISH = Symbol.for("Jupyter.finish");
+
 /** Gives up all that `cell` waits for: its awaits fail, its timers do not fire, its child processes are interrupted. */
 export function stop(cell: Cell): void {
+  const error = new KeyboardInterrupt();
+  if (cell.interrupted) for (const giveUp of cell.finishing.keys()) giveUp(error);
   if (cell.interrupted) return;
   cell.interrupted = true;
-  const error = new KeyboardInterrupt();
   cell.controller.abort(error);
   for (const reject of cell.pending) reject(error);
   cell.pending.clear();
@@ -77,8 +84,11 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 function awaited(value: unknown): unknown {
   const cell = ownCell();
   if (!cell) return value;
-  if (cell.interrupted) return Promise.reject(new KeyboardInterrupt());
+  const finishes = isThenable(value) && (value as { [FINISH]?: unknown })[FINISH] === true;
+  // What is to finish has begun, also where the stop came before the await.
+  if (cell.interrupted && !finishes) return Promise.reject(new KeyboardInterrupt());
   if (!isThenable(value)) return value;
+  if (finishes) return untilSecondStop(value, cell);
   return new Promise((resolve, reject) => {
     cell.pending.add(reject);
     // One reaction for each promise, and the functions themselves: V8 follows those when it writes a stack.
@@ -94,10 +104,31 @@ async function settled(value: PromiseLike<unknown>, cell: Cell, reject: (reason:
   }
 }
 
-/** `promise`, or the interrupt of `cell` if that comes first. */
+/** `value`, unless the cell is stopped twice before it is settled. */
+function untilSecondStop(value: PromiseLike<unknown>, cell: Cell): Promise<unknown> {
+  let giveUp = (_reason: Error): void => {};
+  const given = new Promise((resolve, reject) => {
+    giveUp = reject;
+    value.then(resolve, reject);
+  });
+  cell.finishing.set(giveUp, given);
+  const done = (): boolean => cell.finishing.delete(giveUp);
+  given.then(done, done);
+  return given;
+}
+
+/** `promise`, or the interrupt of `cell` if that comes first and nothing is to finish. */
 export function orInterrupted<T>(promise: Promise<T>, cell: Cell): Promise<T> {
   return new Promise((resolve, reject) => {
-    cell.pending.add(reject);
+    const interrupted = async (error: Error): Promise<void> => {
+      while (cell.finishing.size > 0) {
+        await Promise.allSettled(cell.finishing.values());
+        // The cell's code goes on from there to its next check.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      reject(error);
+    };
+    cell.pending.add(interrupted);
     promise.then(resolve, reject);
   });
 }

@@ -3,10 +3,11 @@ import { availableParallelism } from "node:os";
 import writeFileAtomic from "write-file-atomic";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { mapTree } from "../tensor/tree.ts";
+import { claim } from "./claims.ts";
 import type { GraphData } from "./graph.ts";
 import { type Lowered, lowered, traceFunction } from "./lower.ts";
 import { type Profile, recordTrace, summarizeTrace } from "./profile.ts";
-import { compile, leafNumbers, type Program, type ProgramStats, takeDonated } from "./program.ts";
+import { compile, leafNumbers, type Program, type ProgramStats } from "./program.ts";
 import { Leaf, rebuild, structureOf } from "./structure.ts";
 import { refuseWhileTracing } from "./trace.ts";
 
@@ -16,8 +17,9 @@ export interface JitOptions {
   /** Threads that one operator may use. Default: `DITLAB_THREADS`, or the number of processors. */
   threads?: number;
   /**
-   * Positions of arguments that are given away: their tensors are disposed, and their memory takes results, as far as
-   * the graph allows. State that is passed in and comes back is then updated where it lies.
+   * Positions of arguments that are given away: their tensors cannot be used any more, and their memory takes results, as
+   * far as the graph allows, unless their numbers have been read or are shared. State that is passed in and comes back
+   * is then updated where it lies. A call that fails gives its arguments back.
    */
   donate?: readonly number[];
   /**
@@ -34,7 +36,10 @@ export interface JitStats {
 
 /** A compiled function: called like the original, but asynchronous. */
 export interface Compiled<A extends unknown[], R> {
-  /** Results are tensors of tfjs's `cpu` backend over the memory that onnxruntime wrote. */
+  /**
+   * Results are tensors over the memory that onnxruntime wrote; an eager operation moves them to tfjs's backend. Calls
+   * that write over memory wait for earlier ones that read it.
+   */
   (...args: A): Promise<R>;
   /** The graph for these arguments; `portable` uses only operators of the ONNX standard, for other runtimes. */
   lower(args: A, options?: { portable?: boolean }): Lowered;
@@ -75,6 +80,15 @@ export function defaultThreads(): number {
     throw new RangeError(`DITLAB_THREADS must be a number of threads from 1, got '${DITLAB_THREADS}'`);
   return Number(DITLAB_THREADS);
 }
+
+/**
+ * Notebook kernels that know this key let such a promise finish before they stop a cell: whoever gave it up would have
+ * neither the state that was donated nor its successor.
+ */
+const FINISH = Symbol.for("Jupyter.finish");
+
+/** Marks a promise as one that holds donated state. */
+export const finishing = <T>(promise: Promise<T>): Promise<T> => Object.assign(promise, { [FINISH]: true });
 
 /** More compiled structures than this for one function usually mean that a changing number is passed as a plain value. */
 const RETRACE_WARNING = 16;
@@ -123,30 +137,43 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     return program;
   };
 
+  /** The program for arguments of a structure, compiled if it is the first call with it. */
+  const programFor = (args: A, structure: ReturnType<typeof leavesOf>): Promise<Program> => {
+    const { key } = structure;
+    const known = programs.get(key);
+    if (known) return known.program;
+    const added: Entry = { program: prepare(args, structure) };
+    standIns = standInsFor(args);
+    programs.set(key, added);
+    added.program.then(
+      ({ reads }) => {
+        added.reads = reads;
+      },
+      () => programs.get(key) === added && programs.delete(key),
+    );
+    return added.program;
+  };
+
   const start = async (args: A): Promise<R> => {
     const structure = leavesOf(args);
     const { leaves, donated, key } = structure;
-    let entry = programs.get(key);
-    if (!entry) {
-      const added: Entry = { program: prepare(args, structure) };
-      standIns = standInsFor(args);
-      entry = added;
-      programs.set(key, added);
-      added.program.then(
-        ({ reads }) => {
-          added.reads = reads;
-        },
-        () => programs.get(key) === added && programs.delete(key),
-      );
-    }
     // Read before anything is awaited: the caller may dispose its tensors while the call is under way.
-    const reads = entry.reads ?? [...leaves.keys()];
+    const reads = programs.get(key)?.reads ?? [...leaves.keys()];
     const reading = Promise.all(reads.map(async (i) => [i, await leafNumbers(leaves[i])] as const));
     reading.catch(() => {}); // reported below, unless the program already failed
-    const program = await entry.program;
-    const numbers = new Map(await reading);
-    takeDonated(leaves, donated, numbers);
-    return (await program.run(numbers)) as R;
+    const { owned, ready, succeed, fail } = claim(leaves, donated, name);
+    const written = new Set<GraphData>();
+    try {
+      const program = await programFor(args, structure);
+      const numbers = new Map(await reading);
+      await ready;
+      const result = (await program.run(numbers, { owned, written })) as R;
+      succeed();
+      return result;
+    } catch (error) {
+      fail(written);
+      throw error;
+    }
   };
 
   /** Calls under way: a session is not released below them. */
@@ -160,7 +187,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     );
     calls.add(ended);
     void ended.then(() => calls.delete(ended));
-    return result;
+    return donate.length > 0 ? finishing(result) : result;
   };
 
   return Object.assign(call, {
@@ -171,26 +198,27 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
       if (!args)
         throw new Error(`jit: '${name}' has not been called; call it first, or profile it with arguments`);
       const { leaves, donated } = leavesOf(args);
-      const numbers = new Map(
-        await Promise.all(
-          leaves.map(async (leaf, i) => {
-            const data = await leafNumbers(leaf);
-            return [i, given && donated[i] ? (data.slice() as GraphData) : data] as const;
-          }),
-        ),
-      );
-      const traced = traceFunction(fn, args, name, false);
-      if (!given) dispose(args);
-      const trace = await recordTrace(async (profile) => {
-        // A stored model has other nodes' names than the graph.
-        const program = await compile(() => traced, leaves, donated, { threads, cache: false, profile });
-        for (let i = 0; i < runs; i++) dispose(await program.run(numbers));
-        const file = program.endProfile()!;
-        program.release();
-        return file;
-      });
-      const results = traced.outputs.map(({ value }) => value);
-      return summarizeTrace(trace, runs, name, traced.live, results);
+      // Nothing is given away: results lie in memory of their own.
+      const reading = leaves.map(async (leaf, i) => [i, await leafNumbers(leaf)] as const);
+      const use = claim(leaves, [], name);
+      try {
+        const numbers = new Map(await Promise.all(reading));
+        const traced = traceFunction(fn, args, name, false);
+        const trace = await recordTrace(async (profile) => {
+          // A stored model has other nodes' names than the graph.
+          const program = await compile(() => traced, leaves, donated, { threads, cache: false, profile });
+          for (let i = 0; i < runs; i++)
+            dispose(await program.run(numbers, { owned: new Map(), written: new Set() }));
+          const file = program.endProfile()!;
+          program.release();
+          return file;
+        });
+        const results = traced.outputs.map(({ value }) => value);
+        return summarizeTrace(trace, runs, name, traced.live, results);
+      } finally {
+        use.fail(new Set());
+        if (!given) dispose(args);
+      }
     },
     save: (path: string, args: A) =>
       writeFileAtomic(path, Buffer.from(lowered(traceFunction(fn, args, name, true)).onnx)),

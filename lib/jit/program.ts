@@ -1,6 +1,7 @@
 /** A traced function, compiled: from the arguments' tensors to the result's. */
-import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
+import type { Tensor } from "../tensor/tf.ts";
 import { aliasChecker } from "./alias.ts";
+import { type Buffer, bufferOf, newBuffer, tensorOver } from "./buffers.ts";
 import { cachedSession, dismiss, folderOf, guessSession } from "./cache.ts";
 import {
   type GraphData,
@@ -38,23 +39,31 @@ export interface ProgramStats {
   /** Whether the optimized model was found on disk. */
   cached: boolean;
   calls: number;
-  /** Outputs that are written over a donated input. */
+  /** Outputs that can be written over a donated input. */
   inPlace: number;
+  /** Those that were, over all calls: a donated input that was read, or that others hold, is left as it is. */
+  overwritten: number;
 }
 
 export interface Program {
   readonly stats: ProgramStats;
   /** Positions, among the arguments' leaves, of those whose numbers a run takes. */
   readonly reads: readonly number[];
-  /** Runs on the leaves' numbers, by position. */
-  run(numbers: ReadonlyMap<number, GraphData>): Promise<unknown>;
+  /** Runs on the leaves' numbers, by position. Results may be written over the buffers in `memory`. */
+  run(numbers: ReadonlyMap<number, GraphData>, memory: Memory): Promise<unknown>;
   /** Ends a profile and returns its file. */
   endProfile(): string | undefined;
   /** Frees the compiled code; no run may be under way. */
   release(): void;
 }
 
-/** Where an output's numbers come to lie: in the array of the leaf at a position, or in one of their own. */
+/** What a run may write over, and what it has begun to write over. */
+export interface Memory {
+  readonly owned: ReadonlyMap<number, Buffer>;
+  readonly written: Set<GraphData>;
+}
+
+/** Where an output's numbers come to lie: in the array of the leaf at a position, if that is the call's to write, or in one of their own. */
 interface Place extends Output {
   leaf?: number;
   /** False for an argument that is returned as it is. */
@@ -69,44 +78,10 @@ const newArray = ({ shape, dtype }: Value): GraphData => {
 
 /** The numbers of a leaf, as its dtype wants them. */
 export async function leafNumbers({ tensor }: Leaf): Promise<GraphData> {
+  const buffer = bufferOf(tensor);
+  if (buffer) return buffer.data;
   // tfjs casts int32 to float32 by renaming: the array may still be of the former type.
   return graphData(await tensor.data(), tensor.dtype as GraphType);
-}
-
-/** Whether clones of a tensor use its numbers too. */
-function isShared({ dataId }: Tensor): boolean {
-  const { backend } = tf.engine().state.tensorInfo.get(dataId) as {
-    backend: { refCount(id: object): number };
-  };
-  return backend.refCount(dataId) > 1;
-}
-
-/**
- * Takes the donated leaves away from the caller: their tensors are disposed, so that a later use is an error and not a
- * wrong number. What other tensors hold too is copied first.
- */
-export function takeDonated(
-  leaves: readonly Leaf[],
-  donated: readonly boolean[],
-  numbers: Map<number, GraphData>,
-): void {
-  const uses = new Map<object, number>();
-  for (const { tensor } of leaves) uses.set(tensor.dataId, (uses.get(tensor.dataId) ?? 0) + 1);
-  leaves.forEach(({ tensor, name }, i) => {
-    if (!donated[i]) return;
-    if (tensor.isDisposed)
-      throw new Error(`jit: '${name}' was donated to an earlier call, or twice to this one; it is gone`);
-    const data = numbers.get(i);
-    if (data && (isShared(tensor) || uses.get(tensor.dataId)! > 1)) numbers.set(i, data.slice() as GraphData);
-    tensor.dispose();
-  });
-}
-
-/** A tfjs tensor on the `cpu` backend over an array, without a copy. */
-function hostTensor(data: GraphData, { shape, dtype }: Value): Tensor {
-  const engine = tf.engine();
-  const make = engine as unknown as { makeTensor(v: unknown, s: number[], d: DataType, b: unknown): Tensor };
-  return make.makeTensor(data, shape, dtype as DataType, engine.findBackend("cpu"));
 }
 
 /** `params/x` and `x` for `state/params/x`: the paths by which an output may continue an argument. */
@@ -206,6 +181,7 @@ async function compileTraced(
     cached,
     calls: 0,
     inPlace: computed.filter(({ leaf }) => leaf !== undefined).length,
+    overwritten: 0,
   };
   const read = new Map(traced.live.inputs.map((value) => [value.name, value]));
   const feeds = leaves
@@ -223,16 +199,22 @@ async function compileTraced(
     endProfile: () => session?.endProfile(),
     release: () => session?.release(),
     reads: [...new Set([...feeds.map(({ index }) => index), ...returned])],
-    async run(numbers) {
-      const arrays = places.map(({ leaf, value }) =>
-        leaf === undefined ? newArray(value) : numbers.get(leaf)!,
-      );
+    async run(numbers, { owned, written }) {
+      const buffers = places.map(({ leaf, value, computed }) => {
+        const donated = leaf === undefined ? undefined : owned.get(leaf);
+        if (donated && computed) written.add(donated.data);
+        // An argument that comes back as it is, and that others may hold, must not be written by a later call either.
+        return donated ?? (computed ? newBuffer(newArray(value)) : newBuffer(numbers.get(leaf!)!, true));
+      });
       await session?.run(
         feeds.map(({ index, value }) => bind(value.name, value, numbers.get(index)!)),
-        places.flatMap(({ name, value, computed }, i) => (computed ? [bind(name, value, arrays[i])] : [])),
+        places.flatMap(({ name, value, computed }, i) =>
+          computed ? [bind(name, value, buffers[i].data)] : [],
+        ),
       );
       stats.calls++;
-      return traced.rebuild(places.map(({ value }, i) => hostTensor(arrays[i], value)));
+      stats.overwritten += written.size;
+      return traced.rebuild(places.map(({ value }, i) => tensorOver(buffers[i], value)));
     },
   };
 }

@@ -1,6 +1,7 @@
 /** The training step of a config, compiled. */
 import type { SRABatch } from "../align/sra.ts";
 import { type Compiled, jit } from "../jit/index.ts";
+import { finishing } from "../jit/jit.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import {
   accumulateGradients,
@@ -48,7 +49,7 @@ export function compileRuns(config: RunsConfig) {
       applyGradients(state, sum, scalars, config),
     { name: "applyGradients", donate: [0, 1] },
   );
-  const step = async (...[state, batch, scalars]: Parameters<Step>): Promise<ReturnType<Step>> => {
+  const run = async (...[state, batch, scalars]: Parameters<Step>): Promise<ReturnType<Step>> => {
     const { params, ema } = state;
     let sum = noGradients(params, config);
     for (const part of runBatches(batch, config)) {
@@ -57,6 +58,7 @@ export function compileRuns(config: RunsConfig) {
     }
     return apply(state, sum, scalars);
   };
+  const step = (...args: Parameters<Step>): Promise<ReturnType<Step>> => finishing(run(...args));
   return Object.assign(step, {
     /** Of the two programs. */
     stats: [add.stats, apply.stats] as const,

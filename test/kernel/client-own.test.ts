@@ -72,4 +72,39 @@ test("input is asked of the client that can answer", async () => {
   assert.is(reply.content.status, "ok");
 });
 
+test("what holds state that was given away finishes before its cell stops; a second stop gives it up", async () => {
+  const kernel = await started();
+  const { client } = kernel;
+  // Neither a timer nor a function of the cell, which would be stopped with it: like native code, it goes on.
+  await client.execute(
+    `const sleep = (ms: number): Promise<string> =>
+       (Atomics as any).waitAsync(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms).value;
+     const step = (ms: number) => Object.assign(sleep(ms), { [Symbol.for("Jupyter.finish")]: true });
+     let [state, steps] = ["old", 0];`,
+  );
+  const stopped = async (code: string, times: number): Promise<unknown> => {
+    let interrupts: Promise<void> | undefined;
+    const interrupt = async (): Promise<void> => {
+      for (let i = 0; i < times; i++) {
+        // The cell has come to its await by then.
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        await client.interrupt();
+      }
+    };
+    const { reply } = await client.execute(code, {
+      onOutput: ({ header }) => {
+        if (header.msg_type === "stream") interrupts ??= interrupt();
+      },
+    });
+    await interrupts;
+    return reply.content.ename;
+  };
+  const loop = `while (true) { console.log("begins"); state = await step(1500); state = "new"; steps++; }`;
+  assert.is(await stopped(loop, 1), "KeyboardInterrupt");
+  assert.is(await evaluate(kernel, "[state, steps]"), await evaluate(kernel, '["new", 1]'));
+  const endless = `console.log("begins"); state = await step(60_000);`;
+  assert.is(await stopped(endless, 2), "KeyboardInterrupt");
+  assert.is(await evaluate(kernel, "state"), await evaluate(kernel, '"new"'));
+});
+
 test.run();
