@@ -1,6 +1,6 @@
 /** Kernelspecs: what tells Jupyter of the kernel. */
 import { existsSync } from "node:fs";
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { KERNEL_ENVIRONMENT, kernelProgram, packageRoot, packageVersion } from "./build.ts";
@@ -25,6 +25,10 @@ export interface InstalledKernel {
 
 const NAME = /^[a-z0-9][a-z0-9._-]*$/;
 const RECORD = "ditlab.json";
+const LOGO_SIZES = [32, 64];
+const logoName = (size: number): string => `logo-${size}x${size}.png`;
+/** What a kernelspec of ours consists of; whatever else lies in its folder is its owner's. */
+const FILES = ["kernel.json", RECORD, "launcher.cjs", "logo-svg.svg", ...LOGO_SIZES.map(logoName)];
 
 /** Files beside this one, in the sources and in the build alike. */
 const resource = (name: string): string => {
@@ -58,11 +62,11 @@ export async function installKernel({ dataFolder, name, displayName }: InstallOp
     await cp(resource("launcher.cjs"), join(made, "launcher.cjs"));
     await cp(resource("logo.svg"), join(made, "logo-svg.svg"));
     const { default: sharp } = await import("sharp");
-    for (const size of [32, 64])
+    for (const size of LOGO_SIZES)
       await sharp(resource("logo.svg"), { density: 288 })
         .resize(size, size)
         .png()
-        .toFile(join(made, `logo-${size}x${size}.png`));
+        .toFile(join(made, logoName(size)));
     // The folder was made for one user's eyes; other users of a shared Jupyter start the kernel too.
     await chmod(made, 0o755);
     await replaceFolder(folder, made);
@@ -73,7 +77,7 @@ export async function installKernel({ dataFolder, name, displayName }: InstallOp
   return folder;
 }
 
-/** Puts `made` in the place of `folder`, which stays if that fails. */
+/** Puts `made` in the place of `folder`, which stays if that fails; what else lay in it lies in the new one. */
 async function replaceFolder(folder: string, made: string): Promise<void> {
   if (!existsSync(folder)) return rename(made, folder);
   const aside = await mkdtemp(join(dirname(folder), `.${basename(folder)}-`));
@@ -83,10 +87,19 @@ async function replaceFolder(folder: string, made: string): Promise<void> {
     await rename(made, folder);
   } catch (error) {
     await rename(old, folder);
+    await rmdir(aside);
     throw error;
-  } finally {
-    await rm(aside, { recursive: true, force: true });
   }
+  for (const name of await readdir(old))
+    if (!FILES.includes(name)) await rename(join(old, name), join(folder, name));
+  await removeFiles(old);
+  await rmdir(aside);
+}
+
+/** Removes the files of a kernelspec, and its folder if nothing else is in it. */
+async function removeFiles(folder: string): Promise<void> {
+  for (const name of FILES) await rm(join(folder, name), { force: true });
+  await rmdir(folder).catch(() => {});
 }
 
 /** The kernels that Jupyter finds, the first of a name being the one that it uses. */
@@ -134,6 +147,6 @@ export async function uninstallKernel(name: string, folders?: readonly string[])
   const named = (await listKernels(folders)).filter((kernel) => kernel.name === name);
   const own = named.filter(({ path }) => path !== undefined);
   if (own.length === 0 && named.length > 0) throw new Error(`${named[0].folder} is not a kernel of ditlab`);
-  for (const { folder } of own) await rm(folder, { recursive: true });
+  for (const { folder } of own) await removeFiles(folder);
   return own.map(({ folder }) => folder);
 }

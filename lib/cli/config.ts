@@ -15,6 +15,9 @@ export interface ConfigOptions {
   preset: string;
   config?: string;
   baseline?: boolean;
+  seed?: number;
+  steps?: number;
+  accumulate?: number;
   batchSize?: number;
   microBatches?: number;
   remat?: boolean;
@@ -62,20 +65,25 @@ export function weightOf(
   return referenceAlignWeight(model.diffusion ? "DiT" : "SiT", resolution, { distance: sra?.distance });
 }
 
-/** The config of a file, or of a preset, with what other options change. */
-export async function readConfig(options: ConfigOptions): Promise<TrainConfig> {
-  const base = await (options.config
-    ? (readJson(options.config) as Promise<TrainConfig>)
-    : presetConfig(options));
-  const { batchSize = base.batchSize, microBatches = base.microBatches, remat = base.remat } = options;
-  const weight = weightOf(options.alignWeight, base) ?? base.alignWeight;
-  return {
-    ...base,
-    alignWeight: weight,
-    batchSize,
-    ...(microBatches && { microBatches }),
-    ...(remat && { remat }),
+/** The config of a file, or of a preset. */
+export const readConfig = (options: ConfigOptions): Promise<TrainConfig> =>
+  options.config ? (readJson(options.config) as Promise<TrainConfig>) : presetConfig(options);
+
+/** A config with what options change. */
+export function withOptions(base: TrainConfig, options: ConfigOptions): TrainConfig {
+  const { sra, ...plain } = base;
+  const config: TrainConfig = options.baseline || !sra ? plain : base;
+  const changed = {
+    seed: options.seed,
+    steps: options.steps,
+    batchSize: options.batchSize,
+    accumulate: options.accumulate,
+    microBatches: options.microBatches,
+    remat: options.remat,
+    alignWeight: weightOf(options.alignWeight, base),
   };
+  const given = Object.entries(changed).filter(([, value]) => value !== undefined);
+  return { ...config, ...Object.fromEntries(given) };
 }
 
 /** The content of a JSON file. */

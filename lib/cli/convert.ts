@@ -17,6 +17,7 @@ import {
   writeCheckpoint,
   writeReferenceState,
 } from "../train/index.ts";
+import { checkNewRun, claimRunFolder } from "../train/run-folder.ts";
 import { alignWeightOption, readJson, weightOf } from "./config.ts";
 
 interface Options {
@@ -57,10 +58,12 @@ async function importState(
   folder: string,
   { config: name = "", alignWeight }: Options,
 ): Promise<string> {
+  await checkNewRun(folder);
   const base = name.endsWith(".json") ? ((await readJson(name)) as TrainConfig) : paperConfig(name);
   const config = { ...base, alignWeight: weightOf(alignWeight, base) ?? base.alignWeight };
   checkTrainConfig(config);
   const { state, steps } = await readReferenceState(from, config);
+  await claimRunFolder(folder);
   await writeAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
   return writeCheckpoint(join(folder, "checkpoints"), { step: steps, state, config });
 }

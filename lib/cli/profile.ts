@@ -4,7 +4,7 @@ import { writeAtomic } from "../io/index.ts";
 import { initTransformer } from "../models/index.ts";
 import { normalTensor, randomGenerator, tf } from "../tensor/index.ts";
 import { checkTrainConfig, compileStep, initTrainState, type TrainConfig } from "../train/index.ts";
-import { type ConfigOptions, readConfig, withConfigOptions } from "./config.ts";
+import { type ConfigOptions, readConfig, withConfigOptions, withOptions } from "./config.ts";
 import { jsonOption, positiveInteger } from "./options.ts";
 
 interface Options extends ConfigOptions {
@@ -48,7 +48,7 @@ export const profileCommand = (): Command =>
     )
     .addOption(jsonOption())
     .action(async (options: Options) => {
-      const config = await readConfig(options);
+      const config = withOptions(await readConfig(options), options);
       checkTrainConfig(config);
       const step = compileStep(config);
       const args = stepArguments(config);

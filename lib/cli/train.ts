@@ -1,12 +1,19 @@
 import { freemem } from "node:os";
 import { basename, join } from "node:path";
 import { Command } from "commander";
-import { loadImageSet, openTrainingData, type TrainingData } from "../data/index.ts";
+import {
+  type DatasetName,
+  type ImageSet,
+  loadImageSet,
+  openTrainingData,
+  type TrainingData,
+} from "../data/index.ts";
 import { PAPER_PRESETS } from "../experiments/paper.ts";
 import { initTransformer } from "../models/index.ts";
 import { randomStream } from "../tensor/index.ts";
 import {
   checkTrainConfig,
+  type DataSource,
   latestCheckpoint,
   measureStep,
   planTraining,
@@ -14,30 +21,28 @@ import {
   type TrainResult,
   train,
 } from "../train/index.ts";
+import { readDataSource } from "../train/run-folder.ts";
 import { readVAE } from "../vae/index.ts";
-import { type ConfigOptions, readConfig, withConfigOptions } from "./config.ts";
+import { type ConfigOptions, readConfig, withConfigOptions, withOptions } from "./config.ts";
 import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";
 import { integer, jsonOption, positiveInteger } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
 interface Options extends ConfigOptions {
-  accumulate?: number;
   images?: string;
   vae?: string;
-  seed?: number;
-  steps?: number;
   out: string;
   resume?: boolean;
   dryRun?: boolean;
   json?: boolean;
 }
 
-/** The config of a run: of its checkpoint, of a file, or of a preset; options override its seed and length. */
-async function configOf(options: Options): Promise<TrainConfig> {
-  const base = options.resume ? await resumedConfig(options.out) : await readConfig(options);
-  const { seed = base.seed, steps = base.steps, accumulate = base.accumulate } = options;
-  return { ...base, seed, steps, ...(accumulate && { accumulate }) };
+/** The config of a run: of its checkpoint, of a file, or of a preset; options change it. */
+async function configOf(options: Options, given: (option: string) => boolean): Promise<TrainConfig> {
+  // What is asked for beside a resumed run is compared with it: `train` refuses what contradicts.
+  const begun = options.resume && !given("preset") && !given("config");
+  return withOptions(begun ? await resumedConfig(options.out) : await readConfig(options), options);
 }
 
 async function resumedConfig(folder: string): Promise<TrainConfig> {
@@ -95,26 +100,30 @@ async function dryRun(config: TrainConfig, { json }: Options): Promise<string> {
   return rows.map(([name, value]) => `${name.padEnd(30)}${value}\n`).join("");
 }
 
-/** What the run is trained on: files, or a data set by name. */
-async function dataOf(options: Options, { model }: TrainConfig) {
+/** What a run is trained on: as it was begun, or as the options say. */
+async function sourceOf(options: Options, given: (option: string) => boolean): Promise<DataSource> {
   const { images, vae, preset, dataset, data } = options;
-  if (images !== undefined)
-    return openTrainingData(images, {
-      inputSize: model.inputSize,
-      ...(vae !== undefined && { vae: await readVAE(await fetched(vae)) }),
-    });
+  const chosen = ["images", "vae", "dataset", "data"].some(given);
+  const begun = options.resume && !chosen ? await readDataSource(options.out) : undefined;
+  if (begun) return begun;
+  if (images !== undefined) return { images, ...(vae !== undefined && { vae }) };
   if (vae !== undefined) throw new Error("--vae encodes the images of --images, which is missing");
   if (PAPER_PRESETS.includes(preset))
     throw new Error(
       `--preset ${preset} needs --images: latents of ImageNet, or images and a --vae ('ditlab prepare' makes them)`,
     );
-  return loadImageSet(dataset, "train", { folder: data });
+  return { dataset, ...(data !== undefined && { data }) };
 }
 
-/** Options that a run is gone on with. */
-function dataOptions({ images, vae, dataset, data }: Options): string {
-  if (images !== undefined) return `--images ${images}${vae === undefined ? "" : ` --vae ${vae}`}`;
-  return `--dataset ${dataset}${data ? ` --data ${data}` : ""}`;
+async function openSource(
+  { images, vae, dataset, data }: DataSource,
+  { model }: TrainConfig,
+): Promise<ImageSet | TrainingData> {
+  if (images === undefined) return loadImageSet(dataset as DatasetName, "train", { folder: data });
+  return openTrainingData(images, {
+    inputSize: model.inputSize,
+    ...(vae !== undefined && { vae: await readVAE(await fetched(vae)) }),
+  });
 }
 
 const close = (data: object): Promise<void> | undefined =>
@@ -135,8 +144,9 @@ export const trainCommand = (): Command =>
     .option("--dry-run", "say what the run will take, measure a step, and train nothing")
     .option("--resume", "go on from the folder's newest checkpoint")
     .addOption(jsonOption())
-    .action(async (options: Options) => {
-      const config = await configOf(options);
+    .action(async (options: Options, command: Command) => {
+      const given = (option: string): boolean => command.getOptionValueSource(option) === "cli";
+      const config = await configOf(options, given);
       if (options.dryRun) {
         process.stdout.write(await dryRun(config, options));
         return;
@@ -145,11 +155,13 @@ export const trainCommand = (): Command =>
       const signal = stopSignal(() =>
         reporter.note("\nStopping after this step; press Ctrl-C again to stop at once."),
       );
-      const images = await dataOf(options, config);
+      const source = await sourceOf(options, given);
+      const images = await openSource(source, config);
       reporter.begin(basename(options.out), config.steps);
       const result = await train(config, {
         folder: options.out,
         images,
+        source,
         resume: options.resume,
         signal,
         onWarning: reporter.note,
@@ -167,9 +179,7 @@ export const trainCommand = (): Command =>
       if (options.json) process.stdout.write(`${JSON.stringify(summary(result), null, 2)}\n`);
       else if (!stopped) process.stdout.write(`${result.step} steps done: ${result.checkpoint}\n`);
       if (stopped) {
-        reporter.note(
-          `Saved step ${result.step}. Go on with: ditlab train --out ${options.out} ${dataOptions(options)} --resume`,
-        );
+        reporter.note(`Saved step ${result.step}. Go on with: ditlab train --out ${options.out} --resume`);
         process.exit(EXIT.interrupted);
       }
     });

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { access, rm } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { readBytes, writeAtomic } from "../io/files.ts";
+import { contentsOf } from "../io/folders.ts";
 import { SD_VAE } from "../vae/index.ts";
 import { LABELS_FILE, type Source, type SourceFile } from "./sources.ts";
 
@@ -67,9 +68,10 @@ export async function claimDestination(destination: string, description: Descrip
     );
   const found = await describedAs(destination);
   if (!found) {
-    if (await exists(join(destination, LABELS_FILE)))
+    const [first] = await contentsOf(destination);
+    if (first !== undefined)
       throw new Error(
-        `${destination} holds a ${LABELS_FILE} but no ${DESCRIPTION_FILE}; expected a new folder`,
+        `${destination} is not empty and was not begun by 'ditlab prepare' (it holds ${first}, but no ${DESCRIPTION_FILE}); expected a new or empty folder`,
       );
     return writeAtomic(join(destination, DESCRIPTION_FILE), `${JSON.stringify(description, null, 2)}\n`);
   }

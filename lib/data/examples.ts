@@ -1,6 +1,7 @@
 /** What training reads: examples in an endless sequence of shuffled epochs, from memory or from files. */
 import { randomStream, type Streams } from "../tensor/random.ts";
 import type { ImageSet } from "./datasets.ts";
+import { imageSetFingerprint } from "./identity.ts";
 import { writePlanes } from "./tensors.ts";
 
 export interface Examples {
@@ -29,6 +30,8 @@ export interface TrainingData {
    * @throws naming the file that is missing, damaged or of another size.
    */
   read(seed: number, position: number, count: number, streams?: Streams): Promise<Examples>;
+  /** What tells the content from any other, wherever it lies; runs are gone on with only for the same. */
+  fingerprint?(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -68,6 +71,7 @@ export function imageSetData(images: ImageSet): TrainingData {
         writePlanes(values, n * area, images.images.subarray(i * area, (i + 1) * area), channels);
       return { values, labels: chosen.map((i) => labels[i]) };
     },
+    fingerprint: async () => imageSetFingerprint(images),
     async close() {},
   };
 }

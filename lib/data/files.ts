@@ -7,7 +7,8 @@ import { downsampling, latentEncoder, type VAE } from "../vae/index.ts";
 import { centerCrop, checkPositive, decodeImage } from "./crop.ts";
 import { checkFinished, latentScale, messageOf } from "./destination.ts";
 import { shuffledIndices, type TrainingData } from "./examples.ts";
-import { parseMoments } from "./latents.ts";
+import { contentHash, spread } from "./identity.ts";
+import { encoderFingerprint, parseMoments } from "./latents.ts";
 import { isShards, openShards } from "./shards.ts";
 import { openSource, type Source } from "./sources.ts";
 import { writePlanes } from "./tensors.ts";
@@ -92,6 +93,11 @@ function fileData(
       await pMap(chosen, place, { concurrency: CONCURRENCY });
       return { values, labels: chosen.map((index) => files[index].label ?? 0) };
     },
+    async fingerprint() {
+      const names = JSON.stringify(files.map(({ name, label }) => [name, label]));
+      const samples = spread(files.length).map((index) => source.read(files[index].name));
+      return contentHash([names, ...(await Promise.all(samples))]);
+    },
     close: source.close,
   };
 }
@@ -130,6 +136,8 @@ function encoded(data: TrainingData, vae: VAE | undefined): TrainingData {
         images.dispose();
       }
     },
+    fingerprint: async () =>
+      contentHash([(await data.fingerprint?.()) ?? "", encoderFingerprint(vae.params)]),
     async close() {
       await encoder.dispose();
       await data.close();

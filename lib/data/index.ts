@@ -12,6 +12,7 @@ export {
 export type { BrokenImage, PrepareOptions, PrepareResult } from "./destination.ts";
 export { asTrainingData, type Examples, imageSetData, type TrainingData } from "./examples.ts";
 export { openTrainingData, type TrainingDataOptions } from "./files.ts";
+export type { DataIdentity } from "./identity.ts";
 export { parseIdx, readIdx } from "./idx.ts";
 export { type PrepareLatentsOptions, prepareLatents } from "./latents.ts";
 export { type PackOptions, packShards } from "./pack.ts";

@@ -101,7 +101,7 @@ export function parseMoments(bytes: Uint8Array, name: string): { data: Float32Ar
 }
 
 /** One number for the weights that latents depend on. */
-function encoderFingerprint(params: Params): string {
+export function encoderFingerprint(params: Params): string {
   const hash = createHash("sha256");
   for (const name of Object.keys(params).sort()) {
     if (!/^(encoder|quant_conv)\./.test(name)) continue;

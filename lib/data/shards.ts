@@ -1,11 +1,13 @@
 /** Shards: many examples in few large files, which are streamed in order and shuffled in memory. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { openForReading, readExactly } from "../io/files.ts";
 import { openSafetensors } from "../io/index.ts";
 import { randomStream, type Streams } from "../tensor/random.ts";
 import { checkPositive } from "./crop.ts";
 import { INDEX, readJson } from "./destination.ts";
 import type { Examples, TrainingData } from "./examples.ts";
+import { contentHash, spread } from "./identity.ts";
 import { writePlanes } from "./tensors.ts";
 
 export const FORMAT = "ditlab-shards-1";
@@ -119,10 +121,30 @@ export async function openShards(folder: string, memory = MEMORY): Promise<Train
       contentOf(windowAt(seed, window.end, streams));
       return { values, labels };
     },
+    async fingerprint() {
+      const samples = spread(shards.length).map((i) => endsOf(join(folder, shards[i].name)));
+      return contentHash([JSON.stringify(index), ...(await Promise.all(samples))]);
+    },
     async close() {
       held = [];
     },
   };
+}
+
+/** The first and last bytes of a file. */
+async function endsOf(path: string, most = 2 ** 16): Promise<Uint8Array> {
+  const handle = await openForReading(path);
+  try {
+    const { size } = await handle.stat();
+    const length = Math.min(most, size);
+    const [first, last] = [
+      await readExactly(handle, path, 0, length),
+      await readExactly(handle, path, size - length, length),
+    ];
+    return Buffer.concat([first, last]);
+  } finally {
+    await handle.close();
+  }
 }
 
 interface Shard {

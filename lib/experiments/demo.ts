@@ -1,11 +1,13 @@
 /** The SRA comparison end to end: the same small SiT trained without and with SRA, sampled, measured and reported. */
-
-import { access, mkdir, readFile, rm } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { imageSetFingerprint } from "../data/identity.ts";
 import type { Dataset } from "../data/index.ts";
+import { claimFolder, type Manifest, reidentify, removeMade } from "../io/folders.ts";
 import { appendJsonLine, readJsonLines, truncateJsonLines, writeAtomic } from "../io/index.ts";
 import { packageVersion } from "../package.ts";
 import { type LogEntry, listCheckpoints, type TrainConfig, train } from "../train/index.ts";
+import { RUN_FILES } from "../train/run-folder.ts";
 import { machine, settings } from "./describe.ts";
 import {
   type Evaluator,
@@ -26,13 +28,52 @@ export interface DemoOptions {
   dataset: Dataset;
   scaleName: string;
   scale: Scale;
-  /** Go on with what an interrupted run left; otherwise the folder's runs are removed first. */
+  /** Go on with what an interrupted comparison left; otherwise what an earlier one made is removed first. */
   resume?: boolean;
   signal?: AbortSignal;
   reporter: Reporter;
 }
 
 const ARMS: readonly ArmName[] = ["baseline", "sra"];
+
+/** Of an arm's folder: what training writes there, and what is measured. */
+const ARM_FILES = [...RUN_FILES, "evaluations.jsonl", "result.json", "samples.png"];
+const DEMO_FILES = [
+  "results.json",
+  "report.html",
+  "timing.json",
+  "real.png",
+  ...ARMS.flatMap((arm) => ARM_FILES.map((file) => `${arm}-seed*/${file}`)),
+];
+
+/** What decides a comparison's results. */
+function identityOf({ dataset, scaleName, scale }: DemoOptions): Record<string, string> {
+  const { about, ...settings } = scale;
+  return {
+    dataset: dataset.name,
+    images: [dataset.train, dataset.test].map(imageSetFingerprint).join(" "),
+    scale: scaleName,
+    settings: JSON.stringify(settings),
+  };
+}
+
+/** Claims the folder. @throws where it holds anything else, or, to be gone on with, another comparison. */
+async function claimDemo(options: DemoOptions): Promise<void> {
+  const { folder, resume } = options;
+  const manifest: Manifest = { kind: "comparison", identity: identityOf(options), makes: DEMO_FILES };
+  const found = await claimFolder(folder, manifest);
+  if (!found) return;
+  if (!resume) {
+    await removeMade(folder, found);
+    await reidentify(folder, manifest.identity);
+    return;
+  }
+  for (const [name, value] of Object.entries(manifest.identity))
+    if (found.identity[name] !== value)
+      throw new Error(
+        `cannot go on with the comparison in ${folder}: its ${name} was ${found.identity[name]}, got ${value}; expected the same, or another folder`,
+      );
+}
 
 const indices = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
@@ -127,8 +168,7 @@ const exists = (path: string): Promise<boolean> =>
 export async function runDemo(options: DemoOptions): Promise<Results | undefined> {
   const { folder, dataset, scale, scaleName, signal } = options;
   const started = performance.now();
-  if (!options.resume) await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
+  await claimDemo(options);
   // Time by phase, over all the processes that an interrupted comparison took.
   const timingPath = join(folder, "timing.json");
   const seconds = await readJson<Record<string, number>>(timingPath, {});

@@ -24,6 +24,8 @@ const CHECKSUM_BYTES = 32;
 const MODEL = ".model";
 const GUESS = ".guess";
 const TEMPORARY = ".tmp";
+/** The names of our files: the folder may be one that others keep things in. */
+const OWN = /^[0-9a-f]{64}(\.model|\.guess|\.\d+-\d+\.tmp)$/;
 
 const sha256 = (...parts: (string | Uint8Array)[]): Buffer => {
   const hash = createHash("sha256");
@@ -160,22 +162,21 @@ async function store(folder: string, temporary: string, key: string): Promise<vo
   if (model.length > MAX_BYTES / 4) return;
   await appendFile(temporary, sha256(key, model));
   const path = join(folder, key + MODEL);
-  await rename(temporary, path).catch(async () => {
-    // Something else than a file has the name.
-    await rm(path, { recursive: true, force: true });
-    await rename(temporary, path);
-  });
+  // Fails where something else than a file has the name, which is not ours to remove: then nothing is kept.
+  await rename(temporary, path);
   await makeRoom(folder, MAX_BYTES);
 }
 
 /** Deletes the files that were used longest ago, until the rest is within a size. */
 export async function makeRoom(folder: string, maxBytes: number): Promise<void> {
   const files = await Promise.all(
-    (await readdir(folder)).map(async (name) => {
-      const path = join(folder, name);
-      const { size, mtimeMs } = await stat(path).catch(() => ({ size: 0, mtimeMs: Date.now() }));
-      return { path, size, mtimeMs };
-    }),
+    (await readdir(folder))
+      .filter((name) => OWN.test(name))
+      .map(async (name) => {
+        const path = join(folder, name);
+        const { size, mtimeMs } = await stat(path).catch(() => ({ size: 0, mtimeMs: Date.now() }));
+        return { path, size, mtimeMs };
+      }),
   );
   const old = Date.now() - ABANDONED_MS;
   const abandoned = files.filter(({ path, mtimeMs }) => path.endsWith(TEMPORARY) && mtimeMs < old);

@@ -1,6 +1,7 @@
 /** Checkpoints: one safetensors file holding everything a run needs to go on exactly, written under a temporary name. */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { DataIdentity } from "../data/index.ts";
 import { fromTensor, type NdArray, readSafetensors, toTensor, writeSafetensors } from "../io/index.ts";
 import { checkTransformerParams, transformerShapes } from "../models/transformer.ts";
 import type { Params } from "../tensor/params.ts";
@@ -16,10 +17,15 @@ export interface Checkpoint {
   /** Of a run that ditlab 0.1 began: the state of the one generator that its next step draws from. */
   generator01?: number[];
   config: TrainConfig;
+  /** What the run is trained on; absent in checkpoints of ditlab 0.1. */
+  data?: DataIdentity;
 }
 
 const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}.safetensors`;
 const CHECKPOINT_NAME = /^step-(\d{8,})\.safetensors$/;
+const UNFINISHED_NAME = /^step-\d{8,}\.safetensors\.\d+-\d+\.tmp$/;
+/** Of a run folder, in a manifest. */
+export const CHECKPOINT_FILES = "checkpoints/step-*.safetensors*";
 
 /** The groups of parameters in a state, by the prefix that their names get in a file. */
 const groups = (state: TrainState): Record<string, Params> => ({
@@ -31,7 +37,7 @@ const groups = (state: TrainState): Record<string, Params> => ({
 
 /** Writes a checkpoint into a folder and removes all but the newest `keep`. Returns its path. */
 export async function writeCheckpoint(folder: string, checkpoint: Checkpoint, keep = 2): Promise<string> {
-  const { step, state, generator01, config } = checkpoint;
+  const { step, state, generator01, config, data } = checkpoint;
   const tensors: Record<string, NdArray> = { "optimizer.step": await fromTensor(state.optimizer.step) };
   for (const [prefix, params] of Object.entries(groups(state))) {
     for (const [name, tensor] of Object.entries(params))
@@ -44,15 +50,17 @@ export async function writeCheckpoint(folder: string, checkpoint: Checkpoint, ke
     step: String(step),
     ...(generator01 && { random: JSON.stringify(generator01) }),
     config: JSON.stringify(config),
+    ...(data && { data: JSON.stringify(data) }),
   });
   for (const old of (await listCheckpoints(folder)).slice(0, -keep)) await rm(old.path, { force: true });
   return path;
 }
 
-/** Removes the halves of files that a killed run was writing. */
+/** Removes the halves of checkpoints that a killed run was writing. */
 export async function removeUnfinished(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => [] as string[]);
-  for (const name of names.filter((n) => n.endsWith(".tmp"))) await rm(join(folder, name), { force: true });
+  for (const name of names.filter((n) => UNFINISHED_NAME.test(n)))
+    await rm(join(folder, name), { force: true });
 }
 
 /** Checkpoints of a folder, oldest first. */
@@ -92,8 +100,9 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
     },
   };
   for (const params of [state.params, state.ema]) checkTransformerParams(params, config.model);
-  const generator01 = metadata.random === undefined ? undefined : JSON.parse(metadata.random);
-  return { step: Number(metadata.step), generator01, config, state };
+  const optional = (text: string | undefined) => (text === undefined ? undefined : JSON.parse(text));
+  const [generator01, data] = [optional(metadata.random), optional(metadata.data)];
+  return { step: Number(metadata.step), generator01, config, state, data };
 }
 
 /** The newest checkpoint that can be read, with the damaged ones that were passed over; undefined when there is none. */

@@ -18,6 +18,7 @@ export {
 export { microBatchesFor } from "./micro-batches.ts";
 export { measureStep, planTraining, type TrainPlan } from "./plan.ts";
 export { readReferenceState, writeReferenceState } from "./reference.ts";
+export type { DataSource } from "./run-folder.ts";
 export {
   accumulateGradients,
   applyGradients,

@@ -1,16 +1,16 @@
 /** The training loop: a run folder with config, metrics and checkpoints that can be stopped and resumed at any moment. */
 import { join } from "node:path";
 import { asTrainingData, type ImageSet, type TrainingData } from "../data/index.ts";
-import { appendJsonLine, truncateJsonLines, writeAtomic } from "../io/index.ts";
-import { initTransformer } from "../models/transformer.ts";
+import { appendJsonLine, truncateJsonLines } from "../io/index.ts";
 import { scheduleAt } from "../optim/schedules.ts";
-import { randomGenerator, randomStream } from "../tensor/random.ts";
+import { randomGenerator } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { batchSource } from "./batches.ts";
-import { type Checkpoint, latestCheckpoint, removeUnfinished, writeCheckpoint } from "./checkpoint.ts";
+import { writeCheckpoint } from "./checkpoint.ts";
 import { compileRuns, compileStep } from "./compile.ts";
 import { checkTrainConfig, type TrainConfig } from "./config.ts";
-import { initTrainState, type StepMetrics, type TrainState } from "./step.ts";
+import { beginRun, type DataSource } from "./run-folder.ts";
+import type { StepMetrics, TrainState } from "./step.ts";
 import { openEventFile } from "./tensorboard.ts";
 
 /** One line of metrics.jsonl: means over the steps since the line before. */
@@ -41,6 +41,8 @@ export interface TrainOptions {
   images: ImageSet | TrainingData;
   /** Go on from the newest checkpoint in the folder. Without it, a folder that holds one is an error. */
   resume?: boolean;
+  /** How the images can be opened again, as plain values; kept in the run folder's `data.json`. */
+  source?: DataSource;
   /** Stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
   onProgress?: (progress: TrainProgress) => void;
@@ -65,42 +67,6 @@ export interface TrainResult {
 const median = (values: number[]): number =>
   [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/** The start of a run, fresh or resumed. */
-async function begin(
-  config: TrainConfig,
-  options: TrainOptions,
-): Promise<{ start: Checkpoint; path?: string }> {
-  const found = await latestCheckpoint(join(options.folder, "checkpoints"));
-  if (!options.resume) {
-    if (found)
-      throw new Error(
-        `${options.folder} already holds a run (${found.path}); resume it or choose another folder`,
-      );
-    const state = initTrainState(initTransformer(config.model, randomStream(config.seed, "weights")));
-    return { start: { step: 0, state, config } };
-  }
-  if (!found)
-    throw new Error(`${options.folder} holds no checkpoint to resume from; start the run without resuming`);
-  await removeUnfinished(join(options.folder, "checkpoints"));
-  for (const message of found.damaged) options.onWarning?.(`passed over a damaged checkpoint: ${message}`);
-  const changed = changedFields(found.checkpoint.config, config);
-  if (changed.length > 0) {
-    throw new Error(
-      `cannot resume ${options.folder} with another config: ${changed.join(", ")} differ from ${found.path}`,
-    );
-  }
-  return { start: found.checkpoint, path: found.path };
-}
-
-/** Fields in which two configs differ, beside those that may change between a start and a resume. */
-const changedFields = (a: TrainConfig, b: TrainConfig): string[] =>
-  Object.keys({ ...a, ...b })
-    .filter((field) => !["steps", "logEvery", "checkpointEvery"].includes(field))
-    .filter(
-      (field) =>
-        JSON.stringify(a[field as keyof TrainConfig]) !== JSON.stringify(b[field as keyof TrainConfig]),
-    );
 
 /** Reads a step's metrics; throws when one is not finite. */
 function readMetrics(
@@ -129,10 +95,9 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   const { folder, images, onProgress, signal, evaluateAt = [] } = options;
   const data = asTrainingData(images);
   checkData(data, config);
-  const { start, path } = await begin(config, options);
+  const { start, path } = await beginRun(config, data, options);
   const generator01 = start.generator01 && randomGenerator(start.generator01);
   const metricsPath = join(folder, "metrics.jsonl");
-  await writeAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
   await truncateJsonLines<LogEntry>(metricsPath, (entry) => entry.step <= start.step);
 
   const events = await openEventFile(folder);
@@ -141,7 +106,13 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   let { step, state } = start;
   let checkpoint = path;
   const save = async (): Promise<string> =>
-    writeCheckpoint(join(folder, "checkpoints"), { step, state, generator01: generator01?.state(), config });
+    writeCheckpoint(join(folder, "checkpoints"), {
+      step,
+      state,
+      generator01: generator01?.state(),
+      config,
+      data: start.data,
+    });
   const seconds: number[] = [];
   let pending: { metrics: TrainProgress["metrics"]; seconds: number }[] = [];
   try {

@@ -177,6 +177,12 @@ test("a folder holds one preparation", async () => {
   await rejects(prepareImages(source, destination, { size: 5 }), /was prepared with size 4, got 5/);
   await rejects(prepareImages(other, destination, { size: 4 }), /was prepared with source/);
   await rejects(prepareImages(source, join(source, "out"), { size: 4 }), /lies inside its source/);
+  const theirs = await temporaryFolder();
+  await writeFiles(theirs, { "notes.txt": "mine" });
+  await rejects(
+    prepareImages(source, theirs, { size: 4 }),
+    /is not empty and was not begun by 'ditlab prepare' \(it holds notes\.txt, but no prepare\.json\)/,
+  );
   await writeFiles(other, { "1.png": "no image" });
   await rejects(
     prepareImages(other, await temporaryFolder(), { size: 4 }),

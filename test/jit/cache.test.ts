@@ -91,11 +91,10 @@ test("a whole step with gradients is the same from the cache, with its state in 
       ),
       m: tf.zeros([4, 4]),
     };
-    const memory = state.w.dataSync().buffer;
     for (let i = 0; i < 3; i++) state = await compiled(state, input());
-    const [{ cached, inPlace }] = compiled.stats.traces;
-    assert.is(inPlace, 2);
-    assert.is(state.w.dataSync().buffer, memory);
+    const [{ cached, inPlace, overwritten }] = compiled.stats.traces;
+    // The first call's arguments are the caller's arrays.
+    assert.equal([inPlace, overwritten], [2, 4]);
     await compiled.dispose();
     return { cached, values: [numbers(state.w), numbers(state.m)] };
   };
@@ -145,11 +144,18 @@ const DAMAGE: Record<string, (path: string) => Promise<unknown>> = {
     await startLong(folder, 0.5);
     await writeFile(path, await readFile(await modelOf(folder)));
   },
-  "a folder": async (path) => {
-    await rm(path);
-    await mkdir(join(path, "inside"), { recursive: true });
-  },
 };
+test("a folder that has a model's name is not ours: it stays, and nothing is kept", async () => {
+  const folder = await temporaryFolder();
+  const { values } = await startLong(folder);
+  const path = await modelOf(folder);
+  await rm(path);
+  await mkdir(path);
+  await writeFile(join(path, "inside"), "mine");
+  for (let i = 0; i < 2; i++) assert.equal(await startLong(folder), { values, cached: false });
+  assert.is(await readFile(join(path, "inside"), "utf8"), "mine");
+});
+
 for (const [what, damage] of Object.entries(DAMAGE)) {
   test(`a file that is ${what} is compiled anew and replaced`, async () => {
     const folder = await temporaryFolder();
@@ -289,23 +295,30 @@ test("a profile names the graph's own operators", async () => {
 test("what was used longest ago goes first, and what an ended process left", async () => {
   const folder = await temporaryFolder();
   const now = Date.now() / 1000;
+  const [a, b, c, d] = ["a", "b", "c", "d"].map((letter) => letter.repeat(64));
+  const left = async (): Promise<string[]> => (await readdir(folder)).sort();
   const files: [string, number][] = [
-    ["a.model", 60],
-    ["b.model", 10],
-    ["c.guess", 30],
-    ["d.model", 20],
-    ["old.tmp", 7200],
-    ["new.tmp", 5],
+    [`${a}.model`, 60],
+    [`${b}.model`, 10],
+    [`${c}.guess`, 30],
+    [`${d}.model`, 20],
+    [`${a}.12-0.tmp`, 7200],
+    [`${b}.12-1.tmp`, 5],
+    // The folder may be one in which others keep theirs.
     ["readme", 9000],
+    ["old.tmp", 9000],
+    ["resnet.model", 9000],
   ];
+  const theirs = ["readme", "old.tmp", "resnet.model"];
   for (const [name, age] of files) {
     await writeFile(join(folder, name), new Uint8Array(100));
     await utimes(join(folder, name), now - age, now - age);
   }
   await makeRoom(folder, 300);
-  assert.equal((await readdir(folder)).sort(), ["b.model", "c.guess", "d.model", "new.tmp", "readme"]);
+  const fresh = `${b}.12-1.tmp`;
+  assert.equal(await left(), [`${b}.model`, `${c}.guess`, `${d}.model`, fresh, ...theirs].sort());
   await makeRoom(folder, 99);
-  assert.equal((await readdir(folder)).sort(), ["new.tmp", "readme"]);
+  assert.equal(await left(), [fresh, ...theirs].sort());
 });
 
 test.run();

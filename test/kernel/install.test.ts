@@ -2,7 +2,7 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { test } from "uvu";
@@ -60,11 +60,11 @@ print([data["text/plain"] for data in seen if data][0])`;
   assert.is(stdout.trim(), "42");
 });
 
-test("installing again replaces the whole folder, which others than its owner can read", async () => {
+test("installing again replaces what is ours in the folder, which others than its owner can read", async () => {
   const { dataFolder, folder } = await installed();
   await writeFile(join(folder, "stray"), "x");
   await installKernel({ dataFolder, name: "ditlab", displayName: "Another" });
-  assert.not.ok(existsSync(join(folder, "stray")));
+  assert.is(await readFile(join(folder, "stray"), "utf8"), "x", "a file that others put there stays");
   assert.is(JSON.parse(await readFile(join(folder, "kernel.json"), "utf8")).display_name, "Another");
   assert.equal(await readdir(join(dataFolder, "kernels")), ["ditlab"], "nothing is left beside it");
   if (process.platform !== "win32") assert.is((await stat(folder)).mode & 0o777, 0o755);
@@ -126,6 +126,14 @@ test("kernels are listed, judged and removed, and foreign ones left alone", asyn
   assert.equal(await uninstallKernel("none", [dataFolder]), []);
   const other = await installed("theirs");
   assert.equal(await uninstallKernel("theirs", [other.dataFolder, dataFolder]), [other.folder]);
+  // What others put beside a kernelspec stays, also when it is replaced.
+  await writeFile(join(folder, "kernel.js"), "theirs");
+  await installKernel({ ...options, name: "mine" });
+  assert.is(await readFile(join(folder, "kernel.js"), "utf8"), "theirs");
+  assert.equal((await readdir(join(dataFolder, "kernels"))).sort(), ["mine", "theirs"]);
+  await uninstallKernel("mine", [dataFolder]);
+  assert.equal(await readdir(folder), ["kernel.js"]);
+  await rm(folder, { recursive: true });
   await installKernel({ ...options, name: "mine" });
   assert.equal(await uninstallKernel("mine", [dataFolder]), [folder]);
   assert.not.ok(existsSync(folder));

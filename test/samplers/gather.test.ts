@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
@@ -63,10 +63,44 @@ test("batches of another run are not mixed in", async () => {
   await rejects(gatherSamples(out, { run: { seed: 1 }, ...options, make: maker(2).make }), /cut off/);
   await rejects(
     gatherSamples(out, { run: { seed: 2 }, ...options, make: maker().make }),
-    /other\.npz\.parts holds batches of a run with other options \(see .*run\.json\); delete it, or write to another file/,
+    /other\.npz\.parts holds batches of a run with other options: seed was 1, got 2; delete it, or write to another file/,
   );
   await gatherSamples(out, { run: { seed: 1 }, ...options, make: maker().make });
   assert.equal((await readNpz(out)).arr_0, expected);
+});
+
+test("after a cut more samples go on, and fewer are cut; what others keep beside them stays", async () => {
+  const out = join(folder, "count.npz");
+  const run = { seed: 1 };
+  await rejects(gatherSamples(out, { run, count: 7, batchSize: 3, make: maker(6).make }), /cut off/);
+  const more = maker();
+  const parts = `${out}.parts`;
+  writeFileSync(join(parts, "notes.txt"), "mine");
+  await gatherSamples(out, { run, count: 8, batchSize: 3, make: more.make });
+  assert.equal(more.made, [6]);
+  assert.equal(
+    [...((await readNpz(out)).arr_0.data as Float32Array)],
+    Array.from({ length: 16 }, (_, i) => i / 2),
+  );
+  assert.equal(readdirSync(parts), ["notes.txt"]);
+
+  const fewer = join(folder, "fewer.npz");
+  await rejects(gatherSamples(fewer, { run, count: 7, batchSize: 3, make: maker(6).make }), /cut off/);
+  const none = maker();
+  await gatherSamples(fewer, { run, count: 4, batchSize: 3, make: none.make });
+  assert.equal(none.made, []);
+  assert.equal(
+    [...((await readNpz(fewer)).arr_0.data as Float32Array)],
+    Array.from({ length: 8 }, (_, i) => i / 2),
+  );
+
+  const theirs = join(folder, "theirs.npz");
+  mkdirSync(`${theirs}.parts`);
+  writeFileSync(join(`${theirs}.parts`, "00000000.npy"), "mine");
+  await rejects(
+    gatherSamples(theirs, { run, count: 4, batchSize: 3, make: maker().make }),
+    /theirs\.npz\.parts is not empty and no unfinished samples of ditlab/,
+  );
 });
 
 test("an archive written in pieces is the one written at once; too few bytes leave no file", async () => {

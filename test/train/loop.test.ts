@@ -268,7 +268,7 @@ test("unfit folders, configs and images are refused in one sentence", async () =
   );
   await rejects(
     train(smallConfig({ alignWeight: 1, steps: 20 }), { folder: done, images, resume: true }),
-    /another config: alignWeight differ/,
+    /another config: alignWeight was 0\.2, got 1; leave it as it is, or begin another run/,
   );
   await rejects(
     train(smallConfig({ batchSize: 0 }), { folder: empty, images }),

@@ -126,10 +126,13 @@ function keyOf({ content, width, height }: ImageBatch, suite: SuiteName, weights
 /** 50,000 images are 1 GB; what was not used for so long is not missed. */
 const UNUSED_MS = 14 * 24 * 3_600_000;
 
+/** Features, and the halves of them that a killed run was writing. */
+const KEPT_FILE = /^[0-9a-f]{64}\.safetensors(\.\d+-\d+\.tmp)?$/;
+
 async function removeUnused(folder: string): Promise<void> {
   const names = await readdir(folder).catch(() => []);
   const oldest = Date.now() - UNUSED_MS;
-  for (const name of names) {
+  for (const name of names.filter((name) => KEPT_FILE.test(name))) {
     const path = join(folder, name);
     const info = await stat(path).catch(() => undefined);
     if (info && info.mtimeMs < oldest) await rm(path, { force: true }).catch(() => {});

@@ -1,0 +1,133 @@
+/** A run folder: `config.json`, `data.json`, `metrics.jsonl`, TensorBoard events, `checkpoints/`, and a manifest of them. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type DataIdentity, describeIdentity, isSameData } from "../data/identity.ts";
+import type { TrainingData } from "../data/index.ts";
+import { checkEmpty, claimFolder, type Manifest, readManifest } from "../io/folders.ts";
+import { writeAtomic } from "../io/index.ts";
+import { initTransformer } from "../models/transformer.ts";
+import { randomStream } from "../tensor/random.ts";
+import {
+  CHECKPOINT_FILES,
+  type Checkpoint,
+  latestCheckpoint,
+  listCheckpoints,
+  removeUnfinished,
+} from "./checkpoint.ts";
+import type { TrainConfig } from "./config.ts";
+import { initTrainState } from "./step.ts";
+
+/** How a run's images can be opened again: a data set's name, or paths. */
+export type DataSource = Readonly<Record<string, string>>;
+
+const DATA_FILE = "data.json";
+
+/** What training writes into a run folder. */
+export const RUN_FILES = [
+  "config.json",
+  DATA_FILE,
+  "metrics.jsonl",
+  "events.out.tfevents.*",
+  CHECKPOINT_FILES,
+] as const;
+
+const RUN: Manifest = { kind: "run", identity: {}, makes: RUN_FILES };
+
+/** Claims a folder for a run; one that holds a checkpoint of ours is one, with or without a manifest. */
+export const claimRunFolder = (folder: string): Promise<unknown> => claimFolder(folder, RUN);
+
+/** @throws naming the folder where it holds a run, or anything else. */
+export async function checkNewRun(folder: string): Promise<void> {
+  const [newest] = (await listCheckpoints(join(folder, "checkpoints"))).reverse();
+  if (newest)
+    throw new Error(`${folder} already holds a run (${newest.path}); resume it or choose another folder`);
+  if (!(await readManifest(folder))) await checkEmpty(folder, RUN.kind);
+}
+
+export interface RunOptions {
+  folder: string;
+  resume?: boolean;
+  source?: DataSource;
+  onWarning?: (message: string) => void;
+}
+
+const writeJson = (path: string, value: unknown): Promise<void> =>
+  writeAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
+
+const identityOf = async ({ count, shape, classes, fingerprint }: TrainingData): Promise<DataIdentity> => ({
+  count,
+  shape: [...shape],
+  classes,
+  ...(fingerprint && { fingerprint: await fingerprint() }),
+});
+
+/** How a run's images were opened, if its folder says so. */
+export async function readDataSource(folder: string): Promise<DataSource | undefined> {
+  const text = await readFile(join(folder, DATA_FILE), "utf8").catch(() => undefined);
+  return text === undefined ? undefined : JSON.parse(text).source;
+}
+
+/** The start of a run, fresh or resumed; nothing is written before all has been checked. */
+export async function beginRun(
+  config: TrainConfig,
+  trainingData: TrainingData,
+  options: RunOptions,
+): Promise<{ start: Checkpoint; path?: string }> {
+  const { folder, source } = options;
+  const found = await latestCheckpoint(join(folder, "checkpoints"));
+  const data = await identityOf(trainingData);
+  if (!options.resume) await checkNewRun(folder);
+  const begun = options.resume ? resumed(config, data, found, options) : { start: fresh(config, data) };
+  // Folders of ditlab 0.1 have no manifest, but a checkpoint of ours.
+  if (!found) await claimRunFolder(folder);
+  await removeUnfinished(join(folder, "checkpoints"));
+  await writeJson(join(folder, "config.json"), config);
+  await writeJson(join(folder, DATA_FILE), { name: trainingData.name, ...data, source });
+  return begun;
+}
+
+type Found = Awaited<ReturnType<typeof latestCheckpoint>>;
+
+function fresh(config: TrainConfig, data: DataIdentity): Checkpoint {
+  const state = initTrainState(initTransformer(config.model, randomStream(config.seed, "weights")));
+  return { step: 0, state, config, data };
+}
+
+function resumed(
+  config: TrainConfig,
+  data: DataIdentity,
+  found: Found,
+  { folder, onWarning }: RunOptions,
+): { start: Checkpoint; path: string } {
+  if (!found) throw new Error(`${folder} holds no checkpoint to resume from; start the run without resuming`);
+  for (const message of found.damaged) onWarning?.(`passed over a damaged checkpoint: ${message}`);
+  const { checkpoint, path } = found;
+  const changed = contradictions(checkpoint.config, config);
+  if (changed.length > 0)
+    throw new Error(
+      `cannot resume ${folder} with another config: ${changed.join("; ")}; leave it as it is, or begin another run`,
+    );
+  if (checkpoint.data && !isSameData(checkpoint.data, data))
+    throw new Error(
+      `cannot resume ${folder} with other data: it was trained on ${describeIdentity(checkpoint.data)}, got ${describeIdentity(data)}`,
+    );
+  return { start: { ...checkpoint, data }, path };
+}
+
+/** Fields that may change between a start and a resume: they decide how long a run is and how it is computed. */
+const CHANGEABLE = ["steps", "logEvery", "checkpointEvery", "accumulate", "microBatches", "remat"];
+
+const isPlain = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Where two configs differ that may not, as `field was ..., got ...`. */
+function contradictions(was: unknown, got: unknown, path: readonly string[] = []): string[] {
+  if (path.length === 1 && CHANGEABLE.includes(path[0])) return [];
+  if (isPlain(was) && isPlain(got))
+    return Object.keys({ ...was, ...got }).flatMap((field) =>
+      contradictions(was[field], got[field], [...path, field]),
+    );
+  if (JSON.stringify(was) === JSON.stringify(got)) return [];
+  const shown = (value: unknown): string => JSON.stringify(value) ?? "absent";
+  return [`${path.join(".")} was ${shown(was)}, got ${shown(got)}`];
+}
