@@ -13,6 +13,7 @@ import {
   windowInput,
 } from "./window.ts";
 
+/** A window with NaN gives one number or another: tfjs passes NaN over, onnxruntime sees it in some places. */
 const pooling =
   (op: "MaxPool" | "AveragePool"): Kernel =>
   (graph, { x: given }, attributes) => {
