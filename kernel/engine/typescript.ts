@@ -4,22 +4,13 @@
  */
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import vm from "node:vm";
 import type ts from "typescript";
 import writeFileAtomic from "write-file-atomic";
+import { cacheFolder } from "../../lib/home.ts";
 
 export type TypeScript = typeof ts;
-
-/** Where this user's programs keep what can be made again. */
-export function cacheFolder(): string {
-  const home = homedir();
-  if (process.env.XDG_CACHE_HOME) return join(process.env.XDG_CACHE_HOME, "ditlab");
-  if (process.platform === "darwin") return join(home, "Library/Caches/ditlab");
-  if (process.platform === "win32") return join(process.env.LOCALAPPDATA ?? home, "ditlab/cache");
-  return join(home, ".cache/ditlab");
-}
 
 export interface LoadedTypeScript {
   readonly ts: TypeScript;
@@ -31,10 +22,7 @@ export function loadTypeScript(): LoadedTypeScript {
   const require = createRequire(import.meta.url);
   const file = require.resolve("typescript");
   const { version } = require("typescript/package.json") as { version: string };
-  const cacheFile = join(
-    cacheFolder(),
-    `typescript-${version}-node-${process.version}-${process.arch}.cache`,
-  );
+  const cacheFile = cacheFolder(`typescript-${version}-node-${process.version}-${process.arch}.cache`);
 
   let cachedData: Buffer | undefined;
   try {

@@ -1,7 +1,7 @@
 /** A folder that preparation fills: what it is filled with, what is done, what was broken. */
-import { createHash } from "node:crypto";
 import { access, rm } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
+import { fingerprint } from "../fingerprint.ts";
 import { readBytes, writeAtomic } from "../io/files.ts";
 import { contentsOf } from "../io/folders.ts";
 import { SD_VAE } from "../vae/index.ts";
@@ -44,16 +44,13 @@ export interface PrepareResult {
 }
 
 /** One number for names and labels, in order. */
-export const fingerprint = (files: readonly SourceFile[]): string =>
-  createHash("sha256")
-    .update(JSON.stringify(files.map(({ name, label }) => [name, label])))
-    .digest("hex")
-    .slice(0, 16);
+export const filesFingerprint = (files: readonly SourceFile[]): string =>
+  fingerprint([JSON.stringify(files.map(({ name, label }) => [name, label]))], 16);
 
 export const describeSource = (source: Source): Description => ({
   source: source.path,
   count: source.files.length,
-  files: fingerprint(source.files),
+  files: filesFingerprint(source.files),
 });
 
 /**

@@ -1,5 +1,5 @@
 /** What training data are, by content: the same wherever they lie and whatever they are called. */
-import { createHash } from "node:crypto";
+import { fingerprint } from "../fingerprint.ts";
 import type { ImageSet } from "./datasets.ts";
 
 /** Kept with every checkpoint, so that a run goes on with the data that it began with. */
@@ -11,15 +11,12 @@ export interface DataIdentity {
   fingerprint?: string;
 }
 
-/** A short name for bytes and texts, in order. */
-export function contentHash(parts: Iterable<string | Uint8Array>): string {
-  const hash = createHash("sha256");
-  for (const part of parts) {
-    // The length keeps parts from running into each other.
-    hash.update(`${part.length} `).update(part);
-  }
-  return hash.digest("hex").slice(0, 16);
-}
+/** A short name for bytes and texts, in order; their lengths keep them from running into each other. */
+export const contentHash = (parts: readonly (string | Uint8Array)[]): string =>
+  fingerprint(
+    parts.flatMap((part) => [`${part.length} `, part]),
+    16,
+  );
 
 export const imageSetFingerprint = ({ images, labels, height, width, channels }: ImageSet): string =>
   contentHash([`${height} ${width} ${channels}`, images, labels]);

@@ -2,17 +2,9 @@
 
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
+import { dtypeOfCode } from "../io/dtypes.ts";
 import { readBytes } from "../io/files.ts";
 import { bytesPerElement, elementCount, fromBytes, type NdArray, type NumericDType } from "../io/ndarray.ts";
-
-const dtypes: Record<number, NumericDType> = {
-  8: "uint8",
-  9: "int8",
-  11: "int16",
-  12: "int32",
-  13: "float32",
-  14: "float64",
-};
 
 /**
  * Reads an IDX file, gzipped or not (told by its content).
@@ -45,7 +37,7 @@ export function parseIdx(bytes: Uint8Array, name: string): NdArray<NumericDType>
     const start = view.getUint32(0).toString(16).padStart(8, "0");
     throw new Error(`${name} is not an IDX file: it starts with 0x${start}, expected 0x0000....`);
   }
-  const dtype = dtypes[code];
+  const dtype = dtypeOfCode("idx", code);
   if (dtype === undefined) {
     throw new Error(`${name} has the unsupported IDX element type 0x${code.toString(16).padStart(2, "0")}`);
   }

@@ -1,6 +1,6 @@
 /** The posterior of a VAE for every image, written once so that training need not encode. */
-import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { contentOfParams, fingerprint } from "../fingerprint.ts";
 import { formatNpy, ndarray, parseNpy, toFloat32, writeAtomic } from "../io/index.ts";
 import type { Params } from "../tensor/params.ts";
 import { downsampling, latentEncoder, type VAE } from "../vae/index.ts";
@@ -101,15 +101,11 @@ export function parseMoments(bytes: Uint8Array, name: string): { data: Float32Ar
 }
 
 /** One number for the weights that latents depend on. */
-export function encoderFingerprint(params: Params): string {
-  const hash = createHash("sha256");
-  for (const name of Object.keys(params).sort()) {
-    if (!/^(encoder|quant_conv)\./.test(name)) continue;
-    const { buffer, byteOffset, byteLength } = params[name].dataSync();
-    hash.update(name).update(new Uint8Array(buffer, byteOffset, byteLength));
-  }
-  return hash.digest("hex").slice(0, 16);
-}
+export const encoderFingerprint = (params: Params): string =>
+  fingerprint(
+    contentOfParams(params, (name) => /^(encoder|quant_conv)\./.test(name)),
+    16,
+  );
 
 /** An image, or why there is none; nothing for no index. It never rejects, for it may be awaited late or never. */
 async function readImage(source: Source, index: number | undefined): Promise<Pixels | string> {

@@ -200,13 +200,16 @@ export const posteriorMean = (
 ): Tensor =>
   tf.add(tf.mul(entriesAt(posteriorMeanCoef1, t), x), tf.mul(entriesAt(posteriorMeanCoef2, t), input));
 
-/** Log variance of a step: a learned `variance` of -1 is the posterior's, the least possible; 1 is beta, the most. */
-export function stepLogVariance(
+/** By how much the log variance that a learned `variance` stands for exceeds the posterior's, the least possible. */
+export function logVarianceExcess(
   { posteriorLogVarianceClipped, betas }: GaussianDiffusion,
   variance: Tensor,
   t: Tensor,
 ): Tensor {
-  const [least, most] = [entriesAt(posteriorLogVarianceClipped, t), entriesAt(betas.map(Math.log), t)];
-  const share = tf.mul(tf.add(variance, 1), 0.5);
-  return tf.add(tf.mul(share, most), tf.mul(tf.sub(1, share), least));
+  const range = betas.map((beta, step) => Math.log(beta) - posteriorLogVarianceClipped[step]);
+  return tf.mul(tf.mul(tf.add(variance, 1), 0.5), entriesAt(range, t));
 }
+
+/** Log variance of a step: a learned `variance` of -1 is the posterior's, the least possible; 1 is beta, the most. */
+export const stepLogVariance = (diffusion: GaussianDiffusion, variance: Tensor, t: Tensor): Tensor =>
+  tf.add(entriesAt(diffusion.posteriorLogVarianceClipped, t), logVarianceExcess(diffusion, variance, t));

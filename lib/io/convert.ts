@@ -16,8 +16,29 @@ export function float16ToNumber(bits: number): number {
 }
 
 /**
+ * The value of an 8-bit float of the kind e4m3fn: no infinities, one NaN of each sign.
+ * @param bits 0 to 255
+ */
+function float8e4m3ToNumber(bits: number): number {
+  const sign = bits & 0x80 ? -1 : 1;
+  const [exponent, fraction] = [(bits >> 3) & 0xf, bits & 7];
+  if (exponent === 0xf && fraction === 7) return Number.NaN;
+  return sign * (exponent === 0 ? fraction * 2 ** -9 : (8 + fraction) * 2 ** (exponent - 10));
+}
+
+/** The value of an 8-bit float of the kind e5m2, which is the upper half of a binary16. */
+const float8e5m2ToNumber = (bits: number): number => float16ToNumber(bits << 8);
+
+/** Floats that are held as bit patterns, and what these are worth. */
+const WIDENED = {
+  float16: float16ToNumber,
+  float8_e4m3fn: float8e4m3ToNumber,
+  float8_e5m2: float8e5m2ToNumber,
+} as const;
+
+/**
  * The elements as float32, shared with the array where it is float32 already. float64 and integers are rounded to
- * the nearest float32; float16 and bfloat16 widen exactly.
+ * the nearest float32; float16, bfloat16 and the floats of 8 bits widen exactly.
  * @throws on strings.
  */
 export function toFloat32(array: NdArray): Float32Array {
@@ -28,7 +49,9 @@ export function toFloat32(array: NdArray): Float32Array {
       // bfloat16 is the upper half of a float32.
       return new Float32Array(Uint32Array.from(array.data, (bits) => bits << 16).buffer);
     case "float16":
-      return Float32Array.from(array.data, float16ToNumber);
+    case "float8_e4m3fn":
+    case "float8_e5m2":
+      return Float32Array.from(array.data, WIDENED[array.dtype]);
     case "int64":
     case "uint64":
       return Float32Array.from(array.data as ArrayLike<bigint>, Number);
@@ -51,7 +74,9 @@ export function toFloat64(array: NdArray): Float64Array {
     case "bfloat16":
       return Float64Array.from(toFloat32(array));
     case "float16":
-      return Float64Array.from(array.data, float16ToNumber);
+    case "float8_e4m3fn":
+    case "float8_e5m2":
+      return Float64Array.from(array.data, WIDENED[array.dtype]);
     case "int64":
     case "uint64":
       return Float64Array.from(array.data as ArrayLike<bigint>, Number);
@@ -62,9 +87,9 @@ export function toFloat64(array: NdArray): Float64Array {
   }
 }
 
-/** float16 and bfloat16 as float32, everything else unchanged. */
+/** float16, bfloat16 and the floats of 8 bits as float32, everything else unchanged. */
 export function widenHalf(array: NdArray): NdArray {
-  if (array.dtype !== "float16" && array.dtype !== "bfloat16") return array;
+  if (array.dtype !== "bfloat16" && !Object.hasOwn(WIDENED, array.dtype)) return array;
   return { shape: array.shape, dtype: "float32", data: toFloat32(array) };
 }
 

@@ -1,6 +1,7 @@
 export { cacheFolder } from "../home.ts";
 export { float16ToNumber, scalarOf, toFloat32, toFloat64, widenHalf } from "./convert.ts";
 export { type Checksum, type DownloadOptions, download, type RemoteFile } from "./download.ts";
+export { UnsupportedType } from "./dtypes.ts";
 export { readBytes, writeAtomic, writePartsAtomic } from "./files.ts";
 export {
   type GridOptions,

@@ -1,32 +1,9 @@
 /** Typed arrays with a shape: what the file formats of this folder read and write. */
 
 import { endianness } from "node:os";
+import { type ArrayTypes, type DType, holderOf, inferredDType, type NumericDType } from "./dtypes.ts";
 
-/**
- * Element type -> what holds the elements. `float16` and `bfloat16` hold their bit patterns (`toFloat32` widens
- * them), `bool` holds 0 and 1.
- */
-export interface ArrayTypes {
-  float64: Float64Array;
-  float32: Float32Array;
-  float16: Uint16Array;
-  bfloat16: Uint16Array;
-  int64: BigInt64Array;
-  uint64: BigUint64Array;
-  int32: Int32Array;
-  uint32: Uint32Array;
-  int16: Int16Array;
-  uint16: Uint16Array;
-  int8: Int8Array;
-  uint8: Uint8Array;
-  bool: Uint8Array;
-  string: string[];
-}
-
-export type DType = keyof ArrayTypes;
-
-/** The element types with a fixed number of bytes, that is all but `string`. */
-export type NumericDType = Exclude<DType, "string">;
+export type { ArrayTypes, DType, NumericDType } from "./dtypes.ts";
 
 /**
  * An array in row-major (C) order. A union over the element types: testing `dtype` narrows `data`.
@@ -61,25 +38,9 @@ export type DTypeOf<A> = A extends Float64Array
                       ? "string"
                       : never;
 
-const holders = {
-  float64: Float64Array,
-  float32: Float32Array,
-  float16: Uint16Array,
-  bfloat16: Uint16Array,
-  int64: BigInt64Array,
-  uint64: BigUint64Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-} as const;
-
 /** Bytes of one element. */
 export function bytesPerElement(dtype: NumericDType): number {
-  return holders[dtype].BYTES_PER_ELEMENT;
+  return holderOf(dtype).BYTES_PER_ELEMENT;
 }
 
 /**
@@ -99,13 +60,14 @@ export function elementCount(shape: readonly number[], owner = "An array"): numb
  * Joins elements and a shape, without copying.
  * @param data the elements in row-major order
  * @param shape its product must be `data.length`
- * @param dtype needed only for `bool`, `float16` and `bfloat16`, whose holders also serve other types
+ * @param dtype needed only for `bool` and the floats of 16 and 8 bits, whose holders also serve other types
  * @throws when the shape does not fit the number of elements or the holder does not fit the type.
  */
 export function ndarray<D extends DType>(data: ArrayTypes[D], shape: number[], dtype: D): NdArray<D>;
 export function ndarray<A extends ArrayTypes[DType]>(data: A, shape: number[]): NdArray<DTypeOf<A>>;
-export function ndarray(data: ArrayTypes[DType], shape: number[], dtype = inferDType(data)): NdArray {
-  if (dtype === "string" ? !Array.isArray(data) : !(data instanceof holders[dtype])) {
+export function ndarray(data: ArrayTypes[DType], shape: number[], dtype = inferredDType(data)): NdArray {
+  if (dtype === undefined) throw new Error(`No element type is held by ${data.constructor.name}`);
+  if (dtype === "string" ? !Array.isArray(data) : !(data instanceof holderOf(dtype))) {
     throw new Error(`An array of ${dtype} cannot be held by ${data.constructor.name}`);
   }
   if (elementCount(shape) !== data.length) {
@@ -114,15 +76,6 @@ export function ndarray(data: ArrayTypes[DType], shape: number[], dtype = inferD
     );
   }
   return { shape, dtype, data } as NdArray;
-}
-
-function inferDType(data: ArrayTypes[DType]): DType {
-  if (Array.isArray(data)) return "string";
-  // The first match is the plain integer type: bool and the 16-bit floats have to be named.
-  const order: NumericDType[] = ["uint8", "uint16", ...(Object.keys(holders) as NumericDType[])];
-  const dtype = order.find((name) => data instanceof holders[name]);
-  if (dtype === undefined) throw new Error(`No element type is held by ${data.constructor.name}`);
-  return dtype;
 }
 
 /**
@@ -146,7 +99,7 @@ export function fromBytes<D extends NumericDType>(
   const swap = size > 1 && byteOrder !== endianness();
   const own = swap || bytes.byteOffset % size !== 0 ? bytes.slice() : bytes;
   if (swap) swapBytes(own, size);
-  const data = new holders[dtype](own.buffer as ArrayBuffer, own.byteOffset, count);
+  const data = new (holderOf(dtype))(own.buffer as ArrayBuffer, own.byteOffset, count);
   return { shape, dtype, data } as NdArray<D>;
 }
 

@@ -1,8 +1,8 @@
 /** NumPy's .npy format, versions 1 to 3 (numpy.lib.format). */
 
+import { codeOfDType, type DType, dtypeOfCode, UnsupportedType } from "./dtypes.ts";
 import {
   bytesPerElement,
-  type DType,
   elementCount,
   fromBytes,
   type NdArray,
@@ -11,21 +11,6 @@ import {
 } from "./ndarray.ts";
 
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
-
-const dtypeOfCode: Record<string, NumericDType> = {
-  f8: "float64",
-  f4: "float32",
-  f2: "float16",
-  i8: "int64",
-  u8: "uint64",
-  i4: "int32",
-  u4: "uint32",
-  i2: "int16",
-  u2: "uint16",
-  i1: "int8",
-  u1: "uint8",
-  b1: "bool",
-};
 
 export interface NpyHeader {
   /** NumPy's type string, for example `<f4`. */
@@ -46,9 +31,10 @@ export interface NpyHeader {
 export function parseNpy(bytes: Uint8Array, name: string): NdArray {
   const { descr, fortranOrder, shape, dataOffset } = parseNpyHeader(bytes, name);
   const [, order, kind, digits] = /^([<>|=])([A-Za-z])(\d+)$/.exec(descr) ?? [];
-  const dtype = dtypeOfCode[`${kind}${digits}`];
+  const dtype = dtypeOfCode("numpy", `${kind}${digits}`);
   const isText = kind === "U" || kind === "S";
-  if (dtype === undefined && !isText) throw new Error(`${name} has the unsupported element type ${descr}`);
+  if (dtype === undefined && !isText)
+    throw new UnsupportedType(`${name} has the element type ${typeName(descr)}, which is not read`);
   const size = dtype ? bytesPerElement(dtype) : Number(digits) * (kind === "U" ? 4 : 1);
 
   const expected = elementCount(shape, name) * size;
@@ -65,6 +51,21 @@ export function parseNpy(bytes: Uint8Array, name: string): NdArray {
     ? fromBytes(data, stored, dtype, byteOrder)
     : { shape: stored, dtype: "string", data: parseText(data, size, elementCount(shape), descr) };
   return fortranOrder ? transpose(array) : array;
+}
+
+/** NumPy's name of a type that has no equivalent here, where the type string does not say it. */
+function typeName(descr: string): string {
+  const [kind, digits] = [descr.replace(/^[<>|=]/, "").charAt(0), Number(/\d+/.exec(descr)?.[0])];
+  const known: Record<string, string> = {
+    O: "object",
+    V: "void",
+    M: "datetime64",
+    m: "timedelta64",
+    c: `complex${8 * digits}`,
+    f: `float${8 * digits}`,
+    T: "text of any length",
+  };
+  return known[kind] ? `${known[kind]} (${descr})` : descr;
 }
 
 /** What stands before the elements. Throws as `parseNpy` does. */
@@ -90,7 +91,8 @@ export function parseNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
   if (!/^\{.*\}$/s.test(text) || fortran === undefined || sizes === undefined) {
     throw new Error(`${name} has an unreadable header: ${JSON.stringify(text.slice(0, 80))}`);
   }
-  if (descr === undefined) throw new Error(`${name} holds records, which are not supported: ${text}`);
+  if (descr === undefined)
+    throw new UnsupportedType(`${name} holds records, which are not read: ${glance(text)}`);
   // Python 2 wrote long integers as 10L.
   const shape = sizes
     .replaceAll("L", "")
@@ -99,6 +101,8 @@ export function parseNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
     .filter((part) => part !== "");
   return { descr, fortranOrder: fortran === "True", shape: shape.map(Number), dataOffset: start + length };
 }
+
+const glance = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)} ...` : text);
 
 /** Fixed-width text, padded with zeros: UCS-4 (`U`) or bytes (`S`). */
 function parseText(bytes: Uint8Array, size: number, count: number, descr: string): string[] {
@@ -155,7 +159,7 @@ function header(descr: string, shape: readonly number[]): Uint8Array {
 /**
  * The array as an .npy file (version 1.0; 2.0 where the header needs it), little-endian, row-major. Strings become
  * `<U..` of the longest one's length.
- * @throws on bfloat16, which NumPy does not have.
+ * @throws on bfloat16 and the floats of 8 bits, which NumPy does not have.
  */
 export function formatNpy(array: NdArray): Uint8Array {
   const { descr, bytes } = array.dtype === "string" ? formatText(array.data) : formatNumbers(array);
@@ -167,7 +171,7 @@ export const npyHeader = (dtype: NumericDType, shape: readonly number[]): Uint8A
   header(descrOf(dtype), shape);
 
 function descrOf(dtype: DType): string {
-  const code = Object.keys(dtypeOfCode).find((key) => dtypeOfCode[key] === dtype);
+  const code = codeOfDType("numpy", dtype) as string | undefined;
   if (code === undefined) throw new Error(`NumPy has no element type ${dtype}: convert to float32 first`);
   return `${code.endsWith("1") ? "|" : "<"}${code}`;
 }

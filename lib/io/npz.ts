@@ -1,42 +1,45 @@
 /** NumPy's .npz format: a ZIP archive of .npy files. */
 
 import { Readable } from "node:stream";
-import { unzipSync, zipSync } from "fflate";
+import { zipSync } from "fflate";
 import { ZipFile } from "yazl";
-import { readBytes, writePartsAtomic, writeStreamAtomic } from "./files.ts";
+import { addArray } from "./dtypes.ts";
+import { writePartsAtomic, writeStreamAtomic } from "./files.ts";
 import { bytesPerElement, elementCount, type NdArray, type NumericDType, toBytes } from "./ndarray.ts";
 import { formatNpy, npyHeader, parseNpy } from "./npy.ts";
+import { openZip } from "./zip.ts";
 
 /**
  * Reads an .npz archive, stored or deflated.
  * @param options.keys reads only these arrays, all by default
- * @returns key (without `.npy`) -> array, in the order of the archive; other files in it are ignored
- * @throws naming the file when it is missing, no complete ZIP archive, lacks one of `keys`, or when an array in it
- * cannot be parsed.
+ * @returns key (without `.npy`) -> array, in the order of the archive; other files in it are ignored. An array of a type
+ * that is not read (objects, records, complex numbers, dates) throws when it is asked for; those beside it are read.
+ * @throws naming the file when it is missing, no complete ZIP archive, damaged, lacks one of `keys`, or when an array in
+ * it cannot be parsed.
  */
 export async function readNpz(
   path: string,
   options: { keys?: readonly string[] } = {},
 ): Promise<Record<string, NdArray>> {
-  const { keys } = options;
-  const bytes = await readBytes(path);
-  let files: Record<string, Uint8Array>;
+  const zip = await openZip(path, "a complete .npz archive");
   try {
-    files = unzipSync(bytes, {
-      filter: ({ name }) => name.endsWith(".npy") && (keys === undefined || keys.includes(name.slice(0, -4))),
-    });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${path} is not a complete .npz archive: ${reason}`, { cause: error });
-  }
-  const missing = keys?.find((key) => !Object.hasOwn(files, `${key}.npy`));
-  if (missing !== undefined) throw new Error(`${path} has no array "${missing}"`);
-  return Object.fromEntries(
-    Object.entries(files).map(([file, content]) => {
+    const all = [...zip.sizes.keys()].filter((name) => name.endsWith(".npy"));
+    const missing = options.keys?.find((key) => !zip.sizes.has(`${key}.npy`));
+    if (missing !== undefined) throw new Error(`${path} has no array "${missing}"`);
+    const arrays: Record<string, NdArray> = {};
+    for (const file of all) {
       const key = file.slice(0, -4);
-      return [key, parseNpy(content, `Array "${key}" of ${path}`)];
-    }),
-  );
+      if (options.keys && !options.keys.includes(key)) continue;
+      const bytes = await zip.read(file);
+      const read = (): NdArray => parseNpy(bytes, `Array "${key}" of ${path}`);
+      // Those that are named are asked for.
+      addArray(arrays, key, read);
+      if (options.keys) void arrays[key];
+    }
+    return arrays;
+  } finally {
+    await zip.close();
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The safetensors format: 8 bytes of header length, a JSON header, the tensors' bytes. */
 
 import { widenHalf } from "./convert.ts";
+import { addArray, codeOfDType, dtypeOfCode, UnsupportedType } from "./dtypes.ts";
 import { openForReading, readExactly, writePartsAtomic } from "./files.ts";
 import {
   bytesPerElement,
@@ -11,35 +12,22 @@ import {
   toBytes,
 } from "./ndarray.ts";
 
-const dtypes: Record<string, NumericDType> = {
-  F64: "float64",
-  F32: "float32",
-  F16: "float16",
-  BF16: "bfloat16",
-  I64: "int64",
-  U64: "uint64",
-  I32: "int32",
-  U32: "uint32",
-  I16: "int16",
-  U16: "uint16",
-  I8: "int8",
-  U8: "uint8",
-  BOOL: "bool",
-};
-
 /** The reference implementation's limit: beyond it the first 8 bytes are no header length. */
 const maximalHeader = 100_000_000;
 
 interface Entry {
   name: string;
-  dtype: NumericDType;
+  /** Undefined where it is one that is not read. */
+  dtype: NumericDType | undefined;
+  /** The file's name of the element type. */
+  code: string;
   shape: number[];
   begin: number;
   end: number;
 }
 
 export interface SafetensorsFile {
-  /** In the order of the bytes in the file. */
+  /** In the order of the bytes in the file. One of a type that is not read throws when it is asked for. */
   tensors: Record<string, NdArray<NumericDType>>;
   metadata: Record<string, string>;
 }
@@ -48,7 +36,14 @@ export interface SafetensorsFile {
 export interface OpenSafetensors {
   readonly metadata: Record<string, string>;
   /** In the order of the bytes in the file. */
-  readonly tensors: ReadonlyMap<string, { readonly dtype: NumericDType; readonly shape: readonly number[] }>;
+  readonly tensors: ReadonlyMap<
+    string,
+    {
+      /** Undefined where it is one that is not read. */
+      readonly dtype: NumericDType | undefined;
+      readonly shape: readonly number[];
+    }
+  >;
   /** The numbers of a tensor of this file. */
   read(name: string): Promise<NdArray<NumericDType>>;
   close(): Promise<void>;
@@ -57,7 +52,8 @@ export interface OpenSafetensors {
 /**
  * Opens a safetensors file; of its tensors nothing is read but where they lie.
  * @throws naming the file, and the tensor where it is one: on a truncated file or header, a header that is not the
- * expected JSON, unknown element types, offsets that do not fit the shape, overlap, leave gaps or leave the file.
+ * expected JSON or names something twice, offsets that do not fit the shape, overlap, leave gaps or leave the file. An
+ * element type that is not read is an error of the one tensor, when it is read.
  */
 export async function openSafetensors(path: string): Promise<OpenSafetensors> {
   const handle = await openForReading(path);
@@ -83,7 +79,11 @@ export async function openSafetensors(path: string): Promise<OpenSafetensors> {
       async read(name) {
         const entry = tensors.get(name);
         if (!entry) throw new Error(`${path} has no tensor "${name}"`);
-        const { dtype, shape, begin, end } = entry;
+        const { dtype, code, shape, begin, end } = entry;
+        if (!dtype)
+          throw new UnsupportedType(
+            `Tensor "${name}" of ${path} has the element type ${shown(code)}, which is not read`,
+          );
         return fromBytes(await readExactly(handle, path, 8 + length + begin, end - begin), shape, dtype);
       },
     };
@@ -95,7 +95,7 @@ export async function openSafetensors(path: string): Promise<OpenSafetensors> {
 
 /**
  * Reads a whole safetensors file.
- * @param options.widenHalf returns F16 and BF16 as float32; as their bit patterns by default
+ * @param options.widenHalf returns floats of 16 and 8 bits as float32; as their bit patterns by default
  * @throws as `openSafetensors` does.
  */
 export async function readSafetensors(
@@ -104,12 +104,15 @@ export async function readSafetensors(
 ): Promise<SafetensorsFile> {
   const file = await openSafetensors(path);
   try {
-    const tensors: [string, NdArray<NumericDType>][] = [];
+    const tensors: Record<string, NdArray<NumericDType>> = {};
     for (const name of file.tensors.keys()) {
-      const array = await file.read(name);
-      tensors.push([name, options.widenHalf ? (widenHalf(array) as NdArray<NumericDType>) : array]);
+      const array = await file.read(name).catch((error: Error) => error);
+      addArray(tensors, name, () => {
+        if (array instanceof Error) throw array;
+        return options.widenHalf ? (widenHalf(array) as NdArray<NumericDType>) : array;
+      });
     }
-    return { tensors: Object.fromEntries(tensors), metadata: file.metadata };
+    return { tensors, metadata: file.metadata };
   } finally {
     await file.close();
   }
@@ -120,11 +123,15 @@ function parseHeader(
   path: string,
 ): { entries: Entry[]; metadata: Record<string, string> } {
   let header: unknown;
+  let json: string;
   try {
-    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    json = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    header = JSON.parse(json);
   } catch (error) {
     throw new Error(`${path} is not a safetensors file: its header is not JSON`, { cause: error });
   }
+  const twice = duplicateKey(json);
+  if (twice !== undefined) throw new Error(`${path} has the name ${shown(twice)} twice in its header`);
   if (!isObject(header))
     throw new Error(`${path} is not a safetensors file: its header is not a JSON object`);
   const { __metadata__: metadata = {}, ...descriptions } = header;
@@ -136,6 +143,25 @@ function parseHeader(
   return { entries, metadata: metadata as Record<string, string> };
 }
 
+/** A name that an object of some JSON has twice, of which a parser would keep the last. */
+function duplicateKey(json: string): string | undefined {
+  const objects: Set<string>[] = [];
+  for (let i = 0; i < json.length; i++) {
+    if (json[i] === "{") objects.push(new Set());
+    else if (json[i] === "}") objects.pop();
+    if (json[i] !== '"') continue;
+    const start = i;
+    for (i++; json[i] !== '"'; i++) if (json[i] === "\\") i++;
+    let next = i + 1;
+    while (/\s/.test(json[next] ?? "")) next++;
+    if (json[next] !== ":") continue;
+    const [key, keys] = [JSON.parse(json.slice(start, i + 1)) as string, objects[objects.length - 1]];
+    if (keys.has(key)) return key;
+    keys.add(key);
+  }
+  return undefined;
+}
+
 /** A value in a message, of any length cut to a glance. */
 const shown = (value: unknown): string => (JSON.stringify(value) ?? "nothing").slice(0, 80);
 
@@ -144,8 +170,8 @@ function parseEntry(name: string, entry: unknown, path: string): Entry {
   const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
   if (!isObject(entry)) throw new Error(`${where} has no description`);
   const { dtype: code, shape, data_offsets: offsets } = entry;
-  const dtype = typeof code === "string" && Object.hasOwn(dtypes, code) ? dtypes[code] : undefined;
-  if (dtype === undefined) throw new Error(`${where} has the unsupported element type ${shown(code)}`);
+  if (typeof code !== "string") throw new Error(`${where} has the invalid element type ${shown(code)}`);
+  const dtype = dtypeOfCode("safetensors", code);
   if (!Array.isArray(shape) || !shape.every(isSize)) {
     throw new Error(`${where} has the invalid shape ${shown(shape)}`);
   }
@@ -153,13 +179,14 @@ function parseEntry(name: string, entry: unknown, path: string): Entry {
     throw new Error(`${where} has the invalid offsets ${shown(offsets)}`);
   }
   const [begin, end] = offsets;
-  const expected = elementCount(shape, where) * bytesPerElement(dtype);
+  const count = elementCount(shape, where);
+  const expected = dtype ? count * bytesPerElement(dtype) : end - begin;
   if (end - begin !== expected) {
     throw new Error(
-      `${where} has ${end - begin} bytes, expected ${expected} for [${shape.join(", ")}] of ${String(code)}`,
+      `${where} has ${end - begin} bytes, expected ${expected} for [${shape.join(", ")}] of ${code}`,
     );
   }
-  return { name, dtype, shape, begin, end };
+  return { name, dtype, code, shape, begin, end };
 }
 
 /** The tensors, in order, must cover the bytes after the header without gaps or overlaps. */
@@ -196,7 +223,7 @@ export async function writeSafetensors(
   const parts: Uint8Array[] = [];
   let position = 0;
   for (const [name, array] of sortedForAlignment(tensors, path)) {
-    const code = Object.keys(dtypes).find((key) => dtypes[key] === array.dtype);
+    const code = codeOfDType("safetensors", array.dtype);
     const bytes = toBytes(array);
     header[name] = { dtype: code, shape: array.shape, data_offsets: [position, position + bytes.length] };
     position += bytes.length;

@@ -16,6 +16,8 @@ export function toTensor(array: NdArray): Tensor {
     case "float32":
     case "float16":
     case "bfloat16":
+    case "float8_e4m3fn":
+    case "float8_e5m2":
       return tf.tensor(toFloat32(array), shape, "float32");
     case "bool":
       return tf.tensor(array.data, shape, "bool");

@@ -1,8 +1,10 @@
 /** Weights of a checkpoint, PyTorch's or safetensors, by name: told apart by content, and read one tensor at a time. */
+import { UnsupportedType } from "./dtypes.ts";
 import { openForReading, readExactly } from "./files.ts";
 import type { NdArray, NumericDType } from "./ndarray.ts";
 import { openSafetensors } from "./safetensors.ts";
-import { type Dict, openTorch, TorchTensor } from "./torch/index.ts";
+import { type Dict, openTorch, PythonObject, TorchTensor } from "./torch/index.ts";
+import { describe } from "./torch/rebuild.ts";
 
 /** Which weights of a training checkpoint: the averaged ones, or those that were trained. */
 export type WeightsName = "ema" | "model";
@@ -67,14 +69,21 @@ async function openOwn(path: string, weights: WeightsName): Promise<WeightFile> 
 async function openPickled(path: string, weights: WeightsName): Promise<WeightFile> {
   const file = await openTorch(path);
   try {
-    const tensors = named(stateOf(file.value, path, weights));
+    const state = stateOf(file.value, path, weights);
+    const tensors = named(state.tensors);
     return {
       shapes: shapesOf(tensors),
       close: () => file.close(),
       read: async (name) => {
         const tensor = tensors.get(name);
-        if (!tensor) throw new Error(`${path} has no tensor "${name}"`);
-        return file.read(tensor);
+        if (tensor)
+          return file.read(tensor).catch((error: Error) => {
+            if (!(error instanceof UnsupportedType)) throw error;
+            throw new UnsupportedType(`tensor "${name}" cannot be read: ${error.message}`, { cause: error });
+          });
+        const other = state.others.get(name);
+        const instead = other === undefined ? "" : `, but ${describe(other)} of that name`;
+        throw new Error(`${path} has no tensor "${name}"${instead}`);
       },
     };
   } catch (error) {
@@ -85,17 +94,47 @@ async function openPickled(path: string, weights: WeightsName): Promise<WeightFi
 
 const isDict = (value: unknown): value is Dict => value instanceof Map;
 
-/** The dictionary of tensors in what was saved. */
-function stateOf(value: unknown, path: string, weights: WeightsName): Map<string, TorchTensor> {
-  if (!isDict(value)) throw new Error(`${path} holds no dictionary, so no weights`);
-  const isCheckpoint = ["ema", "model"].some((name) => isDict(value.get(name)));
-  const state = isCheckpoint ? value.get(weights) : value;
-  const tensors = isDict(state)
-    ? [...state].filter((entry): entry is [string, TorchTensor] => entry[1] instanceof TorchTensor)
-    : [];
-  if (tensors.length === 0) {
-    const names = [...value.keys()].slice(0, 10).join(", ");
+/** The state dictionary in a value: itself, or that of a module that was saved whole, its buffers included. */
+function stateDict(value: unknown, prefix = ""): Dict | undefined {
+  if (isDict(value)) return value;
+  const module = value instanceof PythonObject ? value.state : undefined;
+  if (!isDict(module) || !isDict(module.get("_modules"))) return undefined;
+  const part = (name: string): [unknown, unknown][] => {
+    const entries = module.get(name);
+    return isDict(entries) ? [...entries] : [];
+  };
+  const left = module.get("_non_persistent_buffers_set");
+  const state: Dict = new Map();
+  for (const [name, tensor] of [...part("_parameters"), ...part("_buffers")])
+    if (!(left instanceof Set && left.has(name))) state.set(`${prefix}${String(name)}`, tensor);
+  for (const [name, child] of part("_modules"))
+    for (const [key, tensor] of stateDict(child, `${prefix}${String(name)}.`) ?? []) state.set(key, tensor);
+  return state;
+}
+
+const isTensor = (entry: [unknown, unknown]): entry is [string, TorchTensor] =>
+  entry[1] instanceof TorchTensor;
+
+/**
+ * The tensors in what was saved, and beside them what is none: of a state dictionary; of `weights` where `ema` or
+ * `model` are there; or of the one dictionary of tensors that is, under whatever name.
+ */
+function stateOf(
+  value: unknown,
+  path: string,
+  weights: WeightsName,
+): { tensors: Map<string, TorchTensor>; others: Dict } {
+  const saved = stateDict(value);
+  if (!saved) throw new Error(`${path} holds no dictionary, so no weights`);
+  const isCheckpoint = ["ema", "model"].some((name) => stateDict(saved.get(name)));
+  const inside = [...saved.values()].map((entry) => stateDict(entry)).filter((dict) => dict !== undefined);
+  const filled = inside.filter((dict) => [...dict].some(isTensor));
+  const only = filled.length === 1 && ![...saved].some(isTensor) ? filled[0] : saved;
+  const state = (isCheckpoint ? stateDict(saved.get(weights)) : only) ?? new Map();
+  const tensors = new Map([...state].filter(isTensor));
+  if (tensors.size === 0) {
+    const names = [...saved.keys()].slice(0, 10).join(", ");
     throw new Error(`${path} has no ${isCheckpoint ? `weights '${weights}'` : "tensors"}; it holds ${names}`);
   }
-  return new Map(tensors);
+  return { tensors, others: new Map([...state].filter((entry) => !isTensor(entry))) };
 }

@@ -3,12 +3,12 @@
  * model, onnxruntime and the machine: a file under the name of their hash, with a checksum behind the model, takes its
  * place in the next process. What cannot be read or written is compiled as if there were no cache.
  */
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { appendFile, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
+import { digestOf } from "../fingerprint.ts";
 import { cacheFolder } from "../home.ts";
 import { createSession, runtimeVersion, type Session, type SessionOptions } from "./onnxruntime.ts";
 
@@ -27,11 +27,7 @@ const TEMPORARY = ".tmp";
 /** The names of our files: the folder may be one that others keep things in. */
 const OWN = /^[0-9a-f]{64}(\.model|\.guess|\.\d+-\d+\.tmp)$/;
 
-const sha256 = (...parts: (string | Uint8Array)[]): Buffer => {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(part);
-  return hash.digest();
-};
+const sha256 = (...parts: (string | Uint8Array)[]): Buffer => digestOf(parts);
 
 /** `cache` of `jit` as a folder; undefined where nothing is to be cached. `DITLAB_JIT_CACHE=0` turns all of it off. */
 export function folderOf(cache: boolean | string): string | undefined {

@@ -24,7 +24,8 @@ export interface JitOptions {
   donate?: readonly number[];
   /**
    * Keeps large compiled graphs on disk, so that the next process starts faster: in a folder, or (true) in `jit` below
-   * `DITLAB_HOME` or `~/.cache/ditlab`. Default: true, unless the environment has `DITLAB_JIT_CACHE=0`.
+   * the cache folder (`DITLAB_HOME`, else `ditlab` in `XDG_CACHE_HOME` or `~/.cache`).
+   * Default: true, unless the environment has `DITLAB_JIT_CACHE=0`.
    */
   cache?: boolean | string;
 }

@@ -21,10 +21,35 @@ export function loop<S>(count: Tensor | number, state: S, body: (state: S, index
       throw new Error(`loop: the state was ${key} and became ${next.key}; it must not change`);
     return next.leaves.map(({ tensor }) => tensor);
   };
-  let tensors = leaves.map(({ tensor }) => tensor);
+  const start = leaves.map(({ tensor }) => tensor);
   const times = typeof count === "number" ? tf.scalar(count, "int32") : count;
-  const traced = traceLoop(times, tensors, (index, values) => step(values, index));
-  if (traced) tensors = traced;
-  else for (let i = 0; i < times.dataSync()[0]; i++) tensors = step(tensors, tf.scalar(i, "int32"));
+  const traced = traceLoop(times, start, (index, values) => step(values, index));
+  const tensors = traced ?? plainLoop(times.dataSync()[0], start, step);
+  if (!traced && times !== count) times.dispose();
   return rebuild(skeleton, (leaf) => tensors[leaves.indexOf(leaf)]) as S;
+}
+
+/** The iterations one after the other. What one of them made goes when the next has no use for it. */
+function plainLoop(
+  count: number,
+  start: Tensor[],
+  step: (tensors: Tensor[], index: Tensor) => Tensor[],
+): Tensor[] {
+  let tensors = start;
+  /** Those of the state that iterations made; others belong to who made them. */
+  let own = new Set<Tensor>();
+  for (let i = 0; i < count; i++) {
+    let next: Tensor[] = [];
+    const before = own;
+    tf.tidy(() => {
+      const index = tf.scalar(i, "int32");
+      next = step(tensors, index);
+      // Tensors are numbered as they are made.
+      own = new Set(next.filter((tensor) => tensor.id >= index.id || before.has(tensor)));
+      return next.filter((tensor) => tensor.id >= index.id);
+    });
+    for (const tensor of before) if (!own.has(tensor)) tensor.dispose();
+    tensors = next;
+  }
+  return tensors;
 }

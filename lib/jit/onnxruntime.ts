@@ -3,7 +3,7 @@
  * runs on the main thread and copies every output, also one that was given memory; here a run happens on a thread of its
  * own, and writes into the arrays that it is given, which may be those that it reads.
  */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
@@ -98,23 +98,37 @@ try {
   // Refused once a library has been loaded with koffi; `load` says so, if it matters.
 }
 
-function libraryPath(): string {
-  const require = createRequire(import.meta.url);
-  const bin = join(dirname(require.resolve("onnxruntime-node/package.json")), "bin");
-  const [napi] = readdirSync(bin);
-  const folder = join(bin, napi, process.platform, process.arch);
-  let files: string[];
-  try {
-    files = readdirSync(folder);
-  } catch {
+/** Which of two versions in names is later; names without one come first. */
+const byVersion = new Intl.Collator("en", { numeric: true }).compare;
+
+/**
+ * The library for a machine in onnxruntime-node's folder `bin`: that of the latest interface, `napi-v<n>`, which has the
+ * machine; of several files there, that of the latest version.
+ */
+export function libraryIn(bin: string, platform: string, arch: string): string {
+  const interfaces = readdirSync(bin)
+    .filter((name) => /^napi-v\d+$/.test(name))
+    .sort(byVersion)
+    .reverse();
+  const folders = interfaces.map((name) => join(bin, name, platform, arch));
+  const folder = folders.find((path) => existsSync(path));
+  if (!folder)
     throw new Error(
-      `onnxruntime-node has no library for ${process.platform} on ${process.arch}; expected it in ${folder}`,
+      `onnxruntime-node has no library for ${platform} on ${arch}; expected it in ${folders[0] ?? join(bin, "napi-v<n>", platform, arch)}`,
     );
-  }
-  const file = files.find((name) => /^(lib)?onnxruntime\.(so|dll|\d.*dylib)/.test(name));
-  if (!file) throw new Error(`onnxruntime-node has no library in ${folder}; found ${files.join(", ")}`);
+  const found = readdirSync(folder).sort(byVersion);
+  const [file] = found
+    .filter((name) => /^(lib)?onnxruntime\.(so(\.[\d.]+)?|dll|([\d.]+\.)?dylib)$/.test(name))
+    .reverse();
+  if (!file) throw new Error(`onnxruntime-node has no library in ${folder}; found ${found.join(", ")}`);
   return join(folder, file);
 }
+
+const libraryPath = (): string => {
+  const require = createRequire(import.meta.url);
+  const bin = join(dirname(require.resolve("onnxruntime-node/package.json")), "bin");
+  return libraryIn(bin, process.platform, process.arch);
+};
 
 interface Runtime {
   version: string;

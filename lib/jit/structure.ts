@@ -1,6 +1,6 @@
 /** What identifies a program: the structure of its arguments, and a name for each of their tensors. */
 import type { Tensor } from "../tensor/tf.ts";
-import { mapTree } from "../tensor/tree.ts";
+import { escapeKey, mapTree } from "../tensor/tree.ts";
 
 /** Stands for a tensor in the shape of a tree. */
 export class Leaf {
@@ -18,9 +18,6 @@ export interface Structure {
   /** Equal for two trees exactly when they have the same nesting, keys, plain values, shapes and dtypes. */
   key: string;
 }
-
-/** A slash inside a key must not look like nesting. */
-const escapeKey = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1");
 
 function describe(node: unknown, name: string): string {
   if (node instanceof Leaf) {

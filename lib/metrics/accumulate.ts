@@ -1,7 +1,7 @@
 /** Mean and covariance of features that come batch by batch, in memory that does not grow with their number. */
 import { gemm } from "../jit/gemm.ts";
 import { checkFeatures, type Features } from "./features.ts";
-import type { GaussianStatistics } from "./stats.ts";
+import { columnMeans, type GaussianStatistics, statisticsOfSums } from "./stats.ts";
 
 /** Rows that are multiplied at a time. */
 const ROWS = 512;
@@ -66,7 +66,7 @@ export async function gaussianAccumulator(size: number, groups = 1): Promise<Gau
       if (features.size !== size)
         throw new Error(`features have ${features.size} columns, expected ${size} as the first ones`);
       const { data } = features;
-      origin ??= meanOf(features);
+      origin ??= columnMeans(features);
       for (let row = 0; row < features.count; row++) {
         const sums = all[group?.[row] ?? 0];
         for (let j = 0; j < size; j++) {
@@ -84,29 +84,16 @@ export async function gaussianAccumulator(size: number, groups = 1): Promise<Gau
       const chosen = groups ? groups.map((group) => all[group]) : all;
       const count = chosen.reduce((sum, sums) => sum + sums.count, 0);
       if (count < 2 || !origin) throw new Error(`features have ${count} rows, expected at least 2`);
-      const linear = new Float64Array(size);
-      for (const sums of chosen) for (let j = 0; j < size; j++) linear[j] += sums.linear[j];
-      const covariance = new Float64Array(size * size);
-      for (let i = 0; i < size; i++)
-        for (let j = i; j < size; j++) {
-          let square = 0;
-          for (const { squares } of chosen) square += squares[i * size + j];
-          const value = (square - (linear[i] * linear[j]) / count) / (count - 1);
-          covariance[i * size + j] = value;
-          covariance[j * size + i] = value;
-        }
-      return { mean: linear.map((sum, j) => origin![j] + sum / count), covariance };
+      const [linear, squares] = [new Float64Array(size), new Float64Array(size * size)];
+      for (const sums of chosen) {
+        for (let j = 0; j < size; j++) linear[j] += sums.linear[j];
+        for (let i = 0; i < squares.length; i++) squares[i] += sums.squares[i];
+      }
+      return statisticsOfSums({ count, origin, linear, squares });
     },
     async finish() {
       await multiplyAll();
       product.dispose();
     },
   };
-}
-
-function meanOf({ data, count, size }: Features): Float64Array {
-  const mean = new Float64Array(size);
-  for (let row = 0; row < count; row++)
-    for (let j = 0; j < size; j++) mean[j] += data[row * size + j] / count;
-  return mean;
 }

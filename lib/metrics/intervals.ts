@@ -7,19 +7,34 @@ export type Interval = [low: number, high: number];
 const NORMAL = 1.959963984540054;
 
 /**
- * Two-sided 95 % quantile of Student's t: closed forms for 1 and 2 degrees of freedom, from 3 on to 1 % by its expansion
- * around the normal one (Abramowitz and Stegun, 26.7.5).
+ * Two-sided 95 % quantile of Student's t with a whole number of degrees of freedom: where its distribution, a finite sum
+ * of powers of a cosine (Abramowitz and Stegun, 26.7.3 and 26.7.4), reaches 0.95.
  */
 export function studentQuantile(freedom: number): number {
-  if (freedom === 1) return Math.tan(0.475 * Math.PI);
-  if (freedom === 2) return 0.95 / Math.sqrt(2 * 0.975 * 0.025);
-  const z = NORMAL;
-  return (
-    z +
-    (z ** 3 + z) / (4 * freedom) +
-    (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * freedom ** 2) +
-    (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / (384 * freedom ** 3)
-  );
+  if (!Number.isInteger(freedom) || freedom < 1)
+    throw new RangeError(`Student's t needs whole degrees of freedom, 1 or more, got ${freedom}`);
+  // Of the angle with tan(angle) = t / sqrt(freedom).
+  let [low, high] = [0, Math.PI / 2];
+  for (let halved = 0; halved < 60; halved++) {
+    const angle = (low + high) / 2;
+    if (withinT(angle, freedom) < 0.95) low = angle;
+    else high = angle;
+  }
+  return Math.sqrt(freedom) * Math.tan(low);
+}
+
+/** The probability that |t| is less than sqrt(freedom) tan(angle). */
+function withinT(angle: number, freedom: number): number {
+  const [sine, cosine] = [Math.sin(angle), Math.cos(angle)];
+  const isOdd = freedom % 2 === 1;
+  if (freedom === 1) return (2 / Math.PI) * angle;
+  let term = isOdd ? cosine : 1;
+  let sum = term;
+  for (let k = isOdd ? 3 : 2; k < freedom; k += 2) {
+    term *= ((k - 1) / k) * cosine ** 2;
+    sum += term;
+  }
+  return isOdd ? (2 / Math.PI) * (angle + sine * sum) : sine * sum;
 }
 
 const mean = (values: readonly number[]): number =>

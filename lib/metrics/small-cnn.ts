@@ -3,9 +3,9 @@
  * Its distances follow the same formulas as Inception's, but are numbers of another space: compare them only with each
  * other, for the same data set and version.
  */
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type Dataset, type ImageSet, imageTensor } from "../data/index.ts";
+import { fingerprint } from "../fingerprint.ts";
 import {
   cacheFolder,
   fromTensor,
@@ -199,12 +199,7 @@ export async function loadSmallCnn(
   onProgress?: (done: number, total: number) => void,
 ): Promise<SmallCnn> {
   const { train } = dataset;
-  const hash = createHash("sha256")
-    .update(NAME)
-    .update(train.images)
-    .update(train.labels)
-    .digest("hex")
-    .slice(0, 16);
+  const hash = fingerprint([NAME, train.images, train.labels], 16);
   const path = join(cacheFolder("classifiers"), `${dataset.name}-${hash}.safetensors`);
   const describe = (params: Params, accuracy: number, fresh: boolean): SmallCnn => ({
     name: NAME,

@@ -92,15 +92,18 @@ function inParts(fn: (...parts: Tensor[]) => Tensor, ...tensors: Tensor[]): Tens
   return tf.concat(split[0].map((_, i) => fn(...split.map((pieces) => pieces[i]))));
 }
 
+/** A sigmoid that is multiplied with: one step, and onnxruntime makes one of the product with it too. */
+const gate = (x: Tensor): Tensor => (hasKernel("Gate") ? runKernel("Gate", { x }) : tf.sigmoid(x));
+
 /** GELU with the tanh approximation: x * sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)). */
 export function gelu(x: Tensor): Tensor {
   const gateOf = (x: Tensor, squared: Tensor): Tensor =>
-    tf.sigmoid(tf.mul(tf.add(tf.mul(squared, GELU_SCALE * GELU_CUBIC), GELU_SCALE), x));
+    gate(tf.mul(tf.add(tf.mul(squared, GELU_SCALE * GELU_CUBIC), GELU_SCALE), x));
   const gradient = (dy: Tensor, x: Tensor, y: Tensor): Tensor => {
     const squared = tf.square(x);
-    const gate = gateOf(x, squared);
+    const share = gateOf(x, squared);
     const slope = tf.add(tf.mul(squared, 3 * GELU_SCALE * GELU_CUBIC), GELU_SCALE);
-    return tf.mul(dy, tf.add(gate, tf.mul(tf.mul(y, tf.sub(1, gate)), slope)));
+    return tf.mul(dy, tf.add(share, tf.mul(tf.mul(y, tf.sub(1, share)), slope)));
   };
   return withGradient(
     ([x], save) => {
@@ -160,10 +163,10 @@ export function silu(x: Tensor): Tensor {
     ([x], save) => {
       save([x]);
       return {
-        value: tf.mul(x, tf.sigmoid(x)),
+        value: tf.mul(x, gate(x)),
         gradFunc: (dy, [x]) => {
-          const gate = tf.sigmoid(x);
-          return tf.mul(dy, tf.mul(gate, tf.add(tf.mul(x, tf.sub(1, gate)), 1)));
+          const share = gate(x);
+          return tf.mul(dy, tf.mul(share, tf.add(tf.mul(x, tf.sub(1, share)), 1)));
         },
       };
     },

@@ -18,7 +18,8 @@ const describe = (value: unknown): string =>
     : `a ${typeof value}`;
 
 /** A key as part of a path, as in a JSON pointer: a slash inside a key must not look like nesting. */
-const escapeKey = (name: string | number): string => `${name}`.replaceAll("~", "~0").replaceAll("/", "~1");
+export const escapeKey = (name: string | number): string =>
+  `${name}`.replaceAll("~", "~0").replaceAll("/", "~1");
 
 /**
  * Visits a tree in key order, replacing every tensor by `onTensor`'s result.

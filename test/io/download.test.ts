@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { access, readdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -115,13 +116,21 @@ test("says what to do when the server is away or has no such file", async () => 
   );
 });
 
-test("the cache folder follows DITLAB_HOME", () => {
-  const before = process.env.DITLAB_HOME;
+test("the cache folder follows DITLAB_HOME, then XDG_CACHE_HOME", () => {
+  const names = ["DITLAB_HOME", "XDG_CACHE_HOME"] as const;
+  const before = names.map((name) => process.env[name]);
+  process.env.XDG_CACHE_HOME = "/caches";
   process.env.DITLAB_HOME = "/somewhere";
-  assert.is(cacheFolder("a", "b"), join("/somewhere", "a", "b"));
+  const both = cacheFolder("a", "b");
   delete process.env.DITLAB_HOME;
-  assert.match(cacheFolder("a"), /ditlab.a$/);
-  if (before !== undefined) process.env.DITLAB_HOME = before;
+  const one = cacheFolder("a");
+  delete process.env.XDG_CACHE_HOME;
+  const none = cacheFolder("a");
+  for (const [i, name] of names.entries()) if (before[i] !== undefined) process.env[name] = before[i];
+  assert.equal(
+    [both, one, none],
+    [join("/somewhere", "a", "b"), join("/caches", "ditlab", "a"), join(homedir(), ".cache", "ditlab", "a")],
+  );
 });
 
 test.run();

@@ -24,10 +24,24 @@ const weights = {
 await writeTorch(join(folder, "small.pt"), { ema: weights, model: weights, steps: 3, args: { lr: 1e-4 } });
 await writeSafetensors(join(folder, "small.safetensors"), weights, { format: "pt" });
 await writeNpz(join(folder, "small.npz"), weights);
+const ELSEWHERE = [
+  "nocrc.pt",
+  "objects.pt",
+  "types.pt",
+  "types-legacy.pt",
+  "tensors.pt",
+  "module-checkpoint.pt",
+  "nested.pt",
+  "float8.safetensors",
+  "kinds.npz",
+];
 const originals = [
   ...["small.pt", "small.safetensors", "small.npz"].map((name) => readFileSync(join(folder, name))),
   ...["torch-legacy.pt", "torch-dtypes.pt"].map((name) => readFileSync(fixture(name))),
+  ...ELSEWHERE.map((name) => readFileSync(fixture(`elsewhere/${name}`))),
 ];
+/** The format of each, which damage does not change. */
+const isNpz = [false, false, true, false, false, ...ELSEWHERE.map((name) => name.endsWith(".npz"))];
 
 /** Numbers that sizes and offsets are likely to go wrong at. */
 const EXTREMES = [0, 1, 0x7f, 0x80, 0xff];
@@ -72,42 +86,56 @@ function damaged(original: Buffer, random: RandomGenerator): Buffer {
   return bytes;
 }
 
-async function readAll(path: string): Promise<void> {
+/** Reads all that a file has; returns the errors, of the file or of one array each. */
+async function readAll(path: string): Promise<unknown[]> {
+  const errors: unknown[] = [];
+  const attempt = async <T>(action: () => T | Promise<T>): Promise<T | undefined> => {
+    try {
+      return await action();
+    } catch (error) {
+      errors.push(error);
+      return undefined;
+    }
+  };
   if (path.endsWith(".npz")) {
-    await readNpz(path);
-    return;
+    const arrays = await attempt(() => readNpz(path));
+    for (const name of Object.keys(arrays ?? {})) await attempt(() => arrays?.[name]);
+    return errors;
   }
-  const file = await openWeights(path);
-  try {
-    for (const name of Object.keys(file.shapes)) await file.read(name);
-  } finally {
-    await file.close();
-  }
+  const file = await attempt(() => openWeights(path));
+  for (const name of Object.keys(file?.shapes ?? {})) await attempt(() => file?.read(name));
+  await file?.close();
+  return errors;
 }
 
 test(`${INPUTS} damaged files (DITLAB_FUZZ) of seed ${SEED} (DITLAB_SEED)`, async () => {
   const random = randomGenerator(SEED);
   let refused = 0;
+  /** Errors of the originals: of arrays of kinds that are not read. */
+  const sound: number[] = [];
+  for (const [which, bytes] of originals.entries()) {
+    const path = join(folder, isNpz[which] ? "input.npz" : "input.bin");
+    writeFileSync(path, bytes);
+    sound.push((await readAll(path)).length);
+  }
   const before = process.resourceUsage().maxRSS;
   for (let i = 0; i < INPUTS; i++) {
     const which = random.integer(originals.length);
-    const path = join(folder, which === 2 ? "input.npz" : "input.bin");
+    const path = join(folder, isNpz[which] ? "input.npz" : "input.bin");
     const bytes = damaged(originals[which], random);
     writeFileSync(path, bytes);
     const start = performance.now();
-    const error = await readAll(path).then(
-      () => undefined,
-      (error: unknown) => error,
-    );
+    const errors = await readAll(path);
     const where = `input ${i}, kept in ${path}`;
     assert.ok(performance.now() - start < SLOWEST_MS, `slow: ${where}`);
-    if (error === undefined) continue;
-    refused++;
-    assert.instance(error, Error, where);
-    const { message, name } = error as Error;
-    assert.ok(message.includes(path), `${where}: ${name}: ${message}`);
-    assert.ok(message.length < 2000 && !message.includes("\n"), `${where}: ${message.slice(0, 300)}`);
-    assert.not.match(message, /undefined|is not a function|Cannot read properties/, `${where}: ${message}`);
+    if (errors.length > sound[which]) refused++;
+    for (const error of errors) {
+      assert.instance(error, Error, where);
+      const { message, name } = error as Error;
+      assert.ok(message.includes(path), `${where}: ${name}: ${message}`);
+      assert.ok(message.length < 2000 && !message.includes("\n"), `${where}: ${message.slice(0, 300)}`);
+      assert.not.match(message, /undefined|is not a function|Cannot read properties/, `${where}: ${message}`);
+    }
   }
   const megabytes = (process.resourceUsage().maxRSS - before) / 1000;
   assert.ok(megabytes < MOST_MEGABYTES, `${megabytes} MB`);

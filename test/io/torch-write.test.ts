@@ -32,6 +32,14 @@ const weights = {
   byte: ndarray(Uint8Array.of(255), [1]),
   bool: { dtype: "bool", shape: [2], data: Uint8Array.of(1, 0) } as NdArray<"bool">,
 };
+/** Types that PyTorch has since 2.3. */
+const newer = {
+  ushort: ndarray(Uint16Array.of(65535), [1]),
+  uint: ndarray(Uint32Array.of(2 ** 32 - 1), [1]),
+  ulong: ndarray(BigUint64Array.of(2n ** 40n), [1]),
+  e4m3: ndarray(Uint8Array.of(56, 194), [2], "float8_e4m3fn"),
+  e5m2: ndarray(Uint8Array.of(60, 193), [2], "float8_e5m2"),
+};
 const args = new PythonObject("argparse.Namespace", []);
 args.state = new Map<string, TorchValue>([
   ["model", "SiT-tiny/2"],
@@ -76,7 +84,7 @@ test("what cannot be written is named, and the file of before stays", async () =
   await writeTorch(path, weights);
   const before = readFileSync(path);
   const wrong: [TorchValue, RegExp][] = [
-    [{ a: { b: ndarray(Uint32Array.of(1), [1]) } }, /^the value\.a\.b has the element type uint32/],
+    [{ a: { b: ndarray(["x"], [1]) as NdArray } }, /^the value\.a\.b has the element type string/],
     [{ a: [ndarray(["x"], [1]) as NdArray] }, /^the value\.a\[0\] has the element type string/],
     [
       { a: { dtype: "float32", shape: [2], data: Float32Array.of(1) } },
@@ -99,7 +107,10 @@ if (!python) {
   test(loads, async () => {
     await writeTorch(path, { model: weights, args, ...plain });
     const script = `
-import sys, json, torch
+import argparse, sys, json, torch
+# The classes that may be loaded have to be named since PyTorch 2.6.
+allow = getattr(torch.serialization, "add_safe_globals", None)
+if allow: allow([argparse.Namespace])
 value = torch.load(sys.argv[1], map_location="cpu")
 model = value["model"]
 print(json.dumps({
@@ -141,6 +152,29 @@ print(json.dumps({
     assert.ok(contiguous);
     assert.equal(namespace, { model: "SiT-tiny/2", lr: 1e-4 });
     assert.equal([integers, text, truth], [plain.integers, plain.text, plain.truth]);
+  });
+}
+
+const newTypes = "torch.load reads the types that PyTorch has since 2.3";
+const hasThem =
+  python && pythonJson(python, 'import torch; print("true" if hasattr(torch, "uint16") else "false")');
+if (!hasThem) {
+  console.log(`  skipped: ${newTypes} (no python3 with such a torch is installed)`);
+  test.skip(newTypes);
+} else {
+  test(newTypes, async () => {
+    await writeTorch(path, newer);
+    const script = `
+import sys, json, torch
+value = torch.load(sys.argv[1])
+print(json.dumps({name: [str(tensor.dtype), tensor.double().tolist()] for name, tensor in value.items()}))`;
+    assert.equal(pythonJson(python as string, script, path), {
+      ushort: ["torch.uint16", [65535]],
+      uint: ["torch.uint32", [2 ** 32 - 1]],
+      ulong: ["torch.uint64", [2 ** 40]],
+      e4m3: ["torch.float8_e4m3fn", [1, -2.5]],
+      e5m2: ["torch.float8_e5m2", [1, -2.5]],
+    });
   });
 }
 

@@ -66,4 +66,42 @@ test("donated state is not overwritten while a loop still reads it", async () =>
   assert.equal(numbers(result.state.p), [2, 4]);
 });
 
+test("a plain loop leaves its result alone behind, and takes nothing that is not its own", () => {
+  const [x, other]: Tensor[] = [tf.tensor1d([1, 2]), tf.tensor1d([5, 6])];
+  const run = (count: number | Tensor) =>
+    loop(count, { x, kept: x, last: tf.scalar(-1, "int32") as Tensor }, ({ x, kept }, index) => {
+      const unused = tf.neg(x);
+      const next = index.dataSync()[0] === 1 ? other : tf.add(tf.mul(x, 2), tf.add(unused, 1));
+      return { x: next, kept, last: index };
+    });
+  for (const times of [0, 1, 2, 5]) {
+    const number = count(times);
+    const before = tf.memory().numTensors;
+    const results = [run(times), run(number)];
+    for (const { x: result, kept, last } of results) {
+      assert.equal(numbers(result), { 0: [1, 2], 1: [2, 3], 2: [5, 6], 5: [8, 9] }[times]);
+      assert.is(kept, x);
+      assert.equal(numbers(last), [times - 1]);
+    }
+    // The start of `last` belongs to the caller, who made it here.
+    const made = results
+      .flatMap(({ x: result, last }) => [result, last])
+      .filter((t) => t !== x && t !== other);
+    const starts = times > 0 ? 2 : 0;
+    assert.is(tf.memory().numTensors - before, new Set(made).size + starts, `${times} iterations`);
+    assert.equal(
+      [numbers(x), numbers(other)],
+      [
+        [1, 2],
+        [5, 6],
+      ],
+    );
+  }
+});
+
+test("a plain loop within a gradient keeps what the gradient needs", () => {
+  const f = (x: Tensor): Tensor => loop(3, x, (y) => tf.mul(y, x));
+  assert.equal(numbers(tf.grad((x) => tf.sum(f(x)))(tf.tensor1d([2, 3]))), [32, 108]);
+});
+
 test.run();

@@ -13,15 +13,23 @@ import { randomGenerator } from "../../lib/tensor/index.ts";
 import { close } from "./helpers.ts";
 
 test("Student's quantiles are those of the tables", () => {
+  const z = 1.959963984540054;
   for (const [freedom, want, tolerance] of [
-    [1, 12.7062, 1e-5],
-    [2, 4.30265, 1e-5],
-    [3, 3.18245, 0.01],
-    [5, 2.57058, 2e-3],
-    [9, 2.26216, 2e-4],
-    [30, 2.04227, 1e-5],
+    [1, Math.tan(0.475 * Math.PI), 1e-12],
+    [2, 0.95 / Math.sqrt(2 * 0.975 * 0.025), 1e-12],
+    [3, 3.182446305284263, 1e-12],
+    [4, 2.7764451051977987, 1e-12],
+    [5, 2.570581835636314, 1e-12],
+    [9, 2.26215716274, 1e-10],
+    [10, 2.22813885196, 1e-10],
+    [11, 2.20098516008, 1e-10],
+    [30, 2.0422724563012373, 1e-12],
+    // The normal distribution's, by the first terms of the expansion around it (Abramowitz and Stegun, 26.7.5).
+    [1e5, z + (z ** 3 + z) / 4e5 + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96e10, 1e-11],
   ])
     close(studentQuantile(freedom), want, tolerance, `t of ${freedom}`);
+  for (const freedom of [0, 2.5, Number.NaN])
+    assert.throws(() => studentQuantile(freedom), /needs whole degrees of freedom, 1 or more, got/);
 });
 
 test("the jackknife of a mean is the mean's own interval", () => {

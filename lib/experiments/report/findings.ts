@@ -1,5 +1,6 @@
 /** What the numbers say about SRA against the baseline, and no more than that. */
 
+import { type Interval, meanInterval } from "../../metrics/intervals.ts";
 import type { ArmName, Evaluation, Results, RunResult } from "../results.ts";
 import { digitsFor, formatCount, formatDifference, joinList, type NumberFormat, plural } from "./text.ts";
 
@@ -157,18 +158,9 @@ export function measuresOf(results: Results): Measure[] {
   ];
 }
 
-/** 97.5 % quantiles of Student's t for 1, 2, ... degrees of freedom; beyond the table the last, which is cautious. */
-const STUDENT_T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
-
 /** The 95 % confidence interval of the mean of paired differences; NaN for fewer than two. */
-export function confidenceInterval(differences: readonly number[]): [low: number, high: number] {
-  const count = differences.length;
-  if (count < 2) return [Number.NaN, Number.NaN];
-  const center = mean(differences);
-  const variance = differences.reduce((sum, d) => sum + (d - center) ** 2, 0) / (count - 1);
-  const reach = STUDENT_T[Math.min(count - 1, STUDENT_T.length) - 1] * Math.sqrt(variance / count);
-  return [center - reach, center + reach];
-}
+export const confidenceInterval = (differences: readonly number[]): Interval =>
+  differences.length < 2 ? [Number.NaN, Number.NaN] : meanInterval(differences);
 
 function judge(
   measure: Measure,

@@ -1,6 +1,6 @@
 /**
  * Python's pickle format as data: a stack machine that builds lists, dictionaries and objects, and calls nothing. What
- * a pickle would call in Python is looked up in a table of the caller's.
+ * a pickle would call in Python is looked up in a table of the caller's; what is not there becomes an opaque value.
  */
 import { byteReader } from "./bytes.ts";
 
@@ -9,9 +9,14 @@ export class Global {
   constructor(readonly name: string) {}
 }
 
-/** An object of a class that is not known here: its name, what it was made of, and its attributes. */
+/**
+ * An object of a class, or the result of a function, that is not known here: its name, what it was made of, its
+ * attributes, and what was put into it.
+ */
 export class PythonObject {
   state: unknown;
+  /** Where it is a kind of list or dictionary. */
+  items?: unknown[] | Dict;
   constructor(
     readonly className: string,
     readonly args: readonly unknown[],
@@ -21,7 +26,7 @@ export class PythonObject {
 export type Dict = Map<unknown, unknown>;
 
 export interface PickleRules {
-  /** Calls that may occur, by the function's full name. */
+  /** What known functions make of their arguments, by full name. Others make opaque values. */
   calls: ReadonlyMap<string, (...args: unknown[]) => unknown>;
   /** What a persistent id stands for. */
   persistent(id: unknown): unknown;
@@ -32,9 +37,10 @@ const MARK = Symbol("mark");
 
 /**
  * Reads the pickle that begins at a position; returns its value and where it ends.
- * Lists and tuples become arrays, dictionaries maps, sets sets; objects of unknown classes `PythonObject`s.
+ * Lists and tuples become arrays, dictionaries maps, sets sets; objects of unknown classes, and what unknown functions
+ * would return, `PythonObject`s.
  * @param what names the pickle in errors
- * @throws on an opcode or a called global that is not allowed, naming it, and on bytes that are no pickle.
+ * @throws on an opcode that is not allowed, naming it, and on bytes that are no pickle.
  */
 export function parsePickle(
   bytes: Uint8Array,
@@ -81,28 +87,28 @@ export function parsePickle(
   const tuple = (size: number): void => push(Array.from({ length: size }, pop).reverse());
   const setItems = (items: unknown[]): void => {
     const target = top();
-    // What is added to an object of an unknown class, such as a subclass of dict, is not kept.
-    if (target instanceof PythonObject) return;
-    const dict: Dict = expect(target, Map<unknown, unknown>, "a dictionary");
+    if (target instanceof PythonObject && !(target.items instanceof Map)) target.items = new Map();
+    const holder = target instanceof PythonObject ? target.items : target;
+    const dict: Dict = expect(holder, Map<unknown, unknown>, "a dictionary");
     for (let i = 0; i + 1 < items.length; i += 2) dict.set(items[i], items[i + 1]);
   };
   const append = (items: unknown[]): void => {
     const target = top();
-    if (target instanceof PythonObject) return;
-    for (const item of items) list(target).push(item);
+    if (target instanceof PythonObject && !Array.isArray(target.items)) target.items = [];
+    const holder = list(target instanceof PythonObject ? target.items : target);
+    for (const item of items) holder.push(item);
   };
-  const call = (callee: Global, args: unknown[]): unknown => {
-    const rule = rules.calls.get(callee.name) ?? fail(`calls ${callee.name}, which is not allowed`);
-    return rule(...args);
+  /** What a call makes, of what is known here; else it stays a name and its arguments. */
+  const call = (callee: unknown, args: unknown[]): unknown => {
+    // A function that an opaque value would give, such as a method.
+    if (callee instanceof PythonObject) return new PythonObject(`${callee.className}()`, args);
+    const { name } = global(callee);
+    const rule = rules.calls.get(name);
+    return rule ? rule(...args) : new PythonObject(name, args);
   };
-  /** An instance without a call of its constructor: plain data, unless the class has a rule. */
-  const instance = (type: Global, args: unknown[]): unknown =>
-    rules.calls.has(type.name) ? call(type, args) : new PythonObject(type.name, args);
+  /** Attributes of what is known here, such as the `_metadata` of a state dict, are not kept. */
   const build = (target: unknown, state: unknown): void => {
     if (target instanceof PythonObject) target.state = state;
-    else if (target instanceof Map && state instanceof Map) {
-      // Attributes of an OrderedDict, such as a state dict's `_metadata`, are not items.
-    }
   };
 
   const opcodes: Record<string, (() => void) | undefined> = {
@@ -132,6 +138,7 @@ export function parsePickle(
     F: () => push(Number(reader.line())),
     G: () => push(reader.float64()),
     V: () => push(reader.line()),
+    S: () => push(quoted(reader.line())),
     X: () => push(text(reader.take(reader.uint(4)))),
     "\x8c": () => push(text(reader.take(reader.uint(1)))),
     "\x8d": () => push(text(reader.take(reader.uint(8)))),
@@ -161,6 +168,7 @@ export function parsePickle(
     "\x8f": () => push(new Set()),
     "\x90": () => {
       const items = popMarked();
+      if (top() instanceof PythonObject) return append(items);
       const set: Set<unknown> = expect(top(), Set<unknown>, "a set");
       for (const item of items) set.add(item);
     },
@@ -178,16 +186,25 @@ export function parsePickle(
       push(new Global(`${String(module)}.${String(name)}`));
     },
     R: () => {
-      const [args, callee] = [list(pop()), global(pop())];
+      const [args, callee] = [list(pop()), pop()];
       push(call(callee, args));
     },
     "\x81": () => {
-      const [args, type] = [list(pop()), global(pop())];
-      push(instance(type, args));
+      const [args, type] = [list(pop()), pop()];
+      push(call(type, args));
     },
     "\x92": () => {
-      const [, args, type] = [pop(), list(pop()), global(pop())];
-      push(instance(type, args));
+      const [, args, type] = [pop(), list(pop()), pop()];
+      push(call(type, args));
+    },
+    // Python 2's instances of classes of its old kind.
+    i: () => {
+      const type = new Global(`${reader.line()}.${reader.line()}`);
+      push(call(type, popMarked()));
+    },
+    o: () => {
+      const [type, ...args] = popMarked();
+      push(call(type, args));
     },
     b: () => {
       const state = pop();
@@ -218,6 +235,11 @@ export function parsePickle(
     if (!/^\s*[+-]?\d{1,2500}\s*$/.test(digits)) fail(`is no pickle: '${digits.slice(0, 20)}' is no integer`);
     return narrow(BigInt(digits.trim().replace(/^\+/, "")));
   }
+  /** Text as Python 2 shows it: in quotes, of which both are taken off. */
+  function quoted(shown: string): string {
+    const [, , inner] = /^(['"])(.*)\1$/s.exec(shown.trim()) ?? [];
+    return inner ?? fail(`is no pickle: ${JSON.stringify(shown.slice(0, 20))} is no text in quotes`);
+  }
   /** A little-endian two's complement of any length. */
   function long(digits: Uint8Array): number | bigint {
     if (digits.length > LONGEST_INTEGER) fail(`has an integer of ${digits.length} bytes`);
@@ -230,11 +252,8 @@ export function parsePickle(
 /** An integer longer than this is no size, count or seed. */
 const LONGEST_INTEGER = 1024;
 
-/** Opcodes that other pickles have: they load classes by number, or take memory from outside. */
+/** Opcodes that other pickles have: they name classes by numbers, or take memory, from outside the file. */
 const NOT_ALLOWED: Readonly<Record<string, string>> = {
-  i: "INST",
-  o: "OBJ",
-  S: "STRING",
   "\x82": "EXT1",
   "\x83": "EXT2",
   "\x84": "EXT4",

@@ -1,4 +1,6 @@
 /** Files of `torch.save`, read without executing anything: the ZIP format of today and the one before. */
+
+import { isDType, UnsupportedType } from "../dtypes.ts";
 import { openForReading, readExactly } from "../files.ts";
 import {
   bytesPerElement,
@@ -10,12 +12,15 @@ import {
 } from "../ndarray.ts";
 import { openZip } from "../zip.ts";
 import { parsePickle } from "./pickle.ts";
-import { type Storage, type TorchTensor, torchRules } from "./rebuild.ts";
+import { describe, type Storage, TorchTensor, torchRules } from "./rebuild.ts";
 
 export interface TorchFile {
   /** What was saved: maps, arrays, plain values, `PythonObject`s, and `TorchTensor`s that have not been read. */
   readonly value: unknown;
-  /** The numbers of a tensor of this file, in an array of their own. */
+  /**
+   * The numbers of a tensor of this file, in an array of their own.
+   * @throws naming the file: where it is damaged, and where the tensor is none, or of a type that is not read.
+   */
   read(tensor: TorchTensor): Promise<NdArray<NumericDType>>;
   close(): Promise<void>;
 }
@@ -128,9 +133,9 @@ async function openLegacy(path: string): Promise<{ value: unknown; storages: Sto
     const places = new Map<string, { start: number; bytes: number }>();
     for (const key of keys.map(String)) {
       const storage = found.get(key);
-      if (!storage?.dtype) throw new Error(`${path} cannot be read: no tensor lies in its storage ${key}`);
+      if (!storage) throw new Error(`${path} cannot be read: no tensor lies in its storage ${key}`);
       const count = await readExactly(handle, path, position, 8);
-      const bytes = Number(Buffer.from(count).readBigInt64LE()) * bytesPerElement(storage.dtype);
+      const bytes = Number(Buffer.from(count).readBigInt64LE()) * storage.elementBytes;
       position += 8;
       if (!(bytes >= 0 && bytes <= size - position))
         throw new Error(
@@ -155,8 +160,8 @@ async function openLegacy(path: string): Promise<{ value: unknown; storages: Sto
 }
 
 function checkStorage(storage: Storage, storages: Storages, path: string): void {
-  const { key, dtype, count } = storage;
-  const expected = count * (dtype ? bytesPerElement(dtype) : 1);
+  const { key, count, elementBytes } = storage;
+  const expected = count * elementBytes;
   const bytes = storages.bytesOf(storage);
   if (bytes < 0) throw new Error(`${path} is incomplete: it has no storage '${key}'`);
   if (bytes !== expected)
@@ -169,7 +174,13 @@ async function readTensor(
   storages: Storages,
   path: string,
 ): Promise<NdArray<NumericDType>> {
+  if (!(tensor instanceof TorchTensor))
+    throw new TypeError(
+      `${path} has no tensor there but ${describe(tensor)}, of which nothing more is known`,
+    );
   const { dtype, shape, strides, offset, storage } = tensor;
+  if (!isDType(dtype))
+    throw new UnsupportedType(`${path} has a tensor of the element type ${dtype}, which is not read`);
   const size = bytesPerElement(dtype);
   const count = elementCount(shape);
   if (count === 0) return fromBytes(new Uint8Array(0), [...shape], dtype);
@@ -186,6 +197,10 @@ async function readTensor(
     );
   const bytes = await storages.readRange(storage, offset * size, span * size);
   const elements = fromBytes(bytes, [span], dtype, storages.byteOrder);
+  const { data } = elements;
+  if (tensor.negated && !(data instanceof Float32Array || data instanceof Float64Array))
+    throw new UnsupportedType(`${path} has a tensor of ${dtype} with its sign kept apart, which is not read`);
+  if (tensor.negated) for (let i = 0; i < data.length; i++) data[i] = -data[i];
   return inOrder(elements, shape, strides, dtype);
 }
 

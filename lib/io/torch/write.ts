@@ -1,5 +1,6 @@
 /** Files that `torch.load` reads: the ZIP format of `torch.save`, with tensors, maps, arrays and plain values. */
 import { ZipFile } from "yazl";
+import { codeOfDType } from "../dtypes.ts";
 import { writeStreamAtomic } from "../files.ts";
 import { elementCount, type NdArray, type NumericDType, toBytes } from "../ndarray.ts";
 import { PythonObject } from "./pickle.ts";
@@ -15,19 +16,6 @@ export type TorchValue =
   | number
   | boolean
   | null;
-
-const STORAGES: Readonly<Partial<Record<NumericDType, string>>> = {
-  float64: "DoubleStorage",
-  float32: "FloatStorage",
-  float16: "HalfStorage",
-  bfloat16: "BFloat16Storage",
-  int64: "LongStorage",
-  int32: "IntStorage",
-  int16: "ShortStorage",
-  int8: "CharStorage",
-  uint8: "ByteStorage",
-  bool: "BoolStorage",
-};
 
 const isArray = (value: object): value is NdArray => "dtype" in value && "shape" in value && "data" in value;
 
@@ -69,24 +57,29 @@ function pickle(value: TorchValue): { bytes: Uint8Array; storages: NdArray<Numer
   };
   const tensor = (array: NdArray, path: string): void => {
     const { dtype, shape, data } = array;
-    const storage = dtype === "string" ? undefined : STORAGES[dtype];
-    if (!storage) throw new Error(`${path} has the element type ${dtype}, which PyTorch's files do not have`);
+    if (dtype === "string")
+      throw new Error(`${path} has the element type ${dtype}, which PyTorch's files do not have`);
     if (elementCount(shape) !== data.length)
       throw new Error(`${path} has ${data.length} elements, expected ${elementCount(shape)}`);
-    global("torch._utils", "_rebuild_tensor_v2");
+    // What has no class of storages of its own lies in one of bytes, and the tensor says what they are.
+    const storage = codeOfDType("storage", dtype) as string | undefined;
+    global("torch._utils", storage ? "_rebuild_tensor_v2" : "_rebuild_tensor_v3");
     op("((");
     text("storage");
-    global("torch", storage);
+    if (storage) global("torch", storage);
+    else global("torch.storage", "UntypedStorage");
     text(String(storages.length));
     text("cpu");
-    number(data.length);
+    number(storage ? data.length : data.byteLength);
     op("tQ");
     number(0);
     tuple(shape);
     tuple(shape.map((_, axis) => elementCount(shape.slice(axis + 1))));
     op("\x89");
     global("collections", "OrderedDict");
-    op(")RtR");
+    op(")R");
+    if (!storage) global("torch", dtype);
+    op("tR");
     storages.push(array as NdArray<NumericDType>);
   };
   const map = (entries: Iterable<readonly [string | number, TorchValue]>, path: string): void => {

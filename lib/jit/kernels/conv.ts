@@ -1,5 +1,6 @@
 /** Convolutions and batch normalization. */
 import type { Graph, Value } from "../graph.ts";
+import { asFloat, refuseBool, stored } from "./dtypes.ts";
 import { binary } from "./elementwise.ts";
 import type { Kernel, KernelTable } from "./kernel.ts";
 import { applyActivation } from "./matmul.ts";
@@ -65,8 +66,24 @@ const depthwiseFilterGradient: Kernel = (graph, { x, dy }, attributes) => {
   return graph.transpose(apart, [2, 3, 0, 1]);
 };
 
+/** Computed in float32, and stored in the type of x. */
+const throughType =
+  (kernel: Kernel): Kernel =>
+  (graph, inputs, attributes) => {
+    if (inputs.x.dtype === "bool") refuseBool("batch normalization");
+    return stored(graph, ofFloats(kernel)(graph, inputs, attributes) as Value, inputs.x.dtype);
+  };
+
+/** tfjs convolves in float32 whatever the operands are. */
+const ofFloats =
+  (kernel: Kernel): Kernel =>
+  (graph, inputs, attributes) => {
+    const floats = Object.entries(inputs).map(([name, value]) => [name, asFloat(graph, value)]);
+    return kernel(graph, Object.fromEntries(floats), attributes);
+  };
+
 // The gradients take the output's size from dy: tfjs does not tell them how it was rounded.
-export const convolutions: KernelTable = {
+const kernels: KernelTable = {
   Conv2D: convolution(false),
   FusedConv2D: convolution(false),
   DepthwiseConv2dNative: convolution(true),
@@ -104,7 +121,11 @@ export const convolutions: KernelTable = {
     return toNHWC(graph, gradient);
   },
   DepthwiseConv2dNativeBackpropFilter: depthwiseFilterGradient,
-  FusedBatchNorm: (graph, { x, mean, variance, offset, scale }, { varianceEpsilon }) => {
+};
+
+export const convolutions: KernelTable = {
+  ...Object.fromEntries(Object.entries(kernels).map(([name, kernel]) => [name, ofFloats(kernel)])),
+  FusedBatchNorm: throughType((graph, { x, mean, variance, offset, scale }, { varianceEpsilon }) => {
     const spreadOut = binary(graph, "Add", variance, graph.scalar(varianceEpsilon as number));
     const deviation = graph.emit("Sqrt", [spreadOut], { shape: variance.shape, dtype: "float32" });
     const gain = scale
@@ -112,5 +133,5 @@ export const convolutions: KernelTable = {
       : graph.emit("Reciprocal", [deviation], deviation);
     const scaled = binary(graph, "Mul", binary(graph, "Sub", x, mean), gain);
     return offset ? binary(graph, "Add", scaled, offset) : scaled;
-  },
+  }),
 };

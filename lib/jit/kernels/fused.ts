@@ -45,6 +45,8 @@ export const fused: KernelTable = {
   /** GELU with the tanh approximation. */
   GeluTanh: (graph, { x }) =>
     graph.emit("Gelu", [x], { shape: x.shape, dtype: "float32" }, { approximate: "tanh" }),
+  /** The sigmoid as onnxruntime has it, which may pass 1 by a unit in the last place: for factors, where that is no matter. */
+  Gate: (graph, { x }) => graph.emit("Sigmoid", [x], { shape: x.shape, dtype: "float32" }),
   /** `x` as it is, once all of `after` has been computed: onnxruntime's order follows data, and nothing else. */
   After: (graph, { x, ...after }): Value => {
     const int64 = { shape: [], dtype: "int64" as const };

@@ -2,6 +2,7 @@
 
 import { tf } from "../../tensor/tf.ts";
 import { type Attribute, float, type Graph, sizeOf, type Value } from "../graph.ts";
+import { refuseBool } from "./dtypes.ts";
 import { elementwise } from "./elementwise.ts";
 import { inputList, type KernelTable } from "./kernel.ts";
 
@@ -16,7 +17,7 @@ const transposeLast = (graph: Graph, x: Value): Value => {
   return graph.transpose(x, permutation);
 };
 
-/** alpha * op(a) op(b), batched with broadcasting over the leading axes; `op` transposes where asked. */
+/** alpha * op(a) op(b), floats or integers (alpha 1), batched with broadcasting over the leading axes; `op` transposes where asked. */
 export function matMul(
   graph: Graph,
   a: Value,
@@ -42,9 +43,10 @@ export function matMul(
     const flatB = graph.reshape(b, b.shape.slice(-2));
     return graph.reshape(matMul(graph, flatA, flatB, false, transposeB, alpha), shape);
   }
-  const output = { shape, dtype: "float32" as const };
+  if (a.dtype === "bool") refuseBool("a product");
+  const output = { shape, dtype: a.dtype };
   if (!transposeA && !transposeB && alpha === 1) return graph.emit("MatMul", [a, b], output);
-  if (!graph.portable) {
+  if (!graph.portable && a.dtype === "float32") {
     const attributes: Record<string, Attribute> = {
       transA: transposeA ? 1 : 0,
       transB: transposeB ? 1 : 0,
@@ -82,6 +84,11 @@ export const products: KernelTable = {
         .split(",")
         .flatMap((term, i) => [...term].map((label, k) => [label, operands[i].shape[k]] as const)),
     );
+    const types = new Set(operands.map(({ dtype }) => dtype));
+    if (types.size > 1 || types.has("bool"))
+      throw new TypeError(
+        `jit: einsum of ${[...types].join(" and ")} tensors is not supported; expected all float32 or all int32`,
+      );
     const shape = [...output].map((label) => sizes.get(label)!);
     return graph.emit(
       "Einsum",

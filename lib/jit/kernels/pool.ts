@@ -1,7 +1,7 @@
 /** Pooling and its gradients. */
 import type { Graph, Value } from "../graph.ts";
 import { binary } from "./elementwise.ts";
-import { type Kernel, type KernelTable, slice } from "./kernel.ts";
+import { cast, type Kernel, type KernelTable, slice } from "./kernel.ts";
 import { pad } from "./shape.ts";
 import {
   convolveTransposed,
@@ -13,19 +13,22 @@ import {
   windowInput,
 } from "./window.ts";
 
+/** A window with NaN gives one number or another: tfjs passes NaN over, onnxruntime sees it in some places. */
 const pooling =
   (op: "MaxPool" | "AveragePool"): Kernel =>
-  (graph, { x }, attributes) => {
+  (graph, { x: given }, attributes) => {
+    // Integers of 32 bits are exact in float64, for which onnxruntime has a largest of a window.
+    const x = given.dtype === "float32" ? given : cast(graph, given, "float64");
     const window = poolWindow(x.shape, attributes);
     const [n, h, w, c] = window.output;
     const { cropped, padding } = windowInput(graph, x, window);
     const pooled = graph.emit(
       op,
       [toNCHW(graph, cropped)],
-      { shape: [n, c, h, w], dtype: "float32" },
+      { shape: [n, c, h, w], dtype: x.dtype },
       { kernel_shape: window.kernel, strides: window.strides, pads: onnxPads(padding) },
     );
-    return toNHWC(graph, pooled);
+    return cast(graph, toNHWC(graph, pooled), given.dtype);
   };
 
 /**

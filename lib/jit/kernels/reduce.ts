@@ -1,7 +1,16 @@
 /** Reductions, cumulative sums, softmax and sorting kernels. */
 import { type Graph, sizeOf, type Value } from "../graph.ts";
+import { asNumber, withNumbers } from "./dtypes.ts";
 import { binary } from "./elementwise.ts";
-import { type Attributes, cast, type Kernel, type KernelTable, normalizeAxes, slice } from "./kernel.ts";
+import {
+  type Attributes,
+  cast,
+  type Kernel,
+  type KernelTable,
+  normalizeAxes,
+  slice,
+  where,
+} from "./kernel.ts";
 import { pad } from "./shape.ts";
 
 const reducedShape = ({ shape }: Value, axes: readonly number[], keepDims: boolean): number[] =>
@@ -12,6 +21,16 @@ function reduce(graph: Graph, op: string, x: Value, { axis, keepDims }: Attribut
   const shape = reducedShape(x, axes, keepDims as boolean);
   if (axes.every((i) => x.shape[i] === 1)) return graph.reshape(x, shape);
   return graph.emit(op, [x, graph.ints(axes)], { shape, dtype: x.dtype }, { keepdims: keepDims ? 1 : 0 });
+}
+
+/** The largest or smallest: NaN where one is, which onnxruntime sees in some places of an axis and not in others. */
+function extreme(graph: Graph, op: "ReduceMax" | "ReduceMin", given: Value, attributes: Attributes): Value {
+  const x = asNumber(graph, given);
+  const result = reduce(graph, op, x, attributes);
+  if (x.dtype !== "float32") return cast(graph, result, given.dtype);
+  const bad = graph.emit("IsNaN", [x], { shape: x.shape, dtype: "bool" });
+  const anyBad = cast(graph, reduce(graph, "ReduceMax", cast(graph, bad, "int32"), attributes), "bool");
+  return where(graph, anyBad, graph.scalar(Number.NaN), result);
 }
 
 /** Fewer rows than this are summed as fast at once. */
@@ -50,14 +69,29 @@ const logical =
   (graph, { x }, attributes) =>
     cast(graph, reduce(graph, op, cast(graph, x, "int32"), attributes), "bool");
 
+/**
+ * The place of the first largest or smallest element. As in tfjs NaN is neither, except as the first: nothing compares
+ * with it, so that its place stays.
+ */
 const extremum =
-  (op: string): Kernel =>
-  (graph, { x }, { axis }) => {
+  (op: "ArgMax" | "ArgMin"): Kernel =>
+  (graph, { x: given }, { axis }) => {
+    const x = asNumber(graph, given);
     const [along] = normalizeAxes(axis ?? 0, x.shape.length);
     const shape = x.shape.filter((_, i) => i !== along);
-    const index = graph.emit(op, [x], { shape, dtype: "int64" }, { axis: along, keepdims: 0 });
+    const numbers = x.dtype === "float32" ? withoutNaN(graph, x, along, op === "ArgMax" ? 1 : -1) : x;
+    const index = graph.emit(op, [numbers], { shape, dtype: "int64" }, { axis: along, keepdims: 0 });
     return cast(graph, index, "int32");
   };
+
+/** With an infinity of the sign in place of NaN at the beginning of an axis, and of the other sign behind. */
+function withoutNaN(graph: Graph, x: Value, axis: number, sign: number): Value {
+  const shape = x.shape.map((size, i) => (i === axis ? size : 1));
+  const instead = new Float32Array(x.shape[axis]).fill(-sign * Number.POSITIVE_INFINITY);
+  instead[0] = sign * Number.POSITIVE_INFINITY;
+  const bad = graph.emit("IsNaN", [x], { shape: x.shape, dtype: "bool" });
+  return graph.emit("Where", [bad, graph.constant(instead, shape, "float32"), x], x);
+}
 
 /** By doubling: after k steps each element holds the product of the 2^k elements that end at it. */
 function cumulativeProduct(
@@ -90,20 +124,21 @@ export const reductions: KernelTable = {
   Mean: (graph, { x }, attributes) => reduce(graph, "ReduceMean", cast(graph, x, "float32"), attributes),
   Prod: reduction("ReduceProd"),
   Max: (graph, { x }, { reductionIndices, axis, ...rest }) =>
-    reduce(graph, "ReduceMax", x, { axis: reductionIndices ?? axis, ...rest }),
-  Min: reduction("ReduceMin"),
+    extreme(graph, "ReduceMax", x, { axis: reductionIndices ?? axis, ...rest }),
+  Min: (graph, { x }, attributes) => extreme(graph, "ReduceMin", x, attributes),
   All: logical("ReduceMin"),
   Any: logical("ReduceMax"),
   ArgMax: extremum("ArgMax"),
   ArgMin: extremum("ArgMin"),
-  Cumsum: (graph, { x }, { axis, exclusive, reverse }) =>
+  Cumsum: withNumbers((graph, { x }, { axis, exclusive, reverse }) =>
     graph.emit(
       "CumSum",
       [x, graph.constant(BigInt64Array.of(BigInt(normalizeAxes(axis, x.shape.length)[0])), [], "int64")],
       { shape: x.shape, dtype: x.dtype },
       { exclusive: exclusive ? 1 : 0, reverse: reverse ? 1 : 0 },
     ),
-  Cumprod: (graph, { x }, { axis, exclusive, reverse }) =>
+  ),
+  Cumprod: withNumbers((graph, { x }, { axis, exclusive, reverse }) =>
     cumulativeProduct(
       graph,
       x,
@@ -111,11 +146,13 @@ export const reductions: KernelTable = {
       exclusive as boolean,
       reverse as boolean,
     ),
+  ),
   Softmax: (graph, { logits }, { dim }) =>
     graph.emit("Softmax", [logits], { shape: logits.shape, dtype: "float32" }, { axis: dim as number }),
   LogSoftmax: (graph, { logits }, { axis }) =>
     graph.emit("LogSoftmax", [logits], { shape: logits.shape, dtype: "float32" }, { axis: axis as number }),
-  TopK: (graph, { x }, { k, sorted }) => {
+  TopK: (graph, { x: given }, { k, sorted }) => {
+    const x = asNumber(graph, given);
     const shape = [...x.shape.slice(0, -1), k as number];
     const [values, indices] = graph.emitMany(
       "TopK",
@@ -126,7 +163,7 @@ export const reductions: KernelTable = {
       ],
       { axis: -1, largest: 1, sorted: sorted ? 1 : 0 },
     );
-    return [values, cast(graph, indices, "int32")];
+    return [cast(graph, values, given.dtype), cast(graph, indices, "int32")];
   },
   UnsortedSegmentSum: (graph, { x, segmentIds }, { numSegments }) => {
     // As a product with the one-hot segment matrix: faster than scattered adds at the sizes embeddings have.

@@ -1,6 +1,7 @@
 /** Kernels that move, cut, join, repeat or create arrays. */
 import { type DataType, tf } from "../../tensor/tf.ts";
 import { type Graph, type GraphType, graphData, sizeOf, type Value } from "../graph.ts";
+import { refuseBool, stored } from "./dtypes.ts";
 import { cast, expand, fill, inputList, type KernelTable, normalizeAxes, slice, where } from "./kernel.ts";
 
 function concat(graph: Graph, parts: Value[], axis: number): Value {
@@ -10,6 +11,12 @@ function concat(graph: Graph, parts: Value[], axis: number): Value {
   if (kept.length === 0) return graph.reshape(parts[0], shape);
   if (kept.length === 1) return kept[0];
   return graph.emit("Concat", kept, { shape, dtype: parts[0].dtype }, { axis });
+}
+
+/** Numbers of one type as tfjs stores them in an array of another. */
+function converted(graph: Graph, x: Value, dtype: GraphType): Value {
+  if (dtype === "bool" && x.dtype !== "bool") refuseBool("joining numbers to the end");
+  return x.dtype === "float32" ? stored(graph, x, dtype) : cast(graph, x, dtype);
 }
 
 function split(graph: Graph, x: Value, sizes: number[], axis: number): Value[] {
@@ -26,6 +33,7 @@ export function pad(
   mode = "constant",
 ): Value {
   if (paddings.every(([before, after]) => before === 0 && after === 0)) return x;
+  if (x.dtype === "bool" && value !== 0 && value !== 1) refuseBool(`padding with ${value}`);
   const amounts = graph.ints([...paddings.map((p) => p[0]), ...paddings.map((p) => p[1])]);
   const shape = x.shape.map((d, i) => d + paddings[i][0] + paddings[i][1]);
   const operands = mode === "constant" ? [x, amounts, graph.scalar(value, x.dtype)] : [x, amounts];
@@ -122,7 +130,9 @@ export const shapes: KernelTable = {
     return graph.reshape(cut, size ?? info.finalShape);
   },
   Concat: (graph, inputs, { axis }) => {
-    const parts = inputList(inputs);
+    // tfjs stores all parts in an array of the first one's type.
+    const [first, ...others] = inputList(inputs);
+    const parts = [first, ...others.map((part) => converted(graph, part, first.dtype))];
     return concat(graph, parts, normalizeAxes(axis, parts[0].shape.length)[0]);
   },
   SplitV: (graph, { x }, { numOrSizeSplits, axis }) => {
@@ -142,6 +152,8 @@ export const shapes: KernelTable = {
   },
   Pack: (graph, inputs, { axis }) => {
     const parts = inputList(inputs);
+    if (parts.some(({ dtype }) => dtype !== parts[0].dtype))
+      throw new TypeError("All tensors passed to stack must have matching dtypes");
     const [along] = normalizeAxes(axis, parts[0].shape.length + 1);
     const widened = parts.map((part) => {
       const shape = part.shape.slice();

@@ -1,8 +1,8 @@
 /** Latents as images to evaluate, which a VAE decodes where their features are not known yet. */
-import { createHash } from "node:crypto";
 import { latentScale } from "../../data/destination.ts";
 import type { Pixels, Source } from "../../data/index.ts";
 import { parseMoments } from "../../data/latents.ts";
+import { contentOfParams, digestOf } from "../../fingerprint.ts";
 import { toUint8Images } from "../../io/index.ts";
 import { tf } from "../../tensor/tf.ts";
 import { downsampling, latentDecoder, type VAE } from "../../vae/index.ts";
@@ -28,7 +28,7 @@ export function latentImages(latents: LatentRows, vae: VAE, name: string): Image
   const factor = downsampling(vae.config);
   const [height, width] = [latentHeight * factor, latentWidth * factor];
   const decoder = latentDecoder(vae);
-  const recipe = fingerprint(vae);
+  const recipe = decoderContent(vae);
 
   const decoded = async (rows: readonly Uint8Array[], first: number): Promise<Pixels[]> => {
     const images: Pixels[] = [];
@@ -88,11 +88,8 @@ export async function latentFiles(source: Source, vae: VAE): Promise<ImageFiles>
 }
 
 /** What decoding depends on. */
-function fingerprint({ config, params }: VAE): Uint8Array {
-  const hash = createHash("sha256").update(JSON.stringify(config));
-  for (const name of Object.keys(params).sort()) {
-    if (/^(encoder|quant_conv)\./.test(name)) continue;
-    hash.update(name).update(params[name].dataSync());
-  }
-  return hash.digest();
-}
+const decoderContent = ({ config, params }: VAE): Uint8Array =>
+  digestOf([
+    JSON.stringify(config),
+    ...contentOfParams(params, (name) => !/^(encoder|quant_conv)\./.test(name)),
+  ]);

@@ -1,8 +1,8 @@
 /** The FID network's features of many images, batch by batch. */
-import { createHash } from "node:crypto";
 import { readdir, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import type { Pixels } from "../../data/index.ts";
+import { contentOfParams, fingerprint } from "../../fingerprint.ts";
 import { cacheFolder } from "../../home.ts";
 import { ndarray, readSafetensors, writeSafetensors } from "../../io/index.ts";
 import { jit } from "../../jit/index.ts";
@@ -61,7 +61,7 @@ export function inceptionExtractor(
     },
     { name: `inception-${suite}` },
   );
-  const weights = cache ? fingerprint(params) : "";
+  const weights = cache ? fingerprint(contentOfParams(params)) : "";
   const tidied = cache ? removeUnused(cacheFolder("features")) : undefined;
 
   const compute = async (batch: ImageBatch): Promise<InceptionFeatures> => {
@@ -108,20 +108,11 @@ const empty = (count: number): InceptionFeatures => ({
   spatial: new Float32Array(count * FEATURE_SIZES.spatial),
 });
 
-function fingerprint(params: Params): string {
-  const hash = createHash("sha256");
-  for (const name of Object.keys(params).sort()) hash.update(name).update(params[name].dataSync());
-  return hash.digest("hex");
-}
-
 /** What features are, apart from suite and weights: another number where that changes. */
 const FORMAT = 2;
 
-function keyOf({ content, width, height }: ImageBatch, suite: SuiteName, weights: string): string {
-  const hash = createHash("sha256").update(`${FORMAT} ${suite} ${weights} ${width} ${height}`);
-  for (const bytes of content) hash.update(bytes);
-  return hash.digest("hex");
-}
+const keyOf = ({ content, width, height }: ImageBatch, suite: SuiteName, weights: string): string =>
+  fingerprint([`${FORMAT} ${suite} ${weights} ${width} ${height}`, ...content]);
 
 /** 50,000 images are 1 GB; what was not used for so long is not missed. */
 const UNUSED_MS = 14 * 24 * 3_600_000;

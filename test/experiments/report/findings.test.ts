@@ -72,11 +72,15 @@ findings("pairs by seed, whatever the order of the runs", () => {
 });
 
 findings("the interval is Student's t of the paired differences", () => {
-  // Mean -3, standard error 1 / sqrt(3), t(0.975, 2) = 4.303.
+  // Mean -3, standard error 1 / sqrt(3), t(0.975, 2) = 4.3026527.
   const [low, high] = compared(-2, -3, -4).interval;
-  assert.ok(Math.abs(low - (-3 - 4.303 / Math.sqrt(3))) < 1e-9);
-  assert.ok(Math.abs(high - (-3 + 4.303 / Math.sqrt(3))) < 1e-9);
+  assert.ok(Math.abs(low - (-3 - 4.302652729911275 / Math.sqrt(3))) < 1e-9);
+  assert.ok(Math.abs(high - (-3 + 4.302652729911275 / Math.sqrt(3))) < 1e-9);
   assert.equal(confidenceInterval([1]), [Number.NaN, Number.NaN]);
+  // Of many seeds too, the quantile is that of their number: 2.0930 for 19 degrees of freedom.
+  const many = Array.from({ length: 20 }, (_, i) => i);
+  const reach = 2.093024054408263 * Math.sqrt(35 / 20);
+  assert.ok(Math.abs(confidenceInterval(many)[1] - (9.5 + reach)) < 1e-9);
 });
 
 findings("resolves only what the 95 % interval tells from zero", () => {

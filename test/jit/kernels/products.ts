@@ -6,13 +6,14 @@ import {
   modulatedLayerNorm,
   multiHeadAttention,
   scaledDotProductAttention,
+  silu,
   sumOfSquares,
 } from "../../../lib/nn/fused.ts";
 import { type Tensor, tf } from "../../../lib/tensor/index.ts";
 import { hasKernel, runKernel } from "../../../lib/tensor/kernels.ts";
 import type { Case } from "./compare.ts";
 import type { Cases } from "./elementwise.ts";
-import { between, operand, operands, positive, shapes } from "./operands.ts";
+import { between, given, operand, operands, positive, shapes } from "./operands.ts";
 
 const matrices = fc
   .tuple(
@@ -153,6 +154,12 @@ export const products: Record<string, Cases> = {
   LayerNorm: [modulated],
   ModulatedLayerNorm: [modulated],
   GeluTanh: [operands(shapes(0, 4), between(-2.5, 2.5)).map((x) => ({ inputs: [x], fn: gelu }))],
+  Gate: [
+    operands(shapes(0, 4), between(-2.5, 2.5)).map((x) => ({ inputs: [x], fn: silu })),
+    // Where a sigmoid that passes 1 or stops short of 0 would be multiplied with something large.
+    { inputs: [given([-1000, -60, -18, 18, 60, 1000])], fn: gelu },
+    { inputs: [given([-1000, -60, -18, 18, 60, 1000])], fn: silu },
+  ],
   MultiHeadAttention: [
     fc.tuple(fc.constantFrom(1, 2), fc.constantFrom(2, 5), fc.constantFrom(1, 3)).map(([b, t, heads]) => ({
       inputs: [0, 1, 2].map((seed) => operand([b, t, 4 * heads], undefined, "float32", seed)),

@@ -1,0 +1,60 @@
+/** Which of onnxruntime's libraries is loaded does not depend on the order in which a folder lists them. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { libraryIn } from "../../lib/jit/onnxruntime.ts";
+import { temporaryFolder } from "../io/helpers.ts";
+
+/** A folder `bin` with these files. */
+async function folderOf(...files: string[]): Promise<string> {
+  const bin = await temporaryFolder();
+  for (const file of files) {
+    mkdirSync(join(bin, file, ".."), { recursive: true });
+    writeFileSync(join(bin, file), "");
+  }
+  return bin;
+}
+const chosen = async (platform: string, arch: string, ...files: string[]): Promise<string> => {
+  const bin = await folderOf(...files);
+  return libraryIn(bin, platform, arch).slice(bin.length + 1);
+};
+
+test("the latest interface that has the machine, by number", async () => {
+  const files = ["napi-v3", "napi-v6", "napi-v10", ".DS_Store", "other"].map(
+    (name) => `${name}/linux/x64/libonnxruntime.so.1`,
+  );
+  for (const order of [files, [...files].reverse()])
+    assert.is(await chosen("linux", "x64", ...order), "napi-v10/linux/x64/libonnxruntime.so.1");
+  const some = ["napi-v3/linux/arm64/libonnxruntime.so.1", "napi-v6/linux/x64/libonnxruntime.so.1"];
+  assert.is(await chosen("linux", "arm64", ...some), "napi-v3/linux/arm64/libonnxruntime.so.1");
+});
+
+test("of several files the latest version of the library itself, and none of its companions", async () => {
+  const linux = ["libonnxruntime.so.1.20.1", "libonnxruntime.so.1", "libonnxruntime_providers_shared.so"];
+  const windows = ["DirectML.dll", "onnxruntime_providers_shared.dll", "onnxruntime.dll", "onnxruntime.lib"];
+  const mac = ["libonnxruntime.1.9.0.dylib", "libonnxruntime.1.20.1.dylib", "onnxruntime_binding.node"];
+  const within = (platform: string, names: string[]) =>
+    chosen(platform, "x64", ...names.map((name) => `napi-v6/${platform}/x64/${name}`));
+  for (const [platform, names, expected] of [
+    ["linux", linux, "libonnxruntime.so.1.20.1"],
+    ["win32", windows, "onnxruntime.dll"],
+    ["darwin", mac, "libonnxruntime.1.20.1.dylib"],
+  ] as [string, string[], string][])
+    for (const order of [names, [...names].reverse()])
+      assert.is(await within(platform, order), `napi-v6/${platform}/x64/${expected}`);
+});
+
+test("what is missing is named", async () => {
+  const bin = await folderOf("napi-v6/linux/x64/readme.txt", "notes.txt");
+  assert.throws(
+    () => libraryIn(bin, "linux", "riscv64"),
+    `onnxruntime-node has no library for linux on riscv64; expected it in ${join(bin, "napi-v6/linux/riscv64")}`,
+  );
+  assert.throws(
+    () => libraryIn(bin, "linux", "x64"),
+    `onnxruntime-node has no library in ${join(bin, "napi-v6/linux/x64")}; found readme.txt`,
+  );
+});
+
+test.run();
