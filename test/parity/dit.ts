@@ -92,7 +92,7 @@ async function samplers(mode: Mode, given: Record<string, NdArray>): Promise<Rec
       CONFIG.numClasses,
       guidance,
     );
-    return sampler((x, t) => predict(x, t, t / 1000), latents, {
+    return sampler(predict, latents, {
       diffusion: respacedFor(given),
       config: CONFIG.diffusion,
       noise: drawn(noise, latents),
