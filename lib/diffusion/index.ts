@@ -21,4 +21,11 @@ export {
   type TimeDistribution,
   velocityTarget,
 } from "./interpolants.ts";
+export {
+  type LevelInterval,
+  levelOf,
+  type NoiseLevel,
+  type StepLevel,
+  type TimeLevel,
+} from "./levels.ts";
 export { drawSteps } from "./objective.ts";

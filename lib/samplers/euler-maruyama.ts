@@ -28,6 +28,8 @@ export function scoreFromVelocity(
   t: number | Tensor,
   interpolant: InterpolantName = "linear",
 ): Tensor {
+  if (typeof t === "number" && !(t >= 0 && t <= 1))
+    throw new RangeError(`a score's time must be from 0 to 1, got ${t}`);
   return tf.tidy(() => {
     const time = typeof t === "number" ? tf.scalar(t) : t;
     const { alpha, sigma, dAlpha, dSigma } = interpolantCoefficients(interpolant, time);

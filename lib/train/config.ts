@@ -6,6 +6,7 @@ import {
   TIME_DISTRIBUTIONS,
   type TimeDistribution,
 } from "../diffusion/interpolants.ts";
+import { intervalFault } from "../diffusion/levels.ts";
 import { type TransformerConfig, transformerShapes } from "../models/transformer.ts";
 import type { AdamWConfig } from "../optim/adamw.ts";
 import type { Schedule } from "../optim/schedules.ts";
@@ -86,8 +87,6 @@ export function checkTrainConfig(config: TrainConfig): void {
   if (sra.projectionHead && !model.projectionHead) {
     fail("model.projectionHead", "true when sra.projectionHead is", model.projectionHead);
   }
-  const [low, high] = typeof sra.interval === "number" ? [sra.interval, sra.interval] : sra.interval;
-  const most = model.diffusion?.steps ?? 1;
-  if (!(low >= 0 && high >= low && high <= most))
-    fail("sra.interval", `within [0, ${most}], ascending`, sra.interval);
+  const fault = intervalFault(sra.interval, model.diffusion?.steps);
+  if (fault) fail("sra.interval", fault, sra.interval);
 }
