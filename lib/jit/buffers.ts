@@ -122,5 +122,8 @@ export function takeAway(tensor: Tensor, message: string): () => void {
   return () => Object.assign(handle, { dataId, isDisposedInternal: false });
 }
 
+/** Why a tensor's numbers are gone, if they were taken away. */
+export const refusalOf = (dataId: object): string | undefined => host.refusals.get(dataId);
+
 /** The buffer of a tensor that a compiled function made, unless tfjs has moved it to another backend since. */
 export const bufferOf = (tensor: Tensor): Buffer | undefined => host.bufferOf(tensor);
