@@ -116,8 +116,7 @@ export const ditCases: Case[] = [
   {
     file: "dit-grads.npz",
     inputs: ["align_weight"],
-    // The key biases' gradients are rounding noise around 0.
-    tolerance: (array) => (array.endsWith("attn.qkv.bias") ? 1e-2 : 1e-3),
+    tolerance: 1e-3,
     compute: gradients,
   },
   {
