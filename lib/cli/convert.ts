@@ -13,12 +13,11 @@ import {
   checkTrainConfig,
   readCheckpoint,
   readReferenceState,
-  type TrainConfig,
   writeCheckpoint,
   writeReferenceState,
 } from "../train/index.ts";
 import { checkNewRun, claimRunFolder } from "../train/run-folder.ts";
-import { alignWeightOption, readJson, weightOf } from "./config.ts";
+import { alignWeightOption, readTrainConfig, weightOf } from "./config.ts";
 
 interface Options {
   weights?: WeightsName;
@@ -59,7 +58,7 @@ async function importState(
   { config: name = "", alignWeight }: Options,
 ): Promise<string> {
   await checkNewRun(folder);
-  const base = name.endsWith(".json") ? ((await readJson(name)) as TrainConfig) : paperConfig(name);
+  const base = name.endsWith(".json") ? await readTrainConfig(name) : paperConfig(name);
   const config = { ...base, alignWeight: weightOf(alignWeight, base) ?? base.alignWeight };
   checkTrainConfig(config);
   const { state, steps } = await readReferenceState(from, config);

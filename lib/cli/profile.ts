@@ -15,7 +15,8 @@ interface Options extends ConfigOptions {
 }
 
 /** What a step of a config takes, of random numbers: how long it takes does not depend on them. */
-function stepArguments({ model, batchSize }: TrainConfig) {
+function stepArguments(config: TrainConfig) {
+  const { model, batchSize } = config;
   const random = randomGenerator(0);
   const shape = [batchSize, model.inChannels, model.inputSize, model.inputSize];
   const labels = new Int32Array(batchSize);
@@ -31,7 +32,7 @@ function stepArguments({ model, batchSize }: TrainConfig) {
     alignWeight: tf.scalar(0.2),
     emaDecay: tf.scalar(0.9999),
   };
-  return [initTrainState(initTransformer(model, random)), batch, scalars] as const;
+  return [initTrainState(initTransformer(model, random), config), batch, scalars] as const;
 }
 
 const page = (body: string): string =>

@@ -4,22 +4,26 @@ import { Command, Option } from "commander";
 import { INTERPOLANTS, type InterpolantName } from "../diffusion/index.ts";
 import {
   type NdArray,
-  ndarray,
   readNpz,
   threeChannels,
-  toTensor,
   toUint8Images,
   type WeightsName,
   writePngGrid,
 } from "../io/index.ts";
-import { loadModel, type Model, type ModelName, type TransformerConfig } from "../models/index.ts";
+import { loadModel, type Model } from "../models/index.ts";
 import { gatherSamples, SAMPLERS, type SamplerName, sampleGenerator } from "../samplers/index.ts";
-import type { Tensor4D } from "../tensor/tf.ts";
-import { type Checkpoint, latestCheckpoint, readCheckpoint } from "../train/index.ts";
-import { downsampling, latentDecoder, readVAE } from "../vae/index.ts";
-import { readJson } from "./config.ts";
+import type { Params } from "../tensor/index.ts";
+import {
+  type Checkpoint,
+  latestCheckpoint,
+  readCheckpoint,
+  type TrainConfig,
+  type TrainState,
+} from "../train/index.ts";
+import { readModel } from "./config.ts";
+import { imageDecoder } from "./decoder.ts";
 import { fetched } from "./download.ts";
-import { integer, jsonOption, positiveInteger, real } from "./options.ts";
+import { anyInteger, integer, jsonOption, positiveInteger, real } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
 interface Options {
@@ -38,6 +42,7 @@ interface Options {
   weights: WeightsName;
   seed: number;
   batchSize: number;
+  emaDecay?: number;
   out: string;
   grid?: string;
   json?: boolean;
@@ -51,16 +56,10 @@ const samplerOf = (name: Options["sampler"], { config }: Model): SamplerName => 
   return name in MODES ? MODES[name as keyof typeof MODES] : (name as SamplerName);
 };
 
-/** A model's name, or the config in a file. */
-async function modelOf(model: string): Promise<ModelName | TransformerConfig> {
-  if (!model.endsWith(".json")) return model as ModelName;
-  return (await readJson(model)) as TransformerConfig;
-}
-
 /** What to sample from: a run of ours, or a file of weights for a model of the zoo. */
 async function load(
   run: string | undefined,
-  { checkpoint, model, weights, interpolant }: Options,
+  { checkpoint, model, weights, interpolant, emaDecay }: Options,
 ): Promise<Model & { interpolant: InterpolantName; source: string; step?: number }> {
   if (checkpoint !== undefined) {
     if (run !== undefined) throw new Error(`expected a run or --checkpoint, got both: ${run}, ${checkpoint}`);
@@ -68,7 +67,7 @@ async function load(
     const path = await fetched(checkpoint);
     const reporter = progressReporter();
     reporter.begin(`loading ${model}`, 1);
-    const loaded = await loadModel(path, await modelOf(model), {
+    const loaded = await loadModel(path, await readModel(model), {
       weights,
       onProgress: (done, all) => reporter.update(done / all),
     });
@@ -77,9 +76,23 @@ async function load(
   }
   if (run === undefined)
     throw new Error("expected a run folder or checkpoint of ours, or --checkpoint and --model");
+  if (model !== undefined)
+    throw new Error(`--model is for the weights of --checkpoint; the run ${run} has a model of its own`);
   const { state, config, step } = await loadRun(run);
-  const params = weights === "ema" ? state.ema : state.params;
+  const params = weights === "ema" ? averageOf(state, config, emaDecay) : state.params;
   return { config: config.model, params, interpolant: config.interpolant, source: run, step };
+}
+
+/** The moving average of a decay, of several that a run may keep. */
+function averageOf({ ema, averages = [] }: TrainState, config: TrainConfig, decay?: number): Params {
+  const { emaDecay, moreEmaDecays = [] } = config;
+  if (decay === undefined || decay === emaDecay) return ema;
+  const index = moreEmaDecays.indexOf(decay);
+  if (index < 0)
+    throw new Error(
+      `the run keeps no moving average with decay ${decay}; expected ${[emaDecay, ...moreEmaDecays].map((value) => JSON.stringify(value)).join(" or ")}`,
+    );
+  return averages[index];
 }
 
 async function loadRun(path: string): Promise<Checkpoint> {
@@ -146,12 +159,17 @@ export const sampleCommand = (): Command =>
     .addOption(
       new Option("--weights <name>", "averaged or last weights").choices(["ema", "model"]).default("ema"),
     )
-    .option("--seed <number>", "seed; image i depends on the seed and i alone", integer, 0)
+    .option("--ema-decay <number>", "of several averages that a run keeps, the one with this decay", real)
+    .option("--seed <number>", "seed; image i depends on the seed and i alone", anyInteger, 0)
     .option("--batch-size <number>", "images at a time", positiveInteger, 64)
     .option("--out <file>", "where the images go", "samples.npz")
     .option("--grid <file>", "also write them as one PNG")
     .addOption(jsonOption())
     .action(async (run: string | undefined, options: Options) => {
+      if (!options.out.endsWith(".npz"))
+        throw new Error(
+          `--out is a .npz file, got ${options.out}; --grid writes a picture, and --png a folder of them`,
+        );
       if (options.guidanceInterval.length !== 2) {
         throw new Error(`--guidance-interval takes two times, got ${options.guidanceInterval.length}`);
       }
@@ -227,30 +245,4 @@ async function sample(
   await Promise.all([generator.dispose(), decoder?.dispose()]);
   if (grid) await writePngGrid(grid, (await readNpz(out)).arr_0 as NdArray<"uint8">);
   return { count, out, grid };
-}
-
-type Arrays = NdArray<"float32">;
-
-/** The VAE in a folder as a function of latents. */
-async function imageDecoder(
-  folder: string,
-  { inChannels }: TransformerConfig,
-): Promise<{ decode(latents: Arrays): Promise<Arrays>; dispose(): Promise<void> }> {
-  const vae = await readVAE(await fetched(folder));
-  if (vae.config.latentChannels !== inChannels)
-    throw new Error(
-      `the VAE in ${folder} has ${vae.config.latentChannels} channels of latents, the model ${inChannels}`,
-    );
-  const decoder = latentDecoder(vae);
-  const scale = downsampling(vae.config);
-  return {
-    dispose: decoder.dispose,
-    async decode(latents) {
-      const [count, , height, width] = latents.shape;
-      const z = toTensor(latents) as Tensor4D;
-      const data = await decoder.decode(z);
-      z.dispose();
-      return ndarray(data, [count, 3, height * scale, width * scale]) as Arrays;
-    },
-  };
 }
