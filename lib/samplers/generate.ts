@@ -13,8 +13,11 @@ export interface GenerateOptions {
   labels: ArrayLike<number>;
   sampler: SamplerName;
   steps: number;
-  /** Image i draws its noise from the stream of `seed` and i: it does not depend on the batch. */
-  seed: number;
+  /**
+   * Image i draws its noise from the stream of `seed` and i: it does not depend on the batch. A list has a seed for each
+   * image, which is then the first of that seed.
+   */
+  seed: number | readonly number[];
   /** Number of the first image, so that a run can be cut into parts. Default 0. */
   first?: number;
   batchSize?: number;
@@ -51,7 +54,8 @@ const guidedChannels = (
 ): number | undefined =>
   diffusion ? Math.min(guidance?.channels ?? RELEASED_DIT_CHANNELS, inChannels) : guidance?.channels;
 
-function checkLabels(labels: ArrayLike<number>, numClasses: number): void {
+/** @throws RangeError naming the first image whose class id is out of range. */
+export function checkLabels(labels: ArrayLike<number>, numClasses: number): void {
   for (let i = 0; i < labels.length; i++) {
     if (!Number.isInteger(labels[i]) || labels[i] < 0 || labels[i] > numClasses) {
       throw new RangeError(
@@ -80,12 +84,18 @@ export function sampleGenerator(config: TransformerConfig): SampleGenerator {
       );
       checkLabels(labels, config.numClasses);
       const count = labels.length;
+      if (typeof seed !== "number" && seed.length !== count)
+        throw new RangeError(`expected a seed, or one for each of ${count} images, got ${seed.length}`);
       const width = Math.min(batchSize, count);
       const images = new Float32Array(count * size);
       for (let start = 0; start < count; start += width) {
         // The last batch is filled up, because another batch size would be another program to compile.
         const indices = Array.from({ length: width }, (_, i) => start + i);
-        const generators = indices.map((i) => randomStream(seed, "sample", first + i));
+        const generators = indices.map((i) =>
+          typeof seed === "number"
+            ? randomStream(seed, "sample", first + i)
+            : randomStream(seed[Math.min(i, count - 1)], "sample", 0),
+        );
         const y = tf.tensor1d(
           Int32Array.from(indices, (i) => labels[Math.min(i, count - 1)]),
           "int32",

@@ -3,6 +3,8 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { readNpz } from "../../lib/io/index.ts";
+import { loadModel } from "../../lib/models/index.ts";
 import { readCheckpoint, type TrainConfig } from "../../lib/train/index.ts";
 import { png } from "../data/images.ts";
 import { temporaryFolder } from "../io/helpers.ts";
@@ -190,6 +192,80 @@ test("a model follows images of one's own, whose size and classes need no file",
   assert.match(
     prepared.stderr,
     /left out 1 image of other kinds, such as cat\/x\.bmp; expected JPEG, PNG, WebP, GIF or TIFF/,
+  );
+});
+
+test("classes, label files and seeds say what is drawn; wrong ones are refused before anything is written", async () => {
+  const folder = await temporaryFolder();
+  const out = join(folder, "run");
+  const trained = await run("train", "--preset", "tiny", "--data", await data, "--out", out, "--steps", "2");
+  assert.is(trained.code, 0, trained.stderr);
+  const npz = join(folder, "s.npz");
+  const sample = ["sample", out, "--steps", "2", "--out", npz];
+  const labels = join(folder, "labels.txt");
+  await writeFile(labels, "3\n1\n4\n");
+  await writeFile(join(folder, "bad.txt"), "3\nfour\n");
+  for (const [args, message] of [
+    [["--class", "11", "--count", "3"], /class id 11 of image 0 is out of range; expected 0 to 9/],
+    [["--class", "1", "2", "12", "--count", "3"], /class id 12 of image 2/],
+    [["--labels", labels, "--class", "1"], /--class and --labels both say what is drawn/],
+    [["--labels", labels, "--count", "5"], /labels\.txt has 3 labels, expected one for each of 5 images/],
+    [["--labels", join(folder, "bad.txt")], /bad\.txt must hold class ids/],
+    [["--labels", join(folder, "none.txt")], /Cannot read .*none\.txt/],
+    [["--seeds", "1", "2", "--count", "3"], /--seeds has 2 seeds, expected one for each of 3 images/],
+    [["--png", out, "--count", "1"], /run is a run of ditlab, expected a folder of images or a new folder/],
+  ] as const) {
+    const { code, stderr } = await run(...sample, ...args);
+    assert.is(code, 1, args.join(" "));
+    assert.match(stderr, message);
+  }
+  assert.equal((await readdir(folder)).sort(), ["bad.txt", "labels.txt", "run"]);
+
+  const drawn = async (...args: string[]): Promise<number[][]> => {
+    const { code, stderr } = await run(...sample, ...args);
+    assert.is(code, 0, stderr);
+    const { data: pixels, shape } = (await readNpz(npz)).arr_0;
+    const size = pixels.length / shape[0];
+    return Array.from({ length: shape[0] }, (_, i) =>
+      Array.from(pixels.slice(i * size, (i + 1) * size) as Uint8Array),
+    );
+  };
+  const listed = await drawn("--labels", labels, "--png", join(folder, "png"));
+  assert.is(listed.length, 3);
+  assert.equal((await readdir(join(folder, "png"))).sort(), [
+    "00000000.png",
+    "00000001.png",
+    "00000002.png",
+    "ditlab.json",
+  ]);
+  assert.equal(await drawn("--class", "3", "1", "4", "--count", "3"), listed);
+  // Image 0 of each seed, in whatever company.
+  const [one] = await drawn("--seed", "7", "--count", "1");
+  const several = await drawn("--seeds", "5", "7", "9", "--class", "0");
+  assert.is(several.length, 3);
+  assert.ok(one.every((value, i) => Math.abs(value - several[1][i]) <= 1));
+  assert.not.equal(several[0], several[2]);
+});
+
+test("convert takes a run where it takes a checkpoint", async () => {
+  const folder = await temporaryFolder();
+  const out = join(folder, "run");
+  await run("train", "--preset", "tiny", "--data", await data, "--out", out, "--steps", "2");
+  const [state, weights] = [join(folder, "state.pt"), join(folder, "ema.safetensors")];
+  const exported = await run("convert", out, state);
+  assert.match(exported.stdout, /^training state of step 2: /, exported.stderr);
+  assert.is((await run("convert", out, weights, "--weights", "ema")).code, 0);
+  const { model } = await configIn(out);
+  const { state: expected } = await readCheckpoint(join(out, "checkpoints", "step-00000002.safetensors"));
+  for (const path of [state, weights]) {
+    const { params } = await loadModel(path, model);
+    for (const [name, tensor] of Object.entries(expected.ema))
+      assert.equal(params[name].dataSync(), tensor.dataSync(), name);
+  }
+  await mkdir(join(folder, "empty"));
+  assert.match(
+    (await run("convert", join(folder, "empty"), state)).stderr,
+    /empty holds no checkpoint; expected a run folder/,
   );
 });
 
