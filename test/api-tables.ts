@@ -19,6 +19,19 @@ const textOf = (node: ts.Node): string =>
     .replace(/\breadonly (?=\w+\??:)/g, "")
     .replace(/^\((.*)\)$/, "$1");
 
+/** A type that its author did not write. */
+const typeText = (type: ts.Type, checker: ts.TypeChecker, flags = ts.TypeFormatFlags.None): string =>
+  checker
+    .typeToString(type, undefined, flags | ts.TypeFormatFlags.NoTruncation)
+    .replaceAll("Tensor<Rank>", "Tensor")
+    .replace(/import\("[^"]*"\)\./g, "")
+    .replace(/\breadonly (?=\w+\??:)/g, "")
+    .replace(/; }/g, " }")
+    .replace(/\?: ([^;{}()]*) \| undefined/g, "?: $1")
+    .replace(/(?<=\}) \| undefined(?=[; ])/g, "")
+    // The compiler's own order depends on what it has met before.
+    .replace(/"[^"]*"(?: \| "[^"]*")+/g, (union) => union.split(" | ").sort().join(" | "));
+
 /** A parameter that is taken apart has no name: that of its type, `SRABatch` a batch, or options. */
 function nameOf({ name, type }: ts.ParameterDeclaration): string {
   if (ts.isIdentifier(name)) return name.text;
@@ -28,10 +41,7 @@ function nameOf({ name, type }: ts.ParameterDeclaration): string {
 
 function signatureText(signature: ts.Signature, checker: ts.TypeChecker): string {
   const declaration = signature.getDeclaration() as ts.FunctionLikeDeclaration;
-  const inferred = (type: ts.Type): string =>
-    checker
-      .typeToString(type, declaration, ts.TypeFormatFlags.NoTruncation)
-      .replaceAll("Tensor<Rank>", "Tensor");
+  const inferred = (type: ts.Type): string => typeText(type, checker);
   const parameters = declaration.parameters.map((parameter) => {
     const rest = parameter.dotDotDotToken ? "..." : "";
     const optional = parameter.initializer || parameter.questionToken ? "?" : "";
@@ -53,15 +63,27 @@ function classText(symbol: ts.Symbol, declaration: ts.ClassDeclaration, checker:
   const fields = checker.getPropertiesOfType(checker.getDeclaredTypeOfSymbol(symbol)).flatMap((property) => {
     const own = property.valueDeclaration;
     if (!own || own.getSourceFile() !== declaration.getSourceFile()) return [];
-    const type = checker.typeToString(
-      checker.getTypeOfSymbol(property),
-      own,
-      ts.TypeFormatFlags.NoTruncation,
-    );
-    return [`${property.name}: ${type}`];
+    return [`${property.name}: ${typeText(checker.getTypeOfSymbol(property), checker)}`];
   });
   return `class { ${fields.join("; ")} }`;
 }
+
+const isSchema = (text: string): boolean => /\bz\.infer</.test(text);
+
+/** The fields of a schema's type, with the names of those within it. */
+function namedFields(text: string, schemas: ReadonlyMap<string, string>): string {
+  return [...schemas]
+    .sort(([, a], [, b]) => b.length - a.length)
+    .filter(([, fields]) => fields.startsWith("{") || fields.includes("{"))
+    .reduce(
+      (all, [name, fields]) => (all === fields ? all : all.replaceAll(`: ${fields}`, `: ${name}`)),
+      text,
+    );
+}
+
+/** A type with its fields, not its name. */
+const expanded = (symbol: ts.Symbol, checker: ts.TypeChecker): string =>
+  typeText(checker.getDeclaredTypeOfSymbol(symbol), checker, ts.TypeFormatFlags.InTypeAlias);
 
 /** What the source says of an export; nothing of a constant. */
 function sourceText(exported: ts.Symbol, checker: ts.TypeChecker): string {
@@ -72,7 +94,11 @@ function sourceText(exported: ts.Symbol, checker: ts.TypeChecker): string {
     declaration.getSourceFile().fileName.startsWith(join(root, "lib"));
   for (const declaration of symbol.declarations?.filter(isOwn) ?? []) {
     if (ts.isInterfaceDeclaration(declaration)) return generic(declaration) + membersText(declaration);
-    if (ts.isTypeAliasDeclaration(declaration)) return generic(declaration) + textOf(declaration.type);
+    if (ts.isTypeAliasDeclaration(declaration)) {
+      const text = textOf(declaration.type);
+      // What a schema says is not in its text.
+      return isSchema(text) ? expanded(symbol, checker) : generic(declaration) + text;
+    }
     if (ts.isClassDeclaration(declaration)) return classText(symbol, declaration, checker);
   }
   const { valueDeclaration } = symbol;
@@ -95,12 +121,25 @@ export const ROW = /^\| `(\w+)`( \(type\))? \| (?:(.*) \| )?(\S.*?) \|$/gm;
 export function withSource(page: string, program: ts.Program): string {
   const checker = program.getTypeChecker();
   const [before, tables] = page.split("\n## All exports\n");
+  /** Those of types that are made of schemas, by name. */
+  const schemas = new Map<string, string>();
+  const exportsOf = (folder: string): ts.Symbol[] => {
+    const file = program.getSourceFile(join(root, "lib", folder, "index.ts"));
+    return file ? checker.getExportsOfModule(checker.getSymbolAtLocation(file)!) : [];
+  };
+  for (const [, folder] of tables.matchAll(/\n### `ditlab\/([a-z]+)`/g))
+    for (const exported of exportsOf(folder)) {
+      const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported;
+      const [declaration] = symbol.declarations ?? [];
+      if (declaration && ts.isTypeAliasDeclaration(declaration) && isSchema(textOf(declaration.type)))
+        schemas.set(exported.name, expanded(symbol, checker));
+    }
   const sections = tables.split(/(?=\n### `ditlab\/)/).map((section) => {
     const folder = /^\n### `ditlab\/([a-z]+)`/.exec(section)?.[1];
-    const file = folder && program.getSourceFile(join(root, "lib", folder, "index.ts"));
-    if (!file) return section;
-    const exported = checker.getExportsOfModule(checker.getSymbolAtLocation(file)!);
-    const texts = new Map(exported.map((symbol) => [symbol.name, sourceText(symbol, checker)]));
+    if (folder === undefined) return section;
+    const texts = new Map(
+      exportsOf(folder).map((symbol) => [symbol.name, namedFields(sourceText(symbol, checker), schemas)]),
+    );
     return section
       .replace(
         "| Export | What it is |\n| --- | --- |",

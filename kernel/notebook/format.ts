@@ -99,7 +99,11 @@ function lasting(metadata: Metadata, ...transient: string[]): Metadata {
  * in it.
  */
 export async function readNotebook(path: string): Promise<Notebook> {
-  const text = await readFile(path, "utf8");
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    throw new Error(error.code === "ENOENT" ? `there is no notebook at ${path}` : error.message, {
+      cause: error,
+    });
+  });
   try {
     return parseNotebook(text);
   } catch (error) {

@@ -1,17 +1,20 @@
 /** Distances between student and teacher features [B,T,D], each a scalar mean (paper table 1, "objective"). */
 import { withGradient } from "../nn/fused.ts";
+import { oneOf, positive, z } from "../schema.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 
 export const DISTANCES = ["smooth-l1", "l2", "l1", "cosine"] as const;
 export type DistanceName = (typeof DISTANCES)[number];
 
-export interface DistanceOptions {
-  distance: DistanceName;
-  /** Where smooth-l1 turns from quadratic to linear. The reference uses 0.05. */
-  beta?: number;
-  /** Axis of the cosine: `feature` compares each token's vector; `token` is what the released code computes. */
-  cosineAxis?: "feature" | "token";
-}
+export const distanceOptions = z.strictObject({
+  distance: oneOf(DISTANCES, "What is minimized between the features (paper table 1)."),
+  beta: positive("Where smooth-l1 turns from quadratic to linear. The reference uses 0.05.").optional(),
+  cosineAxis: oneOf(
+    ["feature", "token"],
+    "Axis of the cosine: `feature` compares each token's vector; `token` is what the released code computes.",
+  ).optional(),
+});
+export type DistanceOptions = z.infer<typeof distanceOptions>;
 
 /** Mean of d^2 / (2 beta) below beta and of |d| - beta/2 above, d = student - teacher. */
 function smoothL1(student: Tensor, teacher: Tensor, beta: number): Tensor {

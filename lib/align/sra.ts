@@ -3,29 +3,30 @@
  * head, is drawn to the EMA teacher's later block n at the less noisy time t - k.
  */
 import type { InterpolantName } from "../diffusion/interpolants.ts";
-import { intervalFault, type LevelInterval } from "../diffusion/levels.ts";
+import { intervalFault } from "../diffusion/levels.ts";
 import { objectiveOf } from "../diffusion/objective.ts";
 import { type TransformerConfig, transformer, transformerFeatures } from "../models/transformer.ts";
 import { siluMlp } from "../nn/layers.ts";
+import { atLeast0, count, flag, z } from "../schema.ts";
 import type { Params } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
 import { namedScope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tf.ts";
-import { type DistanceOptions, featureDistance } from "./distances.ts";
+import { distanceOptions, featureDistance } from "./distances.ts";
 
-export interface SRAConfig extends DistanceOptions {
-  /** Block m of the student, counted from 1. */
-  studentBlock: number;
-  /** Block n of the teacher, counted from 1. The teacher runs no further. */
-  teacherBlock: number;
-  /**
-   * How much less noisy the teacher's input is: a fixed k, or uniform in [min, max) for each sample. A time for a SiT, a
-   * number of steps for a DiT.
-   */
-  interval: LevelInterval;
-  /** Pass the student's features through the head (`ap_head`) before comparing. */
-  projectionHead: boolean;
-}
+const interval = atLeast0("How much less noisy.");
+
+export const sraConfig = distanceOptions.extend({
+  studentBlock: count("Block m of the student, counted from 1."),
+  teacherBlock: count("Block n of the teacher, counted from 1. The teacher runs no further."),
+  interval: z
+    .union([interval, z.tuple([interval, interval]).readonly()], "a number of 0 or more, or two")
+    .describe(
+      "How much less noisy the teacher's input is: a fixed k, or uniform in [min, max) for each sample. A time for a SiT, a number of steps for a DiT.",
+    ),
+  projectionHead: flag("Pass the student's features through the head (`ap_head`) before comparing."),
+});
+export type SRAConfig = z.infer<typeof sraConfig>;
 
 /** The paper's defaults for a SiT (table 5); the blocks depend on the model. A DiT's interval is [0, 200]. */
 export const SRA_DEFAULTS = {

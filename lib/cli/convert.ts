@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { Command, Option } from "commander";
 import { paperConfig } from "../experiments/paper.ts";
@@ -11,14 +12,14 @@ import {
 } from "../io/index.ts";
 import {
   checkTrainConfig,
+  latestCheckpoint,
   readCheckpoint,
   readReferenceState,
-  type TrainConfig,
   writeCheckpoint,
   writeReferenceState,
 } from "../train/index.ts";
 import { checkNewRun, claimRunFolder } from "../train/run-folder.ts";
-import { alignWeightOption, readJson, weightOf } from "./config.ts";
+import { alignWeightOption, readTrainConfig, weightOf } from "./config.ts";
 
 interface Options {
   weights?: WeightsName;
@@ -45,12 +46,26 @@ async function convertWeights(from: string, to: string, weights: WeightsName): P
   }
 }
 
-/** A training checkpoint of ours as one that the reference resumes from. */
+/** A training checkpoint of ours, or a run's newest, as one that the reference resumes from. */
 async function exportState(from: string, to: string): Promise<string> {
-  const { state, config, step } = await readCheckpoint(from);
+  const { state, config, step } = isSafetensors(from)
+    ? await readCheckpoint(from)
+    : (await newestOf(from)).checkpoint;
   await writeReferenceState(to, state, config, step);
   return `training state of step ${step}: ${to}`;
 }
+
+async function newestOf(run: string): Promise<NonNullable<Awaited<ReturnType<typeof latestCheckpoint>>>> {
+  const found = await latestCheckpoint(join(run, "checkpoints"));
+  if (!found) throw new Error(`${run} holds no checkpoint; expected a run folder or a checkpoint file`);
+  return found;
+}
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (info) => info.isDirectory(),
+    () => false,
+  );
 
 /** A training checkpoint of the reference as a run of ours, to be resumed. */
 async function importState(
@@ -59,7 +74,7 @@ async function importState(
   { config: name = "", alignWeight }: Options,
 ): Promise<string> {
   await checkNewRun(folder);
-  const base = name.endsWith(".json") ? ((await readJson(name)) as TrainConfig) : paperConfig(name);
+  const base = name.endsWith(".json") ? await readTrainConfig(name) : paperConfig(name);
   const config = { ...base, alignWeight: weightOf(alignWeight, base) ?? base.alignWeight };
   checkTrainConfig(config);
   const { state, steps } = await readReferenceState(from, config);
@@ -68,13 +83,14 @@ async function importState(
   return writeCheckpoint(join(folder, "checkpoints"), { step: steps, state, config });
 }
 
-function convert(from: string, to: string, options: Options): Promise<string> {
-  if (options.weights) return convertWeights(from, to, options.weights);
+async function convert(from: string, to: string, options: Options): Promise<string> {
+  const isRun = await isFolder(from);
+  if (options.weights) return convertWeights(isRun ? (await newestOf(from)).path : from, to, options.weights);
   if (options.config) return importState(from, to, options);
-  if (isSafetensors(from) && isTorch(to)) return exportState(from, to);
+  if ((isRun || isSafetensors(from)) && isTorch(to)) return exportState(from, to);
   throw new Error(
     "expected --weights for one set of weights, --config to make a run of the reference's checkpoint, " +
-      `or a checkpoint of ours and a .pt file, got ${from} and ${to}`,
+      `or a run or checkpoint of ours and a .pt file, got ${from} and ${to}`,
   );
 }
 
@@ -82,9 +98,9 @@ export const convertCommand = (): Command =>
   new Command("convert")
     .description(
       "convert checkpoints: weights between PyTorch and safetensors (--weights), the reference's training state " +
-        "to a run of ours (--config), or a checkpoint of ours to the reference's",
+        "to a run of ours (--config), or a run or checkpoint of ours to the reference's",
     )
-    .argument("<from>", "checkpoint: .pt, .pth or .safetensors")
+    .argument("<from>", "run folder, or checkpoint: .pt, .pth or .safetensors")
     .argument("<to>", "file, or with --config a run folder")
     .addOption(new Option("--weights <name>", "only these weights").choices(["ema", "model"]))
     .option(

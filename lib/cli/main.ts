@@ -11,6 +11,13 @@ import { profileCommand } from "./profile.ts";
 import { sampleCommand } from "./sample.ts";
 import { trainCommand } from "./train.ts";
 
+/** A command, and those below it, with its parent's way of ending. */
+function inherited(command: Command, parent: Command): Command {
+  command.copyInheritedSettings(parent);
+  for (const child of command.commands) inherited(child, command);
+  return command;
+}
+
 /** The command with all its commands; `more` are those that are not the library's. */
 export function commandLine(more: readonly Command[] = []): Command {
   const program = new Command("ditlab")
@@ -34,9 +41,7 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failure} failed, ${EXIT.usage} wrong usage, 
     prepareCommand(),
     profileCommand(),
   ];
-  for (const command of [...own, ...more]) {
-    program.addCommand(command.copyInheritedSettings(program));
-  }
+  for (const command of [...own, ...more]) program.addCommand(inherited(command, program));
   return program;
 }
 

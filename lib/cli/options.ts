@@ -8,9 +8,16 @@ export function integer(value: string): number {
 }
 
 export function positiveInteger(value: string): number {
-  const number = integer(value);
-  if (number < 1) throw new InvalidArgumentError("expected a whole number of 1 or more.");
-  return number;
+  if (!/^\d+$/.test(value) || Number(value) < 1)
+    throw new InvalidArgumentError("expected a whole number of 1 or more.");
+  return Number(value);
+}
+
+/** A seed may be negative. */
+export function anyInteger(value: string): number {
+  if (!/^-?\d+$/.test(value) || !Number.isSafeInteger(Number(value)))
+    throw new InvalidArgumentError("expected a whole number.");
+  return Number(value);
 }
 
 export function real(value: string): number {

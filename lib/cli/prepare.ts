@@ -39,10 +39,14 @@ async function prepare(
     },
   });
   if (began) reporter.end();
-  const { count, written, skipped, broken, finished } = result;
+  const { count, written, skipped, broken, others, finished } = result;
   for (const { name, error } of broken.slice(0, 10)) reporter.note(`left out ${name}: ${error}`);
   if (broken.length > 10)
     reporter.note(`and ${broken.length - 10} more${finished ? `, see ${destination}/broken.json` : ""}`);
+  if (others.length > 0)
+    reporter.note(
+      `left out ${others.length} image${others.length > 1 ? "s" : ""} of other kinds, such as ${others[0]}; expected JPEG, PNG, WebP, GIF or TIFF`,
+    );
   if (json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
   else if (finished)
     process.stdout.write(
@@ -73,7 +77,7 @@ const latents = (): Command =>
     .description("encode images of one size with a VAE: mean and standard deviation, a .npy file for each")
     .argument("<source>", "what 'prepare images' made")
     .argument("<destination>", "folder for .npy files and dataset.json")
-    .requiredOption("--vae <folder>", "diffusers' files of the VAE, or the name of a published one,")
+    .requiredOption("--vae <folder>", "diffusers' files of the VAE, or the name of a published one")
     .addOption(jsonOption())
     .action(async (source: string, destination: string, options: Options & { vae: string }) => {
       const vae = await readVAE(await fetched(options.vae));

@@ -23,7 +23,7 @@ interface Options extends ConfigOptions {
 /** What a step of a config takes, of random numbers: how long it takes does not depend on them. */
 const stepArguments = (config: TrainConfig) =>
   [
-    initTrainState(initTransformer(config.model, randomGenerator(0))),
+    initTrainState(initTransformer(config.model, randomGenerator(0)), config),
     syntheticBatch(config, config.batchSize),
     syntheticScalars(),
   ] as const;

@@ -2,34 +2,33 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { INTERPOLANTS, type InterpolantName } from "../diffusion/index.ts";
+import type { WeightsName } from "../io/index.ts";
+import { loadModel, type Model } from "../models/index.ts";
+import { SAMPLERS, type SamplerName } from "../samplers/index.ts";
+import type { Params } from "../tensor/index.ts";
 import {
-  type NdArray,
-  ndarray,
-  readNpz,
-  threeChannels,
-  toTensor,
-  toUint8Images,
-  type WeightsName,
-  writePngGrid,
-} from "../io/index.ts";
-import { loadModel, type Model, type ModelName, type TransformerConfig } from "../models/index.ts";
-import { gatherSamples, SAMPLERS, type SamplerName, sampleGenerator } from "../samplers/index.ts";
-import type { Tensor4D } from "../tensor/tf.ts";
-import { type Checkpoint, latestCheckpoint, readCheckpoint } from "../train/index.ts";
-import { downsampling, latentDecoder, readVAE } from "../vae/index.ts";
-import { readJson } from "./config.ts";
+  type Checkpoint,
+  latestCheckpoint,
+  readCheckpoint,
+  type TrainConfig,
+  type TrainState,
+} from "../train/index.ts";
+import { readModel } from "./config.ts";
 import { fetched } from "./download.ts";
-import { integer, jsonOption, positiveInteger, real } from "./options.ts";
+import { drawSamples } from "./draw-samples.ts";
+import { anyInteger, integer, jsonOption, positiveInteger, real } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
-interface Options {
+export interface SampleOptions {
   checkpoint?: string;
   model?: string;
   vae?: string;
   interpolant: InterpolantName;
-  count: number;
+  count?: number;
   first: number;
-  class?: number;
+  class?: number[];
+  labels?: string;
+  seeds?: number[];
   sampler?: SamplerName | keyof typeof MODES;
   steps: number;
   guidance: number;
@@ -38,29 +37,25 @@ interface Options {
   weights: WeightsName;
   seed: number;
   batchSize: number;
+  emaDecay?: number;
   out: string;
   grid?: string;
+  png?: string;
   json?: boolean;
 }
 
 /** What the reference calls its samplers. */
 const MODES = { sde: "euler-maruyama", ode: "euler" } as const;
 
-const samplerOf = (name: Options["sampler"], { config }: Model): SamplerName => {
+const samplerOf = (name: SampleOptions["sampler"], { config }: Model): SamplerName => {
   if (name === undefined) return config.diffusion ? "ddpm" : "euler";
   return name in MODES ? MODES[name as keyof typeof MODES] : (name as SamplerName);
 };
 
-/** A model's name, or the config in a file. */
-async function modelOf(model: string): Promise<ModelName | TransformerConfig> {
-  if (!model.endsWith(".json")) return model as ModelName;
-  return (await readJson(model)) as TransformerConfig;
-}
-
 /** What to sample from: a run of ours, or a file of weights for a model of the zoo. */
 async function load(
   run: string | undefined,
-  { checkpoint, model, weights, interpolant }: Options,
+  { checkpoint, model, weights, interpolant, emaDecay }: SampleOptions,
 ): Promise<Model & { interpolant: InterpolantName; source: string; step?: number }> {
   if (checkpoint !== undefined) {
     if (run !== undefined) throw new Error(`expected a run or --checkpoint, got both: ${run}, ${checkpoint}`);
@@ -68,7 +63,7 @@ async function load(
     const path = await fetched(checkpoint);
     const reporter = progressReporter();
     reporter.begin(`loading ${model}`, 1);
-    const loaded = await loadModel(path, await modelOf(model), {
+    const loaded = await loadModel(path, await readModel(model), {
       weights,
       onProgress: (done, all) => reporter.update(done / all),
     });
@@ -77,9 +72,23 @@ async function load(
   }
   if (run === undefined)
     throw new Error("expected a run folder or checkpoint of ours, or --checkpoint and --model");
+  if (model !== undefined)
+    throw new Error(`--model is for the weights of --checkpoint; the run ${run} has a model of its own`);
   const { state, config, step } = await loadRun(run);
-  const params = weights === "ema" ? state.ema : state.params;
+  const params = weights === "ema" ? averageOf(state, config, emaDecay) : state.params;
   return { config: config.model, params, interpolant: config.interpolant, source: run, step };
+}
+
+/** The moving average of a decay, of several that a run may keep. */
+function averageOf({ ema, averages = [] }: TrainState, config: TrainConfig, decay?: number): Params {
+  const { emaDecay, moreEmaDecays = [] } = config;
+  if (decay === undefined || decay === emaDecay) return ema;
+  const index = moreEmaDecays.indexOf(decay);
+  if (index < 0)
+    throw new Error(
+      `the run keeps no moving average with decay ${decay}; expected ${[emaDecay, ...moreEmaDecays].map((value) => JSON.stringify(value)).join(" or ")}`,
+    );
+  return averages[index];
 }
 
 async function loadRun(path: string): Promise<Checkpoint> {
@@ -94,6 +103,9 @@ async function loadRun(path: string): Promise<Checkpoint> {
   if (!found) throw new Error(`${path} holds no checkpoint; expected a run folder or a checkpoint file`);
   return found.checkpoint;
 }
+
+const classes = (value: string, previous: number[] = []): number[] => [...previous, integer(value)];
+const seeds = (value: string, previous: number[] = []): number[] => [...previous, anyInteger(value)];
 
 const interval = (value: string, previous: number[] = []): number[] => [
   ...(previous.length === 2 ? [] : previous),
@@ -121,9 +133,14 @@ export const sampleCommand = (): Command =>
         .choices([...INTERPOLANTS])
         .default("linear"),
     )
-    .option("--count <number>", "images", positiveInteger, 64)
+    .option(
+      "--count <number>",
+      "images (default: 64, or as many as --labels or --seeds have)",
+      positiveInteger,
+    )
     .option("--first <number>", "number of the first image: a run in shards equals one run", integer, 0)
-    .option("--class <id>", "one class for all images (default: each class in turn)", integer)
+    .option("--class <ids...>", "classes of the images, in turn (default: all of them)", classes)
+    .option("--labels <file>", "the class of each image: a JSON list, or a line for each")
     .addOption(
       new Option(
         "--sampler <name>",
@@ -146,111 +163,27 @@ export const sampleCommand = (): Command =>
     .addOption(
       new Option("--weights <name>", "averaged or last weights").choices(["ema", "model"]).default("ema"),
     )
-    .option("--seed <number>", "seed; image i depends on the seed and i alone", integer, 0)
+    .option("--ema-decay <number>", "of several averages that a run keeps, the one with this decay", real)
+    .option("--seed <number>", "seed; image i depends on the seed and i alone", anyInteger, 0)
+    .option("--seeds <numbers...>", "a seed for each image: image 0 of that seed", seeds)
     .option("--batch-size <number>", "images at a time", positiveInteger, 64)
     .option("--out <file>", "where the images go", "samples.npz")
     .option("--grid <file>", "also write them as one PNG")
+    .option("--png <folder>", "also write each as a PNG, by its number")
     .addOption(jsonOption())
-    .action(async (run: string | undefined, options: Options) => {
+    .action(async (run: string | undefined, options: SampleOptions) => {
+      if (!options.out.endsWith(".npz"))
+        throw new Error(
+          `--out is a .npz file, got ${options.out}; --grid writes a picture, and --png a folder of them`,
+        );
       if (options.guidanceInterval.length !== 2) {
         throw new Error(`--guidance-interval takes two times, got ${options.guidanceInterval.length}`);
       }
       const model = await load(run, options);
-      const result = await sample(model, options);
+      const result = await drawSamples({ ...model, sampler: samplerOf(options.sampler, model) }, options);
       process.stdout.write(
         options.json
           ? `${JSON.stringify({ run: model.source, step: model.step, ...result }, null, 2)}\n`
-          : `${options.count} images${model.step === undefined ? "" : ` of step ${model.step}`}: ${options.out}\n`,
+          : `${result.count} images${model.step === undefined ? "" : ` of step ${model.step}`}: ${options.out}\n`,
       );
     });
-
-async function sample(
-  model: Awaited<ReturnType<typeof load>>,
-  options: Options,
-): Promise<{ count: number; out: string; grid?: string }> {
-  const { config, params, interpolant, source, step } = model;
-  const { count, first, steps, seed, batchSize, out, grid, guidedChannels, weights } = options;
-  const sampler = samplerOf(options.sampler, model);
-  const guidance = {
-    scale: options.guidance,
-    interval: options.guidanceInterval,
-    ...(guidedChannels && { channels: guidedChannels }),
-  };
-  const generator = sampleGenerator(config);
-  const labelOf = (image: number): number => options.class ?? image % config.numClasses;
-  const decoder = options.vae === undefined ? undefined : await imageDecoder(options.vae, config);
-  // Without a VAE latents come as they are; what has the channels of an image is one.
-  const isPixels = decoder !== undefined || config.inChannels === 1 || config.inChannels === 3;
-  const width = Math.min(batchSize, count);
-  const reporter = progressReporter();
-  reporter.begin("sampling", count);
-  await gatherSamples(out, {
-    run: {
-      source,
-      step,
-      weights,
-      config,
-      sampler,
-      steps,
-      seed,
-      guidance,
-      interpolant,
-      first,
-      class: options.class,
-      vae: options.vae,
-    },
-    count,
-    batchSize: width,
-    onProgress: (done) => reporter.update(done),
-    async make(from, size): Promise<NdArray<"uint8" | "float32">> {
-      // Filled up, because another batch size would be another program to compile.
-      const labels = Array.from({ length: width }, (_, i) => labelOf(first + from + i));
-      const images = await generator.generate(params, {
-        labels,
-        sampler,
-        steps,
-        seed,
-        guidance,
-        interpolant,
-        first: first + from,
-        batchSize: width,
-      });
-      const all = decoder ? await decoder.decode(images) : images;
-      const [, ...shape] = all.shape;
-      const data = all.data.subarray(0, (all.data.length / width) * size);
-      return isPixels
-        ? threeChannels(toUint8Images(data, [size, ...shape], decoder ? "down" : "nearest"))
-        : { dtype: "float32", shape: [size, ...shape], data };
-    },
-  });
-  reporter.end();
-  await Promise.all([generator.dispose(), decoder?.dispose()]);
-  if (grid) await writePngGrid(grid, (await readNpz(out)).arr_0 as NdArray<"uint8">);
-  return { count, out, grid };
-}
-
-type Arrays = NdArray<"float32">;
-
-/** The VAE in a folder as a function of latents. */
-async function imageDecoder(
-  folder: string,
-  { inChannels }: TransformerConfig,
-): Promise<{ decode(latents: Arrays): Promise<Arrays>; dispose(): Promise<void> }> {
-  const vae = await readVAE(await fetched(folder));
-  if (vae.config.latentChannels !== inChannels)
-    throw new Error(
-      `the VAE in ${folder} has ${vae.config.latentChannels} channels of latents, the model ${inChannels}`,
-    );
-  const decoder = latentDecoder(vae);
-  const scale = downsampling(vae.config);
-  return {
-    dispose: decoder.dispose,
-    async decode(latents) {
-      const [count, , height, width] = latents.shape;
-      const z = toTensor(latents) as Tensor4D;
-      const data = await decoder.decode(z);
-      z.dispose();
-      return ndarray(data, [count, 3, height * scale, width * scale]) as Arrays;
-    },
-  };
-}

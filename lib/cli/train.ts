@@ -2,6 +2,7 @@ import { freemem } from "node:os";
 import { basename, join } from "node:path";
 import { Command } from "commander";
 import {
+  asTrainingData,
   type DatasetName,
   type ImageSet,
   loadImageSet,
@@ -23,10 +24,11 @@ import {
 } from "../train/index.ts";
 import { readDataSource } from "../train/run-folder.ts";
 import { readVAE } from "../vae/index.ts";
-import { type ConfigOptions, readConfig, withConfigOptions, withOptions } from "./config.ts";
+import { type ConfigOptions, readConfig, withConfigOptions, withModel, withOptions } from "./config.ts";
+import { imageDecoder } from "./decoder.ts";
 import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";
-import { integer, jsonOption, positiveInteger } from "./options.ts";
+import { jsonOption } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
 interface Options extends ConfigOptions {
@@ -36,13 +38,6 @@ interface Options extends ConfigOptions {
   resume?: boolean;
   dryRun?: boolean;
   json?: boolean;
-}
-
-/** The config of a run: of its checkpoint, of a file, or of a preset; options change it. */
-async function configOf(options: Options, given: (option: string) => boolean): Promise<TrainConfig> {
-  // What is asked for beside a resumed run is compared with it: `train` refuses what contradicts.
-  const begun = options.resume && !given("preset") && !given("config");
-  return withOptions(begun ? await resumedConfig(options.out) : await readConfig(options), options);
 }
 
 async function resumedConfig(folder: string): Promise<TrainConfig> {
@@ -100,30 +95,50 @@ async function dryRun(config: TrainConfig, { json }: Options): Promise<string> {
   return rows.map(([name, value]) => `${name.padEnd(30)}${value}\n`).join("");
 }
 
-/** What a run is trained on: as it was begun, or as the options say. */
-async function sourceOf(options: Options, given: (option: string) => boolean): Promise<DataSource> {
+type Given = (option: string) => boolean;
+
+/** What a run is trained on: as it was begun, or as the options say; nothing where a preset needs images that are not given. */
+async function sourceOf(options: Options, given: Given): Promise<DataSource | undefined> {
   const { images, vae, preset, dataset, data } = options;
   const chosen = ["images", "vae", "dataset", "data"].some(given);
   const begun = options.resume && !chosen ? await readDataSource(options.out) : undefined;
   if (begun) return begun;
   if (images !== undefined) return { images, ...(vae !== undefined && { vae }) };
   if (vae !== undefined) throw new Error("--vae encodes the images of --images, which is missing");
-  if (PAPER_PRESETS.includes(preset))
-    throw new Error(
-      `--preset ${preset} needs --images: latents of ImageNet, or images and a --vae ('ditlab prepare' makes them)`,
-    );
+  if (PAPER_PRESETS.includes(preset) && !options.config && !options.resume) return undefined;
   return { dataset, ...(data !== undefined && { data }) };
 }
 
+/** @param inputSize side of the model's input; that of the images where it is to follow them */
 async function openSource(
   { images, vae, dataset, data }: DataSource,
-  { model }: TrainConfig,
+  inputSize: number | undefined,
 ): Promise<ImageSet | TrainingData> {
   if (images === undefined) return loadImageSet(dataset as DatasetName, "train", { folder: data });
   return openTrainingData(images, {
-    inputSize: model.inputSize,
+    inputSize,
     ...(vae !== undefined && { vae: await readVAE(await fetched(vae)) }),
   });
+}
+
+interface Run {
+  config: TrainConfig;
+  source?: DataSource;
+  images?: ImageSet | TrainingData;
+}
+
+/** A run's config and data, which belong together: a model that no file or paper fixes is made to fit the images. */
+async function runOf(options: Options, given: Given): Promise<Run> {
+  // What is asked for beside a resumed run is compared with it: `train` refuses what contradicts.
+  const begun = options.resume && !given("preset") && !given("config");
+  const base = begun ? await resumedConfig(options.out) : await readConfig(options);
+  const source = await sourceOf(options, given);
+  const fits = source?.images !== undefined && !begun && !options.config;
+  const fixed = !fits || (PAPER_PRESETS.includes(options.preset) && options.model === undefined);
+  const inputSize = options.size ?? (fixed ? base.model.inputSize : undefined);
+  const images = source && (await openSource(source, inputSize));
+  const config = await withModel(base, options, fixed || !images ? undefined : asTrainingData(images));
+  return { config: withOptions(config, options), source, images };
 }
 
 const close = (data: object): Promise<void> | undefined =>
@@ -137,31 +152,35 @@ export const trainCommand = (): Command =>
       "--vae <folder>",
       "diffusers' files of the VAE, or the name of a published one, that encodes --images as they are read",
     )
-    .option("--accumulate <number>", "runs that a step's batch is split into: less memory", positiveInteger)
-    .option("--seed <number>", "seed of weights, data order and noise", integer)
-    .option("--steps <number>", "training steps in all", positiveInteger)
     .option("--out <folder>", "run folder", "runs/train")
     .option("--dry-run", "say what the run will take, measure a step, and train nothing")
     .option("--resume", "go on from the folder's newest checkpoint")
     .addOption(jsonOption())
     .action(async (options: Options, command: Command) => {
       const given = (option: string): boolean => command.getOptionValueSource(option) === "cli";
-      const config = await configOf(options, given);
+      const { config, source, images } = await runOf(options, given);
       if (options.dryRun) {
         process.stdout.write(await dryRun(config, options));
+        if (images) await close(images);
         return;
       }
+      if (!source || !images)
+        throw new Error(
+          `--preset ${options.preset} needs --images: latents of ImageNet, or images and a --vae ('ditlab prepare' makes them)`,
+        );
+      checkTrainConfig(config);
+      const decoder =
+        config.sampleEvery && source.vae ? await imageDecoder(source.vae, config.model) : undefined;
       const reporter = progressReporter();
       const signal = stopSignal(() =>
         reporter.note("\nStopping after this step; press Ctrl-C again to stop at once."),
       );
-      const source = await sourceOf(options, given);
-      const images = await openSource(source, config);
       reporter.begin(basename(options.out), config.steps);
       const result = await train(config, {
         folder: options.out,
         images,
         source,
+        ...(decoder && { decode: decoder.decode }),
         resume: options.resume,
         signal,
         onWarning: reporter.note,
@@ -174,7 +193,7 @@ export const trainCommand = (): Command =>
         },
       });
       reporter.end();
-      await close(images);
+      await Promise.all([close(images), decoder?.dispose()]);
       const stopped = result.step < config.steps;
       if (options.json) process.stdout.write(`${JSON.stringify(summary(result), null, 2)}\n`);
       else if (!stopped) process.stdout.write(`${result.step} steps done: ${result.checkpoint}\n`);

@@ -39,6 +39,8 @@ export interface PrepareResult {
   skipped: number;
   /** Images that could not be read, in order; none where the run was stopped before them. */
   broken: BrokenImage[];
+  /** Images in the source of kinds that are not read, by name. */
+  others: string[];
   /** False where the signal stopped the run. */
   finished: boolean;
 }
@@ -117,7 +119,7 @@ export async function finishDestination(destination: string, outcome: Outcome): 
     const labelled = files.every(({ label }) => label !== null);
     await writeAtomic(join(destination, LABELS_FILE), JSON.stringify({ labels: labelled ? labels : null }));
   }
-  return { count: files.length, written, skipped, broken, finished };
+  return { count: files.length, written, skipped, broken, others: source.others, finished };
 }
 
 /** @throws where a preparation of the folder has not come to its end. */

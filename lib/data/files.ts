@@ -10,12 +10,15 @@ import { shuffledIndices, type TrainingData } from "./examples.ts";
 import { contentHash, spread } from "./identity.ts";
 import { encoderFingerprint, parseMoments } from "./latents.ts";
 import { isShards, openShards } from "./shards.ts";
-import { openSource, type Source } from "./sources.ts";
+import { EXAMPLE_NAME, openSource, type Source } from "./sources.ts";
 import { writePlanes } from "./tensors.ts";
 
 export interface TrainingDataOptions {
-  /** Side of a model's input: pixels, or latents where there is a VAE. Images are cropped to it as they are read. */
-  inputSize: number;
+  /**
+   * Side of a model's input: pixels, or latents where there is a VAE. Images are cropped to it as they are read. Default:
+   * the shorter side of the first image.
+   */
+  inputSize?: number;
   /** Encodes images as they are read; preparing latents once is far faster. */
   vae?: VAE;
   /** Bytes that shards in memory may take. Default: 1 GiB. */
@@ -24,7 +27,6 @@ export interface TrainingDataOptions {
 
 /** Files read at a time. */
 const CONCURRENCY = 16;
-const EXAMPLES = /\.(npy|jpe?g|png|webp)$/i;
 
 /**
  * Opens training data: shards that `packShards` made; latents, `.npy` files with `dataset.json` as `prepareLatents` or
@@ -33,12 +35,12 @@ const EXAMPLES = /\.(npy|jpe?g|png|webp)$/i;
  * @throws naming what is missing, or what does not fit.
  */
 export async function openTrainingData(path: string, options: TrainingDataOptions): Promise<TrainingData> {
-  checkPositive("inputSize", options.inputSize);
+  if (options.inputSize !== undefined) checkPositive("inputSize", options.inputSize);
   if (await isShards(path)) return encoded(await openShards(path, options.memory), options.vae);
   const latents = join(path, "vae-sd");
   const folder = (await isFolder(latents)) ? latents : path;
   await checkFinished(folder);
-  const source = await openSource(folder, EXAMPLES);
+  const source = await openSource(folder, EXAMPLE_NAME);
   try {
     const isLatents = source.files[0].name.toLowerCase().endsWith(".npy");
     const other = source.files.find(({ name }) => name.toLowerCase().endsWith(".npy") !== isLatents);
@@ -48,7 +50,11 @@ export async function openTrainingData(path: string, options: TrainingDataOption
       );
     if (isLatents) return await latentFiles(source);
     const factor = options.vae ? downsampling(options.vae.config) : 1;
-    return encoded(imageFiles(source, options.inputSize * factor), options.vae);
+    const { height, width } = await decodeImage(await source.read(source.files[0].name));
+    const own = Math.floor(Math.min(height, width) / factor);
+    const side = (options.inputSize ?? own) * factor;
+    const name = `images in ${source.path} (the first has ${width} x ${height} pixels)`;
+    return encoded({ ...imageFiles(source, side), name }, options.vae);
   } catch (error) {
     await source.close();
     throw error;

@@ -17,7 +17,7 @@ import {
 } from "./destination.ts";
 import { parseMoments } from "./latents.ts";
 import { FORMAT, type ShardIndex, type Stored } from "./shards.ts";
-import { openSource, type Source } from "./sources.ts";
+import { EXAMPLE_NAME, openSource, type Source } from "./sources.ts";
 
 /** A shard's size unless another number of examples is asked for. */
 const SHARD_BYTES = 2 ** 27;
@@ -43,7 +43,7 @@ export async function packShards(
   destination: string,
   { shardSize, signal, onProgress }: PackOptions = {},
 ): Promise<PrepareResult> {
-  const source = await openSource(sourcePath, /\.(npy|png|jpe?g|webp)$/i);
+  const source = await openSource(sourcePath, EXAMPLE_NAME);
   try {
     const { files } = source;
     const kind = files[0].name.toLowerCase().endsWith(".npy") ? "latents" : "images";
@@ -102,7 +102,7 @@ export async function packShards(
       };
       await writeAtomic(join(destination, INDEX), `${JSON.stringify(index, null, 2)}\n`);
     }
-    return { count: files.length, written, skipped, broken: [], finished };
+    return { count: files.length, written, skipped, broken: [], others: source.others, finished };
   } finally {
     await source.close();
   }

@@ -18,13 +18,20 @@ export interface Source {
   files: SourceFile[];
   /** The class folders' names, by label; empty where labels come from `dataset.json` or do not exist. */
   classes: string[];
+  /** Images of kinds that are not read. */
+  others: string[];
   /** The bytes of one of `files`. */
   read(name: string): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
 export const LABELS_FILE = "dataset.json";
-const IMAGE = /\.(jpe?g|png|webp)$/i;
+/** Names of images that are decoded: of a GIF the first frame, of a TIFF the first page. */
+export const IMAGE_NAME = /\.(jpe?g|png|webp|gif|tiff?)$/i;
+/** Names of what may be trained on. */
+export const EXAMPLE_NAME = /\.(npy|jpe?g|png|webp|gif|tiff?)$/i;
+/** Names of images of other kinds, which are left out, and named. */
+const OTHER_IMAGE = /\.(bmp|heic|heif|avif|jxl|jp2|j2k|psd|svg|p[bgpn]m|ico|dng|exr|hdr|tga)$/i;
 
 interface Container {
   names: string[];
@@ -36,11 +43,11 @@ interface Container {
  * Opens a folder or ZIP archive. Labels come from its `dataset.json`, `{"labels": [["path/of.png", 3], ...]}` or
  * `{"labels": null}`; else from its subfolders, numbered in the order of their names; images that lie in no subfolder
  * have none. Files with other extensions, hidden ones, and those of `__MACOSX` are left out.
- * @param pattern which names to take: JPEG, PNG and WebP by default
+ * @param pattern which names to take: JPEG, PNG, WebP, GIF and TIFF by default
  * @throws naming the source when it is missing, empty or mixes images inside and outside of subfolders; the entry when
  * an archive's name leaves its folder; and what is wrong with `dataset.json`.
  */
-export async function openSource(path: string, pattern: RegExp = IMAGE): Promise<Source> {
+export async function openSource(path: string, pattern: RegExp = IMAGE_NAME): Promise<Source> {
   const info = await stat(path).catch((error: NodeJS.ErrnoException) => {
     throw new Error(
       `Cannot read ${path}: ${error.code === "ENOENT" ? "there is no such folder or file" : error.message}`,
@@ -55,7 +62,10 @@ export async function openSource(path: string, pattern: RegExp = IMAGE): Promise
     if (names.length === 0 && !listed?.size)
       throw new Error(`${path} is empty: it has no files with names like ${pattern.source}`);
     const { files, classes } = hasLabels ? labelled(names, listed, path) : byFolder(names, path);
-    return { path: resolve(path), files, classes, read: container.read, close: container.close };
+    const others = container.names
+      .filter((name) => OTHER_IMAGE.test(name) && !isHidden(name))
+      .sort(byCodeUnits);
+    return { path: resolve(path), files, classes, others, read: container.read, close: container.close };
   } catch (error) {
     await container.close();
     throw error;

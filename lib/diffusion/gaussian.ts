@@ -2,18 +2,11 @@
  * Gaussian diffusion in discrete steps (DDPM; Nichol & Dhariwal 2021): noise schedules, the posterior, and what a
  * network that predicts noise and variance says of it. Schedules are double precision, tensors float32.
  */
+import { count, flag, oneOf, z } from "../schema.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 
-/** A process and what a network says of it. */
-export interface DiffusionConfig {
-  schedule: BetaSchedule;
-  /** T, the number of steps. */
-  steps: number;
-  /** What the network predicts: the noise (epsilon) or the data (x_0). */
-  prediction: "noise" | "data";
-  /** The network also predicts each step's variance, between its bounds: twice the channels. */
-  learnSigma: boolean;
-}
+export const BETA_SCHEDULES = ["linear", "squaredcos_cap_v2"] as const;
+export type BetaSchedule = (typeof BETA_SCHEDULES)[number];
 
 /** All that follows from the betas; entry t belongs to the step from t to t-1. */
 export interface GaussianDiffusion {
@@ -30,8 +23,14 @@ export interface GaussianDiffusion {
   readonly timesteps: Int32Array;
 }
 
-export const BETA_SCHEDULES = ["linear", "squaredcos_cap_v2"] as const;
-export type BetaSchedule = (typeof BETA_SCHEDULES)[number];
+/** A process and what a network says of it. */
+export const diffusionConfig = z.strictObject({
+  schedule: oneOf(BETA_SCHEDULES, "Betas: linear, or a squared cosine up to 0.999."),
+  steps: count("T, the number of steps."),
+  prediction: oneOf(["noise", "data"], "What the network predicts: the noise (epsilon) or the data (x_0)."),
+  learnSigma: flag("The network also predicts each step's variance, between its bounds: twice the channels."),
+});
+export type DiffusionConfig = z.infer<typeof diffusionConfig>;
 
 /** Betas of a schedule of `steps` steps: linear from 1e-4 to 0.02 at 1000 steps, or a squared cosine up to 0.999. */
 export function betaSchedule(name: BetaSchedule, steps = 1000): Float64Array {

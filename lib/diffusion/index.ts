@@ -22,7 +22,6 @@ export {
   velocityTarget,
 } from "./interpolants.ts";
 export {
-  type LevelInterval,
   levelOf,
   type NoiseLevel,
   type StepLevel,

@@ -38,7 +38,7 @@ export function levelOf(diffusion: DiffusionConfig | undefined, { time, step }: 
 }
 
 /** An interval between two noise levels: fixed, or uniform in [min, max). */
-export type LevelInterval = number | readonly [min: number, max: number];
+type LevelInterval = number | readonly [min: number, max: number];
 
 /**
  * What is wrong with an interval, if anything: a SiT's is of times, within [0, 1], a DiT's of whole steps, within its T.
@@ -50,7 +50,8 @@ export function intervalFault(interval: LevelInterval, steps?: number): string |
   const most = steps ?? 1;
   if (ends.length !== 2 || !(low >= 0 && high >= low && high <= most)) {
     const range = most === Number.POSITIVE_INFINITY ? "of at least 0" : `within [0, ${most}]`;
-    return `${range}, ascending${steps === undefined ? " (times; a DiT's intervals are in steps)" : ""}`;
+    const hint = steps === undefined && high > 1 ? " (times; a DiT's intervals are in steps)" : "";
+    return `${range}, ascending${hint}`;
   }
   if (steps !== undefined && !ends.every(Number.isInteger))
     return "whole steps, because a DiT's intervals are not in times: [0, 200] of 1000 is a SiT's [0, 0.2]";

@@ -22,7 +22,8 @@ type Backend = InstanceType<typeof tf.KernelBackend>;
 
 /** It has no kernels: tfjs moves a tensor to the eager backend when an operation wants it, by reading it. */
 class HostBackend extends tf.KernelBackend {
-  private readonly entries = new Map<object, { buffer: Buffer; references: number }>();
+  // Weak: what nobody holds any more is freed, disposed or not, as on tfjs's own backend of the processor.
+  private readonly entries = new WeakMap<object, { buffer: Buffer; references: number }>();
   /** What to say of tensors that are gone. */
   readonly refusals = new WeakMap<object, string>();
 
@@ -65,8 +66,9 @@ class HostBackend extends tf.KernelBackend {
     this.move(dataId, values);
     return dataId;
   }
+  /** Asked for in tfjs's debug mode alone, of the eager backend. */
   override numDataIds(): number {
-    return this.entries.size;
+    return 0;
   }
   override timerAvailable(): boolean {
     return false;

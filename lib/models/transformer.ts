@@ -1,6 +1,5 @@
 /** The transformer that DiT and SiT share: a ViT on patches, conditioned on time and class by adaLN-Zero. */
 
-import { betaSchedule, type DiffusionConfig } from "../diffusion/gaussian.ts";
 import {
   labelEmbedding,
   patchEmbedding,
@@ -16,26 +15,9 @@ import { checkParams, type Params, param } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
 import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
+import { checkTransformerConfig, familyOf, type TransformerConfig } from "./config.ts";
 
-export interface TransformerConfig {
-  /** Height and width of the input. */
-  inputSize: number;
-  patchSize: number;
-  inChannels: number;
-  /** Width D of the tokens. */
-  hiddenSize: number;
-  depth: number;
-  numHeads: number;
-  mlpRatio: number;
-  /** Classes 0 .. numClasses-1; class id `numClasses` is the null class of guidance. */
-  numClasses: number;
-  /** Layer-normalize queries and keys per head. */
-  qkNorm: boolean;
-  /** Carry the projection head of SRA (`ap_head`), twice as wide inside. */
-  projectionHead: boolean;
-  /** The process whose noise (and variance) a DiT predicts; a SiT has none, and predicts velocity. */
-  diffusion?: DiffusionConfig;
-}
+export type { TransformerConfig } from "./config.ts";
 
 export interface TransformerOutput {
   /** What the network predicts, [B,outChannels,H,W]. */
@@ -48,11 +30,9 @@ export interface TransformerOutput {
 export const outChannels = ({ inChannels, diffusion }: TransformerConfig): number =>
   diffusion?.learnSigma ? 2 * inChannels : inChannels;
 
-const familyOf = ({ diffusion }: TransformerConfig): string => (diffusion ? "DiT" : "SiT");
-
 /** The shape of every parameter by the reference's name, in its order. Throws when the sizes do not fit each other. */
 export function transformerShapes(config: TransformerConfig): Record<string, number[]> {
-  checkConfig(config);
+  checkTransformerConfig(config);
   const { hiddenSize: d, patchSize: p, inChannels: c } = config;
   const inner = Math.trunc(d * config.mlpRatio);
   const shapes: Record<string, number[]> = {};
@@ -90,37 +70,6 @@ export function transformerShapes(config: TransformerConfig): Record<string, num
 }
 
 const FREQUENCIES = 256;
-
-function checkConfig(config: TransformerConfig): void {
-  const sizes = [
-    "inputSize",
-    "patchSize",
-    "inChannels",
-    "hiddenSize",
-    "depth",
-    "numHeads",
-    "numClasses",
-  ] as const;
-  for (const name of sizes) {
-    if (!Number.isInteger(config[name]) || config[name] < 1) {
-      throw new RangeError(
-        `${familyOf(config)} config: ${name} must be a positive integer, got ${config[name]}`,
-      );
-    }
-  }
-  if (config.diffusion) betaSchedule(config.diffusion.schedule, config.diffusion.steps);
-  const { inputSize, patchSize, hiddenSize, numHeads } = config;
-  if (inputSize % patchSize !== 0) {
-    throw new RangeError(
-      `${familyOf(config)} config: inputSize ${inputSize} is not a multiple of patchSize ${patchSize}`,
-    );
-  }
-  if (hiddenSize % numHeads !== 0 || hiddenSize % 4 !== 0) {
-    throw new RangeError(
-      `${familyOf(config)} config: hiddenSize ${hiddenSize} must be a multiple of 4 and of numHeads ${numHeads}`,
-    );
-  }
-}
 
 /**
  * Random parameters as the reference initializes them: Xavier uniform for linear layers, normal(0.02) for the timestep

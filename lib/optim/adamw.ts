@@ -1,12 +1,19 @@
 /** AdamW (decoupled weight decay) as a pure function, in PyTorch's order of operations. */
+import { atLeast0, z } from "../schema.ts";
 import { mapParams, type Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 
-export interface AdamWConfig {
-  betas: readonly [number, number];
-  epsilon: number;
-  weightDecay: number;
-}
+const decay = z.number("from 0 to below 1").min(0, "from 0 to below 1").lt(1, "from 0 to below 1");
+
+export const adamWConfig = z.strictObject({
+  betas: z
+    .tuple([decay, decay], "two numbers")
+    .readonly()
+    .describe("Decays of the averages of gradients and of their squares."),
+  epsilon: atLeast0("Added to the root of the second moment."),
+  weightDecay: atLeast0("Decoupled weight decay."),
+});
+export type AdamWConfig = z.infer<typeof adamWConfig>;
 
 export const ADAMW_DEFAULTS: AdamWConfig = { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 };
 

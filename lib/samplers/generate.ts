@@ -13,8 +13,11 @@ export interface GenerateOptions {
   labels: ArrayLike<number>;
   sampler: SamplerName;
   steps: number;
-  /** Image i draws its noise from the stream of `seed` and i: it does not depend on the batch. Default 0. */
-  seed?: number;
+  /**
+   * Image i draws its noise from the stream of `seed` and i: it does not depend on the batch. A list has a seed for each
+   * image, which is then the first of that seed. Default 0.
+   */
+  seed?: number | readonly number[];
   /** Number of the first image, so that a run can be cut into parts. Default 0. */
   first?: number;
   /** The noise to begin with [count,C,H,W], in place of the seed's. */
@@ -54,6 +57,7 @@ const RELEASED_DIT_CHANNELS = 3;
 const guidedChannels = ({ diffusion, inChannels }: TransformerConfig, guidance?: Guidance): number =>
   guidance?.channels ?? (diffusion ? Math.min(RELEASED_DIT_CHANNELS, inChannels) : inChannels);
 
+/** @throws RangeError naming the first image whose class id is out of range. */
 function checkLabels(labels: ArrayLike<number>, numClasses: number): void {
   for (let i = 0; i < labels.length; i++) {
     if (!Number.isInteger(labels[i]) || labels[i] < 0 || labels[i] > numClasses) {
@@ -77,10 +81,12 @@ const imageShape = ({ inChannels, inputSize }: TransformerConfig): number[] => [
 
 /** What `generate` refuses, known before a parameter is read or a file written. Returns the sampler's steps in runs. */
 export function checkGenerate(config: TransformerConfig, options: GenerateOptions): Segment[] {
-  const { labels, guidance, steps, latents, noise, batchSize = 64 } = options;
+  const { labels, guidance, steps, latents, noise, seed = 0, batchSize = 64 } = options;
   if (guidance) checkGuidance(guidance, config.inChannels);
   const segments = plan({ ...options, diffusion: config.diffusion });
   checkLabels(labels, config.numClasses);
+  if (typeof seed !== "number" && seed.length !== labels.length)
+    throw new RangeError(`expected a seed, or one for each of ${labels.length} images, got ${seed.length}`);
   if (!Number.isInteger(batchSize) || batchSize < 1)
     throw new RangeError(`batchSize must be an integer of at least 1, got ${batchSize}`);
   const all = [labels.length, ...imageShape(config)];
@@ -104,7 +110,11 @@ async function noiseSource(
   const count = labels.length;
   const [start, perStep] = await Promise.all([latents, noise].map((given) => given && numbersOf(given)));
   return (images) => {
-    const streams = images.map((i) => randomStream(seed, "sample", first + i));
+    const streams = images.map((i) =>
+      typeof seed === "number"
+        ? randomStream(seed, "sample", first + i)
+        : randomStream(seed[Math.min(i, count - 1)], "sample", 0),
+    );
     let drawn = 0;
     return () => {
       // Streams go on where they would have, whatever is given: the seed's own latents give the seed's images.

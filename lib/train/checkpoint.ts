@@ -33,10 +33,16 @@ const groups = (state: TrainState): Record<string, Params> => ({
   ema: state.ema,
   "optimizer.first": state.optimizer.first,
   "optimizer.second": state.optimizer.second,
+  ...Object.fromEntries(state.averages?.map((average, i) => [averageName(i), average]) ?? []),
 });
 
-/** Writes a checkpoint into a folder and removes all but the newest `keep`. Returns its path. */
-export async function writeCheckpoint(folder: string, checkpoint: Checkpoint, keep = 2): Promise<string> {
+const averageName = (index: number): string => `ema.${index + 1}`;
+
+/**
+ * Writes a checkpoint into a folder and removes all but the newest (`keepCheckpoints`; default 2) and those kept for good
+ * (`keepEvery`). Returns its path.
+ */
+export async function writeCheckpoint(folder: string, checkpoint: Checkpoint): Promise<string> {
   const { step, state, generator01, config, data } = checkpoint;
   const tensors: Record<string, NdArray> = { "optimizer.step": await fromTensor(state.optimizer.step) };
   for (const [prefix, params] of Object.entries(groups(state))) {
@@ -52,7 +58,9 @@ export async function writeCheckpoint(folder: string, checkpoint: Checkpoint, ke
     config: JSON.stringify(config),
     ...(data && { data: JSON.stringify(data) }),
   });
-  for (const old of (await listCheckpoints(folder)).slice(0, -keep)) await rm(old.path, { force: true });
+  const { keepCheckpoints = 2, keepEvery = Number.POSITIVE_INFINITY } = config;
+  const older = (await listCheckpoints(folder)).slice(0, -keepCheckpoints);
+  for (const old of older) if (old.step % keepEvery !== 0) await rm(old.path, { force: true });
   return path;
 }
 
@@ -98,8 +106,10 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
       second: group("optimizer.second"),
       step: toTensor(tensors["optimizer.step"]),
     },
+    ...(config.moreEmaDecays && { averages: config.moreEmaDecays.map((_, i) => group(averageName(i))) }),
   };
-  for (const params of [state.params, state.ema]) checkTransformerParams(params, config.model);
+  for (const params of [state.params, state.ema, ...(state.averages ?? [])])
+    checkTransformerParams(params, config.model);
   const optional = (text: string | undefined) => (text === undefined ? undefined : JSON.parse(text));
   const [generator01, data] = [optional(metadata.random), optional(metadata.data)];
   return { step: Number(metadata.step), generator01, config, state, data };

@@ -1,7 +1,7 @@
 /** The training loop: a run folder with config, metrics and checkpoints that can be stopped and resumed at any moment. */
 import { join } from "node:path";
 import { asTrainingData, type ImageSet, type TrainingData } from "../data/index.ts";
-import { appendJsonLine, truncateJsonLines } from "../io/index.ts";
+import { appendJsonLine, type NdArray, truncateJsonLines } from "../io/index.ts";
 import { scheduleAt } from "../optim/schedules.ts";
 import { randomGenerator } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
@@ -10,6 +10,7 @@ import { writeCheckpoint } from "./checkpoint.ts";
 import { compileRuns, compileStep } from "./compile.ts";
 import { checkTrainConfig, type TrainConfig } from "./config.ts";
 import { beginRun, type DataSource } from "./run-folder.ts";
+import { sampleGrids, samplesPath } from "./sample-grids.ts";
 import type { StepMetrics, TrainState } from "./step.ts";
 import { openEventFile } from "./tensorboard.ts";
 
@@ -43,6 +44,8 @@ export interface TrainOptions {
   resume?: boolean;
   /** How the images can be opened again, as plain values; kept in the run folder's `data.json`. */
   source?: DataSource;
+  /** Makes images [count,C,H,W] of latents, for `sampleEvery`; pixels need none. */
+  decode?: (latents: NdArray<"float32">) => Promise<NdArray<"float32">>;
   /** Stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
   onProgress?: (progress: TrainProgress) => void;
@@ -95,6 +98,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   const { folder, images, onProgress, signal, evaluateAt = [] } = options;
   const data = asTrainingData(images);
   checkData(data, config);
+  const grids = sampleGrids(config, options.decode);
   const { start, path } = await beginRun(config, data, options);
   const generator01 = start.generator01 && randomGenerator(start.generator01);
   const metricsPath = join(folder, "metrics.jsonl");
@@ -137,12 +141,14 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
       }
       // Before the checkpoint: a run killed while it is evaluated comes back to this step, and evaluates it again.
       if (evaluateAt.includes(step)) await options.onEvaluate?.(state, step);
+      if (grids && step % config.sampleEvery! === 0) await grids.write(state.ema, samplesPath(folder, step));
       if (step % config.checkpointEvery === 0 || last) checkpoint = await save();
     }
     if (signal?.aborted && step < config.steps) checkpoint = await save();
   } finally {
     await events.close();
     await compiled.dispose();
+    await grids?.dispose();
   }
   const trainSeconds = seconds.reduce((sum, s) => sum + s, 0);
   return { state, step, checkpoint: checkpoint!, trainSeconds, stepSeconds: median(seconds) };

@@ -55,7 +55,8 @@ function hollowState(config: TrainConfig): TrainState {
     );
   const all = () => true;
   const optimizer = { first: params(isTrainable), second: params(isTrainable), step: tf.scalar(0) };
-  return { params: params(all), ema: params(all), optimizer };
+  const averages = config.moreEmaDecays?.map(() => params(all));
+  return { params: params(all), ema: params(all), optimizer, ...(averages && { averages }) };
 }
 
 /** Plans a run from its config: nothing is trained, and no parameter is made. */
@@ -72,7 +73,7 @@ export function planTraining(config: TrainConfig): TrainPlan {
   return {
     parameters,
     memory: {
-      weights: 8 * parameters,
+      weights: (8 + 4 * (config.moreEmaDecays?.length ?? 0)) * parameters,
       optimizer: 8 * count(isTrainable),
       activations: traced.memory.between,
     },
@@ -98,7 +99,7 @@ export async function measureStep(
     (state: TrainState, batch: SRABatch, s: StepScalars) => trainStep(state, batch, s, stepConfig),
     { name: "trainStep", donate: [0] },
   );
-  let state = initTrainState(makeParams());
+  let state = initTrainState(makeParams(), config);
   const [batch, numbers] = [syntheticBatch(config, size), syntheticScalars()];
   const times: number[] = [];
   const begin = performance.now();

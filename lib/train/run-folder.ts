@@ -28,6 +28,7 @@ export const RUN_FILES = [
   DATA_FILE,
   "metrics.jsonl",
   "events.out.tfevents.*",
+  "samples/step-*.png",
   CHECKPOINT_FILES,
 ] as const;
 
@@ -89,7 +90,7 @@ export async function beginRun(
 type Found = Awaited<ReturnType<typeof latestCheckpoint>>;
 
 function fresh(config: TrainConfig, data: DataIdentity): Checkpoint {
-  const state = initTrainState(initTransformer(config.model, randomStream(config.seed, "weights")));
+  const state = initTrainState(initTransformer(config.model, randomStream(config.seed, "weights")), config);
   return { step: 0, state, config, data };
 }
 
@@ -114,8 +115,18 @@ function resumed(
   return { start: { ...checkpoint, data }, path };
 }
 
-/** Fields that may change between a start and a resume: they decide how long a run is and how it is computed. */
-const CHANGEABLE = ["steps", "logEvery", "checkpointEvery", "accumulate", "microBatches", "remat"];
+/** Fields that may change between a start and a resume: how long a run is, how it is computed, and what is written. */
+const CHANGEABLE = [
+  "steps",
+  "logEvery",
+  "checkpointEvery",
+  "keepCheckpoints",
+  "keepEvery",
+  "sampleEvery",
+  "accumulate",
+  "microBatches",
+  "remat",
+];
 
 const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

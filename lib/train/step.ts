@@ -17,6 +17,8 @@ export interface TrainState {
   /** The teacher's: their exponential moving average, also the weights to sample from. */
   ema: Params;
   optimizer: AdamWState;
+  /** Further moving averages, one for each of `moreEmaDecays`. */
+  averages?: Params[];
 }
 
 /** Numbers of one step that may follow schedules, as scalar tensors. */
@@ -37,6 +39,7 @@ export interface StepConfig extends LossOptions {
    * and time. Default: chosen by the sizes of model and batch.
    */
   microBatches?: number;
+  moreEmaDecays?: readonly number[];
 }
 
 export interface StepMetrics {
@@ -50,11 +53,17 @@ export interface StepMetrics {
 const trainable = (params: Params): Params =>
   Object.fromEntries(Object.entries(params).filter(([name]) => isTrainable(name)));
 
-/** A fresh state: the teacher starts as a copy of the student. */
-export const initTrainState = (params: Params): TrainState => ({
+const copy = (params: Params): Params => mapParams(params, (p) => tf.clone(p));
+
+/** A fresh state: the teacher, and further averages, start as copies of the student. */
+export const initTrainState = (
+  params: Params,
+  { moreEmaDecays }: Pick<StepConfig, "moreEmaDecays"> = {},
+): TrainState => ({
   params,
-  ema: mapParams(params, (p) => tf.clone(p)),
+  ema: copy(params),
   optimizer: initAdamW(trainable(params)),
+  ...(moreEmaDecays && { averages: moreEmaDecays.map(() => copy(params)) }),
 });
 
 /** The parameters that a loss trains: tfjs refuses those it does not use, and an idle projection head has no gradient. */
@@ -161,7 +170,7 @@ function update(
   { generative, align, gradients }: Gradients,
   parts: number,
   scalars: StepScalars,
-  { maxGradientNorm, adamW: optimizer }: StepConfig,
+  { maxGradientNorm, adamW: optimizer, moreEmaDecays = [] }: StepConfig,
 ): { state: TrainState; metrics: StepMetrics } {
   const mean = (value: Tensor): Tensor => tf.mul(value, 1 / parts);
   const gradientNorm = namedScope("gradient_norm", () => mean(globalNorm(gradients)));
@@ -170,8 +179,11 @@ function update(
     adamW(state.params, gradients, state.optimizer, scalars.learningRate, optimizer, mean(clip)),
   );
   const ema = namedScope("ema", () => updateEma(state.ema, next.params, scalars.emaDecay));
+  const averages = namedScope("ema", () =>
+    state.averages?.map((average, i) => updateEma(average, next.params, tf.scalar(moreEmaDecays[i]))),
+  );
   return {
-    state: { params: next.params, ema, optimizer: next.state },
+    state: { params: next.params, ema, optimizer: next.state, ...(averages && { averages }) },
     metrics: { generative: mean(generative), align: align && mean(align), gradientNorm },
   };
 }

@@ -127,7 +127,7 @@ test("images are cropped, numbered and labelled; broken ones are listed; a rerun
   const first = await prepareImages(source, destination, { size: 8, threads: 2, onProgress });
   assert.equal(
     { ...first, broken: first.broken.map(({ index, name }) => [index, name]) },
-    { count: 4, written: 3, skipped: 0, broken: [[1, "a/1.png"]], finished: true },
+    { count: 4, written: 3, skipped: 0, broken: [[1, "a/1.png"]], others: [], finished: true },
   );
   assert.equal(seen.at(-1), [4, 4]);
   assert.equal(await json(destination, "dataset.json"), {
@@ -144,7 +144,7 @@ test("images are cropped, numbered and labelled; broken ones are listed; a rerun
   await rm(join(destination, "00000/img00000002.png"));
   await writeFiles(source, { "a/1.png": originals[1] });
   const second = await prepareImages(source, destination, { size: 8 });
-  assert.equal(second, { count: 4, written: 2, skipped: 2, broken: [], finished: true });
+  assert.equal(second, { count: 4, written: 2, skipped: 2, broken: [], others: [], finished: true });
   assert.not((await readdir(destination)).includes("broken.json"));
 });
 
@@ -200,7 +200,7 @@ test("latents are the VAE's mean and deviation, in the reference's layout", asyn
   await prepareImages(source, images, { size: 32 });
   const vae = await readVAE(await vaeFolder());
   const result = await prepareLatents(images, destination, { vae });
-  assert.equal(result, { count: 3, written: 3, skipped: 0, broken: [], finished: true });
+  assert.equal(result, { count: 3, written: 3, skipped: 0, broken: [], others: [], finished: true });
   assert.equal(await json(destination, "dataset.json"), {
     labels: [
       ["00000/img-mean-std-00000000.npy", 0],

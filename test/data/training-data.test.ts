@@ -78,7 +78,7 @@ test("a folder of latents gives every example once an epoch, in orders that resu
 test("so do shards, whatever the memory", async () => {
   const [folder, shards] = [await latents(23), await temporaryFolder()];
   const packed = await packShards(folder, shards, { shardSize: 4 });
-  assert.equal(packed, { count: 23, written: 23, skipped: 0, broken: [], finished: true });
+  assert.equal(packed, { count: 23, written: 23, skipped: 0, broken: [], others: [], finished: true });
   const bytes = 4 * 2 * SIZE * 4;
   for (const memory of [1, 4 * bytes, 100 * bytes]) {
     const data = await openTrainingData(shards, { ...options, memory });
@@ -112,6 +112,7 @@ test("packing goes on where it was stopped", async () => {
     written: 7,
     skipped: 3,
     broken: [],
+    others: [],
     finished: true,
   });
   await packShards(folder, whole, { shardSize: 3 });

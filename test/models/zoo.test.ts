@@ -65,7 +65,10 @@ test("twenty-four models; another name says what there is", () => {
     () => modelConfig("SiT-XXL/2" as ModelName),
     /^unknown model 'SiT-XXL\/2'; expected DiT or SiT, a size of S, B, L, XL and a patch of 2, 4, 8, as in SiT-XL\/2$/,
   );
-  assert.throws(() => modelConfig("SiT-S/8", { inputSize: 30 }), /inputSize 30 is not a multiple/);
+  assert.throws(
+    () => modelConfig("SiT-S/8", { inputSize: 30 }),
+    /SiT config: inputSize must be a multiple of patchSize 8, got 30/,
+  );
   assert.is(modelConfig("DiT-S/2", { inputSize: 64 }).inputSize, 64);
 });
 

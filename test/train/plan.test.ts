@@ -90,7 +90,7 @@ test("a SiT's interval is in times, a DiT's in whole steps", () => {
     /^train config: sra.interval must be whole steps, because a DiT's intervals are not in times: \[0, 200\] of 1000 is a SiT's \[0, 0.2\], got \[0,0.2\]$/,
   );
   for (const interval of [[0.3, 0.1], [Number.NaN, 0.1], [0, Number.NaN], -0.1] as const)
-    assert.throws(check(interval as number), /sra.interval must be within/);
+    assert.throws(check(interval as number), /sra.interval(\.\d)? must be/);
   assert.throws(check([0, 1001], diffusion), /within \[0, 1000\]/);
 });
 

@@ -2,6 +2,7 @@
 import pMap from "p-map";
 import { messageOf } from "../../data/destination.ts";
 import { decodeImage, openSource, type Pixels, type Source } from "../../data/index.ts";
+import { EXAMPLE_NAME } from "../../data/sources.ts";
 import type { VAE } from "../../vae/index.ts";
 import { type ImageFiles, inPieces, pixelBatch } from "./batch.ts";
 import { latentFiles, latentImages } from "./latents.ts";
@@ -14,7 +15,6 @@ export interface ImageFilesOptions {
 
 /** Files decoded at a time. */
 const CONCURRENCY = 8;
-const FILES = /\.(npy|jpe?g|png|webp)$/i;
 
 /**
  * Opens images to evaluate:
@@ -49,7 +49,7 @@ export async function openImageFiles(path: string, { vae }: ImageFilesOptions = 
       close,
     };
   }
-  const source = await openSource(path, FILES);
+  const source = await openSource(path, EXAMPLE_NAME);
   const isLatents = source.files[0].name.toLowerCase().endsWith(".npy");
   return isLatents ? closing(source, () => latentFiles(source, decoder())) : imageFiles(source);
 }

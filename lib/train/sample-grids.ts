@@ -1,0 +1,54 @@
+/** Pictures of what a run has learned so far: the same noise and classes each time. */
+import { join } from "node:path";
+import { type NdArray, threeChannels, toUint8Images, writePngGrid } from "../io/index.ts";
+import { sampleGenerator } from "../samplers/index.ts";
+import type { Params } from "../tensor/params.ts";
+import type { TrainConfig } from "./config.ts";
+
+/** Images of a grid, and sampler steps: enough to see, few enough not to slow a run down. */
+const COLUMNS = 8;
+const IMAGES = 4 * COLUMNS;
+const STEPS = 25;
+const DIT_STEPS = 50;
+
+/** The grid of a step. */
+export const samplesPath = (folder: string, step: number): string =>
+  join(folder, "samples", `step-${String(step).padStart(8, "0")}.png`);
+
+interface SampleGrids {
+  /** Draws from weights and writes a PNG. */
+  write(params: Params, path: string): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Grids as a config asks for them; none where it does not.
+ * @throws where the model's channels are not those of an image and nothing decodes them.
+ */
+export function sampleGrids(
+  { model, interpolant, seed, sampleEvery }: TrainConfig,
+  decode?: (latents: NdArray<"float32">) => Promise<NdArray<"float32">>,
+): SampleGrids | undefined {
+  if (sampleEvery === undefined) return undefined;
+  if (!decode && model.inChannels !== 1 && model.inChannels !== 3)
+    throw new Error(
+      `train config: sampleEvery needs a VAE to make images of ${model.inChannels} channels; expected one, or no sampleEvery`,
+    );
+  const generator = sampleGenerator(model);
+  return {
+    async write(params, path) {
+      const drawn = await generator.generate(params, {
+        labels: Array.from({ length: IMAGES }, (_, i) => i % model.numClasses),
+        sampler: model.diffusion ? "ddpm" : "euler",
+        steps: model.diffusion ? Math.min(DIT_STEPS, model.diffusion.steps) : STEPS,
+        seed,
+        batchSize: IMAGES,
+        interpolant,
+      });
+      const images = decode ? await decode(drawn) : drawn;
+      const pixels = threeChannels(toUint8Images(images.data, images.shape));
+      await writePngGrid(path, pixels, { columns: COLUMNS });
+    },
+    dispose: () => generator.dispose(),
+  };
+}

@@ -1,0 +1,150 @@
+/** Configs are checked by one description: every fault in one sentence, and what help says of a field. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { scheduleAt, warmup } from "../lib/optim/index.ts";
+import { warmupAndDecay } from "../lib/optim/schedules.ts";
+import { check, describeField, nearest } from "../lib/schema.ts";
+import { trainConfigFields } from "../lib/train/config.ts";
+import { checkTrainConfig, type TrainConfig } from "../lib/train/index.ts";
+import { smallConfig } from "./train/small.ts";
+
+const messageOf = (config: unknown): string => {
+  try {
+    checkTrainConfig(config as TrainConfig);
+  } catch (error) {
+    assert.ok(error instanceof RangeError);
+    return error.message;
+  }
+  return "";
+};
+const { model, ...rest } = smallConfig();
+
+test("a right config passes, with every optional field too", () => {
+  assert.is(messageOf(smallConfig()), "");
+  const full = smallConfig({
+    accumulate: 2,
+    remat: true,
+    moreEmaDecays: [0.99, 0.999],
+    keepCheckpoints: 3,
+    keepEvery: 10,
+    sampleEvery: 5,
+    learningRate: warmupAndDecay(1e-3, 2, 12, "cosine"),
+    alignWeight: warmup(0.2, 5),
+  });
+  assert.is(messageOf(full), "");
+  const { sra, ...baseline } = smallConfig();
+  assert.is(messageOf(baseline), "");
+});
+
+test("every missing, unknown and wrong field is named in one message", () => {
+  const { mlpRatio, ...short } = model;
+  const message = messageOf({
+    ...rest,
+    lerningRate: 1,
+    model: { ...short, hidenSize: 5, depth: 0 },
+    batchSize: -1,
+    emaDecay: "0.9",
+    classDropout: 2,
+    interpolant: "line",
+    adamW: { betas: [0.9], epsilon: 1e-8 },
+  });
+  for (const phrase of [
+    "train config: ",
+    "lerningRate is unknown, did you mean learningRate?",
+    "model.hidenSize is unknown, did you mean hiddenSize?",
+    "model.mlpRatio is missing, expected a number above 0",
+    "model.depth must be a positive integer, got 0",
+    "batchSize must be a positive integer, got -1",
+    'emaDecay must be a number, a curve (from, to, steps, shape) or a list of curves, got "0.9"',
+    "classDropout must be from 0 to 1, got 2",
+    'interpolant must be linear or cosine, got "line"',
+    "adamW.weightDecay is missing",
+    "adamW.betas must be two numbers, got [0.9]",
+  ])
+    assert.ok(message.includes(phrase), `${phrase}\nis not in\n${message}`);
+  assert.not.match(message, "\n");
+});
+
+test("a config of one key says all that is missing; no config says so", () => {
+  const message = messageOf({ model: { inputSize: 16 } });
+  for (const field of ["seed", "model.patchSize", "model.numClasses", "steps", "batchSize", "learningRate"])
+    assert.ok(message.includes(`${field} is missing, expected `), `${field}: ${message}`);
+  assert.match(messageOf(undefined), /^train config: /);
+  assert.match(messageOf([]), /^train config: /);
+});
+
+test("what is wrong inside a schedule is named there", () => {
+  const curve = { from: 0, to: 1, steps: 5, shape: "linear" };
+  assert.match(
+    messageOf({ ...smallConfig(), learningRate: { ...curve, stepz: 3 } }),
+    /learningRate\.stepz is unknown, did you mean steps\?/,
+  );
+  assert.match(
+    messageOf({ ...smallConfig(), learningRate: { ...curve, shape: "log" } }),
+    /learningRate\.shape must be linear or cosine or exponential, got "log"/,
+  );
+  assert.match(
+    messageOf({ ...smallConfig(), learningRate: [] }),
+    /learningRate must be a list of at least one curve, got \[\]/,
+  );
+  assert.match(
+    messageOf({ ...smallConfig(), learningRate: Number.NaN }),
+    /learningRate must be a number, a curve/,
+  );
+});
+
+test("fields that do not fit each other are named, each of them", () => {
+  const both = messageOf(
+    smallConfig({
+      accumulate: 3,
+      sra: { ...smallConfig().sra!, studentBlock: 3, interval: [0.5, 0.2] },
+      keepEvery: 7,
+    }),
+  );
+  for (const phrase of [
+    "accumulate must be a divisor of batchSize 8, got 3",
+    "sra.studentBlock must be from 1 to the model's depth 2, got 3",
+    "sra.interval must be within [0, 1], ascending, got [0.5,0.2]",
+    "keepEvery must be a multiple of checkpointEvery 5, got 7",
+  ])
+    assert.ok(both.includes(phrase), `${phrase}\nis not in\n${both}`);
+  assert.match(
+    messageOf(smallConfig({ model: { ...model, patchSize: 3 } })),
+    /model\.inputSize must be a multiple of patchSize 3, got 8/,
+  );
+});
+
+test("the nearest name is one that may have been meant", () => {
+  const names = ["learningRate", "steps", "batchSize"];
+  assert.is(nearest("learning_rate", names), "learningRate");
+  assert.is(nearest("STEPS", names), "steps");
+  assert.is(nearest("unrelated", names), undefined);
+  assert.is(nearest("x", []), undefined);
+});
+
+test("every field says what it is", () => {
+  const fields = (shape: object, prefix = ""): string[] =>
+    Object.keys(shape).flatMap((name) => {
+      const field = trainConfigFields.shape[name as keyof typeof trainConfigFields.shape];
+      return prefix === "" && name === "model"
+        ? Object.keys((field as unknown as { shape: object }).shape).map((inner) => `model.${inner}`)
+        : [name];
+    });
+  for (const field of fields(trainConfigFields.shape))
+    assert.match(describeField(trainConfigFields, field), /^.{4,}\.$/s, field);
+  assert.throws(() => describeField(trainConfigFields, "model.nothing"), /there is no field model\.nothing/);
+  assert.throws(() => check(trainConfigFields, 3, "config"), /^RangeError: config: |config: it must be/);
+});
+
+test("a warm-up and a decay are one schedule", () => {
+  const rate = warmupAndDecay(2, 4, 12, "linear");
+  assert.equal(
+    [0, 2, 4, 8, 12, 20].map((step) => scheduleAt(rate, step)),
+    [0, 1, 2, 1, 0, 0],
+  );
+  const cosine = warmupAndDecay(2, 0, 8, "cosine");
+  assert.is(scheduleAt(cosine, 0), 2);
+  assert.ok(Math.abs(scheduleAt(cosine, 4) - 1) < 1e-12 && Math.abs(scheduleAt(cosine, 8)) < 1e-12);
+});
+
+test.run();
