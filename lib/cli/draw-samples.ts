@@ -81,7 +81,7 @@ export async function drawSamples(
   { config, params, interpolant, sampler, source, step }: SampledModel,
   options: SampleOptions,
 ): Promise<{ count: number; out: string; grid?: string; png?: string }> {
-  const { first, steps, batchSize, out, grid, png, guidedChannels, weights, emaDecay, seeds } = options;
+  const { first, steps, batchSize, out, grid, png, guidedChannels, eta, weights, emaDecay, seeds } = options;
   const labels = await labelsOf(options, config);
   const count = labels.length;
   const guidance = {
@@ -89,7 +89,7 @@ export async function drawSamples(
     interval: options.guidanceInterval,
     ...(guidedChannels && { channels: guidedChannels }),
   };
-  const drawn = { sampler, steps, guidance, interpolant };
+  const drawn = { sampler, steps, guidance, interpolant, ...(eta !== undefined && { eta }) };
   checkGenerate(config, { ...drawn, labels, seed: seeds ?? options.seed, batchSize });
   const decoder = options.vae === undefined ? undefined : await imageDecoder(options.vae, config);
   // Without a VAE latents come as they are; what has the channels of an image is one.

@@ -34,6 +34,7 @@ export interface SampleOptions {
   guidance: number;
   guidanceInterval: [number, number];
   guidedChannels?: number;
+  eta?: number;
   weights: WeightsName;
   seed: number;
   batchSize: number;
@@ -160,6 +161,7 @@ export const sampleCommand = (): Command =>
       "channels that are guided (default: all; of a DiT 3, as released)",
       positiveInteger,
     )
+    .option("--eta <number>", "noise of ddim: 0 is none, 1 as much as ddpm's (default: 0)", real)
     .addOption(
       new Option("--weights <name>", "averaged or last weights").choices(["ema", "model"]).default("ema"),
     )

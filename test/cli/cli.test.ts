@@ -371,7 +371,10 @@ test("prepare makes images, latents and shards, and train reads each of them", a
   const none = await train("none", "--images", at("nowhere"));
   assert.match(none.stderr, /Cannot read .*nowhere: there is no such folder or file/);
   const wrong = await train("wrong", "--images", at("images"));
-  assert.match(wrong.stderr, /images are 3x\d+x\d+, but the model expects \d+x\d+x\d+/);
+  assert.match(
+    wrong.stderr,
+    /images in .*images \(the first has \d+ x \d+ pixels\) are 3x\d+x\d+, but the model expects \d+x\d+x\d+/,
+  );
   const preset = await ditlab(["train", "--preset", "sit-s-2-imagenet256"]);
   assert.match(preset.stderr, /--preset sit-s-2-imagenet256 needs --images/);
 });

@@ -223,6 +223,8 @@ test("classes, label files and seeds say what is drawn; wrong ones are refused b
     [["--labels", join(folder, "bad.txt")], /bad\.txt must hold class ids/],
     [["--labels", join(folder, "none.txt")], /Cannot read .*none\.txt/],
     [["--seeds", "1", "2", "--count", "3"], /--seeds has 2 seeds, expected one for each of 3 images/],
+    [["--eta", "0.5", "--count", "1"], /eta .*ddim/],
+    [["--guidance", "2", "--guidance-interval", "0.9", "0.1", "--count", "1"], /interval/],
     [["--png", out, "--count", "1"], /run is a run of ditlab, expected a folder of images or a new folder/],
   ] as const) {
     const { code, stderr } = await run(...sample, ...args);
