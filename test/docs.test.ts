@@ -10,6 +10,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { commands as notebookCommands } from "../kernel/cli/main.ts";
 import { commandLine } from "../lib/cli/main.ts";
+import { ROW, withSource } from "./api-tables.ts";
 import { temporaryFolder } from "./io/helpers.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -116,16 +117,27 @@ test("docs/api.md lists exactly what each folder exports", async () => {
   const listed = new Map<string, string[]>();
   for (const section of tables.split("\n### ").slice(1)) {
     const folder = /^`ditlab\/([a-z]+)`/.exec(section)?.[1] ?? section.slice(0, 20);
-    listed.set(
-      folder,
-      [...section.matchAll(/^\| `(\w+)`(?: \(type\))? \| \S.* \|$/gm)].map(([, name]) => name).sort(),
-    );
+    listed.set(folder, [...section.matchAll(ROW)].map(([, name]) => name).sort());
   }
   assert.equal([...listed.keys()].sort(), [...folders].sort());
   for (const folder of folders) {
     const exported = exportsOf(checked, join(root, "lib", folder, "index.ts")).sort();
     assert.equal(listed.get(folder), exported, `ditlab/${folder}`);
   }
+});
+
+test("the tables carry the source's signatures and fields: else run npx tsx test/api-tables.ts", async () => {
+  const page = await readFile(join(root, "docs/api.md"), "utf8");
+  const [lines, expected] = [page, withSource(page, checked)].map((text) => text.split("\n"));
+  assert.equal(lines.length, expected.length);
+  lines.forEach((line, i) => {
+    assert.is(line, expected[i]);
+  });
+  // The comparison sees what it is to see.
+  assert.ok(lines.some((line) => line.startsWith("| `eulerSampler` | `(velocity: Velocity, x: Tensor, ")));
+  const stale = page.replace("| `eulerSampler` | `(velocity: Velocity, x", "| `eulerSampler` | `(x");
+  assert.is(withSource(stale, checked), page);
+  assert.is.not(stale, page);
 });
 
 test("commands in the documentation have the options that they are shown with", async () => {

@@ -3,6 +3,7 @@
  * head, is drawn to the EMA teacher's later block n at the less noisy time t - k.
  */
 import type { InterpolantName } from "../diffusion/interpolants.ts";
+import { intervalFault } from "../diffusion/levels.ts";
 import { objectiveOf } from "../diffusion/objective.ts";
 import { type TransformerConfig, transformer, transformerFeatures } from "../models/transformer.ts";
 import { siluMlp } from "../nn/layers.ts";
@@ -121,8 +122,9 @@ export function sraLosses(
 }
 
 /**
- * Intervals k [count] as float32 for a batch; `whole` steps for a DiT. A fixed interval draws as many numbers as a random
- * one.
+ * Intervals k [count] as float32 for a batch: times, or `whole` steps for a DiT. A fixed interval draws as many numbers as
+ * a random one.
+ * @throws on steps for a SiT, and on times for a DiT.
  */
 export function drawIntervals(
   random: RandomGenerator,
@@ -130,6 +132,8 @@ export function drawIntervals(
   interval: SRAConfig["interval"],
   whole = false,
 ): Float32Array<ArrayBuffer> {
+  const fault = intervalFault(interval, whole ? Number.POSITIVE_INFINITY : undefined);
+  if (fault) throw new RangeError(`interval must be ${fault}, got [${interval}]`);
   const [min, max] = typeof interval === "number" ? [interval, interval] : interval;
   const intervals = random.uniforms(count).map((u) => min + (max - min) * u);
   return whole ? intervals.map(Math.floor) : intervals;

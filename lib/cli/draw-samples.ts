@@ -13,8 +13,7 @@ import {
   writePngGrid,
 } from "../io/index.ts";
 import type { TransformerConfig } from "../models/index.ts";
-import { checkLabels } from "../samplers/generate.ts";
-import { gatherSamples, type SamplerName, sampleGenerator } from "../samplers/index.ts";
+import { checkGenerate, gatherSamples, type SamplerName, sampleGenerator } from "../samplers/index.ts";
 import type { Params } from "../tensor/index.ts";
 import { imageDecoder } from "./decoder.ts";
 import { progressReporter } from "./progress.ts";
@@ -59,7 +58,6 @@ async function labelsOf(
   const labels = Array.from({ length: count }, (_, i) =>
     listed ? listed[first + i] : turn[(first + i) % turn.length],
   );
-  checkLabels(labels, numClasses);
   return labels;
 }
 
@@ -91,6 +89,8 @@ export async function drawSamples(
     interval: options.guidanceInterval,
     ...(guidedChannels && { channels: guidedChannels }),
   };
+  const drawn = { sampler, steps, guidance, interpolant };
+  checkGenerate(config, { ...drawn, labels, seed: seeds ?? options.seed, batchSize });
   const decoder = options.vae === undefined ? undefined : await imageDecoder(options.vae, config);
   // Without a VAE latents come as they are; what has the channels of an image is one.
   const isPixels = decoder !== undefined || config.inChannels === 1 || config.inChannels === 3;
@@ -102,7 +102,6 @@ export async function drawSamples(
   /** What belongs to a batch, filled up with its last: another batch size would be another program to compile. */
   const filled = <T>(all: readonly T[], from: number): T[] =>
     Array.from({ length: width }, (_, i) => all[Math.min(from + i, count - 1)]);
-  const drawn = { sampler, steps, guidance, interpolant };
   const reporter = progressReporter();
   reporter.begin("sampling", count);
   await gatherSamples(out, {

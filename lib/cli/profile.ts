@@ -1,9 +1,15 @@
 import { Command } from "commander";
-import { dropLabels } from "../align/sra.ts";
 import { writeAtomic } from "../io/index.ts";
 import { initTransformer } from "../models/index.ts";
-import { normalTensor, randomGenerator, tf } from "../tensor/index.ts";
-import { checkTrainConfig, compileStep, initTrainState, type TrainConfig } from "../train/index.ts";
+import { randomGenerator } from "../tensor/index.ts";
+import {
+  checkTrainConfig,
+  compileStep,
+  initTrainState,
+  syntheticBatch,
+  syntheticScalars,
+  type TrainConfig,
+} from "../train/index.ts";
 import { type ConfigOptions, readConfig, withConfigOptions, withOptions } from "./config.ts";
 import { jsonOption, positiveInteger } from "./options.ts";
 
@@ -15,25 +21,12 @@ interface Options extends ConfigOptions {
 }
 
 /** What a step of a config takes, of random numbers: how long it takes does not depend on them. */
-function stepArguments(config: TrainConfig) {
-  const { model, batchSize } = config;
-  const random = randomGenerator(0);
-  const shape = [batchSize, model.inChannels, model.inputSize, model.inputSize];
-  const labels = new Int32Array(batchSize);
-  const batch = {
-    x: normalTensor(random, shape),
-    noise: normalTensor(random, shape),
-    t: tf.tensor1d(random.uniforms(batchSize)),
-    k: tf.tensor1d(random.uniforms(batchSize).map((u) => u * 0.2)),
-    y: tf.tensor1d(dropLabels(random, labels, 0.1, model.numClasses), "int32"),
-  };
-  const scalars = {
-    learningRate: tf.scalar(1e-4),
-    alignWeight: tf.scalar(0.2),
-    emaDecay: tf.scalar(0.9999),
-  };
-  return [initTrainState(initTransformer(model, random), config), batch, scalars] as const;
-}
+const stepArguments = (config: TrainConfig) =>
+  [
+    initTrainState(initTransformer(config.model, randomGenerator(0)), config),
+    syntheticBatch(config, config.batchSize),
+    syntheticScalars(),
+  ] as const;
 
 const page = (body: string): string =>
   `<!doctype html><meta charset="utf-8"><title>ditlab profile</title><body style="font:14px/1.5 system-ui,sans-serif;margin:2em;color-scheme:light dark">${body}`;

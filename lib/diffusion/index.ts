@@ -21,4 +21,10 @@ export {
   type TimeDistribution,
   velocityTarget,
 } from "./interpolants.ts";
+export {
+  levelOf,
+  type NoiseLevel,
+  type StepLevel,
+  type TimeLevel,
+} from "./levels.ts";
 export { drawSteps } from "./objective.ts";

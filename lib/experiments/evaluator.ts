@@ -103,12 +103,12 @@ export async function probeOf(
   for (const timestep of scale.probeTimesteps) {
     const features = await extractor.extract(ema, trainSet, {
       count: scale.probeTrain,
-      timestep,
+      time: timestep,
       seed: PROBE_SEED,
     });
     const held = await extractor.extract(ema, test, {
       count: scale.probeTest,
-      timestep,
+      time: timestep,
       seed: PROBE_SEED + 1,
     });
     const accuracy = await linearProbe(

@@ -22,7 +22,8 @@ type Backend = InstanceType<typeof tf.KernelBackend>;
 
 /** It has no kernels: tfjs moves a tensor to the eager backend when an operation wants it, by reading it. */
 class HostBackend extends tf.KernelBackend {
-  private readonly entries = new Map<object, { buffer: Buffer; references: number }>();
+  // Weak: what nobody holds any more is freed, disposed or not, as on tfjs's own backend of the processor.
+  private readonly entries = new WeakMap<object, { buffer: Buffer; references: number }>();
   /** What to say of tensors that are gone. */
   readonly refusals = new WeakMap<object, string>();
 
@@ -65,8 +66,9 @@ class HostBackend extends tf.KernelBackend {
     this.move(dataId, values);
     return dataId;
   }
+  /** Asked for in tfjs's debug mode alone, of the eager backend. */
   override numDataIds(): number {
-    return this.entries.size;
+    return 0;
   }
   override timerAvailable(): boolean {
     return false;
@@ -121,6 +123,9 @@ export function takeAway(tensor: Tensor, message: string): () => void {
   Object.assign(handle, { dataId: nothing, isDisposedInternal: true });
   return () => Object.assign(handle, { dataId, isDisposedInternal: false });
 }
+
+/** Why a tensor's numbers are gone, if they were taken away. */
+export const refusalOf = (dataId: object): string | undefined => host.refusals.get(dataId);
 
 /** The buffer of a tensor that a compiled function made, unless tfjs has moved it to another backend since. */
 export const bufferOf = (tensor: Tensor): Buffer | undefined => host.bufferOf(tensor);

@@ -6,8 +6,9 @@ import { mapTree } from "../tensor/tree.ts";
 import { claim } from "./claims.ts";
 import type { GraphData } from "./graph.ts";
 import { type Lowered, lowered, traceFunction } from "./lower.ts";
+import { UnreadTensors } from "./outside.ts";
 import { type Profile, recordTrace, summarizeTrace } from "./profile.ts";
-import { compile, leafNumbers, type Program, type ProgramStats } from "./program.ts";
+import { compile, leafNumbers, type Program, type ProgramStats, type Traced } from "./program.ts";
 import { Leaf, rebuild, structureOf } from "./structure.ts";
 import { refuseWhileTracing } from "./trace.ts";
 
@@ -42,7 +43,10 @@ export interface Compiled<A extends unknown[], R> {
    * that write over memory wait for earlier ones that read it.
    */
   (...args: A): Promise<R>;
-  /** The graph for these arguments; `portable` uses only operators of the ONNX standard, for other runtimes. */
+  /**
+   * The graph for these arguments; `portable` uses only operators of the ONNX standard, for other runtimes. It cannot wait
+   * for tensors from outside on a backend that is read asynchronously (webgpu): a call before it does.
+   */
   lower(args: A, options?: { portable?: boolean }): Lowered;
   /**
    * Where the time of a run with these arguments goes; of donated ones it takes copies. Without arguments, on made-up
@@ -123,11 +127,25 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     };
   };
 
+  /** Traces; tensors from outside whose numbers come asynchronously are read, and it is traced again. */
+  const traceWith = async (args: A, portable: boolean): Promise<Traced> => {
+    // The caller's own trees may change meanwhile.
+    const kept = mapTree(args, (tensor) => tensor) as A;
+    for (;;) {
+      try {
+        return traceFunction(fn, kept, name, portable);
+      } catch (error) {
+        if (!(error instanceof UnreadTensors)) throw error;
+        await error.reading;
+      }
+    }
+  };
+
   const prepare = async (
     args: A,
     { leaves, donated, key }: ReturnType<typeof leavesOf>,
   ): Promise<Program> => {
-    const trace = () => traceFunction(fn, args, name, false);
+    const trace = () => traceWith(args, false);
     const program = await compile(trace, leaves, donated, { threads, cache, identity: [name, donate, key] });
     stats.traces.push(program.stats);
     if (stats.traces.length === RETRACE_WARNING) {
@@ -204,10 +222,14 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
       const use = claim(leaves, [], name);
       try {
         const numbers = new Map(await Promise.all(reading));
-        const traced = traceFunction(fn, args, name, false);
+        const traced = await traceWith(args, false);
         const trace = await recordTrace(async (profile) => {
           // A stored model has other nodes' names than the graph.
-          const program = await compile(() => traced, leaves, donated, { threads, cache: false, profile });
+          const program = await compile(async () => traced, leaves, donated, {
+            threads,
+            cache: false,
+            profile,
+          });
           for (let i = 0; i < runs; i++)
             dispose(await program.run(numbers, { owned: new Map(), written: new Set() }));
           const file = program.endProfile()!;
@@ -221,8 +243,8 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
         if (!given) dispose(args);
       }
     },
-    save: (path: string, args: A) =>
-      writeFileAtomic(path, Buffer.from(lowered(traceFunction(fn, args, name, true)).onnx)),
+    save: async (path: string, args: A) =>
+      writeFileAtomic(path, Buffer.from(lowered(await traceWith(args, true)).onnx)),
     dispose: async () => {
       const released = [...programs.values()].map(({ program }) => program);
       programs.clear();

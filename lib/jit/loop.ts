@@ -24,9 +24,20 @@ export function loop<S>(count: Tensor | number, state: S, body: (state: S, index
   const start = leaves.map(({ tensor }) => tensor);
   const times = typeof count === "number" ? tf.scalar(count, "int32") : count;
   const traced = traceLoop(times, start, (index, values) => step(values, index));
-  const tensors = traced ?? plainLoop(times.dataSync()[0], start, step);
+  const tensors = traced ?? plainLoop(typeof count === "number" ? count : countOf(count), start, step);
   if (!traced && times !== count) times.dispose();
   return rebuild(skeleton, (leaf) => tensors[leaves.indexOf(leaf)]) as S;
+}
+
+/** How often an eager loop runs. */
+function countOf(count: Tensor): number {
+  try {
+    return count.dataSync()[0];
+  } catch {
+    throw new Error(
+      "loop: outside of jit the count must be a number, or a tensor whose backend is read synchronously, got one that is not",
+    );
+  }
 }
 
 /** The iterations one after the other. What one of them made goes when the next has no use for it. */

@@ -136,7 +136,7 @@ export interface CompileOptions extends SessionOptions {
 
 /** Traces a function and compiles it for arguments of some leaves. */
 export async function compile(
-  trace: () => Traced,
+  trace: () => Promise<Traced>,
   leaves: readonly Leaf[],
   donated: readonly boolean[],
   { cache, identity = [], ...options }: CompileOptions,
@@ -145,7 +145,7 @@ export async function compile(
   const guess = folder === undefined ? undefined : guessSession(folder, identity, options);
   try {
     const start = performance.now();
-    const traced = trace();
+    const traced = await trace();
     const traceSeconds = (performance.now() - start) / 1000;
     return await compileTraced(traced, leaves, donated, traceSeconds, (model) => {
       const { nodes } = traced.live;

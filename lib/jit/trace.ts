@@ -5,7 +5,6 @@ import { currentBackend, type DataType, type Tensor, tf } from "../tensor/tf.ts"
 import {
   createGraph,
   type Graph,
-  type GraphData,
   type GraphType,
   graphData,
   graphType,
@@ -13,24 +12,19 @@ import {
   type Value,
 } from "./graph.ts";
 import { kernels } from "./kernels/index.ts";
+import { constants, outsideNumbers, type TensorInfo, UnreadTensors } from "./outside.ts";
 
 const BACKEND = "ditlab-trace";
 
 type BackendValues = Parameters<InstanceType<typeof tf.KernelBackend>["write"]>[0];
 type Backend = InstanceType<typeof tf.KernelBackend>;
-interface TensorInfo {
-  dataId: object;
-  shape: number[];
-  dtype: DataType;
-}
-
 /** The trace in progress; there is only ever one, because tracing is synchronous. */
 let graph: Graph | undefined;
 let values = new WeakMap<object, Value>();
-/** Constants by their tensor's data id; they outlive a trace. */
-const host = new WeakMap<object, { data: GraphData; dtype: GraphType }>();
 /** Tensors that share a data id: tfjs gives up the data when the last is disposed. */
 const references = new WeakMap<object, number>();
+/** Tensors from outside that the trace in progress has met, and whose numbers cannot be read at once. */
+let unread: TensorInfo[] = [];
 /** Set by a failed asynchronous read, whose own rejection the traced function would not see. */
 let failure: Error | undefined;
 
@@ -91,10 +85,10 @@ class TraceBackend extends tf.KernelBackend {
   }
   override move(dataId: object, data: BackendValues, _shape: number[], dtype: DataType): void {
     const type = graphType(dtype, "a constant");
-    host.set(dataId, { data: graphData(data as ArrayLike<number>, type), dtype: type });
+    constants.set(dataId, graphData(data as ArrayLike<number>, type));
   }
   override readSync(dataId: object): Float32Array | Int32Array | Uint8Array {
-    const constant = host.get(dataId)?.data;
+    const constant = constants.get(dataId);
     if (constant) return constant as Float32Array;
     const value = values.get(dataId);
     if (!value)
@@ -120,13 +114,13 @@ function currentGraph(): Graph {
 }
 
 /** The graph value of a tensor. One made outside the trace becomes a constant of the graph. */
-function symbolOf({ dataId, shape, dtype }: TensorInfo): Value {
+function symbolOf(info: TensorInfo): Value {
+  const { dataId, shape, dtype } = info;
   const known = values.get(dataId);
   // Outside, a tensor that was reshaped or cast without loss shares its data with the original.
   if (known && known.dtype === dtype && sameShape(known.shape, shape)) return known;
   const type = graphType(dtype, "a tensor from outside the traced function");
-  const data = host.get(dataId)?.data ?? (tf.engine().readSync(dataId) as Float32Array);
-  const value = currentGraph().constant(graphData(data, type), shape, type);
+  const value = currentGraph().constant(outsideNumbers(info, type, unread), shape, type);
   values.set(dataId, value);
   return value;
 }
@@ -247,6 +241,7 @@ export function traceLoop(
 /**
  * Runs `body` once on symbolic tensors.
  * `body` gets a maker of input tensors and a reader of result tensors, and returns what the trace should carry out.
+ * @throws UnreadTensors when tensors from outside have to be read first.
  */
 export function trace<T>(
   portable: boolean,
@@ -258,6 +253,7 @@ export function trace<T>(
   const current = createGraph(portable);
   graph = current;
   failure = undefined;
+  unread = [];
   values = new WeakMap();
   tf.setBackend(BACKEND);
   engine.startScope("jit");
@@ -279,7 +275,12 @@ export function trace<T>(
     };
     const result = guarded(() => body(makeInput, readValue));
     if (failure) throw failure;
+    if (unread.length > 0) throw new UnreadTensors(unread);
     return { graph: current, result };
+  } catch (error) {
+    // A failure may come of the zeros that stand for what was not read.
+    if (unread.length === 0 || error === failure || error instanceof UnreadTensors) throw error;
+    throw new UnreadTensors(unread);
   } finally {
     engine.endScope();
     tf.setBackend(previous);

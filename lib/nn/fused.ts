@@ -178,6 +178,10 @@ export function silu(x: Tensor): Tensor {
 export const withoutGradient = (x: Tensor): Tensor =>
   withGradient(([x]) => ({ value: tf.clone(x), gradFunc: (dy) => tf.zerosLike(dy) }), [x]);
 
+/** `x`, whose gradient is multiplied by a mask of its shape. */
+export const withMaskedGradient = (x: Tensor, mask: () => Tensor): Tensor =>
+  withGradient(([x]) => ({ value: tf.clone(x), gradFunc: (dy) => tf.mul(dy, mask()) }), [x]);
+
 /** Sum of the squares of all elements, a scalar. No gradient on backends with the fused kernel. */
 export const sumOfSquares = (x: Tensor): Tensor =>
   hasKernel("SumOfSquares") ? runKernel("SumOfSquares", { x }) : tf.sum(tf.square(x));

@@ -1,7 +1,8 @@
 /** Layers as functions of parameters, a name and an input. Weights have PyTorch's layout: [out, in]. */
 import { type Params, param } from "../tensor/params.ts";
+import { isRecording } from "../tensor/tape.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { gelu, multiHeadAttention, silu } from "./fused.ts";
+import { gelu, multiHeadAttention, silu, withMaskedGradient } from "./fused.ts";
 
 /** x W^T + b over the last axis: x [..., in] -> [..., out]. */
 export function linear(params: Params, name: string, x: Tensor): Tensor {
@@ -30,16 +31,34 @@ export function layerNorm(params: Params, name: string, x: Tensor, epsilon = 1e-
   return tf.add(tf.mul(normalized, param(params, `${name}.weight`)), param(params, `${name}.bias`));
 }
 
+/**
+ * Parameters of an attention, whose keys' own bias gets a gradient of exactly 0: what is added to all keys adds the same
+ * to all scores of a query, which the softmax takes out again. Computed, its gradient is rounding alone, and AdamW, which
+ * divides by the gradient's size, would make steps of it. With `qkNorm` it is the bias of the keys' norm.
+ */
+function withIdleKeyBias(params: Params, name: string, qkNorm: boolean): Params {
+  if (!isRecording()) return params;
+  const idle = `${name}.${qkNorm ? "k_norm" : "qkv"}.bias`;
+  const bias = param(params, idle);
+  const mask = (): Tensor => {
+    if (qkNorm) return tf.zeros(bias.shape);
+    const width = bias.shape[0] / 3;
+    return tf.concat([tf.ones([width]), tf.zeros([width]), tf.ones([width])]);
+  };
+  return { ...params, [idle]: withMaskedGradient(bias, mask) };
+}
+
 /** Multi-head self-attention: x [B,T,D] -> [B,T,D]. With `qkNorm`, queries and keys are layer-normalized per head. */
 export function attention(params: Params, name: string, x: Tensor, heads: number, qkNorm = false): Tensor {
   const [batch, tokens, width] = x.shape;
+  const weights = withIdleKeyBias(params, name, qkNorm);
   const norm = (part: "q" | "k", y: Tensor): Tensor => {
     if (!qkNorm) return y;
     const perHead = tf.reshape(y, [batch, tokens, heads, width / heads]);
-    return tf.reshape(layerNorm(params, `${name}.${part}_norm`, perHead), y.shape);
+    return tf.reshape(layerNorm(weights, `${name}.${part}_norm`, perHead), y.shape);
   };
-  const [q, k, v] = tf.split(linear(params, `${name}.qkv`, x), 3, 2);
-  return linear(params, `${name}.proj`, multiHeadAttention(norm("q", q), norm("k", k), v, heads));
+  const [q, k, v] = tf.split(linear(weights, `${name}.qkv`, x), 3, 2);
+  return linear(weights, `${name}.proj`, multiHeadAttention(norm("q", q), norm("k", k), v, heads));
 }
 
 /** Two linear layers with SiLU between: `linear1`, `linear2`. The projection head of SRA. */

@@ -3,5 +3,6 @@ export {
   type FeatureExtractor,
   featureExtractor,
   linearProbe,
+  type ProbedImages,
   type ProbeOptions,
 } from "./linear.ts";

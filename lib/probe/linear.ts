@@ -4,6 +4,7 @@
  */
 import { type ImageSet, imageTensor } from "../data/index.ts";
 import type { InterpolantName } from "../diffusion/interpolants.ts";
+import { levelOf, type NoiseLevel } from "../diffusion/levels.ts";
 import { objectiveOf } from "../diffusion/objective.ts";
 import { jit } from "../jit/index.ts";
 import { type TransformerConfig, transformer } from "../models/transformer.ts";
@@ -22,16 +23,18 @@ export interface BlockFeatures {
 
 export interface FeatureExtractor {
   /**
-   * Features of the first `count` images at one noise level (0 data, 1 noise), without class information: every label is
-   * the null class. The noise of image i depends on `seed` and i alone.
+   * Features of the first `count` images at one noise level, without class information: every label is the null class.
+   * Throws when a DiT is given a time, or a SiT a step.
    */
-  extract(
-    params: Params,
-    images: ImageSet,
-    options: { count: number; timestep: number; seed: number },
-  ): Promise<BlockFeatures>;
+  extract(params: Params, images: ImageSet, options: ProbedImages): Promise<BlockFeatures>;
   dispose(): Promise<void>;
 }
+
+/** Which images, how noisy, and the seed of their noise, which for image i depends on `seed` and i alone. */
+export type ProbedImages = {
+  count: number;
+  seed: number;
+} & NoiseLevel;
 
 const BATCH = 100;
 
@@ -54,7 +57,8 @@ export function featureExtractor(config: TransformerConfig, interpolant: Interpo
   );
   return {
     dispose: () => pooled.dispose(),
-    async extract(params, images, { count, timestep, seed }) {
+    async extract(params, images, { count, seed, ...level }) {
+      const t = levelOf(config.diffusion, level);
       if (count < 1 || count > images.count) {
         throw new RangeError(`probe: count must be from 1 to ${images.count}, got ${count}`);
       }
@@ -68,9 +72,7 @@ export function featureExtractor(config: TransformerConfig, interpolant: Interpo
           x.shape.slice(1),
         );
         const y = tf.fill([BATCH], config.numClasses, "int32");
-        const values = (
-          await pooled(params, x, noise, tf.fill([BATCH], timestep), y)
-        ).dataSync() as Float32Array;
+        const values = (await pooled(params, x, noise, tf.fill([BATCH], t), y)).dataSync() as Float32Array;
         const used = Math.min(BATCH, count - start) * width;
         for (let block = 0; block < blocks.length; block++) {
           const from = block * BATCH * width;

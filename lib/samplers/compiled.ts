@@ -10,10 +10,18 @@ import type { InterpolantName } from "../diffusion/interpolants.ts";
 import { jit, loop } from "../jit/index.ts";
 import type { Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { advance, checkSteps, heunAdvance, timeSteps } from "./euler.ts";
-import { sdeAdvance, sdeSteps } from "./euler-maruyama.ts";
-import { type GaussianKind, type GaussianStep, gaussianAdvance, gaussianSteps } from "./gaussian.ts";
-import { type Guidance, guide, guidesAt, type VelocityModel, withNullClass } from "./guidance.ts";
+import { type ODEKind, odeStep, odeSteps } from "./euler.ts";
+import { sdeStep, sdeSteps } from "./euler-maruyama.ts";
+import { checkEta, type GaussianKind, gaussianStep, gaussianSteps } from "./gaussian.ts";
+import {
+  checkGuidance,
+  type Guidance,
+  guide,
+  guidesAt,
+  type VelocityModel,
+  withNullClass,
+} from "./guidance.ts";
+import { answer, checkSteps, type Step } from "./steps.ts";
 
 /** Those of a SiT, then those of a DiT. */
 export const SAMPLERS = ["euler", "heun", "euler-maruyama", "ddpm", "ddim"] as const;
@@ -23,65 +31,97 @@ export type SamplerName = (typeof SAMPLERS)[number];
 export interface Segment {
   kind: SamplerName;
   guided: boolean;
-  /** A step's numbers: its time and how far time moves, then what its kind needs. */
+  /** Whether its steps draw noise, but for those whose own number for it is 0. */
+  noisy: boolean;
+  /** A step's numbers, as its kind orders them; the first is its time. */
   rows: number[][];
 }
 
-/** Steps of the stochastic sampler in one run: their noise is an argument. */
+/** Steps that draw noise in one run: their noise is an argument. */
 const NOISY_STEPS = 8;
 /** Numbers of a step. */
 const COLUMNS = 8;
 
-const isNoisy = (kind: SamplerName): boolean => kind === "euler-maruyama" || kind === "ddpm";
 const isGaussian = (kind: SamplerName): kind is GaussianKind => kind === "ddpm" || kind === "ddim";
 
+/** The number that a step's noise is multiplied by, which is 0 where it draws none. */
+const noiseOf = (kind: SamplerName, row: readonly number[]): number => {
+  if (isGaussian(kind)) return row[7];
+  return kind === "euler-maruyama" ? row[3] : 0;
+};
+
+export interface SamplerChoice {
+  sampler: SamplerName;
+  steps: number;
+  guidance?: Guidance;
+  /** A DiT's process. */
+  diffusion?: DiffusionConfig;
+  /** DDIM's noise, from 0 (default) to 1. */
+  eta?: number;
+}
+
 /** A sampler's steps in runs. Guidance switches by the time at which a step begins. */
-export function plan(
-  sampler: SamplerName,
-  steps: number,
-  guidance?: Guidance,
-  diffusion?: DiffusionConfig,
-): Segment[] {
+export function plan(choice: SamplerChoice): Segment[] {
+  const { guidance, diffusion } = choice;
+  if (guidance) checkGuidance(guidance);
   const segments: Segment[] = [];
-  for (const { kind, row } of stepsOf(sampler, steps, diffusion)) {
+  const steps = stepsOf(choice);
+  const draws = steps.some(({ kind, row }) => noiseOf(kind, row) > 0);
+  for (const { kind, row } of steps) {
     const guided = guidesAt(guidance, row[0] / (diffusion?.steps ?? 1));
     const last = segments.at(-1);
-    const full = isNoisy(kind) && last?.rows.length === NOISY_STEPS;
+    const full = draws && last?.rows.length === NOISY_STEPS;
     if (last?.kind === kind && last.guided === guided && !full) last.rows.push(row);
-    else segments.push({ kind, guided, rows: [row] });
+    else segments.push({ kind, guided, noisy: draws, rows: [row] });
   }
   return segments;
 }
 
-function stepsOf(
-  sampler: SamplerName,
-  steps: number,
-  diffusion?: DiffusionConfig,
-): { kind: SamplerName; row: number[] }[] {
+function stepsOf({ sampler, steps, diffusion, eta }: SamplerChoice): { kind: SamplerName; row: number[] }[] {
   if (!SAMPLERS.includes(sampler))
     throw new Error(`unknown sampler '${sampler}'; expected one of ${SAMPLERS.join(", ")}`);
   if (isGaussian(sampler) !== (diffusion !== undefined)) {
     const [family, own] = diffusion ? ["DiT", ["ddpm", "ddim"]] : ["SiT", SAMPLERS.slice(0, 3)];
     throw new Error(`sampler '${sampler}' is not one for a ${family}; expected ${own.join(", ")}`);
   }
+  checkEta(sampler, eta);
   if (diffusion && isGaussian(sampler)) {
     const process = gaussianDiffusion(betaSchedule(diffusion.schedule, diffusion.steps));
     checkSteps(steps);
     const taken = respace(process, respacedTimesteps(String(steps), diffusion.steps));
-    return gaussianSteps(taken, sampler).map(({ t, scale, spread, mean, logVariance, noise }) => ({
+    return gaussianSteps(taken, sampler, eta).map(({ t, scale, spread, mean, logVariance, noise }) => ({
       kind: sampler,
       row: [t, scale, spread, ...mean, ...logVariance, noise],
     }));
   }
   if (sampler === "euler-maruyama")
     return sdeSteps(steps).map(({ t, dt, pull, spread }) => ({ kind: sampler, row: [t, dt, pull, spread] }));
-  checkSteps(steps);
-  const times = timeSteps(1, 0, steps);
-  return Array.from({ length: steps }, (_, i) => {
-    const [t, next] = [times[i], times[i + 1]];
-    // Heun's last step is one of Euler's: there is no velocity at time 0.
-    return { kind: i === steps - 1 ? "euler" : sampler, row: [t, next - t, next] };
-  });
+  return odeSteps(sampler as ODEKind, steps).map(({ kind, t, dt, next }) => ({ kind, row: [t, dt, next] }));
+}
+
+/** The step that a row's numbers are of: those of `stepsOf`, as tensors. */
+function stepOf(
+  kind: SamplerName,
+  x: Tensor,
+  row: Tensor[],
+  { interpolant, diffusion }: { interpolant: InterpolantName; diffusion?: DiffusionConfig },
+  noise?: () => Tensor,
+): Step<Tensor> {
+  const [t, second, third, fourth, fifth, least, most, last] = row;
+  if (diffusion && isGaussian(kind)) {
+    const numbers = {
+      t,
+      scale: second,
+      spread: third,
+      mean: [fourth, fifth] as const,
+      logVariance: [least, most] as const,
+      noise: last,
+    };
+    return gaussianStep(kind, x, numbers, diffusion, false, noise);
+  }
+  if (kind === "euler-maruyama")
+    return sdeStep(x, { t, dt: second, pull: third, spread: fourth }, interpolant, noise);
+  return odeStep(kind as ODEKind, x, { t, dt: second, next: third });
 }
 
 /** The rows as a table whose size is one of few, so that a program serves many step counts. */
@@ -104,7 +144,7 @@ export interface RunOptions {
   /** Scale of guidance, where it acts. */
   scale: number;
   interpolant: InterpolantName;
-  /** Channels that are guided; default all. */
+  /** Channels that are guided; default all of x's. */
   channels?: number;
   noise: () => Tensor;
 }
@@ -123,7 +163,7 @@ export function compiledSampler(
     table: Tensor;
     count: Tensor;
     scale: Tensor;
-    /** Of the stochastic sampler: [steps, ...x.shape]. */
+    /** Where steps draw it: [steps, ...x.shape]. */
     noise?: Tensor;
   }
   const steps = (
@@ -142,40 +182,26 @@ export function compiledSampler(
       return guide(network(tf.concat([x, x]), times, ids), scale, channels);
     };
     return loop(count, x, (x, index) => {
-      const [t, dt, third, fourth, ...more] = tf.unstack(tf.gather(table, index as never)) as Tensor[];
-      const first = velocity(x, t);
+      const row = tf.unstack(tf.gather(table, index as never)) as Tensor[];
       const drawn = (): Tensor => tf.reshape(tf.gather(noise!, index as never), [size, ...x.shape.slice(1)]);
-      if (diffusion && isGaussian(kind)) {
-        const [fifth, least, most, spread] = more;
-        const step: GaussianStep<Tensor> = {
-          t,
-          scale: dt,
-          spread: third,
-          mean: [fourth, fifth],
-          logVariance: [least, most],
-          noise: spread,
-        };
-        return gaussianAdvance(x, first, step, diffusion, kind, false, noise && drawn());
-      }
-      if (kind === "euler") return advance(x, first, dt);
-      if (kind === "heun") return heunAdvance(x, first, velocity(advance(x, first, dt), third), dt);
-      const step = { t, dt, pull: third, spread: fourth };
-      return sdeAdvance(x, first, step, interpolant, drawn());
+      const step = stepOf(kind, x, row, { interpolant, diffusion }, noise && drawn);
+      return answer(step, ({ x, t }) => velocity(x, t));
     });
   };
   const program = jit(steps, { name: "sample" });
   return {
     dispose: () => program.dispose(),
-    run(params, x, y, { kind, guided, rows }, { scale, interpolant, channels, noise }) {
+    async run(params, x, y, { kind, guided, noisy, rows }, { scale, interpolant, channels, noise }) {
+      checkGuidance({ scale, channels }, x.shape[1]);
       const count = tf.scalar(rows.length, "int32");
       const inputs: Inputs = { params, x, y, table: tableOf(rows), count, scale: tf.scalar(scale) };
-      if (isNoisy(kind)) {
+      if (noisy) {
         const still = tf.zeros(x.shape);
-        const drawn = rows.map((row) => (row[kind === "ddpm" ? 7 : 3] > 0 ? noise() : still));
+        const drawn = rows.map((row) => (noiseOf(kind, row) > 0 ? noise() : still));
         while (drawn.length < NOISY_STEPS) drawn.push(still);
         inputs.noise = tf.stack(drawn);
       }
-      return program(inputs, kind, guided, interpolant, guided ? channels : undefined);
+      return program(inputs, kind, guided, interpolant, guided ? (channels ?? x.shape[1]) : undefined);
     },
   };
 }

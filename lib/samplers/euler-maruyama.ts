@@ -1,7 +1,16 @@
 /** Sampler of the reverse SDE dx = (v - w s / 2) dt + sqrt(w) dW with diffusion w(t) = 2 t and score s. */
 import { type InterpolantName, interpolantCoefficients } from "../diffusion/interpolants.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { advance, checkSteps, type SamplerOptions, timeSteps, type Velocity } from "./euler.ts";
+import { advance, timeSteps } from "./euler.ts";
+import {
+  checkSteps,
+  type Sampler,
+  type SamplerOptions,
+  type Step,
+  sampled,
+  sampledSync,
+  type Velocity,
+} from "./steps.ts";
 
 export interface EulerMaruyamaOptions extends SamplerOptions {
   /** Standard normal noise of x's shape for step `index` (from 0); the last step draws none. */
@@ -19,6 +28,8 @@ export function scoreFromVelocity(
   t: number | Tensor,
   interpolant: InterpolantName = "linear",
 ): Tensor {
+  if (typeof t === "number" && !(t >= 0 && t <= 1))
+    throw new RangeError(`a score's time must be from 0 to 1, got ${t}`);
   return tf.tidy(() => {
     const time = typeof t === "number" ? tf.scalar(t) : t;
     const { alpha, sigma, dAlpha, dSigma } = interpolantCoefficients(interpolant, time);
@@ -49,31 +60,38 @@ export function sdeSteps(steps: number): SDEStep[] {
   });
 }
 
-/** One step from x and its velocity; `noise` is standard normal, of x's shape, or absent in the last step. */
-export function sdeAdvance(
+/** One step; `noise` draws a standard normal of x's shape, and is absent in the last step. */
+export function* sdeStep<N extends number | Tensor>(
   x: Tensor,
-  velocity: Tensor,
-  { t, dt, pull, spread }: SDEStep<number | Tensor>,
+  { t, dt, pull, spread }: SDEStep<N>,
   interpolant: InterpolantName,
-  noise?: Tensor,
-): Tensor {
+  noise?: () => Tensor,
+): Step<N> {
+  const velocity = yield { x, t };
   return tf.tidy(() => {
     const drift = tf.sub(velocity, tf.mul(scoreFromVelocity(velocity, x, t, interpolant), pull));
     const mean = advance(x, drift, dt);
-    return noise ? tf.add(mean, tf.mul(noise, spread)) : mean;
+    return noise ? tf.add(mean, tf.mul(noise(), spread)) : mean;
   });
 }
 
+const sdeSampler = ({ steps, noise, interpolant = "linear" }: EulerMaruyamaOptions): Sampler<SDEStep> => ({
+  steps: sdeSteps(steps),
+  begins: ({ t }) => t,
+  step: (x, numbers, index) =>
+    sdeStep(x, numbers, interpolant, numbers.spread > 0 ? () => noise(index, x.shape) : undefined),
+});
+
 /** Euler-Maruyama: `steps` velocities, noise after all but the last. `x` is noise [B,C,H,W]. */
-export async function eulerMaruyamaSampler(
+export const eulerMaruyamaSampler = async (
   velocity: Velocity,
   x: Tensor,
-  { steps, noise, interpolant = "linear", onStep }: EulerMaruyamaOptions,
-): Promise<Tensor> {
-  for (const [i, step] of sdeSteps(steps).entries()) {
-    const v = await velocity(x, step.t, step.t);
-    x = sdeAdvance(x, v, step, interpolant, step.spread > 0 ? noise(i, x.shape) : undefined);
-    onStep?.(i + 1, steps);
-  }
-  return x;
-}
+  options: EulerMaruyamaOptions,
+): Promise<Tensor> => sampled(sdeSampler(options), velocity, x, options.onStep);
+
+/** The same for a velocity without promises. */
+export const eulerMaruyamaSamplerSync = (
+  velocity: Velocity<Tensor>,
+  x: Tensor,
+  options: EulerMaruyamaOptions,
+): Tensor => sampledSync(sdeSampler(options), velocity, x, options.onStep);

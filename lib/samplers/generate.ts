@@ -3,10 +3,10 @@ import type { InterpolantName } from "../diffusion/interpolants.ts";
 import { type NdArray, ndarray } from "../io/index.ts";
 import { type TransformerConfig, transformer } from "../models/transformer.ts";
 import type { Params } from "../tensor/params.ts";
-import { randomStream, stackNormals } from "../tensor/random.ts";
+import { randomStream } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { compiledSampler, plan, type SamplerName } from "./compiled.ts";
-import type { Guidance } from "./guidance.ts";
+import { compiledSampler, plan, type SamplerName, type Segment } from "./compiled.ts";
+import { checkGuidance, type Guidance } from "./guidance.ts";
 
 export interface GenerateOptions {
   /** The class of each image. */
@@ -15,11 +15,17 @@ export interface GenerateOptions {
   steps: number;
   /**
    * Image i draws its noise from the stream of `seed` and i: it does not depend on the batch. A list has a seed for each
-   * image, which is then the first of that seed.
+   * image, which is then the first of that seed. Default 0.
    */
-  seed: number | readonly number[];
+  seed?: number | readonly number[];
   /** Number of the first image, so that a run can be cut into parts. Default 0. */
   first?: number;
+  /** The noise to begin with [count,C,H,W], in place of the seed's. */
+  latents?: Tensor | NdArray<"float32">;
+  /** The noise of each step but the last [steps-1,count,C,H,W], for samplers that draw it, in place of the seed's. */
+  noise?: Tensor | NdArray<"float32">;
+  /** DDIM's noise, from 0 (default), none, to 1, as much as DDPM's. */
+  eta?: number;
   batchSize?: number;
   guidance?: Guidance;
   /** Of a SiT; default linear. */
@@ -40,7 +46,7 @@ export interface StepProgress {
 }
 
 export interface SampleGenerator {
-  /** Images [count,C,H,W], about -1 to 1. */
+  /** Images [count,C,H,W], about -1 to 1. Throws on options that `checkGenerate` refuses, before anything is computed. */
   generate(params: Params, options: GenerateOptions): Promise<NdArray<"float32">>;
   dispose(): Promise<void>;
 }
@@ -48,14 +54,11 @@ export interface SampleGenerator {
 /** The released DiT guides three of a latent's four channels; a variance is guided by none. */
 const RELEASED_DIT_CHANNELS = 3;
 
-const guidedChannels = (
-  { diffusion, inChannels }: TransformerConfig,
-  guidance: Guidance | undefined,
-): number | undefined =>
-  diffusion ? Math.min(guidance?.channels ?? RELEASED_DIT_CHANNELS, inChannels) : guidance?.channels;
+const guidedChannels = ({ diffusion, inChannels }: TransformerConfig, guidance?: Guidance): number =>
+  guidance?.channels ?? (diffusion ? Math.min(RELEASED_DIT_CHANNELS, inChannels) : inChannels);
 
 /** @throws RangeError naming the first image whose class id is out of range. */
-export function checkLabels(labels: ArrayLike<number>, numClasses: number): void {
+function checkLabels(labels: ArrayLike<number>, numClasses: number): void {
   for (let i = 0; i < labels.length; i++) {
     if (!Number.isInteger(labels[i]) || labels[i] < 0 || labels[i] > numClasses) {
       throw new RangeError(
@@ -65,6 +68,70 @@ export function checkLabels(labels: ArrayLike<number>, numClasses: number): void
   }
 }
 
+function checkShape(name: string, given: GenerateOptions["latents"], expected: number[]): void {
+  if (given && `${given.shape}` !== `${expected}`)
+    throw new RangeError(`${name} must be [${expected}], got [${given.shape}]`);
+}
+
+const imageShape = ({ inChannels, inputSize }: TransformerConfig): number[] => [
+  inChannels,
+  inputSize,
+  inputSize,
+];
+
+/** What `generate` refuses, known before a parameter is read or a file written. Returns the sampler's steps in runs. */
+export function checkGenerate(config: TransformerConfig, options: GenerateOptions): Segment[] {
+  const { labels, guidance, steps, latents, noise, seed = 0, batchSize = 64 } = options;
+  if (guidance) checkGuidance(guidance, config.inChannels);
+  const segments = plan({ ...options, diffusion: config.diffusion });
+  checkLabels(labels, config.numClasses);
+  if (typeof seed !== "number" && seed.length !== labels.length)
+    throw new RangeError(`expected a seed, or one for each of ${labels.length} images, got ${seed.length}`);
+  if (!Number.isInteger(batchSize) || batchSize < 1)
+    throw new RangeError(`batchSize must be an integer of at least 1, got ${batchSize}`);
+  const all = [labels.length, ...imageShape(config)];
+  checkShape("latents", latents, all);
+  checkShape("noise", noise, [steps - 1, ...all]);
+  if (noise && !segments.some(({ noisy }) => noisy))
+    throw new Error(`noise was given, but '${options.sampler}' of ${steps} steps draws none`);
+  return segments;
+}
+
+const numbersOf = async (given: Tensor | NdArray<"float32">): Promise<Float32Array> =>
+  "data" in given && typeof given.data !== "function"
+    ? given.data
+    : ((await (given as Tensor).data()) as Float32Array);
+
+/** Where the noise of a batch's images comes from: given, or drawn from each image's own stream. */
+async function noiseSource(
+  { seed = 0, first = 0, latents, noise, labels }: GenerateOptions,
+  size: number,
+): Promise<(images: number[]) => () => Float32Array> {
+  const count = labels.length;
+  const [start, perStep] = await Promise.all([latents, noise].map((given) => given && numbersOf(given)));
+  return (images) => {
+    const streams = images.map((i) =>
+      typeof seed === "number"
+        ? randomStream(seed, "sample", first + i)
+        : randomStream(seed[Math.min(i, count - 1)], "sample", 0),
+    );
+    let drawn = 0;
+    return () => {
+      // Streams go on where they would have, whatever is given: the seed's own latents give the seed's images.
+      const rows = streams.map((stream) => stream.normals(size));
+      const given = drawn === 0 ? start : perStep;
+      const before = drawn === 0 ? 0 : (drawn - 1) * count;
+      drawn++;
+      const values = new Float32Array(images.length * size);
+      images.forEach((image, i) => {
+        const at = (before + Math.min(image, count - 1)) * size;
+        values.set(given ? given.subarray(at, at + size) : rows[i], i * size);
+      });
+      return values;
+    };
+  };
+}
+
 /** A compiled generator for one architecture; any of its parameters can be sampled from. */
 export function sampleGenerator(config: TransformerConfig): SampleGenerator {
   const sampler = compiledSampler(
@@ -72,35 +139,29 @@ export function sampleGenerator(config: TransformerConfig): SampleGenerator {
     config.numClasses,
     config.diffusion,
   );
-  const shape = [config.inChannels, config.inputSize, config.inputSize];
+  const shape = imageShape(config);
   const size = tf.util.sizeFromShape(shape);
   return {
     dispose: () => sampler.dispose(),
     async generate(params, options) {
-      const { labels, seed, first = 0, batchSize = 64, guidance, onProgress, onStep } = options;
-      const { interpolant = "linear" } = options;
-      const segments = plan(options.sampler, options.steps, guidance, config.diffusion).flatMap((segment) =>
+      const { labels, first = 0, batchSize = 64, guidance, interpolant = "linear" } = options;
+      const { onProgress, onStep } = options;
+      const segments = checkGenerate(config, options).flatMap((segment) =>
         onStep ? segment.rows.map((row) => ({ ...segment, rows: [row] })) : segment,
       );
-      checkLabels(labels, config.numClasses);
+      const noiseOf = await noiseSource(options, size);
       const count = labels.length;
-      if (typeof seed !== "number" && seed.length !== count)
-        throw new RangeError(`expected a seed, or one for each of ${count} images, got ${seed.length}`);
       const width = Math.min(batchSize, count);
       const images = new Float32Array(count * size);
       for (let start = 0; start < count; start += width) {
         // The last batch is filled up, because another batch size would be another program to compile.
         const indices = Array.from({ length: width }, (_, i) => start + i);
-        const generators = indices.map((i) =>
-          typeof seed === "number"
-            ? randomStream(seed, "sample", first + i)
-            : randomStream(seed[Math.min(i, count - 1)], "sample", 0),
-        );
         const y = tf.tensor1d(
           Int32Array.from(indices, (i) => labels[Math.min(i, count - 1)]),
           "int32",
         );
-        const noise = (): Tensor => stackNormals(generators, shape);
+        const draw = noiseOf(indices);
+        const noise = (): Tensor => tf.tensor(draw(), [width, ...shape]);
         let batch = noise();
         const done = Math.min(start + width, count);
         const current = (): Float32Array<ArrayBuffer> =>

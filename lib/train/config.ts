@@ -1,6 +1,7 @@
 /** What a training run is: plain data, saved as `config.json` and in every checkpoint, and checked by one schema. */
 import { sraConfig } from "../align/sra.ts";
 import { INTERPOLANTS, TIME_DISTRIBUTIONS } from "../diffusion/interpolants.ts";
+import { intervalFault } from "../diffusion/levels.ts";
 import { transformerConfig } from "../models/config.ts";
 import { adamWConfig } from "../optim/adamw.ts";
 import { schedule } from "../optim/schedules.ts";
@@ -65,9 +66,8 @@ const trainConfig = trainConfigFields.superRefine((config, context) => {
     if (sra[field] > model.depth) fail(`sra.${field}`, `from 1 to the model's depth ${model.depth}`);
   if (sra.projectionHead && !model.projectionHead)
     fail("model.projectionHead", "true when sra.projectionHead is");
-  const [low, high] = typeof sra.interval === "number" ? [sra.interval, sra.interval] : sra.interval;
-  const most = model.diffusion?.steps ?? 1;
-  if (!(high >= low && high <= most)) fail("sra.interval", `within [0, ${most}], ascending`);
+  const fault = intervalFault(sra.interval, model.diffusion?.steps);
+  if (fault) fail("sra.interval", fault);
 });
 
 /** Checks a config. @throws RangeError, one sentence that names every field that is missing, unknown or wrong. */

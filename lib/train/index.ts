@@ -33,4 +33,5 @@ export {
   type TrainState,
   trainStep,
 } from "./step.ts";
+export { syntheticBatch, syntheticScalars } from "./synthetic.ts";
 export { type EventFile, openEventFile } from "./tensorboard.ts";

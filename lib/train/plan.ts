@@ -1,12 +1,13 @@
 /** What a training run will take, before it is started. */
+import type { SRABatch } from "../align/sra.ts";
 import { jit } from "../jit/index.ts";
 import { isTrainable, transformerShapes } from "../models/transformer.ts";
 import type { Params } from "../tensor/params.ts";
-import { normalTensor, randomGenerator } from "../tensor/random.ts";
 import { tf } from "../tensor/tf.ts";
 import type { TrainConfig } from "./config.ts";
 import { microBatchesFor } from "./micro-batches.ts";
-import { initTrainState, type StepConfig, type TrainState, trainStep } from "./step.ts";
+import { initTrainState, type StepConfig, type StepScalars, type TrainState, trainStep } from "./step.ts";
+import { syntheticBatch, syntheticScalars } from "./synthetic.ts";
 
 export interface TrainPlan {
   /** All parameters, the fixed position embedding included. */
@@ -42,26 +43,6 @@ const partSize = ({
   return [parts, run / parts];
 };
 
-/** A batch as a step takes it, of noise. */
-function noiseBatch({ model }: TrainConfig, size: number) {
-  const random = randomGenerator(0);
-  const shape = [size, model.inChannels, model.inputSize, model.inputSize];
-  const steps = model.diffusion?.steps ?? 1;
-  return {
-    x: normalTensor(random, shape),
-    noise: normalTensor(random, shape),
-    t: tf.tensor1d(random.uniforms(size).map((u) => u * steps)),
-    k: tf.tensor1d(random.uniforms(size).map((u) => 0.2 * u * steps)),
-    y: tf.zeros([size], "int32"),
-  };
-}
-
-const scalars = () => ({
-  learningRate: tf.scalar(1e-4),
-  alignWeight: tf.scalar(0.2),
-  emaDecay: tf.scalar(0.9999),
-});
-
 /** Parameters that have shapes, and share their numbers: nothing is computed with them. */
 function hollowState(config: TrainConfig): TrainState {
   const shapes = transformerShapes(config.model);
@@ -86,10 +67,9 @@ export function planTraining(config: TrainConfig): TrainPlan {
   const parameters = count(() => true);
   const [microBatches, size] = partSize(config);
   const step: StepConfig = { ...config, microBatches: 1 };
-  const traced = jit(
-    (state: TrainState, batch: ReturnType<typeof noiseBatch>, s: ReturnType<typeof scalars>) =>
-      trainStep(state, batch, s, step),
-  ).lower([hollowState(config), noiseBatch(config, size), scalars()]);
+  const traced = jit((state: TrainState, batch: SRABatch, s: StepScalars) =>
+    trainStep(state, batch, s, step),
+  ).lower([hollowState(config), syntheticBatch(config, size), syntheticScalars()]);
   return {
     parameters,
     memory: {
@@ -116,12 +96,11 @@ export async function measureStep(
   const [, size] = partSize(config);
   const stepConfig: StepConfig = { ...config, microBatches: 1 };
   const step = jit(
-    (state: TrainState, batch: ReturnType<typeof noiseBatch>, s: ReturnType<typeof scalars>) =>
-      trainStep(state, batch, s, stepConfig),
+    (state: TrainState, batch: SRABatch, s: StepScalars) => trainStep(state, batch, s, stepConfig),
     { name: "trainStep", donate: [0] },
   );
   let state = initTrainState(makeParams(), config);
-  const [batch, numbers] = [noiseBatch(config, size), scalars()];
+  const [batch, numbers] = [syntheticBatch(config, size), syntheticScalars()];
   const times: number[] = [];
   const begin = performance.now();
   do {

@@ -56,7 +56,10 @@ test("a failure is exit code 1 and one line", async () => {
     [["evaluate", join(folder, "nothing.npz"), "--data", await data], /nothing\.npz/],
     [["train", "--data", folder, "--out", join(folder, "run")], /train-images-idx3-ubyte/],
     [["train", "--resume", "--out", join(folder, "run")], /holds no checkpoint/],
-    [["train", "--preset", "sit-x-2"], /unknown preset 'sit-x-2'; expected a model and a resolution/],
+    [
+      ["train", "--preset", "sit-x-2"],
+      /unknown preset 'sit-x-2', did you mean sit-.*\?; expected tiny, small, medium, or a model and a resolution/,
+    ],
   ] as const) {
     const { code, stderr } = await ditlab([...args], { DITLAB_HOME: await home });
     assert.is(code, 1, `${args.join(" ")}: ${stderr}`);
@@ -337,7 +340,14 @@ test("prepare makes images, latents and shards, and train reads each of them", a
     at("vae"),
     "--json",
   ]);
-  assert.equal(JSON.parse(again.stdout), { count: 6, written: 0, skipped: 6, broken: [], finished: true });
+  assert.equal(JSON.parse(again.stdout), {
+    count: 6,
+    written: 0,
+    skipped: 6,
+    broken: [],
+    others: [],
+    finished: true,
+  });
   const shards = await ditlab(["prepare", "shards", at("latents"), at("shards"), "--shard-size", "2"]);
   assert.match(shards.stdout, /shards: 6 examples$/m, shards.stderr);
 

@@ -208,6 +208,16 @@ test("classes, label files and seeds say what is drawn; wrong ones are refused b
   for (const [args, message] of [
     [["--class", "11", "--count", "3"], /class id 11 of image 0 is out of range; expected 0 to 9/],
     [["--class", "1", "2", "12", "--count", "3"], /class id 12 of image 2/],
+    [
+      ["--guidance", "2", "--guidance-interval", "0.9", "0.1"],
+      /guidance interval must be two ascending times/,
+    ],
+    [["--guidance", "2", "--guidance-interval", "-1", "7"], /within \[0, 1\].*got \[-1, 7\]/],
+    [
+      ["--guidance", "2", "--guided-channels", "5"],
+      /guided channels must be .* from 1 to the input's 1, got 5/,
+    ],
+    [["--sampler", "ddim"], /'ddim' is not one for a SiT/],
     [["--labels", labels, "--class", "1"], /--class and --labels both say what is drawn/],
     [["--labels", labels, "--count", "5"], /labels\.txt has 3 labels, expected one for each of 5 images/],
     [["--labels", join(folder, "bad.txt")], /bad\.txt must hold class ids/],

@@ -390,4 +390,16 @@ test("random updates give the same with donated memory", async () => {
   assert.ok(inPlace > 50, `only ${inPlace} outputs were in place`);
 });
 
+test("results that nobody holds are freed, disposed or not", async () => {
+  const SIZE = 2 ** 20;
+  const double = jit((x: Tensor) => tf.mul(x, 2));
+  const x = tf.ones([SIZE]);
+  const before = process.memoryUsage().rss;
+  for (let i = 0; i < 500; i++) await double(x);
+  // Two gigabytes of results have passed.
+  const grown = (process.memoryUsage().rss - before) / 2 ** 20;
+  assert.ok(grown < 700, `${Math.round(grown)} MiB more`);
+  await double.dispose();
+});
+
 test.run();

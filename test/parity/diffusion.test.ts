@@ -77,6 +77,25 @@ test("lognormal times have a standard normal log of sigma / alpha", () => {
   }
 });
 
+test("times are not taken for steps, nor steps for times, when intervals are drawn", () => {
+  const draw = (interval: number | [number, number], whole?: boolean) => () =>
+    drawIntervals(randomGenerator(4), 100, interval, whole);
+  assert.ok(draw([0, 200], true)().every((k) => Number.isInteger(k) && k < 200));
+  assert.throws(
+    draw([0, 200]),
+    /^interval must be within \[0, 1\], ascending \(times; a DiT's .*, got \[0,200\]$/,
+  );
+  assert.throws(draw([0, 0.2], true), /^interval must be whole steps, because .*, got \[0,0.2\]$/);
+  assert.throws(draw(0.5, true), /whole steps/);
+  for (const interval of [
+    [0.3, 0.1],
+    [Number.NaN, 1],
+    [-1, 0],
+  ] as [number, number][])
+    for (const whole of [true, false])
+      assert.throws(draw(interval, whole), new RegExp(`^interval must be .*, got \\[${interval}\\]$`));
+});
+
 test("intervals are uniform in their range, or fixed", () => {
   const intervals = drawIntervals(randomGenerator(4), DRAWS, [0.1, 0.3]);
   assert.ok(intervals.every((k) => k >= Math.fround(0.1) && k <= Math.fround(0.3)));

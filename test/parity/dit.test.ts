@@ -40,7 +40,7 @@ for (const [name, options] of Object.entries(CASES)) {
       interpolant: "linear" as const,
       noise: () => drawn(samples[noise], samples.latents)(index++),
     };
-    for (const segment of plan(sampler, STEPS, guidance, CONFIG.diffusion))
+    for (const segment of plan({ sampler, steps: STEPS, guidance, diffusion: CONFIG.diffusion }))
       x = await compiled.run(model, x, y, segment, run);
     assert.is(index, sampler === "ddpm" ? STEPS - 1 : 0, "the last step draws nothing");
     assert.ok(relativeError(x, samples[name]) < 1e-3, `${relativeError(x, samples[name])}`);

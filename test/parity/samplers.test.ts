@@ -134,4 +134,8 @@ test("guidance extrapolates from no class, within its interval of step times", a
   assert.equal(calls, [8, 4, 8, 4]);
 });
 
+test("a score has a time, not a step", () => {
+  assert.throws(() => scoreFromVelocity(noise, noise, 900), /^a score's time must be from 0 to 1, got 900$/);
+});
+
 test.run();

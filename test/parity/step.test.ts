@@ -46,7 +46,7 @@ const STEP: StepConfig = {
   model: MODEL,
   interpolant: "linear",
   sra: SRA,
-  // The key biases' gradients are rounding noise around 0, which a tiny epsilon would blow up to whole steps.
+  // A gradient that nearly cancels is rounding, which a tiny epsilon would blow up to a whole step.
   adamW: { betas: [0.9, 0.999], epsilon: 1e-3, weightDecay: 0.01 },
   maxGradientNorm: 1,
 };

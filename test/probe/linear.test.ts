@@ -1,10 +1,22 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { imageTensor } from "../../lib/data/index.ts";
-import { interpolate } from "../../lib/diffusion/index.ts";
-import { initSiT, transformerFeatures } from "../../lib/models/index.ts";
+import {
+  betaSchedule,
+  gaussianDiffusion,
+  interpolate,
+  type NoiseLevel,
+  noisedAt,
+} from "../../lib/diffusion/index.ts";
+import {
+  DIT_DEFAULTS,
+  type DiTConfig,
+  initDiT,
+  initSiT,
+  transformerFeatures,
+} from "../../lib/models/index.ts";
 import { type BlockFeatures, featureExtractor, linearProbe } from "../../lib/probe/index.ts";
-import { normalTensor, randomGenerator, randomStream, tf } from "../../lib/tensor/index.ts";
+import { mapParams, normalTensor, randomGenerator, randomStream, tf } from "../../lib/tensor/index.ts";
 import { rejects } from "../io/helpers.ts";
 import { relativeError } from "../parity.ts";
 import { smallConfig, smallImages } from "../train/small.ts";
@@ -61,7 +73,7 @@ test("features are those of the blocks, pooled, with the null class", async () =
     if (name.includes("adaLN")) params[name] = normalTensor(random, params[name].shape);
   const extractor = featureExtractor(model, "linear");
   const count = 30;
-  const got = await extractor.extract(params, images, { count, timestep: 0.4, seed: 9 });
+  const got = await extractor.extract(params, images, { count, time: 0.4, seed: 9 });
   await extractor.dispose();
   assert.equal([got.blocks, got.count, got.width], [2, count, 16]);
 
@@ -82,6 +94,65 @@ test("features are those of the blocks, pooled, with the null class", async () =
   }
 });
 
+test("a DiT is probed at a step: its features are those of the step", async () => {
+  const model: DiTConfig = { ...smallConfig().model, ...DIT_DEFAULTS };
+  const images = smallImages();
+  const random = randomGenerator(3);
+  const params = mapParams(initDiT(model, random), (p, name) =>
+    name.includes("adaLN") ? normalTensor(random, p.shape) : p,
+  );
+  const extractor = featureExtractor(model, "linear");
+  const got = await extractor.extract(params, images, { count: 4, step: 900, seed: 9 });
+  await extractor.dispose();
+
+  const noise = tf.stack([0, 1, 2, 3].map((i) => normalTensor(randomStream(9, "probe", i), [1, 8, 8])));
+  const t = tf.fill([4], 900);
+  const x = noisedAt(gaussianDiffusion(betaSchedule("linear")), {
+    x: imageTensor(images, [0, 1, 2, 3]),
+    noise,
+    t,
+  });
+  const tokens = transformerFeatures(params, model, x, t, tf.fill([4], 2, "int32"), 2);
+  assert.ok(relativeError(got.data.subarray(4 * 16), tf.mean(tokens, 1)) < 1e-5);
+});
+
+test("a time for a DiT and a step for a SiT are refused, and so is what is out of range", async () => {
+  const sit = smallConfig().model;
+  const dit = { ...sit, ...DIT_DEFAULTS };
+  const refused = (config: typeof sit, level: unknown, message: RegExp) =>
+    rejects(
+      featureExtractor(config, "linear").extract({}, smallImages(), {
+        count: 1,
+        seed: 0,
+        ...(level as NoiseLevel),
+      }),
+      message,
+    );
+  await refused(
+    dit,
+    { time: 0.9 },
+    /^a DiT takes { step }, an integer from 0 to 999, got time 0.9; use { step: 900 }$/,
+  );
+  await refused(dit, { time: 1 }, /got time 1; use { step: 999 }$/);
+  await refused(dit, { time: 7 }, /got time 7$/);
+  for (const step of [-1, 1000, 0.9, Number.NaN])
+    await refused(dit, { step }, new RegExp(`an integer from 0 to 999, got ${step}$`));
+  await refused(
+    sit,
+    { step: 900 },
+    /^a SiT takes { time }, from 0 .* got step 900; step 900 of 1000 is { time: 0.9 }$/,
+  );
+  for (const time of [-0.1, 1.1, Number.NaN])
+    await refused(sit, { time }, new RegExp(`from 0 \\(data\\) to 1 \\(noise\\), got ${time}$`));
+  // What earlier versions took.
+  for (const [config, name] of [
+    [sit, "SiT"],
+    [dit, "DiT"],
+  ] as const)
+    await refused(config, { timestep: 0.9 }, new RegExp(`^a ${name} takes .* got undefined$`));
+  await refused(sit, { time: 0.5, step: 5 }, /^expected a time or a step, got both: time 0.5 and step 5$/);
+});
+
 test("mismatched features and labels are refused", async () => {
   const { features, labels } = makeFeatures(20, 1);
   await rejects(
@@ -94,7 +165,7 @@ test("mismatched features and labels are refused", async () => {
   );
   const extractor = featureExtractor(smallConfig().model, "linear");
   await rejects(
-    extractor.extract({}, smallImages(), { count: 51, timestep: 0, seed: 0 }),
+    extractor.extract({}, smallImages(), { count: 51, time: 0, seed: 0 }),
     /count must be from 1 to 50, got 51/,
   );
 });

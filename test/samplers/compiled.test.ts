@@ -38,7 +38,7 @@ for (const sampler of ["euler", "heun", "euler-maruyama"] as const) {
               : await (sampler === "euler" ? eulerSampler : heunSampler)(velocity, x, { steps });
           let result = x;
           const options = { scale: guidance?.scale ?? 1, interpolant, noise: noise() };
-          for (const segment of plan(sampler, steps, guidance))
+          for (const segment of plan({ sampler, steps, guidance }))
             result = await compiled.run(params, result, y, segment, options);
           assert.ok(
             relativeError(result, expected) < 1e-5,
@@ -53,19 +53,27 @@ for (const sampler of ["euler", "heun", "euler-maruyama"] as const) {
 test("a sampler that is not one for the model, or unknown, is refused", () => {
   const { diffusion } = DIT_DEFAULTS;
   assert.throws(
-    () => plan("ddpm", 5),
+    () => plan({ sampler: "ddpm", steps: 5 }),
     /^sampler 'ddpm' is not one for a SiT; expected euler, heun, euler-maruyama$/,
   );
   assert.throws(
-    () => plan("euler", 5, undefined, diffusion),
+    () => plan({ sampler: "euler", steps: 5, diffusion }),
     /'euler' is not one for a DiT; expected ddpm, ddim$/,
   );
-  assert.throws(() => plan("dpm" as never, 5), /unknown sampler 'dpm'; expected one of euler, .*ddim$/);
-  assert.throws(() => plan("ddpm", 1001, undefined, diffusion), /1001/);
+  assert.throws(
+    () => plan({ sampler: "dpm" as never, steps: 5 }),
+    /unknown sampler 'dpm'; expected one of euler, .*ddim$/,
+  );
+  assert.throws(() => plan({ sampler: "ddpm", steps: 1001, diffusion }), /1001/);
 });
 
 test("a DiT's guidance interval is in shares of its steps", () => {
-  const segments = plan("ddim", 10, { scale: 2, interval: [0, 0.5] }, DIT_DEFAULTS.diffusion);
+  const segments = plan({
+    sampler: "ddim",
+    steps: 10,
+    guidance: { scale: 2, interval: [0, 0.5] },
+    diffusion: DIT_DEFAULTS.diffusion,
+  });
   // Steps 999, 888, ... 555, then 444 ... 0.
   assert.equal(
     segments.map(({ guided, rows }) => [guided, rows.map(([t]) => t)]),
@@ -78,10 +86,10 @@ test("a DiT's guidance interval is in shares of its steps", () => {
 
 test("steps of one kind are one run, whatever their number", () => {
   assert.equal(
-    plan("euler", 50).map(({ rows }) => rows.length),
+    plan({ sampler: "euler", steps: 50 }).map(({ rows }) => rows.length),
     [50],
   );
-  const guided = plan("heun", 20, { scale: 2, interval: [0.25, 0.75] });
+  const guided = plan({ sampler: "heun", steps: 20, guidance: { scale: 2, interval: [0.25, 0.75] } });
   assert.equal(
     guided.map(({ kind, guided, rows }) => [kind, guided, rows.length]),
     [

@@ -351,15 +351,23 @@ test("a run that ditlab 0.1 began goes on with the numbers that it would have dr
   await train(config, { folder, images: images01, resume: true });
   const { tensors } = await readSafetensors(join(folder, "checkpoints", "step-00000012.safetensors"));
   const expected = await readSafetensors(join(recorded, "expected-step-12.safetensors"));
+  const { tensors: begun } = await readSafetensors(join(recorded, "checkpoints/step-00000005.safetensors"));
   assert.equal(Object.keys(tensors).sort(), Object.keys(expected.tensors).sort());
   for (const [name, { data }] of Object.entries(tensors)) {
     const wanted = expected.tensors[name].data;
     // Bit by bit on the same kind of processor; on others sums differ in their last digits.
-    for (let i = 0; i < data.length; i++)
+    for (let i = 0; i < data.length; i++) {
+      // The keys' bias had rounding for a gradient, which it was moved by; it has none now, and its momentum fades.
+      if (name.endsWith("attn.qkv.bias") && i >= data.length / 3 && i < (2 * data.length) / 3) {
+        if (name.startsWith("optimizer/first"))
+          assert.ok(Math.abs(Number(data[i]) - 0.9 ** 7 * Number(begun[name].data[i])) < 1e-12, name);
+        continue;
+      }
       assert.ok(
         Math.abs(Number(data[i]) - Number(wanted[i])) < 1e-5,
         `${name}[${i}]: ${data[i]}, expected ${wanted[i]}`,
       );
+    }
   }
 });
 

@@ -9,6 +9,7 @@ import {
   initTrainState,
   measureStep,
   planTraining,
+  syntheticBatch,
   trainStep,
 } from "../../lib/train/index.ts";
 import { smallConfig } from "./small.ts";
@@ -54,6 +55,43 @@ test("a step is measured, of a DiT too", async () => {
   const make = () => initTransformer(config.model, randomGenerator(0));
   const seconds = await measureStep(config, make, { seconds: 0.1 });
   assert.ok(seconds > 0 && seconds < 5, `${seconds}`);
+});
+
+test("a made-up batch has a DiT's steps and whole intervals, and a SiT's times", () => {
+  const { sra, model } = smallConfig();
+  const dit = smallConfig({
+    model: { ...model, diffusion: DIT_DEFAULTS.diffusion },
+    sra: { ...sra!, interval: [50, 200] },
+  });
+  const { t, k } = syntheticBatch(dit, 200);
+  const [steps, intervals] = [t, k].map((tensor) => [...tensor.dataSync()]);
+  assert.ok(steps.every((step) => Number.isInteger(step) && step >= 0 && step < 1000));
+  assert.ok(Math.max(...steps) > 900 && Math.min(...steps) < 100);
+  assert.ok(intervals.every((k) => Number.isInteger(k) && k >= 50 && k < 200));
+  const sit = syntheticBatch(smallConfig(), 200);
+  assert.ok(sit.t.dataSync().every((time) => time >= 0 && time < 1));
+  assert.ok(sit.k.dataSync().every((k) => k >= 0 && k < 0.2));
+});
+
+test("a SiT's interval is in times, a DiT's in whole steps", () => {
+  const { sra, model } = smallConfig();
+  const check = (interval: number | [number, number], diffusion?: typeof DIT_DEFAULTS.diffusion) => () =>
+    checkTrainConfig(smallConfig({ model: { ...model, diffusion }, sra: { ...sra!, interval } }));
+  const { diffusion } = DIT_DEFAULTS;
+  check([0, 0.2])();
+  check([0, 200], diffusion)();
+  check(100, diffusion)();
+  assert.throws(
+    check([0, 200]),
+    /^train config: sra.interval must be within \[0, 1\], ascending \(times; a DiT's intervals are in steps\), got \[0,200\]$/,
+  );
+  assert.throws(
+    check([0, 0.2], diffusion),
+    /^train config: sra.interval must be whole steps, because a DiT's intervals are not in times: \[0, 200\] of 1000 is a SiT's \[0, 0.2\], got \[0,0.2\]$/,
+  );
+  for (const interval of [[0.3, 0.1], [Number.NaN, 0.1], [0, Number.NaN], -0.1] as const)
+    assert.throws(check(interval as number), /sra.interval(\.\d)? must be/);
+  assert.throws(check([0, 1001], diffusion), /within \[0, 1000\]/);
 });
 
 test("the paper's presets are sound", () => {
