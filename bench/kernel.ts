@@ -104,7 +104,7 @@ async function measure(name: string): Promise<Record<string, string>> {
   const complete: number[] = [];
   for (let i = 0; i < 10; i++)
     complete.push((await kernel.ask("complete_request", { code: "Math.sq", cursor_pos: 7 })).ms);
-  await kernel.run('import * as tf from "@tensorflow/tfjs"; const x = tf.tensor([1, 2])');
+  await kernel.run('import * as tf from "@tensorflow/tfjs-core"; const x = tf.tensor([1, 2])');
   const afterImport = median(await repeat(kernel, 40, (i) => `x.add(${i}).shape`));
   const completeImport: number[] = [];
   for (let i = 0; i < 10; i++)

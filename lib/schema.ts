@@ -2,8 +2,13 @@
  * Plain data that people write by hand, such as configs, described once: the description gives their type, checks them,
  * and is what the command's help and the documentation say of a field.
  */
+// Ahead of zod.
+import "./globals.ts";
 import { closest, distance } from "fastest-levenshtein";
 import * as z from "zod";
+import { unlist } from "./globals.ts";
+
+unlist("__zod_globalConfig", "__zod_globalRegistry");
 
 export { z };
 

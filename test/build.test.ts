@@ -1,17 +1,16 @@
 /** The package as npm packs it, used from a folder of its own: by plain Node, by a consumer's tsc, as a command. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cp, mkdir, readdir, readFile, realpath, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, realpath, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import ts from "typescript";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { temporaryFolder } from "./io/helpers.ts";
+import { packed, root } from "./packed.ts";
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL("..", import.meta.url));
 const folders = (await readdir(join(root, "lib"))).filter((name) =>
   existsSync(join(root, "lib", name, "index.ts")),
 );
@@ -26,29 +25,13 @@ const node = async (...args: string[]): Promise<string> => {
   return stdout.trim();
 };
 
-/** Builds a copy of the package, packs it, and unpacks it where npm would. */
+/** Unpacks the package where npm would. */
 test.before(async () => {
   // Real path: tsc reports files by it.
-  const staging = await realpath(await temporaryFolder());
-  await run(process.execPath, [
-    join(root, "node_modules/typescript/bin/tsc"),
-    ...["-p", join(root, "tsconfig.build.json"), "--outDir", join(staging, "dist")],
-  ]);
-  for (const file of ["package.json", "lib", "docs", "README.md", "LICENSE"]) {
-    if (existsSync(join(root, file))) await cp(join(root, file), join(staging, file), { recursive: true });
-  }
-  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
-  const { stdout } = await run(npm, ["pack", "--ignore-scripts", "--json", "--offline"], {
-    cwd: staging,
-    shell: process.platform === "win32",
-  });
-  const packed = JSON.parse(stdout) as { filename: string }[] | Record<string, { filename: string }>;
-  const [{ filename }] = Object.values(packed);
-
   home = await realpath(await temporaryFolder());
   installed = join(home, "node_modules/ditlab");
   await mkdir(installed, { recursive: true });
-  await run("tar", ["-xzf", join(staging, filename), "-C", installed, "--strip-components=1"]);
+  await run("tar", ["-xzf", await packed(), "-C", installed, "--strip-components=1"]);
   await symlink(join(root, "node_modules"), join(installed, "node_modules"), "junction");
   await writeFile(join(home, "package.json"), JSON.stringify({ name: "consumer", type: "module" }));
 });

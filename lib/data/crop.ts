@@ -1,5 +1,5 @@
 /** Encoded images as the square pixels that models train on. */
-import sharp from "sharp";
+import { loadSharp } from "../io/sharp.ts";
 import { type Pixels, pillowResize } from "./pillow-resize.ts";
 
 /** @throws naming the option when it is not a positive integer. */
@@ -41,6 +41,7 @@ export function centerCrop(image: Pixels, size: number): Pixels {
  * @throws when the bytes are no image, or are damaged or cut short.
  */
 export async function decodeImage(bytes: Uint8Array): Promise<Pixels> {
+  const sharp = await loadSharp();
   // Images with harmless faults, such as stray bytes between markers, decode in Pillow too.
   const pipeline = sharp(bytes, { failOn: "error", ignoreIcc: true, autoOrient: false });
   if ((await pipeline.metadata()).space === "cmyk") return decodeCmyk(bytes);
@@ -55,6 +56,7 @@ export async function decodeImage(bytes: Uint8Array): Promise<Pixels> {
 
 /** Pillow turns inks into light without a color profile; libvips would use one. */
 async function decodeCmyk(bytes: Uint8Array): Promise<Pixels> {
+  const sharp = await loadSharp();
   const { data, info } = await sharp(bytes, { failOn: "error", ignoreIcc: true, autoOrient: false })
     .pipelineColourspace("cmyk")
     .toColourspace("cmyk")
@@ -74,10 +76,12 @@ async function decodeCmyk(bytes: Uint8Array): Promise<Pixels> {
 }
 
 /** A PNG file of RGB pixels. */
-export const encodePng = ({ data, width, height }: Pixels): Promise<Uint8Array> =>
-  sharp(data, { raw: { width, height, channels: 3 } })
+export async function encodePng({ data, width, height }: Pixels): Promise<Uint8Array> {
+  const sharp = await loadSharp();
+  return sharp(data, { raw: { width, height, channels: 3 } })
     .png()
     .toBuffer();
+}
 
 export interface CropTask {
   /** An encoded image. */

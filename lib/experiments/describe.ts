@@ -1,6 +1,6 @@
 /** The machine and the settings, as the report shows them. */
-import { createRequire } from "node:module";
 import { cpus, type as osType, release, totalmem } from "node:os";
+import { runtimeVersion } from "../jit/onnxruntime.ts";
 import { transformerShapes } from "../models/index.ts";
 import { scheduleAt } from "../optim/index.ts";
 import { tf } from "../tensor/tf.ts";
@@ -8,9 +8,6 @@ import type { TrainConfig } from "../train/index.ts";
 import { GRID_GUIDANCE } from "./evaluator.ts";
 import type { Scale } from "./presets.ts";
 import type { Results } from "./results.ts";
-
-const packageVersion = (name: string): string =>
-  createRequire(import.meta.url)(`${name}/package.json`).version;
 
 /** This machine. */
 export function machine(): Results["machine"] {
@@ -21,7 +18,7 @@ export function machine(): Results["machine"] {
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     os: `${osType()} ${release()}`,
     node: process.version,
-    onnxruntime: packageVersion("onnxruntime-node"),
+    onnxruntime: runtimeVersion(),
   };
 }
 

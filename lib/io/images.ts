@@ -1,10 +1,10 @@
 /** Images as pixels: PNG grids for people, .npz batches for evaluators. */
 
-import sharp from "sharp";
 import type { Tensor } from "../tensor/tf.ts";
 import { writeAtomic } from "./files.ts";
 import type { NdArray } from "./ndarray.ts";
 import { readNpz, writeNpz } from "./npz.ts";
+import { loadSharp } from "./sharp.ts";
 
 /** Pixels `[count, height, width, channels]` (NHWC), 0 to 255. */
 export type Images = NdArray<"uint8">;
@@ -121,6 +121,7 @@ async function pngGrid(images: Images, options: GridOptions, what: string): Prom
     }
   }
   const raw = { width: gridWidth, height: gridHeight, channels: channels as 1 | 3 };
+  const sharp = await loadSharp();
   const pipeline = sharp(grid, { raw });
   // Without this a one-channel input is written with three.
   return (channels === 1 ? pipeline.toColourspace("b-w") : pipeline).png().toBuffer();

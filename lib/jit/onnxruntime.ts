@@ -1,7 +1,7 @@
 /**
- * onnxruntime through its C API, from the library that the package `onnxruntime-node` ships. That package's own binding
- * runs on the main thread and copies every output, also one that was given memory; here a run happens on a thread of its
- * own, and writes into the arrays that it is given, which may be those that it reads.
+ * onnxruntime through its C API. The binding of the package `onnxruntime-node` runs on the main thread and copies every
+ * output, also one that was given memory; here a run happens on a thread of its own, and writes into the arrays that it is
+ * given, which may be those that it reads.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -116,19 +116,55 @@ export function libraryIn(bin: string, platform: string, arch: string): string {
     throw new Error(
       `onnxruntime-node has no library for ${platform} on ${arch}; expected it in ${folders[0] ?? join(bin, "napi-v<n>", platform, arch)}`,
     );
+  return libraryOf("onnxruntime-node", folder);
+}
+
+function libraryOf(name: string, folder: string): string {
   const found = readdirSync(folder).sort(byVersion);
   const [file] = found
     .filter((name) => /^(lib)?onnxruntime\.(so(\.[\d.]+)?|dll|([\d.]+\.)?dylib)$/.test(name))
     .reverse();
-  if (!file) throw new Error(`onnxruntime-node has no library in ${folder}; found ${found.join(", ")}`);
+  if (!file) throw new Error(`${name} has no library in ${folder}; found ${found.join(", ")}`);
   return join(folder, file);
 }
 
-const libraryPath = (): string => {
-  const require = createRequire(import.meta.url);
-  const bin = join(dirname(require.resolve("onnxruntime-node/package.json")), "bin");
-  return libraryIn(bin, process.platform, process.arch);
-};
+/**
+ * Where the library for a machine is, by what is installed. The package `onnxruntime-node` holds the libraries of all
+ * machines (288 MB), and its script wants to download those for CUDA, so it is the user's to install: it is taken where it
+ * is, since one process should have one onnxruntime. Otherwise it comes from a package for this machine alone, of
+ * sherpa-onnx, which has no script.
+ * @param folderOf where a package is, if it is installed
+ * @throws naming what to install.
+ */
+export function libraryPath(
+  platform: string,
+  arch: string,
+  folderOf: (name: string) => string | undefined,
+): string {
+  const chosen = folderOf("onnxruntime-node");
+  if (chosen !== undefined) return libraryIn(join(chosen, "bin"), platform, arch);
+  const name = `sherpa-onnx-${platform === "win32" ? "win" : platform}-${arch}`;
+  const folder = folderOf(name);
+  if (folder !== undefined) return libraryOf(name, folder);
+  throw new Error(
+    PACKAGES.includes(name)
+      ? `jit: onnxruntime is missing, which ditlab's optional dependency ${name} brings; install it with: npm install --include=optional`
+      : `jit: no onnxruntime comes with ditlab for ${platform} on ${arch}, only ${PACKAGES.join(", ")}; if onnxruntime-node has one, install it with: npm install onnxruntime-node --onnxruntime-node-install=skip`,
+  );
+}
+
+/** As in package.json. */
+export const PACKAGES = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "win-x64"].map(
+  (machine) => `sherpa-onnx-${machine}`,
+);
+
+function installed(name: string): string | undefined {
+  try {
+    return dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
+  } catch {
+    return undefined;
+  }
+}
 
 interface Runtime {
   version: string;
@@ -165,12 +201,15 @@ function load(): Runtime {
     throw new Error(
       `jit: onnxruntime needs stacks of ${STACK} bytes, but koffi was in use before ditlab was imported; import ditlab first`,
     );
-  const library = koffi.load(libraryPath());
+  const library = koffi.load(libraryPath(process.platform, process.arch, installed));
   const base = library.func("OrtGetApiBase", "void *", [])() as Pointer;
   const getApi = koffi.decode(koffi.decode(base, "void *"), koffi.proto("void *(uint32_t)"));
   const getVersion = koffi.decode(koffi.decode(base, 8, "void *"), koffi.proto("str", []));
   const table = getApi(API_VERSION) as Pointer | null;
-  if (!table) throw new Error(`onnxruntime-node is too old: it lacks version ${API_VERSION} of the C API`);
+  if (!table)
+    throw new Error(
+      `onnxruntime-node is too old: version ${API_VERSION} of the C API is needed, which 1.22 brought`,
+    );
   const native = Object.fromEntries(
     Object.entries(FUNCTIONS).map(([name, [position, result, parameters]]) => [
       name,

@@ -1,7 +1,7 @@
 /** The tracing backend: a tfjs KernelBackend whose kernels record graph nodes instead of computing. */
 import { fileURLToPath } from "node:url";
 import { withoutDraws } from "../tensor/random.ts";
-import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
+import { currentBackend, type DataType, type Tensor, tf } from "../tensor/tf.ts";
 import {
   createGraph,
   type Graph,
@@ -248,7 +248,7 @@ export function trace<T>(
   body: (input: (name: string, like: Tensor) => Tensor, symbolOfTensor: (tensor: Tensor) => Value) => T,
 ): { graph: Graph; result: T } {
   refuseWhileTracing();
-  const previous = tf.getBackend();
+  const previous = currentBackend();
   const engine = tf.engine();
   const current = createGraph(portable);
   graph = current;

@@ -1,5 +1,5 @@
 /** Which backend eager tensors live on. */
-import { tf } from "./tf.ts";
+import { currentBackend, tf } from "./tf.ts";
 
 export const DEVICES = ["cpu", "wasm", "webgpu", "tensorflow"] as const;
 export type Device = (typeof DEVICES)[number];
@@ -54,11 +54,11 @@ export async function useDevice(device: Device): Promise<void> {
   }
   await prepare(device);
   // setBackend may return false and still name the backend as current, for example webgpu without an adapter.
-  const before = tf.getBackend();
+  const before = currentBackend();
   if (!(await tf.setBackend(device))) {
     await tf.setBackend(before);
     throw new Error(`device '${device}' could not start: no suitable hardware or driver was found`);
   }
 }
 
-export const currentDevice = (): string => tf.getBackend();
+export const currentDevice = (): string => currentBackend();

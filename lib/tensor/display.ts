@@ -1,5 +1,5 @@
 /** How notebooks show tensors: `Symbol.for("Jupyter.display")` is a method that gives representations by mime type. */
-import { type Tensor, tf } from "./tf.ts";
+import { type Tensor, TensorClass, tf } from "./tf.ts";
 
 /** Values shown in text; a tensor's statistics say more than its millionth value. */
 const MAX_VALUES = 1000;
@@ -41,7 +41,7 @@ function text(tensor: Tensor): string {
   return `${head}${summary}${shown}`;
 }
 
-Object.defineProperty(tf.Tensor.prototype, Symbol.for("Jupyter.display"), {
+Object.defineProperty(TensorClass.prototype, Symbol.for("Jupyter.display"), {
   configurable: true,
   value(this: Tensor) {
     return { "text/plain": text(this) };

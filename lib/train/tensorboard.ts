@@ -3,7 +3,7 @@
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { crc32c } from "@aws-crypto/crc32c";
+import castagnoli from "crc-32/crc32c.js";
 import protobuf from "protobufjs";
 
 /** The part of tensorflow/core/util/event.proto and summary.proto that scalars need. */
@@ -108,6 +108,6 @@ function frame(data: Uint8Array): Buffer {
 
 /** CRC-32C rotated and shifted, so that checksums of data that hold checksums stay meaningful. */
 function maskedCrc(data: Uint8Array): number {
-  const crc = crc32c(data);
+  const crc = castagnoli.buf(data);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }

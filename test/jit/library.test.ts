@@ -1,9 +1,10 @@
 /** Which of onnxruntime's libraries is loaded does not depend on the order in which a folder lists them. */
 import { mkdirSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { libraryIn } from "../../lib/jit/onnxruntime.ts";
+import { libraryIn, libraryPath, PACKAGES } from "../../lib/jit/onnxruntime.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 
 /** A folder `bin` with these files. */
@@ -55,6 +56,44 @@ test("what is missing is named", async () => {
     () => libraryIn(bin, "linux", "x64"),
     `onnxruntime-node has no library in ${join(bin, "napi-v6/linux/x64")}; found readme.txt`,
   );
+});
+
+test("onnxruntime-node where it is installed, else the package for this machine", async () => {
+  const folder = await folderOf(
+    "onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime.so.1",
+    "sherpa-onnx-linux-x64/libonnxruntime.so",
+    "sherpa-onnx-linux-x64/libsherpa-onnx-c-api.so",
+    "sherpa-onnx-win-x64/onnxruntime.dll",
+    "sherpa-onnx-win-x64/onnxruntime_providers_shared.dll",
+    "sherpa-onnx-darwin-arm64/libonnxruntime.dylib",
+  );
+  const among =
+    (...names: string[]) =>
+    (name: string) =>
+      names.includes(name) ? join(folder, name) : undefined;
+  for (const [platform, arch, name, file] of [
+    ["linux", "x64", "sherpa-onnx-linux-x64", "libonnxruntime.so"],
+    ["win32", "x64", "sherpa-onnx-win-x64", "onnxruntime.dll"],
+    ["darwin", "arm64", "sherpa-onnx-darwin-arm64", "libonnxruntime.dylib"],
+  ])
+    assert.is(libraryPath(platform, arch, among(name)), join(folder, name, file));
+  assert.is(
+    libraryPath("linux", "x64", among("onnxruntime-node", "sherpa-onnx-linux-x64")),
+    join(folder, "onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime.so.1"),
+  );
+  assert.throws(
+    () => libraryPath("linux", "x64", among()),
+    /onnxruntime is missing, which ditlab's optional dependency sherpa-onnx-linux-x64 brings; install it with/,
+  );
+  assert.throws(
+    () => libraryPath("win32", "arm64", among()),
+    /no onnxruntime comes with ditlab for win32 on arm64, only sherpa-onnx-linux-x64, .*npm install onnxruntime-node/,
+  );
+});
+
+test("the packages that bring the library are those of package.json", async () => {
+  const { optionalDependencies } = JSON.parse(await readFile("package.json", "utf8"));
+  assert.equal(Object.keys(optionalDependencies).sort(), [...PACKAGES].sort());
 });
 
 test.run();
