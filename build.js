@@ -1,6 +1,6 @@
 // Builds `dist` (`npm run build`). npm does so itself before it packs, and when it installs from git.
 import { spawnSync } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
@@ -15,7 +15,11 @@ const isInstalled = (name) => {
 };
 
 const { devDependencies } = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
-const needed = ["typescript", ...Object.keys(devDependencies).filter((name) => name.startsWith("@types/"))];
+const needed = [
+  "typescript",
+  "esbuild",
+  ...Object.keys(devDependencies).filter((name) => name.startsWith("@types/")),
+];
 const missing = needed.filter((name) => !isInstalled(name));
 if (missing.length > 0) {
   // A package without `dist` would install, and fail at its first import.
@@ -24,6 +28,8 @@ if (missing.length > 0) {
   );
   process.exit(1);
 }
+const { REGISTRATIONS, writeRegistrations } = await import("./lib/tensor/bundle-registrations.js");
+await writeRegistrations();
 rmSync(new URL("dist", import.meta.url), { recursive: true, force: true });
 const { status } = spawnSync(
   process.execPath,
@@ -33,4 +39,6 @@ const { status } = spawnSync(
     stdio: "inherit",
   },
 );
+// The compiler leaves JavaScript where it is.
+if (status === 0) copyFileSync(REGISTRATIONS, new URL("dist/lib/tensor/registrations.js", import.meta.url));
 process.exit(status ?? 1);

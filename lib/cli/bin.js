@@ -5,6 +5,9 @@ import { existsSync } from "node:fs";
 
 const inCheckout = existsSync(new URL("main.ts", import.meta.url));
 if (inCheckout) {
+  // The build makes it; an installation without scripts has not.
+  if (!existsSync(new URL("../tensor/registrations.js", import.meta.url)))
+    await (await import("../tensor/bundle-registrations.js")).writeRegistrations();
   const { register } = await import("tsx/esm/api");
   register();
 }

@@ -7,7 +7,7 @@
 /// <reference types="@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js" preserve="true" />
 import { createRequire } from "node:module";
 import { unlist } from "../globals.ts";
-import { register } from "./registrations.ts";
+import { register } from "./registrations.js";
 
 export type {
   DataType,

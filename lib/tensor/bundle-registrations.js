@@ -1,24 +1,23 @@
 /**
- * Writes `lib/tensor/registrations.ts`: `npx tsx test/tensor/registrations.ts`. In Node, `@tensorflow/tfjs-core` alone
- * registers neither gradients nor chained operations: these are modules of their own, written for bundlers, which Node
- * cannot load. The union package `@tensorflow/tfjs` holds them bundled, with 230 MB that nothing here uses. So they are
- * bundled here, from tfjs-core's own files; all that tfjs-core exports is taken from the instance that is given.
+ * Writes `registrations.js` beside this file, as a part of the build. In Node, `@tensorflow/tfjs-core` alone registers
+ * neither gradients nor chained operations: these are modules of their own, written for bundlers, which Node cannot load.
+ * The union package `@tensorflow/tfjs` holds them bundled, with 230 MB that nothing here uses. So they are bundled from
+ * tfjs-core's own files; all that tfjs-core exports is taken from the instance that is given.
  */
-import { readFileSync, realpathSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type Plugin } from "esbuild";
+import { build } from "esbuild";
 
-export const REGISTRATIONS = fileURLToPath(new URL("../../lib/tensor/registrations.ts", import.meta.url));
+export const REGISTRATIONS = fileURLToPath(new URL("registrations.js", import.meta.url));
 
 const require = createRequire(import.meta.url);
 const dist = realpathSync(dirname(require.resolve("@tensorflow/tfjs-core")));
-const core = require("@tensorflow/tfjs-core") as Record<string, Record<string, unknown>>;
+const core = require("@tensorflow/tfjs-core");
 
 /** Names that tfjs-core does not export, and where they are. */
-const INTERNAL: Readonly<Record<string, string>> = {
+const INTERNAL = {
   "environment.js": "export const env = core.env;",
   "engine.js": "export const ENGINE = core.engine();",
   "tensor.js":
@@ -36,7 +35,7 @@ const NAMESPACES = [
 ];
 
 /** A module's names out of the given instance; undefined where it does not export them all. */
-function given(file: string): string | undefined {
+function given(file) {
   const source = readFileSync(join(dist, file), "utf8");
   const names = new Set([
     ...(/^export \*/m.test(source) ? Object.keys(core) : []),
@@ -44,7 +43,7 @@ function given(file: string): string | undefined {
       ([, name]) => name,
     ),
     ...[...source.matchAll(/^export \{([^}]*)\};/gm)].flatMap(([, list]) =>
-      list.split(",").map((part) => part.trim().split(" as ").at(-1)!),
+      list.split(",").map((part) => part.trim().split(" as ").at(-1)),
     ),
   ]);
   // A module of helpers is found under its own name first: a helper may be called like an operation.
@@ -57,7 +56,7 @@ function given(file: string): string | undefined {
   return lines.includes(undefined) ? undefined : lines.join("\n");
 }
 
-const fromTheInstance: Plugin = {
+const fromTheInstance = {
   name: "from the instance",
   setup({ onLoad }) {
     onLoad({ filter: /\.js$/ }, ({ path }) => {
@@ -70,7 +69,7 @@ const fromTheInstance: Plugin = {
 };
 
 /** The text of the file. */
-export async function registrations(): Promise<string> {
+export async function registrations() {
   const { outputFiles } = await build({
     stdin: {
       contents: 'import "./register_all_gradients"; import "./public/chained_ops/register_all_chained_ops";',
@@ -89,15 +88,13 @@ export async function registrations(): Promise<string> {
     .replace(/^ *\/\*\*?[\s\S]*?\*\/\n/gm, "")
     .replace(/^\n+/gm, "");
   // esbuild keeps what may have effects; reading what tfjs-core exports has none.
-  const used = new Map<string, number>();
+  const used = new Map();
   for (const [name] of code.matchAll(/[\w$]+/g)) used.set(name, (used.get(name) ?? 0) + 1);
-  const needed = code.replace(
-    /^ *var ([\w$]+) = core[\w.$]*\.([\w$]+);\n/gm,
-    (line, name: string, from: string) => (used.get(name) === (name === from ? 2 : 1) ? "" : line),
+  const needed = code.replace(/^ *var ([\w$]+) = core[\w.$]*\.([\w$]+);\n/gm, (line, name, from) =>
+    used.get(name) === (name === from ? 2 : 1) ? "" : line,
   );
-  const { version } = require("@tensorflow/tfjs-core/package.json") as { version: string };
-  return `// @ts-nocheck
-// Gradients and chained operations of @tensorflow/tfjs-core ${version}, bundled by test/tensor/registrations.ts.
+  const { version } = require("@tensorflow/tfjs-core/package.json");
+  return `// Gradients and chained operations of @tensorflow/tfjs-core ${version}, bundled by bundle-registrations.js.
 // Copyright Google LLC. Licensed under the Apache License, Version 2.0 (http://www.apache.org/licenses/LICENSE-2.0).
 
 /** Registers all gradients, and gives tensors their methods. */
@@ -106,4 +103,9 @@ ${needed.replace(/^(?=.)/gm, "  ")}}
 `;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await writeFile(REGISTRATIONS, await registrations());
+/** Writes the file; what reads it meanwhile sees the one before, or all of the new one. */
+export async function writeRegistrations() {
+  const temporary = `${REGISTRATIONS}.${process.pid}.tmp`;
+  writeFileSync(temporary, await registrations());
+  renameSync(temporary, REGISTRATIONS);
+}
