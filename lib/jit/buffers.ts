@@ -3,6 +3,7 @@
  * see an array: one that was read, or that an eager operation took, has left the library and is never written again.
  */
 import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
+import { type Backend, type BackendValues, IdleBackend } from "./backend.ts";
 import type { GraphData, Value } from "./graph.ts";
 
 const BACKEND = "ditlab-host";
@@ -18,10 +19,9 @@ export interface Buffer {
 export const newBuffer = (data: GraphData, left = false): Buffer => ({ data, left, calls: new Set() });
 
 type Values = Float32Array | Int32Array | Uint8Array;
-type Backend = InstanceType<typeof tf.KernelBackend>;
 
 /** It has no kernels: tfjs moves a tensor to the eager backend when an operation wants it, by reading it. */
-class HostBackend extends tf.KernelBackend {
+class HostBackend extends IdleBackend {
   // Weak: what nobody holds any more is freed, disposed or not, as on tfjs's own backend of the processor.
   private readonly entries = new WeakMap<object, { buffer: Buffer; references: number }>();
   /** What to say of tensors that are gone. */
@@ -58,29 +58,8 @@ class HostBackend extends tf.KernelBackend {
   override async read(dataId: object): Promise<Values> {
     return this.readSync(dataId);
   }
-  override move(dataId: object, values: Parameters<Backend["write"]>[0]): void {
+  override move(dataId: object, values: BackendValues): void {
     this.adopt(dataId, newBuffer(values as GraphData, true));
-  }
-  override write(values: Parameters<Backend["write"]>[0]): object {
-    const dataId = {};
-    this.move(dataId, values);
-    return dataId;
-  }
-  /** Asked for in tfjs's debug mode alone, of the eager backend. */
-  override numDataIds(): number {
-    return 0;
-  }
-  override timerAvailable(): boolean {
-    return false;
-  }
-  override floatPrecision(): 32 {
-    return 32;
-  }
-  override epsilon(): number {
-    return 1e-7;
-  }
-  override memory(): { unreliable: boolean } {
-    return { unreliable: true };
   }
 }
 

@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { withoutDraws } from "../tensor/random.ts";
 import { currentBackend, type DataType, type Tensor, tf } from "../tensor/tf.ts";
+import { type Backend, type BackendValues, IdleBackend } from "./backend.ts";
 import {
   createGraph,
   type Graph,
@@ -16,8 +17,6 @@ import { constants, outsideNumbers, type TensorInfo, UnreadTensors } from "./out
 
 const BACKEND = "ditlab-trace";
 
-type BackendValues = Parameters<InstanceType<typeof tf.KernelBackend>["write"]>[0];
-type Backend = InstanceType<typeof tf.KernelBackend>;
 /** The trace in progress; there is only ever one, because tracing is synchronous. */
 let graph: Graph | undefined;
 let values = new WeakMap<object, Value>();
@@ -50,10 +49,7 @@ function readError(value: Value): Error {
   );
 }
 
-class TraceBackend extends tf.KernelBackend {
-  override numDataIds(): number {
-    return 0;
-  }
+class TraceBackend extends IdleBackend {
   override refCount(): number {
     return 1;
   }
@@ -65,23 +61,6 @@ class TraceBackend extends tf.KernelBackend {
     const left = (references.get(dataId) ?? 1) - 1;
     references.set(dataId, left);
     return left <= 0;
-  }
-  override timerAvailable(): boolean {
-    return false;
-  }
-  override floatPrecision(): 32 {
-    return 32;
-  }
-  override epsilon(): number {
-    return 1e-7;
-  }
-  override memory(): { unreliable: boolean } {
-    return { unreliable: true };
-  }
-  override write(data: BackendValues, shape: number[], dtype: DataType): object {
-    const dataId = {};
-    this.move(dataId, data, shape, dtype);
-    return dataId;
   }
   override move(dataId: object, data: BackendValues, _shape: number[], dtype: DataType): void {
     const type = graphType(dtype, "a constant");
