@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { copyFileSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
@@ -30,15 +31,11 @@ if (missing.length > 0) {
 }
 const { REGISTRATIONS, writeRegistrations } = await import("./lib/tensor/bundle-registrations.js");
 await writeRegistrations();
-rmSync(new URL("dist", import.meta.url), { recursive: true, force: true });
-const { status } = spawnSync(
-  process.execPath,
-  [require.resolve("typescript/bin/tsc"), "-p", "tsconfig.build.json"],
-  {
-    cwd: root,
-    stdio: "inherit",
-  },
-);
+// Another folder may be named: the kernel builds beside an old build that is in use.
+const out = resolve(root, process.argv[2] ?? "dist");
+rmSync(out, { recursive: true, force: true });
+const compiler = [require.resolve("typescript/bin/tsc"), "-p", "tsconfig.build.json", "--outDir", out];
+const { status } = spawnSync(process.execPath, compiler, { cwd: root, stdio: "inherit" });
 // The compiler leaves JavaScript where it is.
-if (status === 0) copyFileSync(REGISTRATIONS, new URL("dist/lib/tensor/registrations.js", import.meta.url));
+if (status === 0) copyFileSync(REGISTRATIONS, join(out, "lib/tensor/registrations.js"));
 process.exit(status ?? 1);

@@ -3,12 +3,13 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, realpath, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import ts from "typescript";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { temporaryFolder } from "./io/helpers.ts";
-import { packed, root } from "./packed.ts";
+import { freshClone, packed, root } from "./packed.ts";
 
 const run = promisify(execFile);
 const folders = (await readdir(join(root, "lib"))).filter((name) =>
@@ -129,6 +130,21 @@ test("the command starts from the build", async () => {
   const bin = join(installed, manifest.bin.ditlab);
   assert.is(await node(bin, "--version"), manifest.version);
   assert.match(await node(bin, "--help"), /train[\s\S]*sample/);
+});
+
+test("a checkout whose build is missing is built for the kernel as npm builds it, and can be imported", async () => {
+  const folder = await freshClone();
+  await symlink(join(root, "node_modules"), join(folder, "node_modules"), "junction");
+  await writeFile(
+    join(folder, "ensure.mjs"),
+    `import { ensureBuilt } from "./kernel/install/build.ts";
+ensureBuilt();
+console.log((await import("ditlab")).tf.version_core);`,
+  );
+  const tsx = pathToFileURL(join(root, "node_modules/tsx/dist/loader.mjs")).href;
+  const { stdout } = await run(process.execPath, ["--import", tsx, "ensure.mjs"], { cwd: folder });
+  assert.is(stdout.trim(), "4.22.0");
+  assert.equal(await readdir(join(folder, "dist")), await readdir(join(installed, "dist")));
 });
 
 test.run();

@@ -1,7 +1,6 @@
 /** Where the kernel's program is: beside this file in an installed package, in `dist` in a checkout. */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -55,8 +54,7 @@ export function ensureBuilt(onBuild: () => void = () => {}): string {
   const made = join(root, `.dist-${process.pid}`);
   const old = `${made}-old`;
   try {
-    const compiler = createRequire(import.meta.url).resolve("typescript/bin/tsc");
-    const args = [compiler, "-p", "tsconfig.build.json", "--outDir", made];
+    const args = [join(root, "build.js"), made];
     const started = new Date();
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8" });
     if (status !== 0)
