@@ -169,7 +169,7 @@ test("the command prints the failing cell and exits with 1", async () => {
   assert.match(stderr, /at f \(cell\[2\]:2:9\)/);
   const missing = await ditlab(["notebook", "run", "/nonexistent.ipynb"]);
   assert.is(missing.code, 1);
-  assert.match(missing.stderr, /ditlab: ENOENT.*nonexistent\.ipynb/);
+  assert.match(missing.stderr, /ditlab: there is no notebook at .*nonexistent\.ipynb/);
   await writeFile(path, "no notebook");
   assert.match((await ditlab(["notebook", "run", path])).stderr, /n\.ipynb: a notebook is JSON, but/);
   for (const wrong of [["--nonsense"], ["--timeout", "0"], ["--timeout", "x"], ["-p", "a"], ["-p"]])
