@@ -1,7 +1,7 @@
-import { stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { Command, Option } from "commander";
 import { paperConfig } from "../experiments/paper.ts";
+import { isFolder } from "../io/folders.ts";
 import {
   type NdArray,
   openWeights,
@@ -60,12 +60,6 @@ async function newestOf(run: string): Promise<NonNullable<Awaited<ReturnType<typ
   if (!found) throw new Error(`${run} holds no checkpoint; expected a run folder or a checkpoint file`);
   return found;
 }
-
-const isFolder = (path: string): Promise<boolean> =>
-  stat(path).then(
-    (info) => info.isDirectory(),
-    () => false,
-  );
 
 /** A training checkpoint of the reference as a run of ours, to be resumed. */
 async function importState(

@@ -1,7 +1,7 @@
 /** Training data in files: a folder or ZIP archive of images or latents, read as they are needed. */
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import pMap from "p-map";
+import { isFolder } from "../io/folders.ts";
 import { tf } from "../tensor/tf.ts";
 import { downsampling, latentEncoder, type VAE } from "../vae/index.ts";
 import { centerCrop, checkPositive, decodeImage } from "./crop.ts";
@@ -60,12 +60,6 @@ export async function openTrainingData(path: string, options: TrainingDataOption
     throw error;
   }
 }
-
-const isFolder = (path: string): Promise<boolean> =>
-  stat(path).then(
-    (info) => info.isDirectory(),
-    () => false,
-  );
 
 /** Examples of files that are read one by one into their place. */
 function fileData(

@@ -2,7 +2,7 @@
  * Folders that a command fills. A manifest in them, written while they were empty, says what kind of folder it is, what
  * decides its content, and which files in it are ours: nothing else is ever replaced or removed.
  */
-import { readdir, readFile, rm, rmdir } from "node:fs/promises";
+import { readdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { writeAtomic } from "./files.ts";
 
@@ -18,6 +18,13 @@ export interface Manifest {
   /** Paths of the files made in it, with `/`; a `*` stands for any part of one name. */
   readonly makes: readonly string[];
 }
+
+/** Whether there is a folder of this name. */
+export const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (info) => info.isDirectory(),
+    () => false,
+  );
 
 /** What lies in a folder; nothing where there is none. */
 export async function contentsOf(folder: string): Promise<string[]> {
