@@ -23,14 +23,15 @@ export interface GaussianDiffusion {
   readonly timesteps: Int32Array;
 }
 
-/** A process and what a network says of it. */
-export const diffusionConfig = z.strictObject({
+/** DiT's process: noise in discrete steps, and what a network says of it. */
+export const gaussianConfig = z.strictObject({
+  type: z.literal("gaussian"),
   schedule: oneOf(BETA_SCHEDULES, "Betas: linear, or a squared cosine up to 0.999."),
   steps: count("T, the number of steps."),
   prediction: oneOf(["noise", "data"], "What the network predicts: the noise (epsilon) or the data (x_0)."),
   learnSigma: flag("The network also predicts each step's variance, between its bounds: twice the channels."),
 });
-export type DiffusionConfig = z.infer<typeof diffusionConfig>;
+export type GaussianConfig = z.infer<typeof gaussianConfig>;
 
 /** Betas of a schedule of `steps` steps: linear from 1e-4 to 0.02 at 1000 steps, or a squared cosine up to 0.999. */
 export function betaSchedule(name: BetaSchedule, steps = 1000): Float64Array {
@@ -162,7 +163,7 @@ export function noisedAt(
 
 /** A network's output [B,C or 2C,H,W] as its prediction and, where it is learned, the variance. */
 export function splitOutput(
-  { learnSigma }: DiffusionConfig,
+  { learnSigma }: GaussianConfig,
   output: Tensor,
 ): { prediction: Tensor; variance?: Tensor } {
   if (!learnSigma) return { prediction: output };
@@ -173,7 +174,7 @@ export function splitOutput(
 /** x_0 as a prediction at steps t [B] has it. */
 export function predictedData(
   { alphasCumprod }: GaussianDiffusion,
-  { prediction: kind }: DiffusionConfig,
+  { prediction: kind }: GaussianConfig,
   prediction: Tensor,
   input: Tensor,
   t: Tensor,

@@ -5,8 +5,8 @@
 import { withoutGradient } from "../nn/fused.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import {
-  type DiffusionConfig,
   entriesAt,
+  type GaussianConfig,
   type GaussianDiffusion,
   logVarianceExcess,
   posteriorMean,
@@ -26,7 +26,7 @@ const perSample = (x: Tensor): Tensor => tf.mean(x, [1, 2, 3]);
  */
 export function hybridLoss(
   diffusion: GaussianDiffusion,
-  config: DiffusionConfig,
+  config: GaussianConfig,
   output: Tensor,
   input: Tensor,
   { x, noise, t }: { x: Tensor; noise: Tensor; t: Tensor },

@@ -2,7 +2,7 @@ export {
   BETA_SCHEDULES,
   type BetaSchedule,
   betaSchedule,
-  type DiffusionConfig,
+  type GaussianConfig,
   type GaussianDiffusion,
   gaussianDiffusion,
   noisedAt,
@@ -27,4 +27,13 @@ export {
   type StepLevel,
   type TimeLevel,
 } from "./levels.ts";
-export { drawSteps } from "./objective.ts";
+export {
+  DIT_PROCESS,
+  drawSteps,
+  type InterpolantConfig,
+  makeProcess,
+  type NoisedBatch,
+  type Process,
+  type ProcessConfig,
+  SIT_PROCESS,
+} from "./process.ts";

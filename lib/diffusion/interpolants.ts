@@ -26,19 +26,32 @@ export function interpolantCoefficients(name: InterpolantName, t: Tensor): Coeff
   throw new Error(`unknown interpolant '${name}'; expected one of ${INTERPOLANTS.join(", ")}`);
 }
 
-const perSample = (t: Tensor, like: Tensor): Tensor =>
-  tf.reshape(t, [t.shape[0], ...like.shape.slice(1).map(() => 1)]);
+/**
+ * Times as they multiply images [B,C,H,W]: [B,1,1,1] for one time a sample, [B,1,H,W] for one a token [B,T], whose tokens
+ * are the squares of a grid, row by row.
+ */
+export function timesOf(t: Tensor, images: Tensor): Tensor {
+  const [batch, ...rest] = images.shape;
+  if (t.rank === 1) return tf.reshape(t, [batch, ...rest.map(() => 1)]);
+  const side = Math.sqrt(t.shape[1]!);
+  const [height, width] = images.shape.slice(2);
+  if (images.rank !== 4 || !Number.isInteger(height / side) || !Number.isInteger(width / side))
+    throw new Error(`times [${t.shape}], one a token, do not fit images [${images.shape}]`);
+  const columns = tf.tile(tf.reshape(t, [batch, side, side, 1]), [1, 1, 1, width / side]);
+  const rows = tf.tile(tf.reshape(columns, [batch, side, 1, width]), [1, 1, height / side, 1]);
+  return tf.reshape(rows, [batch, 1, height, width]);
+}
 
-/** x_t for data x and noise [B,...] at times t [B]. */
+/** x_t for data x and noise [B,...] at times t [B], or [B,T], one for each token of images. */
 export function interpolate(name: InterpolantName, x: Tensor, noise: Tensor, t: Tensor): Tensor {
-  const { alpha, sigma } = interpolantCoefficients(name, perSample(t, x));
+  const { alpha, sigma } = interpolantCoefficients(name, timesOf(t, x));
   return tf.add(tf.mul(alpha, x), tf.mul(sigma, noise));
 }
 
 /** The velocity dx_t/dt = alpha'(t) x + sigma'(t) noise that the network learns. */
 export function velocityTarget(name: InterpolantName, x: Tensor, noise: Tensor, t: Tensor): Tensor {
   if (name === "linear") return tf.sub(noise, x);
-  const { dAlpha, dSigma } = interpolantCoefficients(name, perSample(t, x));
+  const { dAlpha, dSigma } = interpolantCoefficients(name, timesOf(t, x));
   return tf.add(tf.mul(dAlpha, x), tf.mul(dSigma, noise));
 }
 

@@ -1,5 +1,5 @@
 /** How noisy an input is: a time of a SiT, or a step of a DiT. The one is never taken for the other. */
-import type { DiffusionConfig } from "./gaussian.ts";
+import type { ProcessConfig } from "./process.ts";
 
 /** For a SiT: from 0 (data) to 1 (noise). */
 export interface TimeLevel {
@@ -21,15 +21,15 @@ const isTime = (value: unknown): value is number => typeof value === "number" &&
  * The number that a network takes for a noise level.
  * @throws when a DiT is given a time or a SiT a step, naming the right one, or when it is out of range.
  */
-export function levelOf(diffusion: DiffusionConfig | undefined, { time, step }: NoiseLevel): number {
+export function levelOf(process: ProcessConfig, { time, step }: NoiseLevel): number {
   if (time !== undefined && step !== undefined)
     throw new TypeError(`expected a time or a step, got both: time ${time} and step ${step}`);
-  if (!diffusion) {
+  if (process.type === "interpolant") {
     if (isTime(time)) return time;
     const got = step === undefined ? `${time}` : `step ${step}; step 900 of 1000 is { time: 0.9 }`;
     throw new RangeError(`a SiT takes { time }, from 0 (data) to 1 (noise), got ${got}`);
   }
-  const { steps } = diffusion;
+  const { steps } = process;
   if (step !== undefined && Number.isInteger(step) && step >= 0 && step < steps) return step;
   const instead = Math.min(Math.round(Number(time) * steps), steps - 1);
   const got =

@@ -1,19 +1,14 @@
-export { DIT_DEFAULTS, type DiTConfig, type DiTOutput, dit, initDiT } from "./dit.ts";
+export { TRANSFORMER_DEFAULTS, type TransformerConfig } from "./config.ts";
 export { type LoadOptions, loadModel, type Model } from "./load.ts";
-export { initSiT, SIT_DEFAULTS, type SiTConfig, type SiTOutput, sit } from "./sit.ts";
+export { makeNetwork, type NetworkConfig } from "./make.ts";
 export {
-  checkTransformerParams,
-  initTransformer,
-  isTrainable,
-  outChannels,
-  type TransformerConfig,
-  type TransformerOptions,
-  type TransformerOutput,
-  transformer,
-  transformerBlock,
-  transformerFeatures,
-  transformerShapes,
-} from "./transformer.ts";
+  type ApplyOptions,
+  type Condition,
+  checkNetworkParams,
+  type Network,
+  type NetworkOutput,
+} from "./network.ts";
+export { transformerBlock } from "./transformer.ts";
 export {
   forwardMultiplyAdds,
   MODEL_FAMILIES,

@@ -2,11 +2,11 @@
 import { openWeights, toFloat32, type WeightFile, type WeightsName } from "../io/index.ts";
 import { checkShapes, type Params } from "../tensor/params.ts";
 import { tf } from "../tensor/tf.ts";
-import { describeTransformer, type TransformerConfig, transformerShapes } from "./transformer.ts";
+import { makeNetwork, type NetworkConfig } from "./make.ts";
 import { type ModelName, modelConfig, parseModelName } from "./zoo.ts";
 
 export interface Model {
-  config: TransformerConfig;
+  config: NetworkConfig;
   params: Params;
 }
 
@@ -15,26 +15,33 @@ export interface LoadOptions {
   weights?: WeightsName;
   /** Called after each tensor. */
   onProgress?: (done: number, total: number) => void;
+  /** Shapes of parameters that a training method adds, such as projection heads, which are to be read too. */
+  heads?: Readonly<Record<string, number[]>>;
 }
+
+/** Where published training code keeps projection heads (SRA; REPA and Self-Flow). Nothing is sampled with them. */
+const HEADS = /^(ap_head|projectors?)\./;
 
 /**
  * Loads a model: a PyTorch file or safetensors, a bare state dictionary or a training checkpoint, in any float type.
- * With a name of the zoo, image size, classes, head and norms are those of the file; with a config it must fit.
- * Besides the parameters, one tensor is in memory at a time.
+ * With a name of the zoo, image size, classes, channels and norms are those of the file; with a config it must fit.
+ * Projection heads are left out, but for those asked for. Besides the parameters, one tensor is in memory at a time.
  * @returns float32 parameters by the reference's names
  * @throws one error that lists all parameters that are missing, unexpected and of the wrong shape.
  */
 export async function loadModel(
   path: string,
-  model: ModelName | TransformerConfig,
-  { weights = "ema", onProgress }: LoadOptions = {},
+  model: ModelName | NetworkConfig,
+  { weights = "ema", onProgress, heads = {} }: LoadOptions = {},
 ): Promise<Model> {
   if (typeof model === "string") parseModelName(model);
   const file = await openWeights(path, weights);
   try {
     const config = typeof model === "string" ? fitted(model, file) : model;
-    const shapes = transformerShapes(config);
-    checkShapes(file.shapes, shapes, `${describeTransformer(config)} of ${path}`);
+    const network = makeNetwork(config);
+    const shapes: Record<string, number[]> = { ...network.shapes, ...heads };
+    const found = Object.entries(file.shapes).filter(([name]) => name in shapes || !HEADS.test(name));
+    checkShapes(Object.fromEntries(found), shapes, `${network.name} of ${path}`);
     const params: Params = {};
     const names = Object.keys(shapes);
     for (const [i, name] of names.entries()) {
@@ -48,16 +55,20 @@ export async function loadModel(
 }
 
 /** A model of the zoo with what only the file knows, where the file's shapes make sense of it. */
-function fitted(name: ModelName, { shapes }: WeightFile): TransformerConfig {
-  const { patchSize } = parseModelName(name);
+function fitted(name: ModelName, { shapes }: WeightFile): NetworkConfig {
+  const { family, patchSize } = parseModelName(name);
   const side = Math.sqrt(shapes.pos_embed?.[1] ?? 0);
   const rows = shapes["y_embedder.embedding_table.weight"]?.[0] ?? 0;
   const channels = shapes["x_embedder.proj.weight"]?.[1];
+  const out = (shapes["final_layer.linear.bias"]?.[0] ?? 0) / patchSize ** 2;
+  // Of all SiTs only those of the first release have channels for a variance, and that release counts time from noise.
+  const first = family === "SiT" && out === 2 * channels;
   return modelConfig(name, {
     ...(Number.isInteger(side) && side > 0 && { inputSize: side * patchSize }),
     ...(rows > 1 && { numClasses: rows - 1 }),
     ...(channels && { inChannels: channels }),
-    projectionHead: "ap_head.linear1.weight" in shapes,
+    ...(channels && out !== channels && Number.isInteger(out) && out > 0 && { outChannels: out }),
+    ...(first && { reversedTime: true }),
     qkNorm: "blocks.0.attn.q_norm.weight" in shapes,
   });
 }

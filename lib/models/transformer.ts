@@ -11,28 +11,20 @@ import { modulatedLayerNorm, silu } from "../nn/fused.ts";
 import { normalInit, xavierUniform } from "../nn/init.ts";
 import { attention, linear, mlp } from "../nn/layers.ts";
 import { remat } from "../nn/remat.ts";
-import { checkParams, type Params, param } from "../tensor/params.ts";
+import { type Params, param } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
 import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { checkTransformerConfig, familyOf, type TransformerConfig } from "./config.ts";
+import type { TransformerConfig } from "./config.ts";
+import type { ApplyOptions, Condition, Network, NetworkOutput } from "./network.ts";
 
-export type { TransformerConfig } from "./config.ts";
+/** Channels of the prediction. */
+const channelsOf = ({ inChannels, outChannels = inChannels }: TransformerConfig): number => outChannels;
 
-export interface TransformerOutput {
-  /** What the network predicts, [B,outChannels,H,W]. */
-  output: Tensor;
-  /** Tokens [B,T,D] after each requested block, in the order of the request. */
-  features: Tensor[];
-}
+const tokensOf = ({ inputSize, patchSize }: TransformerConfig): number => (inputSize / patchSize) ** 2;
 
-/** Channels of the prediction: twice those of the input where the variance is learned. */
-export const outChannels = ({ inChannels, diffusion }: TransformerConfig): number =>
-  diffusion?.learnSigma ? 2 * inChannels : inChannels;
-
-/** The shape of every parameter by the reference's name, in its order. Throws when the sizes do not fit each other. */
-export function transformerShapes(config: TransformerConfig): Record<string, number[]> {
-  checkTransformerConfig(config);
+/** The shape of every parameter by the reference's name, in its order. */
+function transformerShapes(config: TransformerConfig): Record<string, number[]> {
   const { hiddenSize: d, patchSize: p, inChannels: c } = config;
   const inner = Math.trunc(d * config.mlpRatio);
   const shapes: Record<string, number[]> = {};
@@ -40,12 +32,12 @@ export function transformerShapes(config: TransformerConfig): Record<string, num
     shapes[`${name}.weight`] = [outSize, inSize];
     shapes[`${name}.bias`] = [outSize];
   };
-  shapes.pos_embed = [1, (config.inputSize / p) ** 2, d];
+  shapes.pos_embed = [1, tokensOf(config), d];
   shapes["x_embedder.proj.weight"] = [d, c, p, p];
   shapes["x_embedder.proj.bias"] = [d];
   layer("t_embedder.mlp.0", FREQUENCIES, d);
   layer("t_embedder.mlp.2", d, d);
-  shapes["y_embedder.embedding_table.weight"] = [config.numClasses + 1, d];
+  if (config.numClasses > 0) shapes["y_embedder.embedding_table.weight"] = [config.numClasses + 1, d];
   for (let i = 0; i < config.depth; i++) {
     const block = `blocks.${i}`;
     layer(`${block}.attn.qkv`, d, 3 * d);
@@ -60,11 +52,7 @@ export function transformerShapes(config: TransformerConfig): Record<string, num
     layer(`${block}.mlp.fc2`, inner, d);
     layer(`${block}.adaLN_modulation.1`, d, 6 * d);
   }
-  if (config.projectionHead) {
-    layer("ap_head.linear1", d, 2 * d);
-    layer("ap_head.linear2", 2 * d, d);
-  }
-  layer("final_layer.linear", d, p * p * outChannels(config));
+  layer("final_layer.linear", d, p * p * channelsOf(config));
   layer("final_layer.adaLN_modulation.1", d, 2 * d);
   return shapes;
 }
@@ -75,7 +63,7 @@ const FREQUENCIES = 256;
  * Random parameters as the reference initializes them: Xavier uniform for linear layers, normal(0.02) for the timestep
  * and label embeddings, zero for biases, modulations and the last layer, so that every block starts as the identity.
  */
-export function initTransformer(config: TransformerConfig, random: RandomGenerator): Params {
+function initTransformer(config: TransformerConfig, random: RandomGenerator): Params {
   const init = (name: string, shape: number[]): Tensor => {
     if (name === "pos_embed")
       return positionEmbedding(config.hiddenSize, config.inputSize / config.patchSize);
@@ -89,59 +77,87 @@ export function initTransformer(config: TransformerConfig, random: RandomGenerat
   );
 }
 
-/** Parameters that training changes: all but the fixed position embedding. */
-export const isTrainable = (name: string): boolean => name !== "pos_embed";
+/** Which tokens attend to which, and how a block is computed. */
+type BlockOptions = Pick<ApplyOptions, "attentionMask">;
 
-/** A transformer in errors. */
-export const describeTransformer = (config: TransformerConfig): string =>
-  `${familyOf(config)} (depth ${config.depth}, width ${config.hiddenSize})`;
+function checkInput({ inputSize, inChannels }: TransformerConfig, x: Tensor): void {
+  if (x.rank !== 4 || x.shape[1] !== inChannels || x.shape[2] !== inputSize || x.shape[3] !== inputSize)
+    throw new Error(
+      `the network's input x must be [batch,${inChannels},${inputSize},${inputSize}], got [${x.shape}]`,
+    );
+}
 
-/** Checks that parameters fit a config; throws one error that lists what is missing, unexpected and mis-shaped. */
-export const checkTransformerParams = (params: Params, config: TransformerConfig): void =>
-  checkParams(params, transformerShapes(config), describeTransformer(config));
+function checkTimes(config: TransformerConfig, x: Tensor, t: Tensor): void {
+  const [batch, tokens] = [x.shape[0], tokensOf(config)];
+  const fits = t.shape[0] === batch && (t.rank === 1 || (t.rank === 2 && t.shape[1] === tokens));
+  if (!fits)
+    throw new Error(
+      `the network's times t must be [${batch}], one a sample, or [${batch},${tokens}], one a token, got [${t.shape}]`,
+    );
+}
 
-/** Image, time and class -> tokens [B,T,D] and the conditioning vector c [B,D]. */
+/** The class ids in a condition, int32 [B]. */
+function classesOf({ y }: Condition): Tensor {
+  if (!(y instanceof tf.Tensor))
+    throw new Error(
+      "the network's condition must be { y }, class ids [batch] int32, and has no y; nullCondition(batch) is no class",
+    );
+  return y;
+}
+
+/**
+ * What modulates the blocks: the embeddings of time and class, summed. [B,1,D] where all tokens of a sample have one
+ * time, and [B,T,D] where each has its own.
+ */
+function conditioning(params: Params, config: TransformerConfig, t: Tensor, condition: Condition): Tensor {
+  const [batch, tokens = 1] = t.shape;
+  const width = config.hiddenSize;
+  const embedded = timestepEmbedding(params, "t_embedder", tf.reshape(t, [-1]));
+  const times = tf.reshape(embedded, [batch, tokens, width]);
+  if (config.numClasses === 0) return times;
+  const classes = labelEmbedding(params, "y_embedder", classesOf(condition));
+  return tf.add(times, tf.reshape(classes, [batch, 1, width]));
+}
+
+/** Image, time and condition -> tokens [B,T,D] and what modulates them, [B,1,D] or [B,T,D]. */
 function embed(
   params: Params,
   config: TransformerConfig,
   x: Tensor,
   t: Tensor,
-  y: Tensor,
+  condition: Condition,
 ): { tokens: Tensor; c: Tensor } {
-  const { inputSize, inChannels } = config;
-  if (x.rank !== 4 || x.shape[1] !== inChannels || x.shape[2] !== inputSize || x.shape[3] !== inputSize) {
-    throw new Error(
-      `${familyOf(config)} input x must be [batch,${inChannels},${inputSize},${inputSize}], got [${x.shape}]`,
-    );
-  }
+  checkInput(config, x);
+  checkTimes(config, x, t);
   return namedScope("embedding", () => {
     const patches = patchEmbedding(params, "x_embedder.proj", x, config.patchSize);
-    const c = tf.add(timestepEmbedding(params, "t_embedder", t), labelEmbedding(params, "y_embedder", y));
+    const c = conditioning(params, config, t, condition);
     return { tokens: tf.add(patches, param(params, "pos_embed")), c };
   });
 }
 
-/** The parts of the modulation that a conditioning vector c [B,D] gives, each [B,1,D]. */
+/** The parts of the modulation that c [B,1 or T,D] gives, each of c's shape. */
 const modulation = (params: Params, name: string, c: Tensor, parts: number): Tensor[] =>
-  namedScope("modulation", () => {
-    const all = linear(params, `${name}.adaLN_modulation.1`, silu(c));
-    return tf.split(tf.reshape(all, [c.shape[0], 1, parts * c.shape[1]!]), parts, 2);
-  });
+  namedScope("modulation", () => tf.split(linear(params, `${name}.adaLN_modulation.1`, silu(c)), parts, 2));
 
-/** Transformer block number `block` (from 1) with adaLN-Zero: x [B,T,D], c [B,D] -> [B,T,D]. */
+/** Transformer block number `block` (from 1) with adaLN-Zero: x [B,T,D], c [B,1 or T,D] -> [B,T,D]. */
 export function transformerBlock(
   params: Params,
-  config: TransformerConfig,
+  { numHeads, qkNorm }: Pick<TransformerConfig, "numHeads" | "qkNorm">,
   block: number,
   x: Tensor,
   c: Tensor,
+  { attentionMask }: BlockOptions = {},
 ): Tensor {
   const name = `blocks.${block - 1}`;
   return namedScope(name, () => {
     const [shiftA, scaleA, gateA, shiftM, scaleM, gateM] = modulation(params, name, c, 6);
     const middle = namedScope("attention", () => {
       const normalized = modulatedLayerNorm(x, shiftA, scaleA);
-      const attended = attention(params, `${name}.attn`, normalized, config.numHeads, config.qkNorm);
+      const attended = attention(params, `${name}.attn`, normalized, numHeads, {
+        qkNorm,
+        mask: attentionMask,
+      });
       return tf.add(x, tf.mul(gateA, attended));
     });
     return namedScope("mlp", () => {
@@ -158,71 +174,92 @@ function rematerializedBlock(
   block: number,
   x: Tensor,
   c: Tensor,
+  options: BlockOptions,
 ): Tensor {
   const names = Object.keys(params).filter((name) => name.startsWith(`blocks.${block - 1}.`));
   const weights = names.map((name) => params[name]);
   return remat(
     (x, c, ...weights) =>
-      transformerBlock(Object.fromEntries(names.map((name, i) => [name, weights[i]])), config, block, x, c),
+      transformerBlock(
+        Object.fromEntries(names.map((name, i) => [name, weights[i]])),
+        config,
+        block,
+        x,
+        c,
+        options,
+      ),
     x,
     c,
     ...weights,
   );
 }
 
-function checkBlock(config: TransformerConfig, block: number): void {
-  if (!Number.isInteger(block) || block < 1 || block > config.depth) {
-    throw new RangeError(`block must be from 1 to ${config.depth}, got ${block}`);
-  }
-}
-
-export interface TransformerOptions {
-  /** Of each block keep only its input for the gradient, and compute the block again there: memory for time. */
-  remat?: boolean;
-}
-
-/**
- * The network: x [B,C,H,W] at time t [B] with class ids y [B] int32 -> its prediction, and the outputs of the blocks
- * asked for, counted from 1.
- */
-export function transformer(
+/** Tokens after each of the first `last` blocks. */
+function blocks(
   params: Params,
   config: TransformerConfig,
-  x: Tensor,
-  t: Tensor,
-  y: Tensor,
-  blocks: number[] = [],
-  { remat = false }: TransformerOptions = {},
-): TransformerOutput {
-  for (const block of blocks) checkBlock(config, block);
-  let { tokens, c } = embed(params, config, x, t, y);
+  { tokens, c }: { tokens: Tensor; c: Tensor },
+  last: number,
+  { remat = false, attentionMask }: ApplyOptions,
+): Tensor[] {
+  const run = remat ? rematerializedBlock : transformerBlock;
   const outputs: Tensor[] = [];
-  for (let block = 1; block <= config.depth; block++) {
-    tokens = (remat ? rematerializedBlock : transformerBlock)(params, config, block, tokens, c);
+  for (let block = 1; block <= last; block++) {
+    tokens = run(params, config, block, tokens, c, { attentionMask });
     outputs.push(tokens);
   }
-  const output = namedScope("final_layer", () => {
-    const [shift, scale] = modulation(params, "final_layer", c, 2);
-    const patches = linear(params, "final_layer.linear", modulatedLayerNorm(tokens, shift, scale));
-    return unpatchify(patches, config.patchSize, outChannels(config));
-  });
-  return {
-    output,
-    features: blocks.map((block) => outputs[block - 1]),
-  };
+  return outputs;
 }
 
-/** Tokens [B,T,D] after one block, running no further than it: what SRA's teacher computes. */
-export function transformerFeatures(
+function checkTaps({ depth }: TransformerConfig, taps: readonly number[]): void {
+  for (const block of taps)
+    if (!Number.isInteger(block) || block < 1 || block > depth)
+      throw new RangeError(`block must be from 1 to ${depth}, got ${block}`);
+}
+
+/** x [B,C,H,W] at times t [B] or [B,T] -> the prediction, and the tokens after the tapped blocks. */
+function transformer(
   params: Params,
   config: TransformerConfig,
   x: Tensor,
   t: Tensor,
-  y: Tensor,
-  block: number,
-): Tensor {
-  checkBlock(config, block);
-  let { tokens, c } = embed(params, config, x, t, y);
-  for (let i = 1; i <= block; i++) tokens = transformerBlock(params, config, i, tokens, c);
-  return tokens;
+  condition: Condition,
+  options: ApplyOptions = {},
+): NetworkOutput {
+  const { taps = [] } = options;
+  checkTaps(config, taps);
+  const embedded = embed(params, config, x, t, condition);
+  const outputs = blocks(params, config, embedded, config.depth, options);
+  const output = namedScope("final_layer", () => {
+    const [shift, scale] = modulation(params, "final_layer", embedded.c, 2);
+    const tokens = modulatedLayerNorm(outputs[config.depth - 1], shift, scale);
+    return unpatchify(linear(params, "final_layer.linear", tokens), config.patchSize, channelsOf(config));
+  });
+  return { output, taps: taps.map((block) => outputs[block - 1]) };
+}
+
+/** The class-conditional transformer of DiT and SiT as a network. */
+export function transformerNetwork(config: TransformerConfig): Network {
+  const { inChannels, inputSize, depth, hiddenSize, numClasses } = config;
+  return {
+    name: `transformer (depth ${depth}, width ${hiddenSize})`,
+    input: [inChannels, inputSize, inputSize],
+    outChannels: channelsOf(config),
+    depth,
+    width: hiddenSize,
+    tokens: tokensOf(config),
+    classes: numClasses,
+    shapes: transformerShapes(config),
+    init: (random) => initTransformer(config, random),
+    trainable: (name) => name !== "pos_embed",
+    apply: (params, x, t, condition, options) => transformer(params, config, x, t, condition, options),
+    features(params, x, t, condition, options) {
+      checkTaps(config, options.taps);
+      const embedded = embed(params, config, x, t, condition);
+      const outputs = blocks(params, config, embedded, Math.max(0, ...options.taps), options);
+      return options.taps.map((block) => outputs[block - 1]);
+    },
+    nullCondition: (count): Condition =>
+      numClasses === 0 ? {} : { y: tf.fill([count], numClasses, "int32") },
+  };
 }

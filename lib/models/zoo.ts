@@ -1,7 +1,6 @@
 /** The models of the DiT and SiT papers: four sizes, three patch sizes. Nothing is made until it is asked for. */
-import { DIT_DEFAULTS } from "./dit.ts";
-import { SIT_DEFAULTS } from "./sit.ts";
-import { outChannels, type TransformerConfig, transformerShapes } from "./transformer.ts";
+import { checkTransformerConfig, TRANSFORMER_DEFAULTS, type TransformerConfig } from "./config.ts";
+import { makeNetwork } from "./make.ts";
 
 export const MODEL_SIZES = {
   S: { depth: 12, hiddenSize: 384, numHeads: 6 },
@@ -37,36 +36,43 @@ export function parseModelName(name: string): { family: ModelFamily; size: Model
 
 /**
  * A model of the papers on 32x32 latents of 4 channels (images of 256x256) and 1000 classes, unless `changes` say
- * otherwise: `{ inputSize: 64 }` for 512x512, `{ projectionHead: false }` without SRA's head.
+ * otherwise: `{ inputSize: 64 }` for 512x512. A DiT also predicts the variance: twice the channels.
  * Throws on an unknown name, and on sizes that do not fit.
  */
 export function modelConfig(name: ModelName, changes: Partial<TransformerConfig> = {}): TransformerConfig {
   const { family, size, patchSize } = parseModelName(name);
-  const defaults = family === "DiT" ? DIT_DEFAULTS : SIT_DEFAULTS;
   const data = { inputSize: 32, inChannels: 4, numClasses: 1000 };
-  const config = { ...defaults, ...MODEL_SIZES[size], patchSize, ...data, ...changes };
-  transformerShapes(config);
+  const config: TransformerConfig = {
+    ...TRANSFORMER_DEFAULTS,
+    ...MODEL_SIZES[size],
+    patchSize,
+    ...data,
+    ...changes,
+  };
+  if (family === "DiT") config.outChannels ??= 2 * config.inChannels;
+  checkTransformerConfig(config);
   return config;
 }
 
 /** The number of parameters, the fixed position embedding included, as the papers count. */
 export const parameterCount = (config: TransformerConfig): number =>
-  Object.values(transformerShapes(config)).reduce(
+  Object.values(makeNetwork(config).shapes).reduce(
     (sum, shape) => sum + shape.reduce((product, d) => product * d, 1),
     0,
   );
 
 /**
- * Multiply-adds of a forward pass of one sample (without SRA's head), which the papers call Gflops when divided by 1e9:
+ * Multiply-adds of a forward pass of one sample, which the papers call Gflops when divided by 1e9:
  * those of matrix products, two floating-point operations each.
  */
 export function forwardMultiplyAdds(config: TransformerConfig): number {
   const { depth, hiddenSize: d, patchSize: p, inputSize, inChannels, mlpRatio } = config;
+  const { outChannels = inChannels } = config;
   const tokens = (inputSize / p) ** 2;
   const linear = tokens * (4 * d * d + 2 * d * Math.trunc(d * mlpRatio));
   const attention = 2 * tokens * tokens * d;
   const block = linear + attention + 6 * d * d;
   const embedding = tokens * p * p * inChannels * d + 256 * d + d * d;
-  const final = 2 * d * d + tokens * d * p * p * outChannels(config);
+  const final = 2 * d * d + tokens * d * p * p * outChannels;
   return embedding + depth * block + final;
 }

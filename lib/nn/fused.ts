@@ -38,33 +38,45 @@ function normalize(x: Tensor, epsilon: number): Tensor[] {
 
 /**
  * adaLN: layerNorm(x) * (1 + scale) + shift.
- * x [B,T,D]; shift and scale [B,1,D], one vector for all tokens of a sample.
+ * x [B,T,D]; shift and scale [B,1,D], one vector for all tokens of a sample, or [B,T,D], one for each.
  */
 export function modulatedLayerNorm(x: Tensor, shift: Tensor, scale: Tensor, epsilon = 1e-6): Tensor {
+  const shared = shift.shape[1] === 1;
   return withGradient(
     ([x, shift, scale], save) => {
       const gain = tf.add(scale, 1);
       save([x, gain]);
       return {
-        value: hasKernel("ModulatedLayerNorm")
-          ? runKernel("ModulatedLayerNorm", { x, gain, shift }, { epsilon })
-          : tf.add(tf.mul(normalize(x, epsilon)[0], gain), shift),
+        value:
+          shared && hasKernel("ModulatedLayerNorm")
+            ? runKernel("ModulatedLayerNorm", { x, gain, shift }, { epsilon })
+            : tf.add(tf.mul(normalize(x, epsilon)[0], gain), shift),
         gradFunc: (dy, [x, gain]) => {
           // Made again rather than kept: one pass, against memory until here.
           const [normalized, inverse] = normalize(x, epsilon);
-          const width = dy.shape[2]!;
           const product = tf.mul(dy, normalized);
-          // The row means of dy*gain and dy*gain*normalized, as matrix-vector products.
-          const column = tf.transpose(gain, [0, 2, 1]);
-          const mean = scaledMatMul(dy, column, false, false, 1 / width);
-          const slope = scaledMatMul(product, column, false, false, 1 / width);
+          const { mean, slope } = (shared ? rowMeansOfShared : rowMeans)(dy, product, gain);
           const centered = tf.sub(tf.sub(tf.mul(dy, gain), tf.mul(normalized, slope)), mean);
-          return [tf.mul(centered, inverse), tf.sum(dy, 1, true), tf.sum(product, 1, true)];
+          const over = (gradient: Tensor): Tensor => (shared ? tf.sum(gradient, 1, true) : gradient);
+          return [tf.mul(centered, inverse), over(dy), over(product)];
         },
       };
     },
     [x, shift, scale],
   );
+}
+
+/** The means over the width of dy*gain and product*gain, [B,T,1], for a gain of each token. */
+const rowMeans = (dy: Tensor, product: Tensor, gain: Tensor): { mean: Tensor; slope: Tensor } => ({
+  mean: tf.mean(tf.mul(dy, gain), 2, true),
+  slope: tf.mean(tf.mul(product, gain), 2, true),
+});
+
+/** The same for one gain [B,1,D] of all tokens: matrix-vector products, which need no pass of their own. */
+function rowMeansOfShared(dy: Tensor, product: Tensor, gain: Tensor): { mean: Tensor; slope: Tensor } {
+  const column = tf.transpose(gain, [0, 2, 1]);
+  const meanOf = (rows: Tensor): Tensor => scaledMatMul(rows, column, false, false, 1 / dy.shape[2]!);
+  return { mean: meanOf(dy), slope: meanOf(product) };
 }
 
 const GELU_SCALE = 2 * Math.sqrt(2 / Math.PI);
@@ -118,18 +130,27 @@ export function gelu(x: Tensor): Tensor {
   );
 }
 
-/** softmax(q k^T / sqrt(d)) v, with q, k, v [B,heads,T,d]. */
-export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor): Tensor {
+/** Added to the score of a key that a query must not see; far enough from float32's least to stay finite. */
+const UNSEEN = -1e30;
+
+/**
+ * softmax(q k^T / sqrt(d)) v, with q, k, v [B,heads,T,d]. A query attends to the keys where `mask`, bool [B or 1, T, T],
+ * is true; its rows must not be all false.
+ */
+export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, mask?: Tensor): Tensor {
   const scale = 1 / Math.sqrt(q.shape[3]!);
+  const unseen = mask && tf.mul(tf.expandDims(tf.sub(1, tf.cast(mask, "float32")), 1), UNSEEN);
   return withGradient(
     ([q, k, v], save) => {
-      const weights = tf.softmax(scaledMatMul(q, k, false, true, scale));
+      const scores = scaledMatMul(q, k, false, true, scale);
+      const weights: Tensor = tf.softmax(unseen ? tf.add(scores, unseen) : scores);
       const out = tf.matMul(weights, v);
       save([q, k, v, weights, out]);
       return {
         value: out,
         gradFunc: (dy, [q, k, v, weights, out]) => {
-          // Row sums of dWeights * weights equal those of dy * out, which are shorter rows.
+          // Row sums of dWeights * weights equal those of dy * out, which are shorter rows. A key that was not seen has
+          // the weight 0, and so no part in any gradient.
           const rows = tf.sum(tf.mul(dy, out), -1, true);
           const scores = tf.mul(weights, tf.sub(tf.matMul(dy, v, false, true), rows));
           return [
@@ -144,16 +165,16 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor): Tens
   );
 }
 
-/** Attention in heads: q, k, v [B,T,D] -> [B,T,D]. */
-export function multiHeadAttention(q: Tensor, k: Tensor, v: Tensor, heads: number): Tensor {
+/** Attention in heads: q, k, v [B,T,D] -> [B,T,D]; `mask` as in `scaledDotProductAttention`. */
+export function multiHeadAttention(q: Tensor, k: Tensor, v: Tensor, heads: number, mask?: Tensor): Tensor {
   // One operator where nobody asks for the gradient: in the teacher and when sampling.
-  if (hasKernel("MultiHeadAttention") && !isRecording())
+  if (!mask && hasKernel("MultiHeadAttention") && !isRecording())
     return runKernel("MultiHeadAttention", { q, k, v }, { heads });
   const [batch, tokens, width] = q.shape;
   const [queries, keys, values] = [q, k, v].map((x) =>
     tf.transpose(tf.reshape(x, [batch, tokens, heads, width / heads]), [0, 2, 1, 3]),
   );
-  const out = scaledDotProductAttention(queries, keys, values);
+  const out = scaledDotProductAttention(queries, keys, values, mask);
   return tf.reshape(tf.transpose(out, [0, 2, 1, 3]), [batch, tokens, width]);
 }
 

@@ -48,8 +48,21 @@ function withIdleKeyBias(params: Params, name: string, qkNorm: boolean): Params 
   return { ...params, [idle]: withMaskedGradient(bias, mask) };
 }
 
-/** Multi-head self-attention: x [B,T,D] -> [B,T,D]. With `qkNorm`, queries and keys are layer-normalized per head. */
-export function attention(params: Params, name: string, x: Tensor, heads: number, qkNorm = false): Tensor {
+export interface AttentionOptions {
+  /** Layer-normalize queries and keys per head. */
+  qkNorm?: boolean;
+  /** Which keys a query attends to, bool [B or 1, T, T]. Default: all. */
+  mask?: Tensor;
+}
+
+/** Multi-head self-attention: x [B,T,D] -> [B,T,D]. */
+export function attention(
+  params: Params,
+  name: string,
+  x: Tensor,
+  heads: number,
+  { qkNorm = false, mask }: AttentionOptions = {},
+): Tensor {
   const [batch, tokens, width] = x.shape;
   const weights = withIdleKeyBias(params, name, qkNorm);
   const norm = (part: "q" | "k", y: Tensor): Tensor => {
@@ -58,7 +71,7 @@ export function attention(params: Params, name: string, x: Tensor, heads: number
     return tf.reshape(layerNorm(weights, `${name}.${part}_norm`, perHead), y.shape);
   };
   const [q, k, v] = tf.split(linear(weights, `${name}.qkv`, x), 3, 2);
-  return linear(weights, `${name}.proj`, multiHeadAttention(norm("q", q), norm("k", k), v, heads));
+  return linear(weights, `${name}.proj`, multiHeadAttention(norm("q", q), norm("k", k), v, heads, mask));
 }
 
 /** Two linear layers with SiLU between: `linear1`, `linear2`. The projection head of SRA. */

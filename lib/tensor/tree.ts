@@ -1,5 +1,8 @@
 /** Trees of tensors: any nesting of plain objects and arrays whose leaves are tensors, or plain values kept as they are. */
-import { type Tensor, tf } from "./tf.ts";
+import { type Tensor, type TensorContainer, tf } from "./tf.ts";
+
+/** A tree of tensors: what a batch, a state or a condition is. */
+export type Tree = Tensor | readonly Tree[] | { readonly [name: string]: Tree | undefined };
 
 export interface TreeLeaf {
   /** Path from the root as a JSON pointer, for example `params/blocks.0.attn.qkv.weight`. */
@@ -51,3 +54,13 @@ export function flattenTree(tree: unknown): TreeLeaf[] {
   mapTree(tree, (tensor, path) => leaves.push({ path, tensor }));
   return leaves;
 }
+
+/** The tree with every tensor replaced by another. */
+export const mapTensors = <T>(tree: T, fn: (tensor: Tensor, path: string) => Tensor): T =>
+  mapTree(tree, fn) as T;
+
+/** Runs `body`, and disposes the tensors that it made, but for those in the tree that it returns. */
+export const tidyTree = <T>(body: () => T): T => tf.tidy(body as () => TensorContainer) as T;
+
+/** Disposes all tensors of a tree. */
+export const disposeTree = (tree: unknown): void => tf.dispose(flattenTree(tree).map(({ tensor }) => tensor));

@@ -1,0 +1,64 @@
+/**
+ * The one thing that samplers, probes, alignment methods and training know of a network. A new architecture is a file
+ * that makes one of these, and a line in `makeNetwork`.
+ */
+import { checkParams, type Params } from "../tensor/params.ts";
+import type { RandomGenerator } from "../tensor/random.ts";
+import type { Tensor } from "../tensor/tf.ts";
+import type { Tree } from "../tensor/tree.ts";
+
+/** What an image is to be of, as a tree of tensors whose first axis is the batch; empty where a network takes nothing. */
+export type Condition = { readonly [name: string]: Tree };
+
+export interface ApplyOptions {
+  /** Blocks whose output tokens are wanted, counted from 1. */
+  taps?: readonly number[];
+  /** Which tokens a token may attend to, bool [B or 1, T, T] (query, key). Default: all of them. */
+  attentionMask?: Tensor;
+  /** Of each block keep only its input for the gradient, and compute the block again there: memory for time. */
+  remat?: boolean;
+}
+
+export interface NetworkOutput {
+  /** What the network predicts, [B,outChannels,H,W]. */
+  output: Tensor;
+  /** Tokens [B,T,D] after each tapped block, in the order of `taps`. */
+  taps: Tensor[];
+}
+
+export interface Network {
+  /** In errors, for example `transformer (depth 3, width 20)`. */
+  readonly name: string;
+  /** Of one input: channels, height, width. */
+  readonly input: readonly [channels: number, height: number, width: number];
+  readonly outChannels: number;
+  readonly depth: number;
+  /** Width D of the tokens. */
+  readonly width: number;
+  /** Tokens T of an input. */
+  readonly tokens: number;
+  /** Classes that its condition `y` may name; 0 where it knows none. */
+  readonly classes: number;
+  /** The shape of every parameter by its published name, in the published order. */
+  readonly shapes: Readonly<Record<string, number[]>>;
+  /** Random parameters, as published code initializes them. */
+  init(random: RandomGenerator): Params;
+  /** Whether training changes a parameter: fixed tables are none of its business. */
+  trainable(name: string): boolean;
+  /** x [B,C,H,W] at times t, one for a sample [B] or one for a token [B,T]. */
+  apply(params: Params, x: Tensor, t: Tensor, condition: Condition, options?: ApplyOptions): NetworkOutput;
+  /** The tapped tokens alone, running no further than the deepest of them: what a teacher computes. */
+  features(
+    params: Params,
+    x: Tensor,
+    t: Tensor,
+    condition: Condition,
+    options: ApplyOptions & { taps: readonly number[] },
+  ): Tensor[];
+  /** The condition that says nothing, `count` times: what guidance is measured from. */
+  nullCondition(count: number): Condition;
+}
+
+/** Checks that parameters fit a network; throws one error that lists what is missing, unexpected and mis-shaped. */
+export const checkNetworkParams = (params: Params, { shapes, name }: Network): void =>
+  checkParams(params, shapes, name);
