@@ -40,8 +40,8 @@ function smoothL1(student: Tensor, teacher: Tensor, beta: number): Tensor {
 /** torch.nn.functional.cosine_similarity keeps the square of a norm above this. */
 const LEAST_SQUARE = 1e-16;
 
-/** 1 - the mean cosine of the vectors along an axis. */
-function cosineDistance(student: Tensor, teacher: Tensor, axis: number): Tensor {
+/** The mean cosine of the vectors of a and b [B,T,D] along an axis, from -1 to 1: over features where it is 2. */
+export function meanCosine(a: Tensor, b: Tensor, axis = 2): Tensor {
   const inner = (x: Tensor, y: Tensor): Tensor => tf.sum(tf.mul(x, y), axis, true);
   return withGradient(
     ([a, b], save) => {
@@ -50,9 +50,9 @@ function cosineDistance(student: Tensor, teacher: Tensor, axis: number): Tensor 
       const cosine = tf.mul(inner(a, b), tf.mul(inverseA, inverseB));
       save([a, b, squareA, squareB, inverseA, inverseB, cosine]);
       return {
-        value: tf.sub(1, tf.mean(cosine)),
+        value: tf.mean(cosine),
         gradFunc: (dy, [a, b, squareA, squareB, inverseA, inverseB, cosine]) => {
-          const share = tf.div(dy, -cosine.size);
+          const share = tf.div(dy, cosine.size);
           const across = tf.mul(share, tf.mul(inverseA, inverseB));
           // A vector that is too short keeps its length's lower bound, which does not move with it.
           const along = (square: Tensor, inverse: Tensor): Tensor =>
@@ -67,14 +67,14 @@ function cosineDistance(student: Tensor, teacher: Tensor, axis: number): Tensor 
         },
       };
     },
-    [student, teacher],
+    [a, b],
   );
 }
 
 /** The alignment distance of student and teacher features [B,T,D]. */
 export function featureDistance(student: Tensor, teacher: Tensor, options: DistanceOptions): Tensor {
   const { distance, beta = 0.05, cosineAxis = "feature" } = options;
-  if (distance === "cosine") return cosineDistance(student, teacher, cosineAxis === "token" ? 1 : 2);
+  if (distance === "cosine") return tf.sub(1, meanCosine(student, teacher, cosineAxis === "token" ? 1 : 2));
   if (distance === "smooth-l1") {
     if (!(beta > 0)) throw new RangeError(`smooth-l1 beta must be above 0, got ${beta}`);
     return smoothL1(student, teacher, beta);

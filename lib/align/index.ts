@@ -1,14 +1,22 @@
-export { DISTANCES, type DistanceName, type DistanceOptions, featureDistance } from "./distances.ts";
-export { paperSRA, referenceAlignWeight } from "./paper.ts";
+export { type DispersiveConfig, dispersion } from "./dispersive.ts";
 export {
-  drawIntervals,
-  dropLabels,
-  type LossOptions,
-  projectionHead,
-  SRA_DEFAULTS,
-  type SRABatch,
-  type SRAConfig,
-  type SRALosses,
-  sraLosses,
-  teacherFeatures,
-} from "./sra.ts";
+  DISTANCES,
+  type DistanceName,
+  type DistanceOptions,
+  featureDistance,
+  meanCosine,
+} from "./distances.ts";
+export type { LayerSyncConfig } from "./layersync.ts";
+export type { AddedParameters, Batch, Fault, Method, Setting, StudentView, TeacherView } from "./method.ts";
+export { type MethodConfig, makeMethod, methodConfig } from "./methods.ts";
+export {
+  defaultBlocks,
+  METHOD_NAMES,
+  type MethodName,
+  methodPreset,
+  paperSRA,
+  referenceAlignWeight,
+  refitted,
+} from "./presets.ts";
+export type { REPAConfig } from "./repa.ts";
+export { projectionHead, SRA_DEFAULTS, type SRAConfig } from "./sra.ts";

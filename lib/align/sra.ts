@@ -2,10 +2,8 @@
  * SRA, self-representation alignment (arXiv 2505.02831): the student's early block m at time t, through a projection
  * head, is drawn to the EMA teacher's later block n at the less noisy time t - k.
  */
-import type { InterpolantName } from "../diffusion/interpolants.ts";
 import { intervalFault } from "../diffusion/levels.ts";
-import { objectiveOf } from "../diffusion/objective.ts";
-import { type TransformerConfig, transformer, transformerFeatures } from "../models/transformer.ts";
+import { linearInit } from "../nn/init.ts";
 import { siluMlp } from "../nn/layers.ts";
 import { atLeast0, count, flag, z } from "../schema.ts";
 import type { Params } from "../tensor/params.ts";
@@ -13,10 +11,13 @@ import type { RandomGenerator } from "../tensor/random.ts";
 import { namedScope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tf.ts";
 import { distanceOptions, featureDistance } from "./distances.ts";
+import { type AddedParameters, blockFault, type Fault, type Method, type Setting, weight } from "./method.ts";
 
 const interval = atLeast0("How much less noisy.");
 
 export const sraConfig = distanceOptions.extend({
+  method: z.literal("sra"),
+  weight,
   studentBlock: count("Block m of the student, counted from 1."),
   teacherBlock: count("Block n of the teacher, counted from 1. The teacher runs no further."),
   interval: z
@@ -30,120 +31,78 @@ export type SRAConfig = z.infer<typeof sraConfig>;
 
 /** The paper's defaults for a SiT (table 5); the blocks depend on the model. A DiT's interval is [0, 200]. */
 export const SRA_DEFAULTS = {
+  method: "sra",
+  weight: 0.2,
   interval: [0, 0.2],
   distance: "smooth-l1",
   beta: 0.05,
   projectionHead: true,
 } as const satisfies Partial<SRAConfig>;
 
-/** One training batch. All but `k` are what SiT and DiT themselves train on. */
-export interface SRABatch {
-  /** Clean data [B,C,H,W]. */
-  x: Tensor;
-  /** Standard normal noise of x's shape, the same for student and teacher. */
-  noise: Tensor;
-  /** Times [B]: in [0, 1] for a SiT, steps 0 to T-1 for a DiT, as float32. */
-  t: Tensor;
-  /** Intervals [B]: the teacher of a SiT sees time max(t - k, 0), that of a DiT step t - k, from 1 to T-1. */
-  k: Tensor;
-  /** Class ids [B] int32, already dropped to the null class where they are to be; the same for student and teacher. */
-  y: Tensor;
-}
-
-export interface LossOptions {
-  /** A SiT's; a DiT has a diffusion process in its config. */
-  interpolant: InterpolantName;
-  /** Without it only the generative loss is computed, and no teacher runs. */
-  sra?: SRAConfig;
-  /** Compute the student's blocks again for the gradient: about a third more time, far less memory. */
-  remat?: boolean;
-}
-
-export interface SRALosses {
-  /** Of each sample [B]: a SiT's mean squared velocity error, a DiT's hybrid loss. */
-  generative: Tensor;
-  /** Alignment distance, a scalar; absent without SRA. */
-  align?: Tensor;
-}
+const HEAD = "ap_head";
 
 /** `ap_head`: D -> 2D, SiLU, 2D -> D (paper section 3.2). */
-export const projectionHead = (params: Params, features: Tensor): Tensor =>
-  siluMlp(params, "ap_head", features);
+export const projectionHead = (params: Params, features: Tensor): Tensor => siluMlp(params, HEAD, features);
 
-/** The teacher's features [B,T,D]: its block n on the same noise and labels at the time k before t. */
-export function teacherFeatures(
-  teacher: Params,
-  config: TransformerConfig,
-  { x, noise, t, k, y }: SRABatch,
-  { interpolant, sra }: { interpolant: InterpolantName; sra: SRAConfig },
-): Tensor {
-  const objective = objectiveOf(config.diffusion, interpolant);
-  const earlier = objective.teacherTimes(t, k);
-  const input = objective.noised({ x, noise, t: earlier });
-  return namedScope("teacher", () =>
-    transformerFeatures(teacher, config, input, earlier, y, sra.teacherBlock),
-  );
+function headParameters(width: number): AddedParameters {
+  const shapes = {
+    [`${HEAD}.linear1.weight`]: [2 * width, width],
+    [`${HEAD}.linear1.bias`]: [2 * width],
+    [`${HEAD}.linear2.weight`]: [width, 2 * width],
+    [`${HEAD}.linear2.bias`]: [width],
+  };
+  return { shapes, init: (random) => linearInit(shapes, random), averaged: true };
 }
 
-/** What the student is drawn to, if it is: made outside of the gradient, it takes the faster operators. */
-export const teacherTarget = (
-  teacher: Params,
-  config: TransformerConfig,
-  batch: SRABatch,
-  { interpolant, sra }: LossOptions,
-): Tensor | undefined => sra && teacherFeatures(teacher, config, batch, { interpolant, sra });
-
-/**
- * The two losses of SRA (paper eq. 4 to 6) for a student, its teacher and a batch.
- * The teacher's parameters are used as constants: differentiate with respect to the student's alone. `target` are the
- * teacher's features, if they have been made already.
- */
-export function sraLosses(
-  student: Params,
-  teacher: Params,
-  config: TransformerConfig,
-  batch: SRABatch,
-  options: LossOptions,
-  target: Tensor | undefined = teacherTarget(teacher, config, batch, options),
-): SRALosses {
-  const { interpolant, sra, remat } = options;
-  const objective = objectiveOf(config.diffusion, interpolant);
-  const input = objective.noised(batch);
-  const { output, features } = namedScope("student", () =>
-    transformer(student, config, input, batch.t, batch.y, sra ? [sra.studentBlock] : [], { remat }),
-  );
-  const generative = namedScope("generative_loss", () => objective.loss(output, input, batch));
-  if (!sra) return { generative };
-  const align = namedScope("alignment_loss", () => {
-    const projected = sra.projectionHead ? projectionHead(student, features[0]) : features[0];
-    return featureDistance(projected, target!, sra);
-  });
-  return { generative, align };
-}
-
-/**
- * Intervals k [count] as float32 for a batch: times, or `whole` steps for a DiT. A fixed interval draws as many numbers as
- * a random one.
- * @throws on steps for a SiT, and on times for a DiT.
- */
-export function drawIntervals(
-  random: RandomGenerator,
-  count: number,
-  interval: SRAConfig["interval"],
-  whole = false,
-): Float32Array<ArrayBuffer> {
-  const fault = intervalFault(interval, whole ? Number.POSITIVE_INFINITY : undefined);
-  if (fault) throw new RangeError(`interval must be ${fault}, got [${interval}]`);
+/** k of a sample: a fixed interval draws as many numbers as a random one. */
+function drawInterval({ interval }: SRAConfig, whole: boolean): (random: RandomGenerator) => number {
   const [min, max] = typeof interval === "number" ? [interval, interval] : interval;
-  const intervals = random.uniforms(count).map((u) => min + (max - min) * u);
-  return whole ? intervals.map(Math.floor) : intervals;
+  return (random) => {
+    const k = Math.fround(min + (max - min) * random.uniform());
+    return whole ? Math.floor(k) : k;
+  };
 }
 
-/** Replaces each label by the null class with a probability, for classifier-free guidance. */
-export const dropLabels = (
-  random: RandomGenerator,
-  labels: ArrayLike<number>,
-  probability: number,
-  nullClass: number,
-): Int32Array<ArrayBuffer> =>
-  Int32Array.from(labels, (label) => (random.uniform() < probability ? nullClass : label));
+function faultsOf(config: SRAConfig, { network, process }: Setting): Fault[] {
+  const steps = process.config.type === "gaussian" ? process.config.steps : undefined;
+  const fault = intervalFault(config.interval, steps);
+  return [
+    ...blockFault("studentBlock", config.studentBlock, network),
+    ...blockFault("teacherBlock", config.teacherBlock, network),
+    ...(fault ? [["interval", fault] as const] : []),
+  ];
+}
+
+/** The method (paper eq. 4 to 6). Its batches draw `interval`, k [B]; the teacher sees time max(t - k, 0), or step t - k. */
+export function sra(config: SRAConfig, { network, process }: Setting): Method {
+  const { studentBlock, teacherBlock, projectionHead: hasHead, distance, cosineAxis, beta } = config;
+  return {
+    name: "sra",
+    weight: config.weight,
+    faults: faultsOf(config, { network, process }),
+    taps: [studentBlock],
+    ...(hasHead && { parameters: headParameters(network.width) }),
+    draws: { interval: drawInterval(config, process.config.type === "gaussian") },
+    targets({ teacher, batch, condition, draws }) {
+      const t = process.earlier(batch.t, draws.interval);
+      const input = process.noised({ ...batch, t });
+      return namedScope("teacher", () =>
+        network.features(teacher, input, t, condition, { taps: [teacherBlock] }),
+      );
+    },
+    loss({ params, features: [features], targets: [target] }) {
+      const student = hasHead ? projectionHead(params, features) : features;
+      return featureDistance(student, target, config);
+    },
+    describe: () => ({
+      "student block m": studentBlock,
+      "teacher block n": teacherBlock,
+      "interval k": typeof config.interval === "number" ? config.interval : `uniform in [${config.interval}]`,
+      distance:
+        distance === "cosine"
+          ? `cosine (${cosineAxis ?? "feature"} axis)`
+          : `${distance}${distance === "smooth-l1" ? ` (beta ${beta ?? 0.05})` : ""}`,
+      "projection head": hasHead,
+    }),
+  };
+}

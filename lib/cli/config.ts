@@ -1,17 +1,24 @@
 /** Where a command's training config comes from: a preset or a file, changed by options. */
 import { type Command, Option } from "commander";
-import { ALIGN_WEIGHT, paperSRA, referenceAlignWeight } from "../align/paper.ts";
+import {
+  METHOD_NAMES,
+  type MethodName,
+  methodPreset,
+  referenceAlignWeight,
+  refitted,
+} from "../align/index.ts";
 import { type DatasetName, loadDataset } from "../data/index.ts";
+import { DIT_PROCESS, type ProcessConfig, SIT_PROCESS } from "../diffusion/index.ts";
 import { PAPER_PRESETS, paperConfig } from "../experiments/paper.ts";
-import { armConfig, SCALES, type ScaleName } from "../experiments/presets.ts";
+import { SCALES, type ScaleName, scaleConfig, scaleSRA } from "../experiments/presets.ts";
 import { readBytes } from "../io/index.ts";
 import { checkTransformerConfig } from "../models/config.ts";
 import { type ModelName, modelConfig, parseModelName } from "../models/zoo.ts";
-import type { Schedule } from "../optim/index.ts";
-import { warmup, warmupAndDecay } from "../optim/schedules.ts";
+import { type Schedule, warmup, warmupAndDecay } from "../optim/schedules.ts";
 import { describeField, nearest } from "../schema.ts";
 import { checkTrainConfig, trainConfigFields } from "../train/config.ts";
 import type { TrainConfig } from "../train/index.ts";
+import { currentConfig, currentModel } from "../train/legacy.ts";
 import { anyInteger, dataFolderOption, datasetOption, integer, positiveInteger, real } from "./options.ts";
 
 export interface ConfigOptions {
@@ -20,6 +27,7 @@ export interface ConfigOptions {
   preset: string;
   config?: string;
   baseline?: boolean;
+  method?: MethodName[];
   model?: string;
   size?: number;
   classes?: number;
@@ -63,7 +71,10 @@ export const withConfigOptions = (command: Command): Command =>
     .addOption(dataFolderOption())
     .addOption(new Option("--preset <name>", presetHelp).default("small"))
     .option("--config <file>", "a config.json instead of a preset")
-    .option("--baseline", "without SRA")
+    .addOption(
+      new Option("--method <names...>", "what helps the network learn (default: sra)").choices(METHOD_NAMES),
+    )
+    .addOption(new Option("--baseline", "without any method").conflicts("method"))
     .option("--model <name>", `one of the papers' models, as SiT-B/2, or a .json file with a model's config`)
     .option(
       "--size <pixels>",
@@ -91,7 +102,7 @@ export const withConfigOptions = (command: Command): Command =>
     .addOption(fieldOption("--max-gradient-norm <number>", "maxGradientNorm", real))
     .option(
       "--ema-decay <numbers...>",
-      "decays of the moving averages: SRA's teacher, and further ones to sample from",
+      "decays of the moving averages: the teacher's, and further ones to sample from",
       several,
     )
     .addOption(fieldOption("--class-dropout <number>", "classDropout", real))
@@ -107,18 +118,25 @@ export const alignWeightOption = (): Option =>
     "lambda, or 'reference': falling over the epochs as in the released code",
   ).argParser((value): number | "reference" => (value === "reference" ? value : real(value)));
 
-/** lambda that an option asks for. */
-export function weightOf(
+/** Methods with the weight that an option asks for. */
+export function withWeight(
   option: ConfigOptions["alignWeight"],
-  { model, sra }: TrainConfig,
-): Schedule | undefined {
-  if (option !== "reference") return option;
+  { model, process, methods }: Pick<TrainConfig, "model" | "process" | "methods">,
+): TrainConfig["methods"] {
+  if (option === undefined) return methods;
+  if (methods.length !== 1)
+    throw new Error(`--align-weight is the weight of one method, got ${methods.length} methods`);
+  const [method] = methods;
+  if (option !== "reference") return [{ ...method, weight: option }];
   const resolution = model.inputSize * 8;
   if (resolution !== 256 && resolution !== 512)
     throw new Error(
       `--align-weight reference is for latents of 256 or 512 pixels, got a model of ${resolution}`,
     );
-  return referenceAlignWeight(model.diffusion ? "DiT" : "SiT", resolution, { distance: sra?.distance });
+  if (method.method !== "sra")
+    throw new Error(`--align-weight reference is that of sra, got the method ${method.method}`);
+  const { distance } = method;
+  return [{ ...method, weight: referenceAlignWeight(process.type, resolution, { distance }) }];
 }
 
 /** The content of a JSON file. */
@@ -133,7 +151,7 @@ export async function readJson(path: string): Promise<unknown> {
 
 /** The training config in a file. @throws naming the file, and every field that is missing, unknown or wrong. */
 export async function readTrainConfig(path: string): Promise<TrainConfig> {
-  const config = (await readJson(path)) as TrainConfig;
+  const config = currentConfig(await readJson(path)) as TrainConfig;
   try {
     checkTrainConfig(config);
   } catch (error) {
@@ -142,19 +160,18 @@ export async function readTrainConfig(path: string): Promise<TrainConfig> {
   return config;
 }
 
-/** A model by name, or the config in a file. */
-export async function readModel(model: string): Promise<ModelName | TrainConfig["model"]> {
-  if (!model.endsWith(".json")) {
-    parseModelName(model);
-    return model as ModelName;
-  }
-  const config = (await readJson(model)) as TrainConfig["model"];
+/** A model by name, or the config in a file; files of ditlab 0.1 and 0.2 also say the process. */
+export async function readModel(
+  model: string,
+): Promise<{ model: ModelName | TrainConfig["model"]; process?: ProcessConfig }> {
+  if (!model.endsWith(".json")) return { model: parseModelName(model).name };
+  const { model: config, process } = currentModel(await readJson(model));
   try {
-    checkTransformerConfig(config);
+    checkTransformerConfig(config as TrainConfig["model"]);
   } catch (error) {
     throw new Error(`${model}: ${(error as Error).message}`, { cause: error });
   }
-  return config;
+  return { model: config as TrainConfig["model"], process: process as ProcessConfig | undefined };
 }
 
 /** The config of a file, or of a preset. */
@@ -166,9 +183,11 @@ export async function readConfig({
   data,
 }: ConfigOptions): Promise<TrainConfig> {
   if (config) return readTrainConfig(config);
-  const arm = baseline ? "baseline" : "sra";
-  if (preset in SCALES)
-    return armConfig(SCALES[preset as ScaleName], await loadDataset(dataset, { folder: data }), arm, 0);
+  if (preset in SCALES) {
+    const scale = SCALES[preset as ScaleName];
+    const methods = baseline ? [] : [scaleSRA(scale)];
+    return scaleConfig(scale, await loadDataset(dataset, { folder: data }), methods, 0);
+  }
   if (!PAPER_PRESETS.includes(preset)) {
     const names = [...Object.keys(SCALES), ...PAPER_PRESETS];
     const meant = nearest(preset, names);
@@ -176,7 +195,7 @@ export async function readConfig({
       `unknown preset '${preset}'${meant ? `, did you mean ${meant}?` : ""}; expected ${Object.keys(SCALES).join(", ")}, or a model and a resolution, as in sit-b-2-imagenet256`,
     );
   }
-  return paperConfig(preset, arm);
+  return paperConfig(preset, baseline ? [] : ["sra"]);
 }
 
 /** What the images at hand are, for a model that has to fit them. */
@@ -198,17 +217,29 @@ export async function withModel(
     patchSize,
   };
   const changes = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const chosen = name === undefined ? base.model : await readModel(name);
-  if (typeof chosen !== "string") return { ...base, model: { ...chosen, ...changes } };
-  const { inputSize, inChannels, numClasses, projectionHead } = base.model;
-  const model = modelConfig(chosen, { inputSize, inChannels, numClasses, projectionHead, ...changes });
-  if (!base.sra) return { ...base, model };
+  if (name === undefined) return { ...base, model: withChannels({ ...base.model, ...changes }, base.model) };
+  const { model: chosen, process: said } = await readModel(name);
+  if (typeof chosen !== "string")
+    return { ...base, model: withChannels({ ...chosen, ...changes }, chosen), process: said ?? base.process };
+  const { inputSize, inChannels, numClasses } = base.model;
+  const model = modelConfig(chosen, { inputSize, inChannels, numClasses, ...changes });
+  const usual = parseModelName(chosen).family === "DiT" ? DIT_PROCESS : SIT_PROCESS;
+  const process = base.process.type === usual.type ? base.process : usual;
   // Another model has other blocks, and a DiT's interval and lambda are of another scale.
-  const family = model.diffusion ? "DiT" : "SiT";
-  const { studentBlock, teacherBlock, interval } = paperSRA(chosen);
-  const sra = { ...base.sra, studentBlock, teacherBlock, interval };
-  return { ...base, model, sra, alignWeight: family === "DiT" ? ALIGN_WEIGHT.DiT : base.alignWeight };
+  const trained = { depth: model.depth, process };
+  return {
+    ...base,
+    model,
+    process,
+    methods: base.methods.map((method) => refitted(method, trained, base.process)),
+  };
 }
+
+/** A model whose channels were changed keeps what it predicts of each. */
+const withChannels = (model: TrainConfig["model"], before: TrainConfig["model"]): TrainConfig["model"] =>
+  before.outChannels === undefined
+    ? model
+    : { ...model, outChannels: (before.outChannels / before.inChannels) * model.inChannels };
 
 /** The learning rate that options ask for; what they leave out is as it was. */
 function learningRateOf(
@@ -224,8 +255,9 @@ function learningRateOf(
 
 /** A config with what options change. */
 export function withOptions(before: TrainConfig, options: ConfigOptions): TrainConfig {
-  const { sra, ...plain } = before;
-  const base: TrainConfig = options.baseline || !sra ? plain : before;
+  const { depth } = before.model;
+  const named = options.method?.map((name) => methodPreset(name, { depth, process: before.process }));
+  const base: TrainConfig = { ...before, methods: options.baseline ? [] : (named ?? before.methods) };
   const { steps = base.steps, weightDecay, emaDecay } = options;
   const changed: Partial<TrainConfig> = {
     seed: options.seed,
@@ -234,7 +266,7 @@ export function withOptions(before: TrainConfig, options: ConfigOptions): TrainC
     accumulate: options.accumulate,
     microBatches: options.microBatches,
     remat: options.remat,
-    alignWeight: weightOf(options.alignWeight, base),
+    methods: withWeight(options.alignWeight, base),
     learningRate: learningRateOf(options, { ...base, steps }),
     adamW: weightDecay === undefined ? undefined : { ...base.adamW, weightDecay },
     maxGradientNorm: options.maxGradientNorm,

@@ -19,7 +19,7 @@ import {
   writeReferenceState,
 } from "../train/index.ts";
 import { checkNewRun, claimRunFolder } from "../train/run-folder.ts";
-import { alignWeightOption, readTrainConfig, weightOf } from "./config.ts";
+import { alignWeightOption, readTrainConfig, withWeight } from "./config.ts";
 
 interface Options {
   weights?: WeightsName;
@@ -69,7 +69,7 @@ async function importState(
 ): Promise<string> {
   await checkNewRun(folder);
   const base = name.endsWith(".json") ? await readTrainConfig(name) : paperConfig(name);
-  const config = { ...base, alignWeight: weightOf(alignWeight, base) ?? base.alignWeight };
+  const config = { ...base, methods: withWeight(alignWeight, base) };
   checkTrainConfig(config);
   const { state, steps } = await readReferenceState(from, config);
   await claimRunFolder(folder);

@@ -36,3 +36,11 @@ export const dataFolderOption = (): Option =>
   );
 
 export const jsonOption = (): Option => new Option("--json", "print the result as JSON on stdout");
+
+/** Files by name: `dinov2=features.npy`. */
+export function namedFile(value: string, before: Record<string, string> = {}): Record<string, string> {
+  const [, name, path] = /^([^=]+)=(.+)$/.exec(value) ?? [];
+  if (name === undefined)
+    throw new InvalidArgumentError("expected a name and a file, as in dinov2=features.npy.");
+  return { ...before, [name]: path };
+}

@@ -10,7 +10,7 @@ import { inceptionExtractor, openImageFiles, readInception, writeReference } fro
 import { readVAE } from "../vae/index.ts";
 import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";
-import { jsonOption, positiveInteger } from "./options.ts";
+import { jsonOption, namedFile, positiveInteger } from "./options.ts";
 import { imageProgress, progressReporter } from "./progress.ts";
 
 interface Options {
@@ -86,16 +86,26 @@ const latents = (): Command =>
       );
     });
 
+interface ShardOptions {
+  shardSize?: number;
+  array?: Record<string, string>;
+}
+
 const shards = (): Command =>
   new Command("shards")
     .description("pack latents, or images of one size, into a few large files in random order")
     .argument("<source>", "what 'prepare latents' or 'prepare images' made")
     .argument("<destination>", "folder for the shards and index.json")
     .option("--shard-size <number>", "examples in a shard (default: 128 MiB of them)", positiveInteger)
+    .option(
+      "--array <name=file...>",
+      "further arrays to pack along: .npy files [images, ...] by name, in the order of the source's names",
+      namedFile,
+    )
     .addOption(jsonOption())
-    .action((source: string, destination: string, options: Options & { shardSize?: number }) =>
+    .action((source: string, destination: string, options: Options & ShardOptions) =>
       prepare("examples", destination, options, (more) =>
-        packShards(source, destination, { shardSize: options.shardSize, ...more }),
+        packShards(source, destination, { shardSize: options.shardSize, arrays: options.array, ...more }),
       ),
     );
 

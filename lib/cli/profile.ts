@@ -1,14 +1,14 @@
 import { Command } from "commander";
 import { writeAtomic } from "../io/index.ts";
-import { initTransformer } from "../models/index.ts";
 import { randomGenerator } from "../tensor/index.ts";
 import {
   checkTrainConfig,
   compileStep,
+  initTask,
   initTrainState,
+  makeTask,
   syntheticBatch,
   syntheticScalars,
-  type TrainConfig,
 } from "../train/index.ts";
 import { type ConfigOptions, readConfig, withConfigOptions, withOptions } from "./config.ts";
 import { jsonOption, positiveInteger } from "./options.ts";
@@ -19,14 +19,6 @@ interface Options extends ConfigOptions {
   onnx?: string;
   json?: boolean;
 }
-
-/** What a step of a config takes, of random numbers: how long it takes does not depend on them. */
-const stepArguments = (config: TrainConfig) =>
-  [
-    initTrainState(initTransformer(config.model, randomGenerator(0)), config),
-    syntheticBatch(config, config.batchSize),
-    syntheticScalars(),
-  ] as const;
 
 const page = (body: string): string =>
   `<!doctype html><meta charset="utf-8"><title>ditlab profile</title><body style="font:14px/1.5 system-ui,sans-serif;margin:2em;color-scheme:light dark">${body}`;
@@ -44,10 +36,14 @@ export const profileCommand = (): Command =>
     .action(async (options: Options) => {
       const config = withOptions(await readConfig(options), options);
       checkTrainConfig(config);
-      const step = compileStep(config);
-      const args = stepArguments(config);
-      if (options.onnx) await writeAtomic(options.onnx, step.lower([...args]).onnx);
-      const profile = await step.profile([...args], { runs: options.runs });
+      const task = makeTask(config);
+      const step = compileStep(task, config);
+      // Of random numbers: how long a step takes does not depend on them.
+      const state = initTrainState(task, initTask(task, randomGenerator(0)), config);
+      const batch = await syntheticBatch(config, config.batchSize);
+      const args: Parameters<typeof step> = [state, batch, syntheticScalars(config)];
+      if (options.onnx) await writeAtomic(options.onnx, step.lower(args).onnx);
+      const profile = await step.profile(args, { runs: options.runs });
       if (options.html) await writeAtomic(options.html, page(profile.toHtml()));
       process.stdout.write(options.json ? `${JSON.stringify(profile, null, 2)}\n` : `${profile}\n`);
     });

@@ -4,18 +4,20 @@ import { Command } from "commander";
 import {
   asTrainingData,
   type DatasetName,
-  type ImageSet,
   loadImageSet,
+  openArrays,
   openTrainingData,
   type TrainingData,
+  withArrays,
 } from "../data/index.ts";
 import { PAPER_PRESETS } from "../experiments/paper.ts";
-import { initTransformer } from "../models/index.ts";
 import { randomStream } from "../tensor/index.ts";
 import {
   checkTrainConfig,
   type DataSource,
+  initTask,
   latestCheckpoint,
+  makeTask,
   measureStep,
   planTraining,
   type TrainConfig,
@@ -28,12 +30,13 @@ import { type ConfigOptions, readConfig, withConfigOptions, withModel, withOptio
 import { imageDecoder } from "./decoder.ts";
 import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";
-import { jsonOption } from "./options.ts";
+import { jsonOption, namedFile } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
 interface Options extends ConfigOptions {
   images?: string;
   vae?: string;
+  array?: Record<string, string>;
   out: string;
   resume?: boolean;
   dryRun?: boolean;
@@ -65,11 +68,11 @@ function duration(seconds: number): string {
 /** The plan of a run, with the time that it takes where its memory is free. */
 async function dryRun(config: TrainConfig, { json }: Options): Promise<string> {
   checkTrainConfig(config);
-  const plan = planTraining(config);
+  const plan = await planTraining(config);
   const { weights, optimizer, activations } = plan.memory;
   const needed = weights + optimizer + activations;
   const fits = needed < 0.8 * freemem();
-  const make = () => initTransformer(config.model, randomStream(config.seed, "weights"));
+  const make = () => initTask(makeTask(config), randomStream(config.seed, "weights"));
   const stepSeconds = fits ? await measureStep(config, make) : undefined;
   if (json) return `${JSON.stringify({ ...plan, stepSeconds }, null, 2)}\n`;
   const time =
@@ -78,7 +81,7 @@ async function dryRun(config: TrainConfig, { json }: Options): Promise<string> {
       : `at most ${duration(stepSeconds)} a step (${(plan.flopsPerStep / stepSeconds / 1e9).toFixed(0)} GFLOP/s), ${duration(stepSeconds * plan.steps)} in all`;
   const rows = [
     ["parameters", plan.parameters.toLocaleString("en")],
-    ["weights, student and teacher", gigabytes(weights)],
+    ["weights and their averages", gigabytes(weights)],
     ["optimizer", gigabytes(optimizer)],
     ["activations and gradients", `about ${gigabytes(activations)}`],
     [
@@ -99,32 +102,39 @@ type Given = (option: string) => boolean;
 
 /** What a run is trained on: as it was begun, or as the options say; nothing where a preset needs images that are not given. */
 async function sourceOf(options: Options, given: Given): Promise<DataSource | undefined> {
-  const { images, vae, preset, dataset, data } = options;
-  const chosen = ["images", "vae", "dataset", "data"].some(given);
+  const { images, vae, preset, dataset, data, array = {} } = options;
+  const chosen = ["images", "vae", "dataset", "data", "array"].some(given);
   const begun = options.resume && !chosen ? await readDataSource(options.out) : undefined;
   if (begun) return begun;
-  if (images !== undefined) return { images, ...(vae !== undefined && { vae }) };
+  const arrays = Object.fromEntries(Object.entries(array).map(([name, path]) => [ARRAY + name, path]));
+  if (images !== undefined) return { images, ...(vae !== undefined && { vae }), ...arrays };
   if (vae !== undefined) throw new Error("--vae encodes the images of --images, which is missing");
   if (PAPER_PRESETS.includes(preset) && !options.config && !options.resume) return undefined;
-  return { dataset, ...(data !== undefined && { data }) };
+  return { dataset, ...(data !== undefined && { data }), ...arrays };
 }
 
+/** What the names of arrays have before them in a run's data source. */
+const ARRAY = "array ";
+
 /** @param inputSize side of the model's input; that of the images where it is to follow them */
-async function openSource(
-  { images, vae, dataset, data }: DataSource,
-  inputSize: number | undefined,
-): Promise<ImageSet | TrainingData> {
-  if (images === undefined) return loadImageSet(dataset as DatasetName, "train", { folder: data });
-  return openTrainingData(images, {
-    inputSize,
-    ...(vae !== undefined && { vae: await readVAE(await fetched(vae)) }),
-  });
+async function openSource(source: DataSource, inputSize: number | undefined): Promise<TrainingData> {
+  const { images, vae, dataset, data } = source;
+  const opened =
+    images === undefined
+      ? await loadImageSet(dataset as DatasetName, "train", { folder: data })
+      : await openTrainingData(images, {
+          inputSize,
+          ...(vae !== undefined && { vae: await readVAE(await fetched(vae)) }),
+        });
+  const arrays = Object.entries(source).filter(([name]) => name.startsWith(ARRAY));
+  const paths = Object.fromEntries(arrays.map(([name, path]) => [name.slice(ARRAY.length), path]));
+  return withArrays(asTrainingData(opened), await openArrays(paths));
 }
 
 interface Run {
   config: TrainConfig;
   source?: DataSource;
-  images?: ImageSet | TrainingData;
+  images?: TrainingData;
 }
 
 /** A run's config and data, which belong together: a model that no file or paper fixes is made to fit the images. */
@@ -137,20 +147,22 @@ async function runOf(options: Options, given: Given): Promise<Run> {
   const fixed = !fits || (PAPER_PRESETS.includes(options.preset) && options.model === undefined);
   const inputSize = options.size ?? (fixed ? base.model.inputSize : undefined);
   const images = source && (await openSource(source, inputSize));
-  const config = await withModel(base, options, fixed || !images ? undefined : asTrainingData(images));
+  const config = await withModel(base, options, fixed ? undefined : images);
   return { config: withOptions(config, options), source, images };
 }
 
-const close = (data: object): Promise<void> | undefined =>
-  "close" in data ? (data as TrainingData).close() : undefined;
-
 export const trainCommand = (): Command =>
   withConfigOptions(new Command("train"))
-    .description("train a SiT or DiT, with SRA unless --baseline, in a run folder that can be resumed")
+    .description("train a SiT or DiT, with SRA, another method or none, in a run folder that can be resumed")
     .option("--images <path>", "train on shards, latents or images (see 'prepare') instead of --dataset")
     .option(
       "--vae <folder>",
       "diffusers' files of the VAE, or the name of a published one, that encodes --images as they are read",
+    )
+    .option(
+      "--array <name=file...>",
+      "further arrays of the images, as features of an encoder: .npy files [images, ...] by name",
+      namedFile,
     )
     .option("--out <folder>", "run folder", "runs/train")
     .option("--dry-run", "say what the run will take, measure a step, and train nothing")
@@ -161,7 +173,7 @@ export const trainCommand = (): Command =>
       const { config, source, images } = await runOf(options, given);
       if (options.dryRun) {
         process.stdout.write(await dryRun(config, options));
-        if (images) await close(images);
+        await images?.close();
         return;
       }
       if (!source || !images)
@@ -193,7 +205,7 @@ export const trainCommand = (): Command =>
         },
       });
       reporter.end();
-      await Promise.all([close(images), decoder?.dispose()]);
+      await Promise.all([images.close(), decoder?.dispose()]);
       const stopped = result.step < config.steps;
       if (options.json) process.stdout.write(`${JSON.stringify(summary(result), null, 2)}\n`);
       else if (!stopped) process.stdout.write(`${result.step} steps done: ${result.checkpoint}\n`);

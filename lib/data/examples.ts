@@ -8,6 +8,10 @@ export interface Examples {
   /** One example after the other, each of the data's `shape`. */
   values: Float32Array;
   labels: number[];
+  /** The number of each example in the data's own order, which an epoch shuffles. */
+  indices: number[];
+  /** Further arrays by name, one example after the other. */
+  arrays?: Record<string, Float32Array>;
 }
 
 /** Examples in epochs, each in a new random order that depends on the seed and the epoch alone. */
@@ -24,6 +28,8 @@ export interface TrainingData {
   scale?: number;
   /** The largest label and one; 0 where there are none, and examples have the label 0. */
   classes: number;
+  /** Shapes of one example's further arrays, by name. */
+  arrays?: Readonly<Record<string, readonly number[]>>;
   /**
    * Examples `position` to `position + count` of the sequence: nothing else is needed to go on where a run stopped.
    * @param streams what epochs are shuffled by; default `randomStream`
@@ -69,7 +75,7 @@ export function imageSetData(images: ImageSet): TrainingData {
       const values = new Float32Array(size * area);
       for (const [n, i] of chosen.entries())
         writePlanes(values, n * area, images.images.subarray(i * area, (i + 1) * area), channels);
-      return { values, labels: chosen.map((i) => labels[i]) };
+      return { values, labels: chosen.map((i) => labels[i]), indices: chosen };
     },
     fingerprint: async () => imageSetFingerprint(images),
     async close() {},

@@ -91,7 +91,7 @@ function fileData(
         values.set(example, n * size);
       };
       await pMap(chosen, place, { concurrency: CONCURRENCY });
-      return { values, labels: chosen.map((index) => files[index].label ?? 0) };
+      return { values, labels: chosen.map((index) => files[index].label ?? 0), indices: chosen };
     },
     async fingerprint() {
       const names = JSON.stringify(files.map(({ name, label }) => [name, label]));
@@ -128,10 +128,10 @@ function encoded(data: TrainingData, vae: VAE | undefined): TrainingData {
     shape: [vae.config.latentChannels, height / factor, width / factor],
     scale: vae.config.scale,
     async read(seed, position, count, streams) {
-      const { values, labels } = await data.read(seed, position, count, streams);
-      const images = tf.tensor4d(values, [count, 3, height, width]);
+      const examples = await data.read(seed, position, count, streams);
+      const images = tf.tensor4d(examples.values, [count, 3, height, width]);
       try {
-        return { values: await encoder.encode(images), labels };
+        return { ...examples, values: await encoder.encode(images) };
       } finally {
         images.dispose();
       }

@@ -1,3 +1,4 @@
+export { arrayRows, openArrays, withArrays } from "./arrays.ts";
 export { centerCrop, decodeImage, encodePng } from "./crop.ts";
 export {
   type Dataset,

@@ -1,8 +1,10 @@
 /** Many small files packed into few large ones. */
 import { join } from "node:path";
 import pMap from "p-map";
-import { ndarray, writeAtomic, writeSafetensors } from "../io/index.ts";
+import { elementCount, type NdArray, ndarray, writeAtomic, writeSafetensors } from "../io/index.ts";
+import type { ArrayRows } from "../io/npy-rows.ts";
 import { randomStream, streams01 } from "../tensor/random.ts";
+import { checkRows, closeArrays, openArrays } from "./arrays.ts";
 import { checkPositive, decodeImage } from "./crop.ts";
 import {
   claimDestination,
@@ -16,7 +18,7 @@ import {
   type PrepareResult,
 } from "./destination.ts";
 import { parseMoments } from "./latents.ts";
-import { FORMAT, type ShardIndex, type Stored } from "./shards.ts";
+import { arrayTensor, FORMAT, type ShardIndex, type Stored } from "./shards.ts";
 import { EXAMPLE_NAME, openSource, type Source } from "./sources.ts";
 
 /** A shard's size unless another number of examples is asked for. */
@@ -29,6 +31,8 @@ const CONCURRENCY = 16;
 export interface PackOptions extends PrepareOptions {
   /** Examples in a shard; as many as make 128 MiB by default. */
   shardSize?: number;
+  /** `.npy` files [files, ...] by name, whose row i goes along with file i of the source, in the order of names. */
+  arrays?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -41,16 +45,27 @@ export interface PackOptions extends PrepareOptions {
 export async function packShards(
   sourcePath: string,
   destination: string,
-  { shardSize, signal, onProgress }: PackOptions = {},
+  { shardSize, arrays: paths = {}, signal, onProgress }: PackOptions = {},
 ): Promise<PrepareResult> {
   const source = await openSource(sourcePath, EXAMPLE_NAME);
+  let arrays: Awaited<ReturnType<typeof openArrays>> = {};
   try {
     const { files } = source;
+    arrays = await openArrays(paths);
+    checkRows(arrays, source.path, files.length);
     const kind = files[0].name.toLowerCase().endsWith(".npy") ? "latents" : "images";
     const { shape, data } = await readExample(source, files[0].name, kind);
-    const perShard = shardSize ?? Math.max(1, Math.floor(SHARD_BYTES / data.byteLength));
+    const shapes = Object.fromEntries(Object.entries(arrays).map(([name, rows]) => [name, [...rows.shape]]));
+    const beside = Object.values(shapes).reduce((sum, one) => sum + 4 * elementCount(one), 0);
+    const perShard = shardSize ?? Math.max(1, Math.floor(SHARD_BYTES / (data.byteLength + beside)));
     checkPositive("shardSize", perShard);
-    const description = { kind: "shards", content: kind, ...describeSource(source), shardSize: perShard };
+    const description = {
+      kind: "shards",
+      content: kind,
+      ...describeSource(source),
+      shardSize: perShard,
+      ...(Object.keys(shapes).length > 0 && { arrays: JSON.stringify(shapes) }),
+    };
     // A folder that ditlab 0.1 began says nothing of its order, and is gone on with in that one.
     const begun = await describedAs(destination);
     const streams = begun && begun.order === undefined ? streams01 : randomStream;
@@ -85,6 +100,7 @@ export async function packShards(
         await writeSafetensors(path, {
           [kind === "images" ? "images" : "moments"]: ndarray(all, [count, ...shape]),
           ...(labelled && { labels: ndarray(labels, [count]) }),
+          ...(await rowsOf(arrays, indices)),
         });
         written += count;
       }
@@ -99,13 +115,26 @@ export async function packShards(
         ...(kind === "latents" && { scale: await latentScale(source.path) }),
         classes: labelled ? files.reduce((most, { label }) => Math.max(most, label! + 1), 0) : 0,
         shards,
+        ...(Object.keys(shapes).length > 0 && { arrays: shapes }),
       };
       await writeAtomic(join(destination, INDEX), `${JSON.stringify(index, null, 2)}\n`);
     }
     return { count: files.length, written, skipped, broken: [], others: source.others, finished };
   } finally {
+    await closeArrays(arrays);
     await source.close();
   }
+}
+
+/** The rows of some files as a shard's tensors. */
+async function rowsOf(
+  arrays: Readonly<Record<string, ArrayRows>>,
+  indices: readonly number[],
+): Promise<Record<string, NdArray<"float32">>> {
+  const tensors: Record<string, NdArray<"float32">> = {};
+  for (const [name, rows] of Object.entries(arrays))
+    tensors[arrayTensor(name)] = ndarray(await rows.read(indices), [indices.length, ...rows.shape]);
+  return tensors;
 }
 
 async function readExample(

@@ -26,7 +26,14 @@ export interface ShardIndex {
   /** The largest label and one; 0 where there are none. */
   classes: number;
   shards: { name: string; count: number }[];
+  /** Shapes of one example's further arrays, float32 tensors `array.<name>`. */
+  arrays?: Record<string, number[]>;
 }
+
+/** The tensor of a shard that holds an array. */
+export const arrayTensor = (name: string): string => `array.${name}`;
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
 
 export const isShards = (path: string): Promise<boolean> =>
   readFile(join(path, INDEX), "utf8").then(
@@ -43,9 +50,11 @@ export const isShards = (path: string): Promise<boolean> =>
 export async function openShards(folder: string, memory = MEMORY): Promise<TrainingData> {
   checkPositive("memory", memory);
   const index = await readIndex(join(folder, INDEX));
-  const { kind, shape, shards, scale, classes } = index;
-  const size = shape.reduce((product, n) => product * n, 1);
-  const largest = Math.max(...shards.map(({ count }) => count)) * size * (kind === "images" ? 1 : 4);
+  const { kind, shape, shards, scale, classes, arrays = {} } = index;
+  const size = sizeOf(shape);
+  const beside = 4 * Object.values(arrays).reduce((sum, one) => sum + sizeOf(one), 0);
+  const exampleBytes = size * (kind === "images" ? 1 : 4) + beside;
+  const largest = Math.max(...shards.map(({ count }) => count)) * exampleBytes;
   const perWindow = Math.max(1, Math.floor(memory / 2 / largest));
   const count = shards.reduce((sum, shard) => sum + shard.count, 0);
 
@@ -78,7 +87,10 @@ export async function openShards(folder: string, memory = MEMORY): Promise<Train
   const load = async ({ members, seed, streams, shuffle }: Window) => {
     const parts: Shard[] = [];
     for (const member of members) parts.push(await readShard(folder, shards[member], index));
-    const places = parts.flatMap(({ labels }, part) => labels.map((_, i) => [part, i] as const));
+    const first = members.map((member) => shards.slice(0, member).reduce((sum, one) => sum + one.count, 0));
+    const places = parts.flatMap(({ labels }, part) =>
+      labels.map((_, i) => ({ part, i, index: first[part] + i })),
+    );
     return { parts, places, order: streams(seed, "window", shuffle).permutation(places.length) };
   };
   let held: { window: Window; content: ReturnType<typeof load> }[] = [];
@@ -99,9 +111,14 @@ export async function openShards(folder: string, memory = MEMORY): Promise<Train
     shape: kind === "images" ? [3, shape[0], shape[1]] : [shape[0] / 2, shape[1], shape[2]],
     ...(scale !== undefined && { scale }),
     classes,
+    ...(index.arrays && { arrays }),
     async read(seed, position, amount, streams = randomStream): Promise<Examples> {
       const values = new Float32Array(amount * size);
+      const further: Record<string, Float32Array> = Object.fromEntries(
+        Object.entries(arrays).map(([name, one]) => [name, new Float32Array(amount * sizeOf(one))]),
+      );
       const labels: number[] = [];
+      const indices: number[] = [];
       let window = windowAt(seed, position, streams);
       while (labels.length < amount) {
         window = windowAt(seed, position + labels.length, streams);
@@ -110,16 +127,21 @@ export async function openShards(folder: string, memory = MEMORY): Promise<Train
         const { parts, places, order } = await contentOf(window);
         const end = Math.min(position + amount, window.end);
         for (let at = position + labels.length; at < end; at++) {
-          const [part, i] = places[order[at - window.start]];
+          const { part, i, index } = places[order[at - window.start]];
           const { data } = parts[part];
           const example = data.subarray(i * size, (i + 1) * size);
           if (example instanceof Uint8Array) writePlanes(values, labels.length * size, example, 3);
           else values.set(example, labels.length * size);
+          for (const [name, rows] of Object.entries(parts[part].arrays)) {
+            const length = sizeOf(arrays[name]);
+            further[name].set(rows.subarray(i * length, (i + 1) * length), labels.length * length);
+          }
           labels.push(parts[part].labels[i]);
+          indices.push(index);
         }
       }
       contentOf(windowAt(seed, window.end, streams));
-      return { values, labels };
+      return { values, labels, indices, ...(index.arrays && { arrays: further }) };
     },
     async fingerprint() {
       const samples = spread(shards.length).map((i) => endsOf(join(folder, shards[i].name)));
@@ -150,31 +172,38 @@ async function endsOf(path: string, most = 2 ** 16): Promise<Uint8Array> {
 interface Shard {
   data: Stored;
   labels: number[];
+  arrays: Record<string, Float32Array>;
 }
 
 async function readShard(
   folder: string,
   { name, count }: ShardIndex["shards"][number],
-  { kind, shape, classes }: ShardIndex,
+  { kind, shape, classes, arrays: further = {} }: ShardIndex,
 ): Promise<Shard> {
   const path = join(folder, name);
   const file = await openSafetensors(path);
-  try {
-    const tensor = kind === "images" ? "images" : "moments";
+  const read = async (tensor: string, one: readonly number[]) => {
     const { data, shape: got } = await file.read(tensor);
-    const expected = [count, ...shape];
+    const expected = [count, ...one];
     if (got.join() !== expected.join())
       throw new Error(
         `${tensor} of ${path} is [${got.join(", ")}], expected [${expected.join(", ")}] by ${INDEX}`,
       );
-    if (classes === 0) return { data: data as Stored, labels: new Array(count).fill(0) };
+    return data;
+  };
+  try {
+    const data = (await read(kind === "images" ? "images" : "moments", shape)) as Stored;
+    const arrays: Record<string, Float32Array> = {};
+    for (const [array, one] of Object.entries(further))
+      arrays[array] = (await read(arrayTensor(array), one)) as Float32Array;
+    if (classes === 0) return { data, labels: new Array(count).fill(0), arrays };
     const labels = (await file.read("labels")).data as Int32Array;
     const wrong = labels.findIndex((label) => !(label >= 0 && label < classes));
     if (labels.length !== count || wrong >= 0)
       throw new Error(
         `${path} needs ${count} labels from 0 to ${classes - 1}, got ${labels[wrong] ?? labels.length}`,
       );
-    return { data: data as Stored, labels: [...labels] };
+    return { data, labels: [...labels], arrays };
   } finally {
     await file.close();
   }
@@ -194,6 +223,7 @@ async function readIndex(path: string): Promise<ShardIndex> {
     (index.classes === 0 || isCount(index.classes)) &&
     Array.isArray(index.shards) &&
     index.shards.length > 0 &&
+    Object.values(index.arrays ?? {}).every((one) => Array.isArray(one) && one.every(isCount)) &&
     index.shards.every((shard) => /^shard-\d+\.safetensors$/.test(shard?.name) && isCount(shard.count));
   if (!fits) throw new Error(`${path} is no index of shards as 'ditlab prepare shards' writes it`);
   return index;

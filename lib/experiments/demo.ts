@@ -19,7 +19,7 @@ import {
   writeGrid,
   writeRealGrid,
 } from "./evaluator.ts";
-import { armConfig, type Scale } from "./presets.ts";
+import { type Scale, scaleConfig, scaleSRA } from "./presets.ts";
 import type { Reporter } from "./reporter.ts";
 import type { ArmName, ArmResult, Evaluation, Results, RunResult } from "./results.ts";
 
@@ -106,7 +106,7 @@ async function runArm(
     onProgress: ({ step, steps, metrics, stepsPerSecond, secondsLeft }) => {
       if (!begun) reporter.begin(`${name}: training`, steps);
       begun = true;
-      const align = metrics.align === undefined ? "" : ` align ${metrics.align.toFixed(4)}`;
+      const align = metrics.sra === undefined ? "" : ` align ${metrics.sra.toFixed(4)}`;
       reporter.update(
         step,
         `loss ${metrics.generative.toFixed(4)}${align}  ${stepsPerSecond.toFixed(1)} steps/s  ${Math.round(secondsLeft)} s left`,
@@ -137,7 +137,7 @@ async function runArm(
     curve: {
       step: log.map((entry) => entry.step),
       generative: log.map((entry) => entry.generative),
-      align: config.sra ? log.map((entry) => entry.align!) : [],
+      align: config.methods.length > 0 ? log.map((entry) => entry.sra) : [],
     },
     evaluations: await readJsonLines<Evaluation>(evaluationsPath),
     samples,
@@ -186,7 +186,7 @@ export async function runDemo(options: DemoOptions): Promise<Results | undefined
       const run = await runArm(
         options,
         evaluator,
-        armConfig(scale, dataset, arm, seed),
+        scaleConfig(scale, dataset, arm === "sra" ? [scaleSRA(scale)] : [], seed),
         `${arm}-seed${seed}`,
         seconds,
       );
@@ -200,10 +200,11 @@ export async function runDemo(options: DemoOptions): Promise<Results | undefined
   await writeRealGrid(join(folder, "real.png"), dataset);
 
   await saveTiming();
-  const config = armConfig(scale, dataset, "sra", 0);
+  const config = scaleConfig(scale, dataset, [scaleSRA(scale)], 0);
+  const [studentBlock, teacherBlock] = scale.align;
   const label: Record<ArmName, string> = {
     baseline: "SiT",
-    sra: `SiT + SRA (block ${config.sra!.studentBlock} to ${config.sra!.teacherBlock})`,
+    sra: `SiT + SRA (block ${studentBlock} to ${teacherBlock})`,
   };
   const results: Results = {
     format: "ditlab-results/1",
@@ -213,7 +214,7 @@ export async function runDemo(options: DemoOptions): Promise<Results | undefined
     scale: scaleName,
     seeds: [...scale.seeds],
     arms: ARMS.map((arm): ArmResult => ({ arm, label: label[arm], runs: runs[arm] })),
-    align: { studentBlock: config.sra!.studentBlock, teacherBlock: config.sra!.teacherBlock },
+    align: { studentBlock, teacherBlock },
     realImages: await metricsOfRealImages(evaluator),
     realSamples: "real.png",
     sampleCounts: {

@@ -1,10 +1,9 @@
 /** The machine and the settings, as the report shows them. */
 import { cpus, type as osType, release, totalmem } from "node:os";
 import { runtimeVersion } from "../jit/onnxruntime.ts";
-import { transformerShapes } from "../models/index.ts";
+import { parameterCount } from "../models/index.ts";
 import { scheduleAt } from "../optim/index.ts";
-import { tf } from "../tensor/tf.ts";
-import type { TrainConfig } from "../train/index.ts";
+import { makeTask, type TrainConfig } from "../train/index.ts";
 import { GRID_GUIDANCE } from "./evaluator.ts";
 import type { Scale } from "./presets.ts";
 import type { Results } from "./results.ts";
@@ -24,7 +23,8 @@ export function machine(): Results["machine"] {
 
 /** The settings as the report shows them. */
 export function settings(config: TrainConfig, scale: Scale): Results["settings"] {
-  const { model, sra } = config;
+  const { model, process } = config;
+  const { methods } = makeTask(config);
   return {
     model: {
       depth: model.depth,
@@ -32,10 +32,7 @@ export function settings(config: TrainConfig, scale: Scale): Results["settings"]
       heads: model.numHeads,
       "patch size": model.patchSize,
       "input size": model.inputSize,
-      parameters: Object.values(transformerShapes(model)).reduce(
-        (sum, shape) => sum + tf.util.sizeFromShape(shape),
-        0,
-      ),
+      parameters: parameterCount(model),
     },
     training: {
       steps: config.steps,
@@ -44,20 +41,17 @@ export function settings(config: TrainConfig, scale: Scale): Results["settings"]
       "EMA decay": String(config.emaDecay),
       "gradient norm limit": config.maxGradientNorm,
       "class dropout": config.classDropout,
-      interpolant: config.interpolant,
-      "time distribution": config.timeDistribution,
+      ...(process.type === "interpolant" && {
+        interpolant: process.path,
+        "time distribution": process.times,
+      }),
     },
-    SRA: {
-      "student block m": sra!.studentBlock,
-      "teacher block n": sra!.teacherBlock,
-      "interval k": `uniform in [${sra!.interval}]`,
-      distance:
-        sra!.distance === "cosine"
-          ? `cosine (${sra!.cosineAxis} axis)`
-          : `${sra!.distance} (beta ${sra!.beta})`,
-      lambda: String(config.alignWeight),
-      "projection head": sra!.projectionHead,
-    },
+    ...Object.fromEntries(
+      methods.map((method, i) => [
+        method.name,
+        { ...method.describe(), lambda: String(config.methods[i].weight) },
+      ]),
+    ),
     sampling: {
       sampler: "Euler (ODE)",
       steps: scale.samplerSteps,

@@ -10,10 +10,11 @@ import {
   type SmallCnn,
   sampleMetrics,
 } from "../metrics/index.ts";
+import { makeNetwork } from "../models/index.ts";
 import { type FeatureExtractor, featureExtractor, linearProbe } from "../probe/index.ts";
 import { type GenerateOptions, type SampleGenerator, sampleGenerator } from "../samplers/index.ts";
 import type { Params } from "../tensor/params.ts";
-import { armConfig, type Scale } from "./presets.ts";
+import { type Scale, scaleConfig } from "./presets.ts";
 import type { Reporter } from "./reporter.ts";
 import type { ProbeResult } from "./results.ts";
 
@@ -52,7 +53,8 @@ export async function loadFeatureNetwork(dataset: Dataset, reporter: Reporter): 
 /** Loads or trains the feature network and compiles what evaluations use. */
 export async function makeEvaluator(dataset: Dataset, scale: Scale, reporter: Reporter): Promise<Evaluator> {
   const network = await loadFeatureNetwork(dataset, reporter);
-  const { model, interpolant } = armConfig(scale, dataset, "baseline", 0);
+  const { model, process } = scaleConfig(scale, dataset, [], 0);
+  const net = makeNetwork(model);
   return {
     dataset,
     scale,
@@ -62,8 +64,8 @@ export async function makeEvaluator(dataset: Dataset, scale: Scale, reporter: Re
       dataset.train,
       indices(Math.min(scale.reference, dataset.train.count)),
     ),
-    generator: sampleGenerator(model),
-    extractor: featureExtractor(model, interpolant),
+    generator: sampleGenerator(net, process),
+    extractor: featureExtractor(net, process),
     reporter,
   };
 }

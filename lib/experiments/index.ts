@@ -1,6 +1,6 @@
 export { type DemoOptions, runDemo } from "./demo.ts";
 export { PAPER_PRESETS, PAPER_RESOLUTIONS, paperConfig } from "./paper.ts";
-export { armConfig, SCALES, type Scale, type ScaleName } from "./presets.ts";
+export { SCALES, type Scale, type ScaleName, scaleConfig, scaleSRA } from "./presets.ts";
 export { type Finding, findingsOf, summarize } from "./report/findings.ts";
 export { parseResults, type ReportImages, readImages } from "./report/read.ts";
 export { renderReport, writeReport } from "./report/report.ts";

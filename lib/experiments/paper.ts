@@ -1,5 +1,6 @@
 /** The paper's training runs on ImageNet (table 5), by name: `sit-b-2-imagenet256` is SiT-B/2 with SRA. */
-import { ALIGN_WEIGHT, paperSRA } from "../align/paper.ts";
+import { type MethodName, methodPreset } from "../align/index.ts";
+import { DIT_PROCESS, SIT_PROCESS } from "../diffusion/process.ts";
 import { MODEL_NAMES, type ModelName, modelConfig, parseModelName } from "../models/zoo.ts";
 import type { TrainConfig } from "../train/config.ts";
 
@@ -20,10 +21,10 @@ const PRESETS: ReadonlyMap<string, { model: ModelName; resolution: Resolution }>
 export const PAPER_PRESETS: readonly string[] = [...PRESETS.keys()];
 
 /**
- * The config of a preset: batches of 256 latents, AdamW at 1e-4, EMA 0.9999, 400,000 steps.
- * Throws on an unknown name, naming what there is.
+ * The config of a preset with some methods, SRA by default: batches of 256 latents, AdamW at 1e-4, EMA 0.9999, 400,000
+ * steps. Throws on an unknown name, naming what there is.
  */
-export function paperConfig(preset: string, arm: "baseline" | "sra" = "sra"): TrainConfig {
+export function paperConfig(preset: string, methods: readonly MethodName[] = ["sra"]): TrainConfig {
   const found = PRESETS.get(preset);
   if (!found) {
     throw new Error(
@@ -31,14 +32,13 @@ export function paperConfig(preset: string, arm: "baseline" | "sra" = "sra"): Tr
         `(families sit and dit, sizes s, b, l, xl, patches 2, 4, 8, resolutions ${PAPER_RESOLUTIONS.join(", ")})`,
     );
   }
-  const { model, resolution } = found;
+  const model = modelConfig(found.model, { inputSize: found.resolution / 8 });
+  const process = parseModelName(found.model).family === "DiT" ? DIT_PROCESS : SIT_PROCESS;
   return {
     seed: 0,
-    model: modelConfig(model, { inputSize: resolution / 8, projectionHead: arm === "sra" }),
-    interpolant: "linear",
-    timeDistribution: "uniform",
-    ...(arm === "sra" && { sra: paperSRA(model) }),
-    alignWeight: ALIGN_WEIGHT[parseModelName(model).family],
+    model,
+    process,
+    methods: methods.map((name) => methodPreset(name, { depth: model.depth, process })),
     steps: 400_000,
     batchSize: 256,
     learningRate: 1e-4,

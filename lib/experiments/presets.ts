@@ -1,7 +1,9 @@
 /** Sizes of the SRA comparison, as data. */
-import { SRA_DEFAULTS, type SRAConfig } from "../align/sra.ts";
+import type { MethodConfig } from "../align/index.ts";
+import { SRA_DEFAULTS } from "../align/sra.ts";
 import type { Dataset } from "../data/index.ts";
-import { SIT_DEFAULTS } from "../models/sit.ts";
+import { SIT_PROCESS } from "../diffusion/process.ts";
+import { TRANSFORMER_DEFAULTS } from "../models/config.ts";
 import { ADAMW_DEFAULTS } from "../optim/adamw.ts";
 import { warmup } from "../optim/schedules.ts";
 import type { TrainConfig } from "../train/config.ts";
@@ -93,23 +95,31 @@ export type ScaleName = keyof typeof SCALES;
  * The alignment at these scales: cosine at weight 0.5, which moved the early blocks' probes in pilots with seeds 0 and 1;
  * the paper's smooth-l1 at weight 0.2 (table 1) did not move them in so few steps. The comparison's seeds are others.
  */
-const ALIGN_WEIGHT = 0.5;
-const DISTANCE = { distance: "cosine", cosineAxis: "feature" } as const;
+export const scaleSRA = ({ align: [studentBlock, teacherBlock] }: Scale): MethodConfig => {
+  const { method, interval, projectionHead } = SRA_DEFAULTS;
+  return {
+    method,
+    weight: 0.5,
+    studentBlock,
+    teacherBlock,
+    interval,
+    projectionHead,
+    distance: "cosine",
+    cosineAxis: "feature",
+  };
+};
 
-/** The training config of one arm with one seed; both arms differ in the alignment alone. */
-export function armConfig(
+/** The training config of an arm with one seed; arms differ in their methods alone. */
+export function scaleConfig(
   scale: Scale,
   { train, classes }: Dataset,
-  arm: "baseline" | "sra",
+  methods: MethodConfig[],
   seed: number,
 ): TrainConfig {
-  const [studentBlock, teacherBlock] = scale.align;
-  const { interval, projectionHead } = SRA_DEFAULTS;
-  const sra: SRAConfig = { interval, projectionHead, ...DISTANCE, studentBlock, teacherBlock };
   return {
     seed,
     model: {
-      ...SIT_DEFAULTS,
+      ...TRANSFORMER_DEFAULTS,
       inputSize: train.height,
       inChannels: train.channels,
       numClasses: classes.length,
@@ -118,10 +128,8 @@ export function armConfig(
       depth: scale.depth,
       numHeads: scale.numHeads,
     },
-    interpolant: "linear",
-    timeDistribution: "uniform",
-    ...(arm === "sra" && { sra }),
-    alignWeight: ALIGN_WEIGHT,
+    process: SIT_PROCESS,
+    methods,
     steps: scale.steps,
     batchSize: scale.batchSize,
     learningRate: warmup(LEARNING_RATE, Math.min(50, Math.ceil(scale.steps / 10))),

@@ -27,6 +27,7 @@ export {
   toBytes,
 } from "./ndarray.ts";
 export { formatNpy, parseNpy } from "./npy.ts";
+export { type ArrayRows, openNpyRows } from "./npy-rows.ts";
 export { readNpz, type StreamedArray, writeNpz, writeNpzStream } from "./npz.ts";
 export {
   fetchPublished,

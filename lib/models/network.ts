@@ -37,6 +37,8 @@ export interface Network {
   readonly width: number;
   /** Tokens T of an input. */
   readonly tokens: number;
+  /** Numbers of a sample's largest activation: what decides how many samples are best computed at a time. */
+  readonly activation: number;
   /** Classes that its condition `y` may name; 0 where it knows none. */
   readonly classes: number;
   /** The shape of every parameter by its published name, in the published order. */
@@ -55,6 +57,10 @@ export interface Network {
     condition: Condition,
     options: ApplyOptions & { taps: readonly number[] },
   ): Tensor[];
+  /** Arrays that the data must have of every image for its condition, beside labels: the shape of one image's, by name. */
+  readonly arrays?: Readonly<Record<string, readonly number[]>>;
+  /** The condition of images by what the data know of them: labels [B] int32, and arrays [B,...] by name. */
+  conditionOf(labels: Tensor, arrays: Readonly<Record<string, Tensor>>): Condition;
   /** The condition that says nothing, `count` times: what guidance is measured from. */
   nullCondition(count: number): Condition;
 }

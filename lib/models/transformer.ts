@@ -248,6 +248,7 @@ export function transformerNetwork(config: TransformerConfig): Network {
     depth,
     width: hiddenSize,
     tokens: tokensOf(config),
+    activation: tokensOf(config) * config.mlpRatio * hiddenSize,
     classes: numClasses,
     shapes: transformerShapes(config),
     init: (random) => initTransformer(config, random),
@@ -259,6 +260,7 @@ export function transformerNetwork(config: TransformerConfig): Network {
       const outputs = blocks(params, config, embedded, Math.max(0, ...options.taps), options);
       return options.taps.map((block) => outputs[block - 1]);
     },
+    conditionOf: (labels): Condition => (numClasses === 0 ? {} : { y: labels }),
     nullCondition: (count): Condition =>
       numClasses === 0 ? {} : { y: tf.fill([count], numClasses, "int32") },
   };

@@ -23,7 +23,12 @@ export const MODEL_NAMES: readonly ModelName[] = MODEL_FAMILIES.flatMap((family)
 );
 
 /** A name's parts; throws when there is no such model. */
-export function parseModelName(name: string): { family: ModelFamily; size: ModelSize; patchSize: number } {
+export function parseModelName(name: string): {
+  name: ModelName;
+  family: ModelFamily;
+  size: ModelSize;
+  patchSize: number;
+} {
   if (!(MODEL_NAMES as readonly string[]).includes(name)) {
     throw new Error(
       `unknown model '${name}'; expected ${MODEL_FAMILIES.join(" or ")}, a size of ${Object.keys(MODEL_SIZES).join(", ")} ` +
@@ -31,7 +36,12 @@ export function parseModelName(name: string): { family: ModelFamily; size: Model
     );
   }
   const [, family, size, patch] = /^(\w+)-(\w+)\/(\d)$/.exec(name)!;
-  return { family: family as ModelFamily, size: size as ModelSize, patchSize: Number(patch) };
+  return {
+    name: name as ModelName,
+    family: family as ModelFamily,
+    size: size as ModelSize,
+    patchSize: Number(patch),
+  };
 }
 
 /**

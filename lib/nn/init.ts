@@ -18,3 +18,15 @@ export const normalInit = (random: RandomGenerator, shape: number[], deviation: 
     shape,
     "float32",
   );
+
+/** Linear layers by name, as SiT initializes them: Xavier uniform weights [out, in], biases of 0. */
+export const linearInit = (
+  shapes: Readonly<Record<string, number[]>>,
+  random: RandomGenerator,
+): Record<string, Tensor> =>
+  Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [
+      name,
+      shape.length === 1 ? tf.zeros(shape) : xavierUniform(random, shape),
+    ]),
+  );

@@ -3,12 +3,12 @@
  * (paper section 4; the representation that SRA is to improve).
  */
 import { type ImageSet, imageTensor } from "../data/index.ts";
-import type { InterpolantName } from "../diffusion/interpolants.ts";
 import { levelOf, type NoiseLevel } from "../diffusion/levels.ts";
-import { objectiveOf } from "../diffusion/objective.ts";
+import { makeProcess, type ProcessConfig } from "../diffusion/process.ts";
 import { jit } from "../jit/index.ts";
-import { type TransformerConfig, transformer } from "../models/transformer.ts";
+import type { Condition, Network } from "../models/network.ts";
 import { ADAMW_DEFAULTS, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
+import { valueAndGrad } from "../tensor/gradient.ts";
 import type { Params } from "../tensor/params.ts";
 import { randomStream, stackNormals } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
@@ -23,7 +23,7 @@ export interface BlockFeatures {
 
 export interface FeatureExtractor {
   /**
-   * Features of the first `count` images at one noise level, without class information: every label is the null class.
+   * Features of the first `count` images at one noise level, without class information: the condition is the null one.
    * Throws when a DiT is given a time, or a SiT a step.
    */
   extract(params: Params, images: ImageSet, options: ProbedImages): Promise<BlockFeatures>;
@@ -39,18 +39,14 @@ export type ProbedImages = {
 const BATCH = 100;
 
 /** A compiled extractor of average-pooled block features. */
-export function featureExtractor(config: TransformerConfig, interpolant: InterpolantName): FeatureExtractor {
-  const blocks = Array.from({ length: config.depth }, (_, i) => i + 1);
+export function featureExtractor(network: Network, config: ProcessConfig): FeatureExtractor {
+  const process = makeProcess(config);
+  const blocks = Array.from({ length: network.depth }, (_, i) => i + 1);
   const pooled = jit(
-    (params: Params, x: Tensor, noise: Tensor, t: Tensor, y: Tensor): Tensor => {
-      const { features } = transformer(
-        params,
-        config,
-        objectiveOf(config.diffusion, interpolant).noised({ x, noise, t }),
-        t,
-        y,
-        blocks,
-      );
+    (params: Params, x: Tensor, noise: Tensor, t: Tensor, condition: Condition): Tensor => {
+      const features = network.features(params, process.noised({ x, noise, t }), t, condition, {
+        taps: blocks,
+      });
       return tf.stack(features.map((tokens) => tf.mean(tokens, 1)));
     },
     { name: "blockFeatures" },
@@ -58,11 +54,11 @@ export function featureExtractor(config: TransformerConfig, interpolant: Interpo
   return {
     dispose: () => pooled.dispose(),
     async extract(params, images, { count, seed, ...level }) {
-      const t = levelOf(config.diffusion, level);
+      const t = levelOf(config, level);
       if (count < 1 || count > images.count) {
         throw new RangeError(`probe: count must be from 1 to ${images.count}, got ${count}`);
       }
-      const width = config.hiddenSize;
+      const { width } = network;
       const result = new Float32Array(blocks.length * count * width);
       for (let start = 0; start < count; start += BATCH) {
         const indices = Array.from({ length: BATCH }, (_, i) => Math.min(start + i, images.count - 1));
@@ -71,8 +67,9 @@ export function featureExtractor(config: TransformerConfig, interpolant: Interpo
           indices.map((i) => randomStream(seed, "probe", i)),
           x.shape.slice(1),
         );
-        const y = tf.fill([BATCH], config.numClasses, "int32");
-        const values = (await pooled(params, x, noise, tf.fill([BATCH], t), y)).dataSync() as Float32Array;
+        const nothing = network.nullCondition(BATCH);
+        const features = await pooled(params, x, noise, tf.fill([BATCH], t), nothing);
+        const values = features.dataSync() as Float32Array;
         const used = Math.min(BATCH, count - start) * width;
         for (let block = 0; block < blocks.length; block++) {
           const from = block * BATCH * width;
@@ -138,10 +135,9 @@ export async function linearProbe(
 
   const step = jit(
     (params: Params, optimizer: AdamWState, x: Tensor, targets: Tensor) => {
-      const loss = (weight: Tensor, bias: Tensor): Tensor =>
-        crossEntropy(logitsOf({ weight, bias }, x), targets);
-      const [weight, bias] = tf.grads(loss as never)([params.weight, params.bias]);
-      return adamW(params, { weight, bias }, optimizer, tf.scalar(learningRate), ADAMW_DEFAULTS);
+      const loss = (given: Params): Tensor => crossEntropy(logitsOf(given, x), targets);
+      const { gradient } = valueAndGrad(loss)(params);
+      return adamW(params, gradient, optimizer, tf.scalar(learningRate), ADAMW_DEFAULTS);
     },
     { name: "probeStep" },
   );

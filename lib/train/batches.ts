@@ -1,82 +1,115 @@
 /** Training batches: examples in the data's order, and the numbers that a step draws. */
-import { drawIntervals, dropLabels, type SRABatch } from "../align/sra.ts";
+import type { Batch } from "../align/index.ts";
 import { asTrainingData, type Examples, type ImageSet, type TrainingData } from "../data/index.ts";
-import { drawTimes } from "../diffusion/interpolants.ts";
-import { drawSteps } from "../diffusion/objective.ts";
 import { type RandomGenerator, randomStream, streams01 } from "../tensor/random.ts";
-import { tf } from "../tensor/tf.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
 import type { TrainConfig } from "./config.ts";
+import { draws01 } from "./legacy.ts";
+import { makeTask, type Task } from "./task.ts";
 
 /** Draws for `count` examples of a batch, the first of which is number `from` in it: as many numbers for each. */
-type Draw = (random: RandomGenerator, count: number, from: number) => ArrayLike<number>;
+export type Draw = (random: RandomGenerator, count: number, from: number) => ArrayLike<number>;
+/** Draws a batch's numbers for a purpose. */
+export type Draws = (purpose: string, draw: Draw) => Float32Array<ArrayBuffer>;
 
-/** What a batch draws for a purpose: each example from a stream of its own, numbered by its place in the whole run. */
-function drawExamples(seed: number, purpose: string, first: number, count: number, draw: Draw): Float32Array {
-  let values = new Float32Array(0);
-  for (let i = 0; i < count; i++) {
-    const drawn = draw(randomStream(seed, purpose, first + i), 1, i);
-    if (i === 0) values = new Float32Array(count * drawn.length);
-    values.set(drawn, i * drawn.length);
-  }
-  return values;
+/** Each example draws from a stream of its own, numbered by its place in the whole run. */
+const streamDraws =
+  (seed: number, first: number, count: number): Draws =>
+  (purpose, draw) => {
+    let values = new Float32Array(0);
+    for (let i = 0; i < count; i++) {
+      const drawn = draw(randomStream(seed, purpose, first + i), 1, i);
+      if (i === 0) values = new Float32Array(count * drawn.length);
+      values.set(drawn, i * drawn.length);
+    }
+    return values;
+  };
+
+export interface BatchOptions {
+  /** Default: what the config says. */
+  task?: Task;
+  /** Of a run that ditlab 0.1 began, whose steps drew one after the other from one generator. */
+  generator01?: RandomGenerator;
 }
 
 /**
  * Returns a function from a step number (from 0) to its batch, which is a function of seed, step and data alone: latents,
- * noise, times, intervals and dropped labels come from a stream for each example and purpose, so that runs with and
- * without SRA see the same. The next step's examples are read while a step runs.
- * @param generator01 of a run that ditlab 0.1 began, whose steps drew one after the other from one generator
+ * noise, times, dropped conditions and what methods draw come from a stream for each example and purpose, so that runs
+ * with and without a method see the same. The next step's examples are read while a step runs.
  */
 export function batchSource(
   images: ImageSet | TrainingData,
-  config: TrainConfig,
-  generator01?: RandomGenerator,
-): (step: number) => Promise<SRABatch> {
+  config: Pick<TrainConfig, "model" | "process" | "methods" | "seed" | "batchSize" | "classDropout"> & {
+    steps?: number;
+  },
+  { task = makeTask(config), generator01 }: BatchOptions = {},
+): (step: number) => Promise<Batch> {
   const data = asTrainingData(images);
-  const { batchSize, seed, model, steps } = config;
-  const { diffusion } = model;
-  const shape: [number, number, number, number] = [batchSize, ...data.shape];
+  const { batchSize, seed, steps = Number.POSITIVE_INFINITY } = config;
   let ahead: { step: number; examples: Promise<Examples> } | undefined;
   const read = (step: number): Promise<Examples> =>
     data.read(seed, step * batchSize, batchSize, generator01 && streams01);
   return async (step) => {
-    const { values, labels } = await (ahead?.step === step ? ahead.examples : read(step));
+    const examples = await (ahead?.step === step ? ahead.examples : read(step));
     if (step + 1 < steps) {
       ahead = { step: step + 1, examples: read(step + 1) };
       // A run may end, or fail, before it is asked for.
       ahead.examples.catch(() => {});
     }
-    const draw = (purpose: string, of: Draw): Float32Array =>
-      generator01
-        ? Float32Array.from(of(generator01, batchSize, 0))
-        : drawExamples(seed, purpose, step * batchSize, batchSize, of);
-    const size = values.length / batchSize;
-    const { scale } = data;
-    const x =
-      scale === undefined
-        ? values
-        : draw("latent", (random, count, from) =>
-            drawLatents(values.subarray(from * size, (from + count) * size), random, count, scale),
-          );
-    const t = draw("time", (random, count) =>
-      diffusion
-        ? drawSteps(random, count, diffusion)
-        : drawTimes(random, count, config.timeDistribution, config.interpolant),
-    );
-    const noise = draw("noise", (random, count) => random.normals((x.length / batchSize) * count));
-    const y = draw("class dropout", (random, count, from) =>
-      dropLabels(random, labels.slice(from, from + count), config.classDropout, model.numClasses),
-    );
-    const k = draw("interval", (random, count) =>
-      drawIntervals(random, count, config.sra?.interval ?? [0, 1], diffusion !== undefined),
-    );
-    return {
-      x: tf.tensor4d(x, shape),
-      noise: tf.tensor4d(noise, shape),
-      t: tf.tensor1d(t),
-      k: tf.tensor1d(k),
-      y: tf.tensor1d(Int32Array.from(y), "int32"),
-    };
+    const { classDropout } = config;
+    if (!generator01)
+      return batchOf(task, data, examples, classDropout, streamDraws(seed, step * batchSize, batchSize));
+    const draw = draws01(generator01, batchSize);
+    const batch = batchOf(task, data, examples, classDropout, draw);
+    draw.end();
+    return batch;
+  };
+}
+
+/** The batch of some examples. */
+function batchOf(
+  task: Task,
+  { shape, scale, arrays: shapes = {} }: TrainingData,
+  { values, labels, arrays = {} }: Examples,
+  dropout: number,
+  draw: Draws,
+): Batch {
+  const { network, process, methods } = task;
+  const count = labels.length;
+  const size = values.length / count;
+  const images = [count, ...shape];
+  const x =
+    scale === undefined
+      ? values
+      : draw("latent", (random, n, from) =>
+          drawLatents(values.subarray(from * size, (from + n) * size), random, n, scale),
+        );
+  const t = draw("time", (random, n) => process.drawTimes(random, n));
+  const noise = draw("noise", (random, n) => random.normals((x.length / count) * n));
+  const dropped = draw("class dropout", (random, n) =>
+    Array.from({ length: n }, () => (random.uniform() < dropout ? 1 : 0)),
+  );
+  const named: Record<string, Tensor> = {};
+  for (const [name, row] of Object.entries(shapes)) named[name] = tf.tensor(arrays[name], [count, ...row]);
+  const seen = new Map<string, number>();
+  const drawn = methods.map(({ draws = {} }) => {
+    const own = Object.entries(draws).map(([name, one]): [string, Tensor] => {
+      // A second method of a kind draws for itself.
+      const before = seen.get(name) ?? 0;
+      seen.set(name, before + 1);
+      const purpose = before === 0 ? name : `${name} ${before + 1}`;
+      return [name, tf.tensor1d(draw(purpose, (random, n) => Array.from({ length: n }, () => one(random))))];
+    });
+    return Object.fromEntries(own);
+  });
+  return {
+    x: tf.tensor(x, images),
+    noise: tf.tensor(noise, images),
+    t: tf.tensor1d(t),
+    condition: network.conditionOf(tf.tensor1d(Int32Array.from(labels), "int32"), named),
+    ...(dropout > 0 && { dropped: tf.tensor1d(Array.from(dropped, Boolean), "bool") }),
+    ...(Object.keys(named).length > 0 && { arrays: named }),
+    ...(drawn.length > 0 && { draws: drawn }),
   };
 }
 
@@ -94,3 +127,7 @@ function drawLatents(
     return (moments[mean] + moments[mean + size] * draw) * scale;
   });
 }
+
+/** Arrays of every image that a task needs, by name, with the shape of one image's. */
+export const neededArrays = ({ network, methods }: Task): Record<string, readonly number[]> =>
+  Object.assign({}, network.arrays, ...methods.map(({ arrays }) => arrays ?? {}));

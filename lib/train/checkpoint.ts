@@ -3,10 +3,11 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { DataIdentity } from "../data/index.ts";
 import { fromTensor, type NdArray, readSafetensors, toTensor, writeSafetensors } from "../io/index.ts";
-import { checkTransformerParams, transformerShapes } from "../models/transformer.ts";
-import type { Params } from "../tensor/params.ts";
+import { checkShapes, type Params } from "../tensor/params.ts";
 import type { TrainConfig } from "./config.ts";
+import { currentConfig } from "./legacy.ts";
 import type { TrainState } from "./step.ts";
+import { isAveraged, makeTask, taskShapes } from "./task.ts";
 
 const FORMAT = "ditlab-checkpoint/1";
 
@@ -89,9 +90,12 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
       `${path} is not a training checkpoint: expected format ${FORMAT}, got ${metadata.format ?? "none"}`,
     );
   }
-  const config = JSON.parse(metadata.config) as TrainConfig;
-  // The model's own order, not the file's: it fixes the order of sums, and so the weights bit by bit.
-  const names = Object.keys(transformerShapes(config.model));
+  const config = currentConfig(JSON.parse(metadata.config)) as TrainConfig;
+  const task = makeTask(config);
+  const shapes = taskShapes(task);
+  // The task's own order, not the file's: it fixes the order of sums, and so the weights bit by bit. What is in no task is
+  // left behind: ditlab 0.1 and 0.2 kept a projection head that nothing trained in baselines.
+  const names = Object.keys(shapes);
   const group = (prefix: string): Params =>
     Object.fromEntries(
       names
@@ -108,8 +112,15 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
     },
     ...(config.moreEmaDecays && { averages: config.moreEmaDecays.map((_, i) => group(averageName(i))) }),
   };
-  for (const params of [state.params, state.ema, ...(state.averages ?? [])])
-    checkTransformerParams(params, config.model);
+  const averaged = Object.fromEntries(Object.entries(shapes).filter(([name]) => isAveraged(task, name)));
+  const check = (params: Params, expected: typeof shapes): void =>
+    checkShapes(
+      Object.fromEntries(Object.entries(params).map(([name, { shape }]) => [name, shape])),
+      expected,
+      `${task.network.name} of ${path}`,
+    );
+  check(state.params, shapes);
+  for (const params of [state.ema, ...(state.averages ?? [])]) check(params, averaged);
   const optional = (text: string | undefined) => (text === undefined ? undefined : JSON.parse(text));
   const [generator01, data] = [optional(metadata.random), optional(metadata.data)];
   return { step: Number(metadata.step), generator01, config, state, data };

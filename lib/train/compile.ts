@@ -1,64 +1,77 @@
-/** The training step of a config, compiled. */
-import type { SRABatch } from "../align/sra.ts";
+/** The training step of a task, compiled. */
+import type { Batch } from "../align/index.ts";
 import { type Compiled, jit } from "../jit/index.ts";
 import { finishing } from "../jit/jit.ts";
-import { type Tensor, tf } from "../tensor/tf.ts";
+import type { Tensor } from "../tensor/tf.ts";
+import { disposeTree } from "../tensor/tree.ts";
+import type { Gradients } from "./losses.ts";
 import {
   accumulateGradients,
   applyGradients,
-  type Gradients,
+  misfits,
   noGradients,
-  type RunsConfig,
   runBatches,
-  type StepConfig,
-  type StepMetrics,
+  type StepOptions,
+  type StepResult,
   type StepScalars,
   type TrainState,
   trainStep,
 } from "./step.ts";
+import type { Task } from "./task.ts";
 
-type Step = (
-  state: TrainState,
-  batch: SRABatch,
-  scalars: StepScalars,
-) => { state: TrainState; metrics: StepMetrics };
+type StepArguments = [state: TrainState, batch: Batch, scalars: StepScalars];
 
-/** The whole step as one program: (state, batch, scalars) -> (state, metrics). The state is updated in place: the one passed in is gone. */
-export const compileStep = (config: StepConfig): Compiled<Parameters<Step>, ReturnType<Step>> =>
-  jit<Parameters<Step>, ReturnType<Step>>(
-    (state, batch, scalars) => trainStep(state, batch, scalars, config),
+/**
+ * The whole step as one program: (state, batch, scalars) -> (state, metrics). The state is updated in place: the one
+ * passed in is gone.
+ */
+export const compileStep = (task: Task, options: StepOptions): Compiled<StepArguments, StepResult> =>
+  jit<StepArguments, StepResult>(
+    (state, batch, scalars) => {
+      checkBatch(batch);
+      return trainStep(task, state, batch, scalars, options);
+    },
     { name: "trainStep", donate: [0] },
   );
+
+function checkBatch(batch: Batch): void {
+  const [first] = misfits(batch);
+  if (first)
+    throw new Error(
+      `a batch's tensors have its ${batch.x.shape[0]} samples as their first axis, got ${first}`,
+    );
+}
 
 /**
  * The same step in `accumulate` runs, each with its share of the batch, and an update: two programs, whose memory is
  * that of a share.
  */
-export function compileRuns(config: RunsConfig) {
+export function compileRuns(task: Task, options: StepOptions & { accumulate: number; batchSize: number }) {
   const add = jit(
     (
       sum: Gradients,
       weights: Pick<TrainState, "params" | "ema">,
-      batch: SRABatch,
-      alignWeight: Tensor,
-    ): Gradients => accumulateGradients(sum, weights, batch, alignWeight, config),
+      batch: Batch,
+      methodWeights: readonly Tensor[],
+    ): Gradients => accumulateGradients(task, sum, weights, batch, methodWeights, options),
     { name: "accumulateGradients", donate: [0] },
   );
   const apply = jit(
-    (state: TrainState, sum: Gradients, scalars: StepScalars): ReturnType<Step> =>
-      applyGradients(state, sum, scalars, config),
+    (state: TrainState, sum: Gradients, scalars: StepScalars): StepResult =>
+      applyGradients(task, state, sum, scalars, options),
     { name: "applyGradients", donate: [0, 1] },
   );
-  const run = async (...[state, batch, scalars]: Parameters<Step>): Promise<ReturnType<Step>> => {
+  const run = async (...[state, batch, scalars]: StepArguments): Promise<StepResult> => {
+    checkBatch(batch);
     const { params, ema } = state;
-    let sum = noGradients(params, config);
-    for (const part of runBatches(batch, config)) {
-      sum = await add(sum, { params, ema }, part, scalars.alignWeight);
-      if (part !== batch) tf.dispose(Object.values(part));
+    let sum = noGradients(task, params);
+    for (const part of runBatches(batch, options.accumulate)) {
+      sum = await add(sum, { params, ema }, part, scalars.weights);
+      if (part !== batch) disposeTree(part);
     }
     return apply(state, sum, scalars);
   };
-  const step = (...args: Parameters<Step>): Promise<ReturnType<Step>> => finishing(run(...args));
+  const step = (...args: StepArguments): Promise<StepResult> => finishing(run(...args));
   return Object.assign(step, {
     /** Of the two programs. */
     stats: [add.stats, apply.stats] as const,

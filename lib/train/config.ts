@@ -1,23 +1,22 @@
 /** What a training run is: plain data, saved as `config.json` and in every checkpoint, and checked by one schema. */
-import { sraConfig } from "../align/sra.ts";
-import { INTERPOLANTS, TIME_DISTRIBUTIONS } from "../diffusion/interpolants.ts";
-import { intervalFault } from "../diffusion/levels.ts";
+import { type Fault, methodConfig } from "../align/index.ts";
+import { processConfig } from "../diffusion/process.ts";
 import { transformerConfig } from "../models/config.ts";
 import { adamWConfig } from "../optim/adamw.ts";
 import { schedule } from "../optim/schedules.ts";
-import { atLeast0, check, count, flag, oneOf, share, z } from "../schema.ts";
+import { atLeast0, check, count, flag, share, z } from "../schema.ts";
+import { makeTask, type Task } from "./task.ts";
 
 /** The fields of a config. */
 export const trainConfigFields = z.strictObject({
   seed: z.int("an integer").describe("Seed of weights, data order and noise."),
   model: transformerConfig.describe("The network."),
-  interpolant: oneOf(
-    INTERPOLANTS,
-    "The path between data and noise of a SiT; a DiT has a diffusion process in `model`.",
-  ),
-  timeDistribution: oneOf(TIME_DISTRIBUTIONS, "How training times of a SiT are drawn."),
-  sra: sraConfig.optional().describe("Self-representation alignment. Absent: the baseline."),
-  alignWeight: schedule.describe("lambda, the weight of the alignment loss."),
+  process: processConfig.describe("How data becomes noise, and what the network predicts."),
+  methods: z
+    .array(methodConfig, "a list of methods")
+    .describe(
+      "What helps the network learn, each by its weight. None: plain generative training, the baseline.",
+    ),
   steps: count("Training steps in all."),
   batchSize: count("Images a step."),
   accumulate: count(
@@ -32,7 +31,9 @@ export const trainConfigFields = z.strictObject({
   learningRate: schedule.describe("Learning rate of AdamW."),
   adamW: adamWConfig.describe("The optimizer."),
   maxGradientNorm: atLeast0("Largest global gradient norm; 0 is no limit."),
-  emaDecay: schedule.describe("Decay of the moving average: SRA's teacher, and the weights to sample from."),
+  emaDecay: schedule.describe(
+    "Decay of the moving average: the teacher of methods that have one, and the weights to sample from.",
+  ),
   moreEmaDecays: z
     .array(share("A decay."), "a list of decays")
     .optional()
@@ -54,21 +55,47 @@ export type TrainConfig = z.infer<typeof trainConfigFields>;
 const trainConfig = trainConfigFields.superRefine((config, context) => {
   const fail = (field: string, expected: string): void =>
     context.addIssue({ code: "custom", path: field.split("."), message: expected });
-  const { accumulate = 1, microBatches = 1, batchSize, sra, model, checkpointEvery, keepEvery } = config;
+  const { accumulate = 1, microBatches = 1, batchSize, checkpointEvery, keepEvery } = config;
   const run = batchSize / accumulate;
   if (batchSize % accumulate !== 0) fail("accumulate", `a divisor of batchSize ${batchSize}`);
   else if (run % microBatches !== 0)
     fail("microBatches", `a divisor of ${accumulate > 1 ? "a run's batch size" : "batchSize"} ${run}`);
   if (keepEvery !== undefined && keepEvery % checkpointEvery !== 0)
     fail("keepEvery", `a multiple of checkpointEvery ${checkpointEvery}`);
-  if (!sra) return;
-  for (const field of ["studentBlock", "teacherBlock"] as const)
-    if (sra[field] > model.depth) fail(`sra.${field}`, `from 1 to the model's depth ${model.depth}`);
-  if (sra.projectionHead && !model.projectionHead)
-    fail("model.projectionHead", "true when sra.projectionHead is");
-  const fault = intervalFault(sra.interval, model.diffusion?.steps);
-  if (fault) fail("sra.interval", fault);
+  // A model that is wrong in itself has been named already.
+  if (!transformerConfig.safeParse(config.model).success) return;
+  for (const [field, expected] of taskFaults(makeTask(config), run / microBatches)) fail(field, expected);
 });
+
+/** What of a task's parts does not fit the others; `samples` is how many pass through the network together. */
+function taskFaults({ network, process, methods }: Task, samples: number): Fault[] {
+  const faults: Fault[] = [];
+  const channels = process.outChannels(network.input[0]);
+  if (network.outChannels !== channels)
+    faults.push([
+      "model.outChannels",
+      `${channels}, what the process predicts of ${network.input[0]} channels`,
+    ]);
+  const owner = new Map<string, number>();
+  for (const [i, { faults: own, parameters, couplesSamples }] of methods.entries()) {
+    faults.push(...own.map(([field, expected]): Fault => [`methods.${i}.${field}`, expected]));
+    const taken = Object.keys(parameters?.shapes ?? {}).find(
+      (name) => owner.has(name) || name in network.shapes,
+    );
+    if (taken !== undefined)
+      faults.push([
+        `methods.${i}.method`,
+        `another than that of methods.${owner.get(taken) ?? 0}, which has the parameter ${taken} too`,
+      ]);
+    for (const name of Object.keys(parameters?.shapes ?? {})) owner.set(name, i);
+    if (couplesSamples && samples < 2)
+      faults.push([
+        `methods.${i}.method`,
+        "one that needs no other samples where only one passes through the network at a time",
+      ]);
+  }
+  return faults;
+}
 
 /** Checks a config. @throws RangeError, one sentence that names every field that is missing, unknown or wrong. */
 export const checkTrainConfig = (config: TrainConfig): void => check(trainConfig, config, "train config");

@@ -1,4 +1,4 @@
-export { batchSource } from "./batches.ts";
+export { type BatchOptions, batchSource, neededArrays } from "./batches.ts";
 export {
   type Checkpoint,
   latestCheckpoint,
@@ -8,30 +8,35 @@ export {
 } from "./checkpoint.ts";
 export { compileRuns, compileStep } from "./compile.ts";
 export { checkTrainConfig, type TrainConfig } from "./config.ts";
+export { currentConfig } from "./legacy.ts";
+export { type TrainOptions, type TrainResult, train } from "./loop.ts";
 export {
-  type LogEntry,
-  type TrainOptions,
-  type TrainProgress,
-  type TrainResult,
-  train,
-} from "./loop.ts";
+  type Gradients,
+  gradientsOf,
+  type Losses,
+  type LossOptions,
+  lossesOf,
+  targetsOf,
+  toldCondition,
+} from "./losses.ts";
 export { microBatchesFor } from "./micro-batches.ts";
 export { measureStep, planTraining, type TrainPlan } from "./plan.ts";
+export type { LogEntry, Metrics } from "./recorder.ts";
 export { readReferenceState, writeReferenceState } from "./reference.ts";
 export type { DataSource } from "./run-folder.ts";
 export {
   accumulateGradients,
   applyGradients,
-  type Gradients,
   initTrainState,
   noGradients,
-  type RunsConfig,
-  type StepConfig,
   type StepMetrics,
+  type StepOptions,
+  type StepResult,
   type StepScalars,
-  sraGradients,
   type TrainState,
   trainStep,
 } from "./step.ts";
 export { syntheticBatch, syntheticScalars } from "./synthetic.ts";
+export { headShapes, initTask, makeTask, type Task, type TaskConfig, taskShapes } from "./task.ts";
 export { type EventFile, openEventFile } from "./tensorboard.ts";
+export { scalarsAt, type Training, type TrainingOptions, type TrainingStep, training } from "./training.ts";

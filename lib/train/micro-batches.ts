@@ -1,5 +1,5 @@
 /** How many parts a batch is split into inside the compiled step. */
-import type { TransformerConfig } from "../models/transformer.ts";
+import type { Task } from "./task.ts";
 
 /** The largest tensor of a part, in bytes, of which a dozen stay in today's processors' caches. */
 const LARGEST = 8 * 2 ** 20;
@@ -7,12 +7,14 @@ const LARGEST = 8 * 2 ** 20;
 const FEWEST_TOKENS = 1024;
 
 /**
- * The fewest parts whose largest activation (tokens x mlpRatio x width) fits the cache, as long as each has some 1,000
- * tokens. The same on every machine, so that a run can go on elsewhere and give the same numbers.
+ * The fewest parts whose largest activation (`network.activation` numbers a sample) fits the cache, as long as each has
+ * some 1,000 tokens; one where a method compares the samples of a batch with each other. The same on every machine, so
+ * that a run can go on elsewhere and give the same numbers.
  */
-export function microBatchesFor(model: TransformerConfig, batchSize: number): number {
-  const tokens = (model.inputSize / model.patchSize) ** 2;
-  const bytes = (samples: number): number => samples * tokens * model.mlpRatio * model.hiddenSize * 4;
+export function microBatchesFor({ network, methods }: Task, batchSize: number): number {
+  if (methods.some(({ couplesSamples }) => couplesSamples)) return 1;
+  const { tokens, activation } = network;
+  const bytes = (samples: number): number => samples * activation * 4;
   let best = 1;
   for (let parts = 1; parts <= batchSize; parts++) {
     const samples = batchSize / parts;

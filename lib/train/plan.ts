@@ -1,13 +1,13 @@
 /** What a training run will take, before it is started. */
-import type { SRABatch } from "../align/sra.ts";
+import type { Batch } from "../align/index.ts";
 import { jit } from "../jit/index.ts";
-import { isTrainable, transformerShapes } from "../models/transformer.ts";
 import type { Params } from "../tensor/params.ts";
 import { tf } from "../tensor/tf.ts";
 import type { TrainConfig } from "./config.ts";
 import { microBatchesFor } from "./micro-batches.ts";
-import { initTrainState, type StepConfig, type StepScalars, type TrainState, trainStep } from "./step.ts";
+import { initTrainState, type StepOptions, type StepScalars, type TrainState, trainStep } from "./step.ts";
 import { syntheticBatch, syntheticScalars } from "./synthetic.ts";
+import { isAveraged, isTrained, makeTask, type Task, taskShapes } from "./task.ts";
 
 export interface TrainPlan {
   /** All parameters, the fixed position embedding included. */
@@ -32,49 +32,53 @@ export interface TrainPlan {
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, d) => product * d, 1);
 
 /** Samples that pass through the network at once. */
-const partSize = ({
-  model,
-  batchSize,
-  accumulate = 1,
-  microBatches,
-}: TrainConfig): [parts: number, size: number] => {
+const partSize = (
+  task: Task,
+  { batchSize, accumulate = 1, microBatches }: TrainConfig,
+): [parts: number, size: number] => {
   const run = batchSize / accumulate;
-  const parts = microBatches ?? microBatchesFor(model, run);
+  const parts = microBatches ?? microBatchesFor(task, run);
   return [parts, run / parts];
 };
 
 /** Parameters that have shapes, and share their numbers: nothing is computed with them. */
-function hollowState(config: TrainConfig): TrainState {
-  const shapes = transformerShapes(config.model);
+function hollowState(task: Task, { moreEmaDecays }: TrainConfig): TrainState {
+  const shapes = taskShapes(task);
   const numbers = new Float32Array(Math.max(...Object.values(shapes).map(sizeOf)));
-  const params = (names: (name: string) => boolean): Params =>
+  const params = (keep: (name: string) => boolean): Params =>
     Object.fromEntries(
       Object.entries(shapes)
-        .filter(([name]) => names(name))
+        .filter(([name]) => keep(name))
         .map(([name, shape]) => [name, tf.tensor(numbers.subarray(0, sizeOf(shape)), shape)]),
     );
-  const all = () => true;
-  const optimizer = { first: params(isTrainable), second: params(isTrainable), step: tf.scalar(0) };
-  const averages = config.moreEmaDecays?.map(() => params(all));
-  return { params: params(all), ema: params(all), optimizer, ...(averages && { averages }) };
+  const [trained, averaged] = [isTrained, isAveraged].map((is) => (name: string) => is(task, name));
+  const averages = moreEmaDecays?.map(() => params(averaged));
+  return {
+    params: params(() => true),
+    ema: params(averaged),
+    optimizer: { first: params(trained), second: params(trained), step: tf.scalar(0) },
+    ...(averages && { averages }),
+  };
 }
 
 /** Plans a run from its config: nothing is trained, and no parameter is made. */
-export function planTraining(config: TrainConfig): TrainPlan {
-  const shapes = transformerShapes(config.model);
-  const count = (names: (name: string) => boolean): number =>
-    Object.entries(shapes).reduce((sum, [name, shape]) => sum + (names(name) ? sizeOf(shape) : 0), 0);
+export async function planTraining(config: TrainConfig): Promise<TrainPlan> {
+  const task = makeTask(config);
+  const shapes = Object.entries(taskShapes(task));
+  const count = (keep: (name: string) => boolean): number =>
+    shapes.reduce((sum, [name, shape]) => sum + (keep(name) ? sizeOf(shape) : 0), 0);
   const parameters = count(() => true);
-  const [microBatches, size] = partSize(config);
-  const step: StepConfig = { ...config, microBatches: 1 };
-  const traced = jit((state: TrainState, batch: SRABatch, s: StepScalars) =>
-    trainStep(state, batch, s, step),
-  ).lower([hollowState(config), syntheticBatch(config, size), syntheticScalars()]);
+  const averages = 1 + (config.moreEmaDecays?.length ?? 0);
+  const [microBatches, size] = partSize(task, config);
+  const options: StepOptions = { ...config, microBatches: 1 };
+  const traced = jit((state: TrainState, batch: Batch, s: StepScalars) =>
+    trainStep(task, state, batch, s, options),
+  ).lower([hollowState(task, config), await syntheticBatch(config, size), syntheticScalars(config)]);
   return {
     parameters,
     memory: {
-      weights: (8 + 4 * (config.moreEmaDecays?.length ?? 0)) * parameters,
-      optimizer: 8 * count(isTrainable),
+      weights: 4 * (parameters + averages * count((name) => isAveraged(task, name))),
+      optimizer: 8 * count((name) => isTrained(task, name)),
       activations: traced.memory.between,
     },
     accumulate: config.accumulate ?? 1,
@@ -93,14 +97,15 @@ export async function measureStep(
   makeParams: () => Params,
   { seconds = 3 } = {},
 ): Promise<number> {
-  const [, size] = partSize(config);
-  const stepConfig: StepConfig = { ...config, microBatches: 1 };
+  const task = makeTask(config);
+  const [, size] = partSize(task, config);
+  const options: StepOptions = { ...config, microBatches: 1 };
   const step = jit(
-    (state: TrainState, batch: SRABatch, s: StepScalars) => trainStep(state, batch, s, stepConfig),
+    (state: TrainState, batch: Batch, s: StepScalars) => trainStep(task, state, batch, s, options),
     { name: "trainStep", donate: [0] },
   );
-  let state = initTrainState(makeParams(), config);
-  const [batch, numbers] = [syntheticBatch(config, size), syntheticScalars()];
+  let state = initTrainState(task, makeParams(), config);
+  const [batch, numbers] = [await syntheticBatch(config, size), syntheticScalars(config)];
   const times: number[] = [];
   const begin = performance.now();
   do {

@@ -1,5 +1,5 @@
 /** Training checkpoints of the reference's code: `model`, `ema`, `opt`, `args`, `epoch` and `steps`, both ways. */
-import { IMAGENET_IMAGES } from "../align/paper.ts";
+import { IMAGENET_IMAGES } from "../align/presets.ts";
 import {
   fromTensor,
   type NdArray,
@@ -13,18 +13,29 @@ import {
 import type { Dict } from "../io/torch/index.ts";
 import { isSafetensors } from "../io/weights.ts";
 import { loadModel } from "../models/load.ts";
-import { isTrainable, transformerShapes } from "../models/transformer.ts";
 import { type AdamWState, initAdamW } from "../optim/adamw.ts";
 import { scheduleAt } from "../optim/schedules.ts";
 import { mapParams, type Params } from "../tensor/params.ts";
 import { tf } from "../tensor/tf.ts";
 import type { TrainConfig } from "./config.ts";
 import type { TrainState } from "./step.ts";
+import { headShapes, isTrained, makeTask, type Task, type TaskConfig, taskShapes } from "./task.ts";
 
 const isDict = (value: unknown): value is Dict => value instanceof Map;
 
-const trainableOf = (params: Params): Params =>
-  Object.fromEntries(Object.entries(params).filter(([name]) => isTrainable(name)));
+const trainedOf = (task: Task, params: Params): Params =>
+  Object.fromEntries(Object.entries(params).filter(([name]) => isTrained(task, name)));
+
+/** A model and the heads of its methods, in the order in which published code numbers them. */
+async function loadTask(
+  path: string,
+  { model }: TaskConfig,
+  task: Task,
+  weights: "ema" | "model",
+): Promise<Params> {
+  const { params } = await loadModel(path, model, { weights, heads: headShapes(task) });
+  return Object.fromEntries(Object.keys(taskShapes(task)).map((name) => [name, params[name]]));
+}
 
 /**
  * A state to go on from: a training checkpoint of the reference, moments included where it has them, or any file of
@@ -34,19 +45,20 @@ const trainableOf = (params: Params): Params =>
  */
 export async function readReferenceState(
   path: string,
-  config: Pick<TrainConfig, "model">,
+  config: TaskConfig,
 ): Promise<{ state: TrainState; steps: number }> {
-  const { params: ema } = await loadModel(path, config.model, { weights: "ema" });
+  const task = makeTask(config);
+  const ema = await loadTask(path, config, task, "ema");
   const fromWeights = (): { state: TrainState; steps: number } => {
     const params = mapParams(ema, (p) => tf.clone(p));
-    return { state: { params, ema, optimizer: initAdamW(trainableOf(params)) }, steps: 0 };
+    return { state: { params, ema, optimizer: initAdamW(trainedOf(task, params)) }, steps: 0 };
   };
   if (await isSafetensors(path)) return fromWeights();
   const file = await openTorch(path);
   try {
     const saved = file.value;
     if (!isDict(saved) || !isDict(saved.get("model"))) return fromWeights();
-    const { params } = await loadModel(path, config.model, { weights: "model" });
+    const params = await loadTask(path, config, task, "model");
     const steps = Number(saved.get("steps") ?? 0);
     const names = [...(saved.get("model") as Map<string, unknown>).keys()].map((name) =>
       name.replace(/^(module\.|_orig_mod\.)+/, ""),
@@ -58,11 +70,12 @@ export async function readReferenceState(
         );
       return toFloat32(await file.read(value));
     };
-    const optimizer = initAdamW(trainableOf(params));
+    const optimizer = initAdamW(trainedOf(task, params));
     const moments = isDict(saved.get("opt")) ? (saved.get("opt") as Dict).get("state") : undefined;
     if (!isDict(moments)) return { state: { params, ema, optimizer }, steps };
     for (const [index, entry] of moments as Map<number, Dict>) {
       const name = names[index];
+      // A head that no method of the config trains has moments there, and none here.
       if (!optimizer.first[name]) continue;
       optimizer.first[name] = tf.tensor(await read(entry.get("exp_avg"), name), params[name].shape);
       optimizer.second[name] = tf.tensor(await read(entry.get("exp_avg_sq"), name), params[name].shape);
@@ -78,9 +91,9 @@ export async function readReferenceState(
 }
 
 /** Arrays in the order of the reference's module, by which its optimizer numbers them. */
-async function ordered(params: Params, { model }: TrainConfig): Promise<Record<string, NdArray>> {
+async function ordered(params: Params, names: readonly string[]): Promise<Record<string, NdArray>> {
   const result: Record<string, NdArray> = {};
-  for (const name of Object.keys(transformerShapes(model))) result[name] = await fromTensor(params[name]);
+  for (const name of names) if (params[name]) result[name] = await fromTensor(params[name]);
   return result;
 }
 
@@ -96,10 +109,11 @@ export async function writeReferenceState(
     ["exported_from", "ditlab"],
     ["config", JSON.stringify(config)],
   ]);
+  const names = Object.keys(taskShapes(makeTask(config)));
   await writeTorch(path, {
-    model: await ordered(params, config),
-    ema: await ordered(ema, config),
-    opt: await optimizerState(optimizer, config, steps),
+    model: await ordered(params, names),
+    ema: await ordered(ema, names),
+    opt: await optimizerState(optimizer, config, names, steps),
     args,
     epoch: Math.floor((steps * config.batchSize) / IMAGENET_IMAGES),
     steps,
@@ -108,10 +122,10 @@ export async function writeReferenceState(
 
 async function optimizerState(
   { first, second, step }: AdamWState,
-  { adamW, learningRate, model }: TrainConfig,
+  { adamW, learningRate }: TrainConfig,
+  names: readonly string[],
   steps: number,
 ): Promise<TorchValue> {
-  const names = Object.keys(transformerShapes(model));
   const state = new Map<number, TorchValue>();
   for (const [i, name] of names.entries()) {
     if (!first[name]) continue;

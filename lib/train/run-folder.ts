@@ -5,7 +5,6 @@ import { type DataIdentity, describeIdentity, isSameData } from "../data/identit
 import type { TrainingData } from "../data/index.ts";
 import { checkEmpty, claimFolder, type Manifest, readManifest } from "../io/folders.ts";
 import { writeAtomic } from "../io/index.ts";
-import { initTransformer } from "../models/transformer.ts";
 import { randomStream } from "../tensor/random.ts";
 import {
   CHECKPOINT_FILES,
@@ -15,7 +14,8 @@ import {
   removeUnfinished,
 } from "./checkpoint.ts";
 import type { TrainConfig } from "./config.ts";
-import { initTrainState } from "./step.ts";
+import { initTrainState, type TrainState } from "./step.ts";
+import { initTask, makeTask, type Task } from "./task.ts";
 
 /** How a run's images can be opened again: a data set's name, or paths. */
 export type DataSource = Readonly<Record<string, string>>;
@@ -70,6 +70,7 @@ export async function readDataSource(folder: string): Promise<DataSource | undef
 
 /** The start of a run, fresh or resumed; nothing is written before all has been checked. */
 export async function beginRun(
+  task: Task,
   config: TrainConfig,
   trainingData: TrainingData,
   options: RunOptions,
@@ -78,7 +79,9 @@ export async function beginRun(
   const found = await latestCheckpoint(join(folder, "checkpoints"));
   const data = await identityOf(trainingData);
   if (!options.resume) await checkNewRun(folder);
-  const begun = options.resume ? resumed(config, data, found, options) : { start: fresh(config, data) };
+  const begun = options.resume
+    ? resumed(config, data, found, options)
+    : { start: { step: 0, state: freshState(task, config), config, data } };
   // Folders of ditlab 0.1 have no manifest, but a checkpoint of ours.
   if (!found) await claimRunFolder(folder);
   await removeUnfinished(join(folder, "checkpoints"));
@@ -89,9 +92,9 @@ export async function beginRun(
 
 type Found = Awaited<ReturnType<typeof latestCheckpoint>>;
 
-function fresh(config: TrainConfig, data: DataIdentity): Checkpoint {
-  const state = initTrainState(initTransformer(config.model, randomStream(config.seed, "weights")), config);
-  return { step: 0, state, config, data };
+/** Step 0 of a run. */
+export function freshState(task: Task, config: TrainConfig): TrainState {
+  return initTrainState(task, initTask(task, randomStream(config.seed, "weights")), config);
 }
 
 function resumed(
@@ -103,7 +106,7 @@ function resumed(
   if (!found) throw new Error(`${folder} holds no checkpoint to resume from; start the run without resuming`);
   for (const message of found.damaged) onWarning?.(`passed over a damaged checkpoint: ${message}`);
   const { checkpoint, path } = found;
-  const changed = contradictions(checkpoint.config, config);
+  const changed = contradictions(checkpoint.config, config, changeable(config));
   if (changed.length > 0)
     throw new Error(
       `cannot resume ${folder} with another config: ${changed.join("; ")}; leave it as it is, or begin another run`,
@@ -115,29 +118,35 @@ function resumed(
   return { start: { ...checkpoint, data }, path };
 }
 
-/** Fields that may change between a start and a resume: how long a run is, how it is computed, and what is written. */
-const CHANGEABLE = [
-  "steps",
-  "logEvery",
-  "checkpointEvery",
-  "keepCheckpoints",
-  "keepEvery",
-  "sampleEvery",
-  "accumulate",
-  "microBatches",
-  "remat",
-];
+/** Fields that may change between a start and a resume: how long a run is, and what is written. */
+const CHANGEABLE = ["steps", "logEvery", "checkpointEvery", "keepCheckpoints", "keepEvery", "sampleEvery"];
+/** How it is computed, which changes no number as long as no method compares the samples of a part with each other. */
+const COMPUTED = ["accumulate", "microBatches", "remat"];
+
+const changeable = (config: TrainConfig): readonly string[] =>
+  makeTask(config).methods.some(({ couplesSamples }) => couplesSamples)
+    ? [...CHANGEABLE, "remat"]
+    : [...CHANGEABLE, ...COMPUTED];
 
 const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Where two configs differ that may not, as `field was ..., got ...`. */
-function contradictions(was: unknown, got: unknown, path: readonly string[] = []): string[] {
-  if (path.length === 1 && CHANGEABLE.includes(path[0])) return [];
-  if (isPlain(was) && isPlain(got))
-    return Object.keys({ ...was, ...got }).flatMap((field) =>
-      contradictions(was[field], got[field], [...path, field]),
+function contradictions(
+  was: unknown,
+  got: unknown,
+  changeable: readonly string[],
+  path: readonly string[] = [],
+): string[] {
+  if (path.length === 1 && changeable.includes(path[0])) return [];
+  const fields = isPlain(was) && isPlain(got);
+  const items = Array.isArray(was) && Array.isArray(got) && was.length === got.length && was.some(isPlain);
+  if (fields || items) {
+    const [a, b] = [was, got] as [Record<string, unknown>, Record<string, unknown>];
+    return Object.keys({ ...a, ...b }).flatMap((field) =>
+      contradictions(a[field], b[field], changeable, [...path, field]),
     );
+  }
   if (JSON.stringify(was) === JSON.stringify(got)) return [];
   const shown = (value: unknown): string => JSON.stringify(value) ?? "absent";
   return [`${path.join(".")} was ${shown(was)}, got ${shown(got)}`];

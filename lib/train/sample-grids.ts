@@ -1,6 +1,7 @@
 /** Pictures of what a run has learned so far: the same noise and classes each time. */
 import { join } from "node:path";
 import { type NdArray, threeChannels, toUint8Images, writePngGrid } from "../io/index.ts";
+import { makeNetwork } from "../models/index.ts";
 import { sampleGenerator } from "../samplers/index.ts";
 import type { Params } from "../tensor/params.ts";
 import type { TrainConfig } from "./config.ts";
@@ -21,29 +22,34 @@ interface SampleGrids {
   dispose(): Promise<void>;
 }
 
-/**
- * Grids as a config asks for them; none where it does not.
- * @throws where the model's channels are not those of an image and nothing decodes them.
- */
-export function sampleGrids(
-  { model, interpolant, seed, sampleEvery }: TrainConfig,
-  decode?: (latents: NdArray<"float32">) => Promise<NdArray<"float32">>,
-): SampleGrids | undefined {
-  if (sampleEvery === undefined) return undefined;
-  if (!decode && model.inChannels !== 1 && model.inChannels !== 3)
+/** Makes images [count,C,H,W] of latents. */
+export type Decode = (latents: NdArray<"float32">) => Promise<NdArray<"float32">>;
+
+/** @throws where a config asks for grids, the model's channels are not those of an image, and nothing decodes them. */
+export function checkGrids({ model, sampleEvery }: TrainConfig, decode?: Decode): void {
+  if (sampleEvery !== undefined && !decode && model.inChannels !== 1 && model.inChannels !== 3)
     throw new Error(
       `train config: sampleEvery needs a VAE to make images of ${model.inChannels} channels; expected one, or no sampleEvery`,
     );
-  const generator = sampleGenerator(model);
+}
+
+/** Grids as a config asks for them; none where it does not. */
+export function sampleGrids(
+  { model, process, seed, sampleEvery }: TrainConfig,
+  decode?: Decode,
+): SampleGrids | undefined {
+  if (sampleEvery === undefined) return undefined;
+  const generator = sampleGenerator(makeNetwork(model), process);
   return {
     async write(params, path) {
       const drawn = await generator.generate(params, {
-        labels: Array.from({ length: IMAGES }, (_, i) => i % model.numClasses),
-        sampler: model.diffusion ? "ddpm" : "euler",
-        steps: model.diffusion ? Math.min(DIT_STEPS, model.diffusion.steps) : STEPS,
+        ...(model.numClasses > 0
+          ? { labels: Array.from({ length: IMAGES }, (_, i) => i % model.numClasses) }
+          : { count: IMAGES }),
+        sampler: process.type === "gaussian" ? "ddpm" : "euler",
+        steps: process.type === "gaussian" ? Math.min(DIT_STEPS, process.steps) : STEPS,
         seed,
         batchSize: IMAGES,
-        interpolant,
       });
       const images = decode ? await decode(drawn) : drawn;
       const pixels = threeChannels(toUint8Images(images.data, images.shape));

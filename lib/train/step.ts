@@ -1,7 +1,6 @@
 /** One training step as a pure function: losses, gradients, clipping, AdamW, EMA. */
-import { type LossOptions, type SRABatch, sraLosses, teacherTarget } from "../align/sra.ts";
+import type { Batch } from "../align/index.ts";
 import { traceOnce } from "../jit/repeat.ts";
-import { isTrainable, type TransformerConfig } from "../models/transformer.ts";
 import { inOrder } from "../nn/fused.ts";
 import { type AdamWConfig, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
 import { clipFactor, globalNorm } from "../optim/clip.ts";
@@ -9,12 +8,15 @@ import { updateEma } from "../optim/ema.ts";
 import { mapParams, type Params } from "../tensor/params.ts";
 import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
+import { flattenTree, mapTensors, tidyTree } from "../tensor/tree.ts";
+import { addGradients, type Gradients, gradientsOf, type LossOptions } from "./losses.ts";
 import { microBatchesFor } from "./micro-batches.ts";
+import { isAveraged, isTrained, lossNames, type Task } from "./task.ts";
 
 export interface TrainState {
   /** The student's parameters. */
   params: Params;
-  /** The teacher's: their exponential moving average, also the weights to sample from. */
+  /** Their exponential moving average: the teacher's parameters, and the weights to sample from. */
   ema: Params;
   optimizer: AdamWState;
   /** Further moving averages, one for each of `moreEmaDecays`. */
@@ -24,154 +26,96 @@ export interface TrainState {
 /** Numbers of one step that may follow schedules, as scalar tensors. */
 export interface StepScalars {
   learningRate: Tensor;
-  /** lambda, the weight of the alignment loss. */
-  alignWeight: Tensor;
+  /** lambda, the weight of each method's loss. */
+  weights: readonly Tensor[];
   emaDecay: Tensor;
 }
 
-export interface StepConfig extends LossOptions {
-  model: TransformerConfig;
+export interface StepOptions extends LossOptions {
   adamW: AdamWConfig;
   /** Largest global gradient norm; 0 leaves gradients alone. */
   maxGradientNorm: number;
   /**
    * The batch is split into this many parts inside the graph, one after the other, which changes nothing but the memory
-   * and time. Default: chosen by the sizes of model and batch.
+   * and time, unless a method compares samples. Default: chosen by the sizes of model and batch.
    */
   microBatches?: number;
   moreEmaDecays?: readonly number[];
 }
 
-export interface StepMetrics {
-  generative: Tensor;
-  /** Absent without SRA. */
-  align?: Tensor;
-  /** Global norm before clipping. */
-  gradientNorm: Tensor;
+/** Scalars by name: `generative`, the loss of each method, and `gradientNorm`, the global norm before clipping. */
+export type StepMetrics = Record<string, Tensor>;
+
+export interface StepResult {
+  state: TrainState;
+  metrics: StepMetrics;
 }
 
-const trainable = (params: Params): Params =>
-  Object.fromEntries(Object.entries(params).filter(([name]) => isTrainable(name)));
-
-const copy = (params: Params): Params => mapParams(params, (p) => tf.clone(p));
+const filtered = (params: Params, keep: (name: string) => boolean): Params =>
+  Object.fromEntries(Object.entries(params).filter(([name]) => keep(name)));
 
 /** A fresh state: the teacher, and further averages, start as copies of the student. */
-export const initTrainState = (
+export function initTrainState(
+  task: Task,
   params: Params,
-  { moreEmaDecays }: Pick<StepConfig, "moreEmaDecays"> = {},
-): TrainState => ({
-  params,
-  ema: copy(params),
-  optimizer: initAdamW(trainable(params)),
-  ...(moreEmaDecays && { averages: moreEmaDecays.map(() => copy(params)) }),
-});
-
-/** The parameters that a loss trains: tfjs refuses those it does not use, and an idle projection head has no gradient. */
-const trainedNames = (params: Params, { sra }: LossOptions): string[] =>
-  Object.keys(params).filter(
-    (name) => isTrainable(name) && (sra?.projectionHead || !name.startsWith("ap_head.")),
-  );
-
-/** Losses of a batch, and the gradients of mean(generative) + alignWeight * align. */
-export interface Gradients {
-  generative: Tensor;
-  align?: Tensor;
-  gradients: Params;
-}
-
-/** Losses and gradients for every trainable parameter that the loss uses. */
-export function sraGradients(
-  params: Params,
-  teacher: Params,
-  model: TransformerConfig,
-  batch: SRABatch,
-  alignWeight: Tensor,
-  options: LossOptions,
-): Gradients {
-  const names = trainedNames(params, options);
-  const target = teacherTarget(teacher, model, batch, options);
-  let losses: Tensor[] = [];
-  const total = (...values: Tensor[]): Tensor => {
-    const student = { ...params, ...Object.fromEntries(names.map((name, i) => [name, values[i]])) };
-    const { generative, align } = sraLosses(student, teacher, model, batch, options, target);
-    const mean = tf.mean(generative);
-    // Kept beyond valueAndGrads' own scope, and handed to the caller's below.
-    losses = [mean, ...(align ? [align] : [])].map((loss) => tf.keep(loss));
-    return align ? tf.add(mean, tf.mul(alignWeight, align)) : mean;
-  };
-  const { grads } = tf.valueAndGrads(total as never)(names.map((name) => params[name]));
-  target?.dispose();
-  const [generative, align]: (Tensor | undefined)[] = losses.map((kept) => {
-    const value = tf.clone(kept);
-    kept.dispose();
-    return value;
-  });
+  { moreEmaDecays }: Pick<StepOptions, "moreEmaDecays"> = {},
+): TrainState {
+  const copy = (): Params =>
+    mapParams(
+      filtered(params, (name) => isAveraged(task, name)),
+      (p) => tf.clone(p),
+    );
   return {
-    generative: generative!,
-    align,
-    gradients: Object.fromEntries(names.map((name, i) => [name, grads[i]])),
+    params,
+    ema: copy(),
+    optimizer: initAdamW(filtered(params, (name) => isTrained(task, name))),
+    ...(moreEmaDecays && { averages: moreEmaDecays.map(copy) }),
   };
 }
 
-/** tfjs's type for containers knows no interfaces. */
-const tidy = <T>(body: () => T): T => tf.tidy(body as never) as unknown as T;
-
-function part(batch: SRABatch, index: number, parts: number): SRABatch {
+/** Part `index` of a batch that is cut into equal parts; whole where there is one. */
+function part(batch: Batch, index: number, parts: number): Batch {
   if (parts === 1) return batch;
-  const cut = (tensor: Tensor): Tensor => tf.split(tensor, parts, 0)[index];
-  return { x: cut(batch.x), noise: cut(batch.noise), t: cut(batch.t), k: cut(batch.k), y: cut(batch.y) };
-}
-
-/** A step in several runs: how many, and the batch size of the whole step. */
-export interface RunsConfig extends StepConfig {
-  accumulate?: number;
-  batchSize: number;
+  return mapTensors(batch, (tensor) => tf.split(tensor, parts, 0)[index]);
 }
 
 /** The batches of a step's runs. */
-export const runBatches = (batch: SRABatch, { accumulate = 1 }: RunsConfig): SRABatch[] =>
-  tidy(() => Array.from({ length: accumulate }, (_, i) => part(batch, i, accumulate)));
+export const runBatches = (batch: Batch, accumulate: number): Batch[] =>
+  tidyTree(() => Array.from({ length: accumulate }, (_, i) => part(batch, i, accumulate)));
 
-const partsOf = (samples: number, { model, microBatches }: StepConfig): number =>
-  microBatches ?? microBatchesFor(model, samples);
+/** Parts that so many samples are split into inside the graph. */
+const partsOf = (samples: number, task: Task, { microBatches }: StepOptions): number =>
+  microBatches ?? microBatchesFor(task, samples);
 
 /** Adds what equal parts of the batch give, to `sum` if there is one. */
 function summedGradients(
+  task: Task,
   { params, ema }: Pick<TrainState, "params" | "ema">,
-  batch: SRABatch,
-  alignWeight: Tensor,
-  config: StepConfig,
+  batch: Batch,
+  weights: readonly Tensor[],
+  options: StepOptions,
   sum?: Gradients,
 ): Gradients {
-  const parts = partsOf(batch.x.shape[0], config);
-  const gradientsOf = traceOnce((samples: SRABatch) =>
-    sraGradients(params, ema, config.model, samples, alignWeight, config),
-  );
+  const parts = partsOf(batch.x.shape[0], task, options);
+  const ofPart = traceOnce((samples: Batch) => gradientsOf(task, params, ema, samples, weights, options));
   for (let i = 0; i < parts; i++) {
     const { x, ...rest } = part(batch, i, parts);
     // One after the other: a part's activations are gone before those of the next one come.
     const turn = sum && i > 0 ? inOrder(x, Object.values(sum.gradients)) : x;
-    const next = gradientsOf({ x: turn, ...rest });
+    const next = ofPart({ x: turn, ...rest });
     sum = sum ? addGradients(sum, next) : next;
   }
   return sum!;
 }
 
-const addGradients = (a: Gradients, b: Gradients): Gradients =>
-  namedScope("gradient_sum", () => ({
-    generative: tf.add(a.generative, b.generative),
-    ...(a.align && { align: tf.add(a.align, b.align!) }),
-    gradients: mapParams(a.gradients, (g, name) => tf.add(g, b.gradients[name])),
-  }));
-
 /** Updates a state by the sum of what `parts` equal parts of a batch gave. */
 function update(
   state: TrainState,
-  { generative, align, gradients }: Gradients,
+  { losses, gradients }: Gradients,
   parts: number,
   scalars: StepScalars,
-  { maxGradientNorm, adamW: optimizer, moreEmaDecays = [] }: StepConfig,
-): { state: TrainState; metrics: StepMetrics } {
+  { maxGradientNorm, adamW: optimizer, moreEmaDecays = [] }: StepOptions,
+): StepResult {
   const mean = (value: Tensor): Tensor => tf.mul(value, 1 / parts);
   const gradientNorm = namedScope("gradient_norm", () => mean(globalNorm(gradients)));
   const clip = maxGradientNorm > 0 ? clipFactor(gradientNorm, maxGradientNorm) : tf.scalar(1);
@@ -184,49 +128,58 @@ function update(
   );
   return {
     state: { params: next.params, ema, optimizer: next.state, ...(averages && { averages }) },
-    metrics: { generative: mean(generative), align: align && mean(align), gradientNorm },
+    metrics: { ...mapParams(losses, mean), gradientNorm },
   };
 }
 
 /** One step: (state, batch, scalars) -> (next state, metrics). Compile it with `jit`. */
 export const trainStep = (
+  task: Task,
   state: TrainState,
-  batch: SRABatch,
+  batch: Batch,
   scalars: StepScalars,
-  config: StepConfig,
-): { state: TrainState; metrics: StepMetrics } =>
-  tidy(() => {
-    const sum = summedGradients(state, batch, scalars.alignWeight, config);
-    return update(state, sum, partsOf(batch.x.shape[0], config), scalars, config);
+  options: StepOptions,
+): StepResult =>
+  tidyTree(() => {
+    const sum = summedGradients(task, state, batch, scalars.weights, options);
+    return update(state, sum, partsOf(batch.x.shape[0], task, options), scalars, options);
   });
 
 /** What a step of several runs begins with: `accumulateGradients` adds to it, `applyGradients` ends the step. */
-export const noGradients = (params: Params, config: StepConfig): Gradients =>
-  tidy(() => ({
-    generative: tf.scalar(0),
-    ...(config.sra && { align: tf.scalar(0) }),
-    gradients: Object.fromEntries(
-      trainedNames(params, config).map((name) => [name, tf.zeros(params[name].shape)]),
+export const noGradients = (task: Task, params: Params): Gradients =>
+  tidyTree(() => ({
+    losses: Object.fromEntries(["generative", ...lossNames(task)].map((name) => [name, tf.scalar(0)])),
+    gradients: mapParams(
+      filtered(params, (name) => isTrained(task, name)),
+      ({ shape }) => tf.zeros(shape),
     ),
   }));
 
 /** Adds what the batch of one run gives. */
 export const accumulateGradients = (
+  task: Task,
   sum: Gradients,
   weights: Pick<TrainState, "params" | "ema">,
-  batch: SRABatch,
-  alignWeight: Tensor,
-  config: StepConfig,
-): Gradients => tidy(() => summedGradients(weights, batch, alignWeight, config, sum));
+  batch: Batch,
+  methodWeights: readonly Tensor[],
+  options: StepOptions,
+): Gradients => tidyTree(() => summedGradients(task, weights, batch, methodWeights, options, sum));
 
-/** Updates the state by what all runs of a step have given. */
+/** Updates the state by what `accumulate` runs of a step of `batchSize` samples have given. */
 export const applyGradients = (
+  task: Task,
   state: TrainState,
   sum: Gradients,
   scalars: StepScalars,
-  config: RunsConfig,
-): { state: TrainState; metrics: StepMetrics } =>
-  tidy(() => {
-    const { accumulate = 1, batchSize } = config;
-    return update(state, sum, accumulate * partsOf(batchSize / accumulate, config), scalars, config);
+  options: StepOptions & { accumulate: number; batchSize: number },
+): StepResult =>
+  tidyTree(() => {
+    const { accumulate, batchSize } = options;
+    return update(state, sum, accumulate * partsOf(batchSize / accumulate, task, options), scalars, options);
   });
+
+/** The tensors of a batch whose first axis is not its size, by path: such a batch cannot be cut into parts. */
+export const misfits = (batch: Batch): string[] =>
+  flattenTree(batch)
+    .filter(({ tensor }) => tensor.shape[0] !== batch.x.shape[0])
+    .map(({ path, tensor }) => `${path} [${tensor.shape}]`);

@@ -1,34 +1,46 @@
 /** What a training step takes, made up: how long a step takes, and what it needs, does not depend on the numbers. */
-import { drawIntervals, dropLabels, type SRABatch } from "../align/sra.ts";
-import { drawTimes } from "../diffusion/interpolants.ts";
-import { drawSteps } from "../diffusion/objective.ts";
-import { normalTensor, randomGenerator } from "../tensor/random.ts";
+import type { Batch } from "../align/index.ts";
+import type { TrainingData } from "../data/index.ts";
+import { randomStream } from "../tensor/random.ts";
 import { tf } from "../tensor/tf.ts";
+import { batchSource, neededArrays } from "./batches.ts";
 import type { TrainConfig } from "./config.ts";
 import type { StepScalars } from "./step.ts";
+import { makeTask, type Task } from "./task.ts";
 
-/** A batch of noise, with the times and intervals that training on it draws: for a DiT whole steps. */
-export function syntheticBatch(
-  { model, sra, timeDistribution, interpolant, classDropout }: TrainConfig,
-  size: number,
-): SRABatch {
-  const random = randomGenerator(0);
-  const { diffusion } = model;
-  const shape = [size, model.inChannels, model.inputSize, model.inputSize];
+/** Noise in the place of images, with all arrays that a task needs. */
+function syntheticData(task: Task): TrainingData {
+  const shapes = neededArrays(task);
+  const sizeOf = (shape: readonly number[]): number => tf.util.sizeFromShape([...shape]);
   return {
-    x: normalTensor(random, shape),
-    noise: normalTensor(random, shape),
-    t: tf.tensor1d(
-      diffusion ? drawSteps(random, size, diffusion) : drawTimes(random, size, timeDistribution, interpolant),
-    ),
-    k: tf.tensor1d(drawIntervals(random, size, sra?.interval ?? [0, 1], diffusion !== undefined)),
-    y: tf.tensor1d(dropLabels(random, new Int32Array(size), classDropout, model.numClasses), "int32"),
+    name: "made-up images",
+    count: 2 ** 20,
+    shape: task.network.input,
+    classes: task.network.classes,
+    arrays: shapes,
+    async read(seed, position, count) {
+      const random = randomStream(seed, "synthetic", position);
+      const noise = (shape: readonly number[]): Float32Array => random.normals(count * sizeOf(shape));
+      return {
+        values: noise(task.network.input),
+        labels: new Array(count).fill(0),
+        indices: Array.from({ length: count }, (_, i) => i),
+        arrays: Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, noise(shape)])),
+      };
+    },
+    async close() {},
   };
 }
 
+/** A batch of noise, with the times and all else that training on it draws. */
+export function syntheticBatch(config: TrainConfig, size: number): Promise<Batch> {
+  const task = makeTask(config);
+  return batchSource(syntheticData(task), { ...config, batchSize: size }, { task })(0);
+}
+
 /** A step's scalars. */
-export const syntheticScalars = (): StepScalars => ({
+export const syntheticScalars = ({ methods }: Pick<TrainConfig, "methods">): StepScalars => ({
   learningRate: tf.scalar(1e-4),
-  alignWeight: tf.scalar(0.2),
+  weights: methods.map(() => tf.scalar(0.2)),
   emaDecay: tf.scalar(0.9999),
 });

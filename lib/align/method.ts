@@ -1,0 +1,94 @@
+/**
+ * What an alignment method is to training: a loss beside the generative one, and all that it needs. Training, loading,
+ * planning and reports know nothing else of it. A new method is a file that makes one of these, and a line in `index.ts`.
+ */
+import type { NoisedBatch, Process } from "../diffusion/process.ts";
+import type { Condition, Network } from "../models/network.ts";
+import { type Schedule, schedule } from "../optim/schedules.ts";
+import type { Params } from "../tensor/params.ts";
+import type { RandomGenerator } from "../tensor/random.ts";
+import type { Tensor } from "../tensor/tf.ts";
+
+/** What one training step sees. The first axis of every tensor is the batch, so that any part of it is a batch too. */
+export interface Batch extends NoisedBatch {
+  /** What the images are of, before any of it is dropped. */
+  condition: Condition;
+  /** Which samples the student is told nothing of, bool [B], for classifier-free guidance. Absent: none. */
+  dropped?: Tensor;
+  /** Further arrays of the images by name, such as an encoder's features [B,T,D]. */
+  arrays?: Readonly<Record<string, Tensor>>;
+  /** What each method drew, by the names of its `draws`, in the order of the methods. */
+  draws?: readonly Readonly<Record<string, Tensor>>[];
+}
+
+/** What a method is used with. */
+export interface Setting {
+  network: Network;
+  process: Process;
+}
+
+/** Parameters beside the network's, such as a projection head. */
+export interface AddedParameters {
+  /** By published name. */
+  shapes: Readonly<Record<string, number[]>>;
+  init(random: RandomGenerator): Params;
+  /** Whether the moving averages carry them, as published checkpoints do. */
+  averaged: boolean;
+}
+
+/** What a method's teacher sees. */
+export interface TeacherView {
+  /** The moving average of all parameters. */
+  teacher: Params;
+  batch: Batch;
+  /** The student's condition: some of it dropped. */
+  condition: Condition;
+  /** What this method drew, each [B,...]. */
+  draws: Readonly<Record<string, Tensor>>;
+}
+
+/** What a method's loss sees. */
+export interface StudentView {
+  /** The student's parameters, those that the method added among them. */
+  params: Params;
+  /** Tokens [B,T,D] after each block of the method's `taps`. */
+  features: readonly Tensor[];
+  /** What `targets` returned; constants. */
+  targets: readonly Tensor[];
+  batch: Batch;
+  draws: Readonly<Record<string, Tensor>>;
+}
+
+export interface Method {
+  /** Of its curve, and in errors. */
+  readonly name: string;
+  /** lambda, what its loss is multiplied by before it is added to the generative one. */
+  readonly weight: Schedule;
+  /** The student's blocks that its loss looks at, counted from 1. */
+  readonly taps: readonly number[];
+  readonly parameters?: AddedParameters;
+  /** Arrays that the data must have of every image: the shape of one image's, by name. */
+  readonly arrays?: Readonly<Record<string, readonly number[]>>;
+  /** Numbers that every sample draws for it, each from a stream of its own. */
+  readonly draws?: Readonly<Record<string, (random: RandomGenerator) => number>>;
+  /** Whether its loss compares samples with each other: then a batch in parts has another loss than a whole one. */
+  readonly couplesSamples?: boolean;
+  /** What the student is drawn to, made outside of the gradient: a teacher's features. */
+  targets?(view: TeacherView): Tensor[];
+  /** The loss, a scalar mean over the batch. */
+  loss(view: StudentView): Tensor;
+  /** What of its settings does not fit the network or the process. */
+  readonly faults: readonly Fault[];
+  /** Its settings, for people. */
+  describe(): Record<string, string | number | boolean>;
+}
+
+/** What is wrong with a field of a method's config, as `[field, what is expected]`. */
+export type Fault = readonly [field: string, expected: string];
+
+/** What all methods' configs have. */
+export const weight = schedule.describe("lambda, the weight of its loss.");
+
+/** A block that the network does not have. */
+export const blockFault = (field: string, block: number, { depth }: Network): Fault[] =>
+  block > depth ? [[field, `from 1 to the model's depth ${depth}`]] : [];

@@ -1,0 +1,88 @@
+/** Further arrays of every image, such as an encoder's features or a caption's tokens, beside the image and its label. */
+import type { NdArray } from "../io/index.ts";
+import { type ArrayRows, openNpyRows } from "../io/npy-rows.ts";
+import type { TrainingData } from "./examples.ts";
+import { contentHash, spread } from "./identity.ts";
+
+/** Arrays in memory, [count, ...shape] float32. */
+export function arrayRows(name: string, { data, shape }: NdArray<"float32">): ArrayRows {
+  const [count, ...row] = shape;
+  const length = data.length / count;
+  return {
+    name,
+    count,
+    shape: row,
+    async read(indices) {
+      const values = new Float32Array(indices.length * length);
+      for (const [n, i] of indices.entries())
+        values.set(data.subarray(i * length, (i + 1) * length), n * length);
+      return values;
+    },
+    async close() {},
+  };
+}
+
+/** Opens .npy files by the names that their arrays are to have. @throws naming the file that cannot be read. */
+export async function openArrays(
+  paths: Readonly<Record<string, string>>,
+): Promise<Record<string, ArrayRows>> {
+  const opened: Record<string, ArrayRows> = {};
+  try {
+    for (const [name, path] of Object.entries(paths)) opened[name] = await openNpyRows(path);
+    return opened;
+  } catch (error) {
+    await closeArrays(opened);
+    throw error;
+  }
+}
+
+export const closeArrays = async (arrays: Readonly<Record<string, ArrayRows>>): Promise<void> => {
+  for (const rows of Object.values(arrays)) await rows.close();
+};
+
+/** @throws where an array has not one row for each image. */
+export function checkRows(arrays: Readonly<Record<string, ArrayRows>>, images: string, count: number): void {
+  for (const [name, rows] of Object.entries(arrays))
+    if (rows.count !== count)
+      throw new Error(
+        `the array '${name}' (${rows.name}) has ${rows.count} rows, expected one for each of the ${count} images of ${images}`,
+      );
+}
+
+/** One name for the content of arrays, by samples of their rows. */
+const fingerprintOf = async (arrays: Readonly<Record<string, ArrayRows>>): Promise<string[]> => {
+  const parts: string[] = [];
+  for (const [name, rows] of Object.entries(arrays)) {
+    const values = await rows.read(spread(rows.count));
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    parts.push(contentHash([name, String(rows.shape), bytes]));
+  }
+  return parts;
+};
+
+/**
+ * Training data with further arrays, whose row i belongs to image i in the data's own order: of image sets and files that
+ * of their names. Closing the data closes them.
+ * @throws where an array has not one row for each image.
+ */
+export function withArrays(data: TrainingData, arrays: Readonly<Record<string, ArrayRows>>): TrainingData {
+  if (Object.keys(arrays).length === 0) return data;
+  checkRows(arrays, data.name, data.count);
+  const shapes = Object.fromEntries(Object.entries(arrays).map(([name, { shape }]) => [name, shape]));
+  return {
+    ...data,
+    arrays: { ...data.arrays, ...shapes },
+    async read(seed, position, count, streams) {
+      const examples = await data.read(seed, position, count, streams);
+      const read: Record<string, Float32Array> = { ...examples.arrays };
+      for (const [name, rows] of Object.entries(arrays)) read[name] = await rows.read(examples.indices);
+      return { ...examples, arrays: read };
+    },
+    fingerprint: async () =>
+      contentHash([(await data.fingerprint?.()) ?? "", ...(await fingerprintOf(arrays))]),
+    async close() {
+      await closeArrays(arrays);
+      await data.close();
+    },
+  };
+}

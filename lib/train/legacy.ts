@@ -1,0 +1,61 @@
+/** What ditlab 0.1 and 0.2 wrote, as this version has it: their configs, and how 0.1 drew its numbers. */
+import type { RandomGenerator } from "../tensor/random.ts";
+import type { Draws } from "./batches.ts";
+
+type Fields = Record<string, unknown>;
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A model of 0.1 or 0.2, which also said what it predicts and whether it had SRA's head. */
+export interface OldModel {
+  model: unknown;
+  /** A DiT's process, if the model said it. */
+  process?: Fields;
+}
+
+/** A model's config as it is now, and the process that it used to carry. What is of now stays as it is. */
+export function currentModel(value: unknown): OldModel {
+  if (!isFields(value)) return { model: value };
+  const { diffusion, projectionHead: _, ...model } = value;
+  if (!isFields(diffusion)) return { model };
+  const { learnSigma } = diffusion;
+  return {
+    model: learnSigma === true ? { ...model, outChannels: 2 * Number(model.inChannels) } : model,
+    process: { type: "gaussian", ...diffusion },
+  };
+}
+
+/**
+ * A training config as it is now: `methods` for `sra` and `alignWeight`, `process` for `interpolant`, `timeDistribution`
+ * and the model's `diffusion`. What is of now stays as it is; whether it is right is for the schema to say.
+ */
+export function currentConfig(value: unknown): unknown {
+  if (!isFields(value) || "process" in value || "methods" in value) return value;
+  if (!("interpolant" in value || "alignWeight" in value || "sra" in value)) return value;
+  const { sra, alignWeight, interpolant, timeDistribution, model: oldModel, ...rest } = value;
+  const { model, process } = currentModel(oldModel);
+  return {
+    ...rest,
+    model,
+    process: process ?? { type: "interpolant", path: interpolant, times: timeDistribution },
+    methods: isFields(sra) ? [{ method: "sra", weight: alignWeight, ...sra }] : [],
+  };
+}
+
+/**
+ * How 0.1 drew a batch's numbers: all of them from one generator, one purpose after the other, the last of them an
+ * interval for each sample whether or not there was SRA.
+ */
+export function draws01(random: RandomGenerator, count: number): Draws & { end(): void } {
+  let hasInterval = false;
+  const draw: Draws = (purpose, of) => {
+    if (purpose === "interval") hasInterval = true;
+    return Float32Array.from(of(random, count, 0));
+  };
+  return Object.assign(draw, {
+    end: () => {
+      if (!hasInterval) random.uniforms(count);
+    },
+  });
+}

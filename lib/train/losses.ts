@@ -1,0 +1,118 @@
+/** The losses of a batch, and their gradient. */
+import type { Batch } from "../align/index.ts";
+import type { Condition, Network } from "../models/network.ts";
+import { valueAndGradWith } from "../tensor/gradient.ts";
+import { mapParams, type Params } from "../tensor/params.ts";
+import { namedScope } from "../tensor/scope.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+import { disposeTree } from "../tensor/tree.ts";
+import { isTrained, lossNames, type Task } from "./task.ts";
+
+export interface LossOptions {
+  /** Compute the student's blocks again for the gradient: about a third more time, far less memory. */
+  remat?: boolean;
+}
+
+export interface Losses {
+  /** Of each sample [B]: a SiT's mean squared velocity error, a DiT's hybrid loss. */
+  generative: Tensor;
+  /** Each method's, a scalar, in the order of the task. */
+  methods: Tensor[];
+}
+
+/** A batch's condition as the student is told it: nothing where it is dropped. */
+export function toldCondition(network: Network, { condition, dropped }: Batch): Condition {
+  if (!dropped) return condition;
+  const nothing = network.nullCondition(dropped.shape[0]);
+  const pick = (none: unknown, some: unknown): unknown => {
+    if (some instanceof tf.Tensor) {
+      const mask = tf.reshape(dropped, [dropped.shape[0], ...some.shape.slice(1).map(() => 1)]);
+      return tf.where(mask, none as Tensor, some);
+    }
+    const parts = Object.entries(some as Condition);
+    return Object.fromEntries(parts.map(([name, part]) => [name, pick((none as Condition)[name], part)]));
+  };
+  return pick(nothing, condition) as Condition;
+}
+
+const drawsOf = ({ draws }: Batch, index: number): Readonly<Record<string, Tensor>> => draws?.[index] ?? {};
+
+/** What the student is drawn to by each method: made outside of the gradient, where faster operators serve. */
+export const targetsOf = ({ network, methods }: Task, teacher: Params, batch: Batch): Tensor[][] => {
+  const condition = toldCondition(network, batch);
+  return methods.map(
+    (method, i) => method.targets?.({ teacher, batch, condition, draws: drawsOf(batch, i) }) ?? [],
+  );
+};
+
+/**
+ * The losses of a student on a batch (for SRA: paper eq. 4 to 6). `teacher` is the moving average of its parameters, a
+ * constant: differentiate by the student's alone. `targets` are those of `targetsOf`, if they have been made already.
+ */
+export function lossesOf(
+  task: Task,
+  student: Params,
+  teacher: Params,
+  batch: Batch,
+  { remat }: LossOptions = {},
+  targets: readonly (readonly Tensor[])[] = targetsOf(task, teacher, batch),
+): Losses {
+  const { network, process, methods } = task;
+  const input = process.noised(batch);
+  const condition = toldCondition(network, batch);
+  const taps = [...new Set(methods.flatMap((method) => method.taps))];
+  const { output, taps: tapped } = namedScope("student", () =>
+    network.apply(student, input, batch.t, condition, { taps, remat }),
+  );
+  const generative = namedScope("generative_loss", () => process.loss(output, input, batch));
+  const losses = methods.map((method, i) =>
+    namedScope("alignment_loss", () =>
+      method.loss({
+        params: student,
+        features: method.taps.map((block) => tapped[taps.indexOf(block)]),
+        targets: targets[i],
+        batch,
+        draws: drawsOf(batch, i),
+      }),
+    ),
+  );
+  return { generative, methods: losses };
+}
+
+/** Means over a batch by name, and the gradients of the generative loss plus each method's by its weight. */
+export interface Gradients {
+  losses: Record<string, Tensor>;
+  gradients: Params;
+}
+
+/** Losses, and gradients for every parameter that is trained. `weights` are the methods', scalars. */
+export function gradientsOf(
+  task: Task,
+  student: Params,
+  teacher: Params,
+  batch: Batch,
+  weights: readonly Tensor[],
+  options: LossOptions = {},
+): Gradients {
+  const trained = Object.fromEntries(Object.entries(student).filter(([name]) => isTrained(task, name)));
+  const targets = targetsOf(task, teacher, batch);
+  const total = (given: Params): { loss: Tensor; aux: Tensor[] } => {
+    const losses = lossesOf(task, { ...student, ...given }, teacher, batch, options, targets);
+    const mean: Tensor = tf.mean(losses.generative);
+    const loss = losses.methods.reduce((sum, of, i) => tf.add(sum, tf.mul(weights[i], of)), mean);
+    return { loss, aux: [mean, ...losses.methods] };
+  };
+  const { gradient, aux } = valueAndGradWith(total)(trained);
+  disposeTree(targets);
+  const names = ["generative", ...lossNames(task)];
+  return { losses: Object.fromEntries(names.map((name, i) => [name, aux[i]])), gradients: gradient };
+}
+
+/** Sums of two parts of a batch. */
+export const addGradients = (a: Gradients, b: Gradients): Gradients =>
+  namedScope("gradient_sum", () => ({
+    losses: sumOf(a.losses, b.losses),
+    gradients: sumOf(a.gradients, b.gradients),
+  }));
+
+const sumOf = (a: Params, b: Params): Params => mapParams(a, (value, name) => tf.add(value, b[name]));

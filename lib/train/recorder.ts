@@ -1,0 +1,91 @@
+/** What a run writes as it goes: `metrics.jsonl`, TensorBoard events, checkpoints and grids of samples. */
+import { join } from "node:path";
+import { appendJsonLine, truncateJsonLines } from "../io/index.ts";
+import type { RandomGenerator } from "../tensor/random.ts";
+import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
+import type { TrainConfig } from "./config.ts";
+import { type Decode, sampleGrids, samplesPath } from "./sample-grids.ts";
+import type { TrainState } from "./step.ts";
+import { openEventFile } from "./tensorboard.ts";
+
+/** Numbers of a step by name: `generative`, each method's loss, and `gradientNorm`. */
+export type Metrics = Record<string, number>;
+
+/** One line of metrics.jsonl: means over the steps since the line before. */
+export type LogEntry = Metrics & {
+  /** Steps done. */
+  step: number;
+  /** Median seconds of a step. */
+  stepSeconds: number;
+};
+
+export interface Recorder {
+  /** Where the last checkpoint lies. */
+  checkpoint: string | undefined;
+  /** Adds a step's metrics; writes a line where one is due. */
+  log(step: number, metrics: Metrics, seconds: number): Promise<void>;
+  /** Draws the grid that is due. */
+  draw(step: number, state: TrainState): Promise<void>;
+  /** Writes a checkpoint, unless the last one is of this step. */
+  save(step: number, state: TrainState): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Records a run in its folder, from where it starts. */
+export async function recordRun(
+  folder: string,
+  config: TrainConfig,
+  { start, path }: { start: Checkpoint; path?: string },
+  { generator01, decode }: { generator01?: RandomGenerator; decode?: Decode },
+): Promise<Recorder> {
+  const grids = sampleGrids(config, decode);
+  const metricsPath = join(folder, "metrics.jsonl");
+  await truncateJsonLines<LogEntry>(metricsPath, (entry) => entry.step <= start.step);
+  const events = await openEventFile(folder);
+  let pending: { metrics: Metrics; seconds: number }[] = [];
+  let savedAt = path === undefined ? undefined : start.step;
+  const recorder: Recorder = {
+    checkpoint: path,
+    async log(step, metrics, seconds) {
+      pending.push({ metrics, seconds });
+      if (step % config.logEvery !== 0 && step !== config.steps) return;
+      const curves = {
+        ...meansOf(pending.map((one) => one.metrics)),
+        stepSeconds: median(pending.map((one) => one.seconds)),
+      };
+      pending = [];
+      await appendJsonLine(metricsPath, { step, ...curves });
+      for (const [name, value] of Object.entries(curves)) events.scalar(`train/${name}`, value, step);
+      await events.flush();
+    },
+    async draw(step, state) {
+      if (grids && step % config.sampleEvery! === 0) await grids.write(state.ema, samplesPath(folder, step));
+    },
+    async save(step, state) {
+      if (savedAt === step) return;
+      recorder.checkpoint = await writeCheckpoint(join(folder, "checkpoints"), {
+        step,
+        state,
+        generator01: generator01?.state(),
+        config,
+        data: start.data,
+      });
+      savedAt = step;
+    },
+    async close() {
+      await events.close();
+      await grids?.dispose();
+    },
+  };
+  return recorder;
+}
+
+const meansOf = (entries: readonly Metrics[]): Metrics =>
+  Object.fromEntries(
+    Object.keys(entries[0]).map((name) => [name, mean(entries.map((entry) => entry[name]))]),
+  );

@@ -1,0 +1,234 @@
+/**
+ * Training as a sequence of steps that owns its state: in memory, or in a run folder that can be stopped and resumed at
+ * any moment. The same config gives the same weights, however often it was stopped.
+ */
+import { asTrainingData, type ImageSet, type TrainingData } from "../data/index.ts";
+import { finishing } from "../jit/jit.ts";
+import { type Schedule, scheduleAt } from "../optim/schedules.ts";
+import { randomGenerator } from "../tensor/random.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+import { disposeTree } from "../tensor/tree.ts";
+import { batchSource, neededArrays } from "./batches.ts";
+import { compileRuns, compileStep } from "./compile.ts";
+import { checkTrainConfig, type TrainConfig } from "./config.ts";
+import { type Metrics, median, type Recorder, recordRun } from "./recorder.ts";
+import { beginRun, type DataSource, freshState } from "./run-folder.ts";
+import { checkGrids, type Decode } from "./sample-grids.ts";
+import type { StepMetrics, StepResult, StepScalars, TrainState } from "./step.ts";
+import { makeTask, type Task } from "./task.ts";
+
+export interface TrainingOptions {
+  /** The run folder: `config.json`, `metrics.jsonl`, TensorBoard events and `checkpoints/`. Default: nothing is written. */
+  folder?: string;
+  /** Go on from the newest checkpoint in the folder. Without it, a folder that holds one is an error. */
+  resume?: boolean;
+  /** How the images can be opened again, as plain values; kept in the run folder's `data.json`. */
+  source?: DataSource;
+  /** Makes images [count,C,H,W] of latents, for `sampleEvery`; pixels need none. */
+  decode?: Decode;
+  /** Methods of one's own beside those of the config, or a network that no config describes. Default: what the config says. */
+  task?: Task;
+  onWarning?: (message: string) => void;
+  /** Called after each step, before its checkpoint. A run that is killed while it runs comes back to this step. */
+  afterStep?: (progress: TrainingStep) => Promise<void> | void;
+}
+
+/** What a step came to. */
+export interface TrainingStep {
+  /** Steps done, and all of them. */
+  step: number;
+  steps: number;
+  /** Numbers of this step: `generative`, the loss of each method by its name, and `gradientNorm`. */
+  metrics: Metrics;
+  /** The state after it, which the next step takes over. */
+  state: TrainState;
+  stepsPerSecond: number;
+  secondsLeft: number;
+}
+
+export interface Training extends AsyncIterable<TrainingStep> {
+  readonly config: TrainConfig;
+  readonly task: Task;
+  /** Steps done. */
+  readonly step: number;
+  /** Absent before the first step is asked for. */
+  readonly state: TrainState | undefined;
+  /** The newest checkpoint, of a run in a folder. */
+  readonly checkpoint: string | undefined;
+  /** Seconds of each step that this process made. */
+  readonly seconds: readonly number[];
+}
+
+/** Steps whose pace the estimate of the time left follows. */
+const RECENT = 20;
+
+/**
+ * The steps of a run, made as they are asked for: `for await (const { step, metrics } of training(config, images))`.
+ * Leaving the loop at any point, also by a notebook's stop button, ends with the last finished step, which in a run folder
+ * is then saved; looping again over the same training goes on from there.
+ * @throws when the config, the data or the folder is unfit, and when a loss or the gradient norm stops being finite
+ */
+export function training(
+  config: TrainConfig,
+  images: ImageSet | TrainingData,
+  options: TrainingOptions = {},
+): Training {
+  checkTrainConfig(config);
+  const data = asTrainingData(images);
+  const { task = makeTask(config), folder } = options;
+  checkData(data, task);
+  if (folder !== undefined) checkGrids(config, options.decode);
+  const seconds: number[] = [];
+  const run: Run = { step: 0, state: undefined, checkpoint: undefined };
+  let isBusy = false;
+
+  async function* steps(): AsyncGenerator<TrainingStep, void> {
+    if (isBusy) throw new Error("this training is under way in another loop; leave that one first");
+    isBusy = true;
+    const resume = options.resume || run.state !== undefined;
+    const begun =
+      folder === undefined ? undefined : await begin(task, config, data, { ...options, folder, resume });
+    if (begun) Object.assign(run, { step: begun.step, state: begun.state });
+    let state = run.state ?? freshState(task, config);
+    run.state = state;
+    const recorder = begun?.recorder;
+    const compiled = compiledStep(task, config);
+    const nextBatch = batchSource(data, config, { task, generator01: begun?.generator01 });
+    let isGood = true;
+    try {
+      while (run.step < config.steps) {
+        isGood = false;
+        const started = performance.now();
+        const [batch, scalars] = [await nextBatch(run.step), scalarsAt(config, run.step)];
+        const result: StepResult = await compiled(state, batch, scalars);
+        disposeTree([batch, scalars]);
+        state = result.state;
+        run.state = state;
+        run.step++;
+        const metrics = readMetrics(result.metrics, run.step, recorder?.checkpoint);
+        disposeTree(result.metrics);
+        seconds.push((performance.now() - started) / 1000);
+        const progress = progressOf(run.step, config.steps, metrics, state, seconds);
+        await recorder?.log(run.step, metrics, seconds[seconds.length - 1]);
+        await options.afterStep?.(progress);
+        await recorder?.draw(run.step, state);
+        isGood = true;
+        if (run.step % config.checkpointEvery === 0 || run.step === config.steps)
+          await recorder?.save(run.step, state);
+        run.checkpoint = recorder?.checkpoint;
+        yield progress;
+      }
+    } finally {
+      // What broke off within a step has no state to keep; what was left between two is saved.
+      if (isGood) await recorder?.save(run.step, state);
+      run.checkpoint = recorder?.checkpoint;
+      await recorder?.close();
+      await compiled.dispose();
+      isBusy = false;
+    }
+  }
+
+  return {
+    config,
+    task,
+    get step() {
+      return run.step;
+    },
+    get state() {
+      return run.state;
+    },
+    get checkpoint() {
+      return run.checkpoint;
+    },
+    seconds,
+    [Symbol.asyncIterator]() {
+      const generator = steps();
+      // A stopped cell lets these finish: they hold the only state there is.
+      return {
+        next: () => finishing(generator.next()),
+        return: () => finishing(generator.return()),
+        throw: (error) => finishing(generator.throw(error)),
+      };
+    },
+  };
+}
+
+interface Run {
+  step: number;
+  state: TrainState | undefined;
+  checkpoint: string | undefined;
+}
+
+/** A run in a folder, begun or resumed. */
+async function begin(
+  task: Task,
+  config: TrainConfig,
+  data: TrainingData,
+  options: TrainingOptions & { folder: string },
+) {
+  const begun = await beginRun(task, config, data, options);
+  const { start } = begun;
+  const generator01 = start.generator01 && randomGenerator(start.generator01);
+  const { folder, decode } = options;
+  const recorder: Recorder = await recordRun(folder, config, begun, { generator01, decode });
+  return { step: start.step, state: start.state, generator01, recorder };
+}
+
+const compiledStep = (task: Task, config: TrainConfig) =>
+  (config.accumulate ?? 1) > 1
+    ? compileRuns(task, { ...config, accumulate: config.accumulate! })
+    : compileStep(task, config);
+
+/** The scheduled numbers of a step (from 0). */
+export function scalarsAt(
+  { learningRate, emaDecay, methods }: Pick<TrainConfig, "learningRate" | "emaDecay" | "methods">,
+  step: number,
+): StepScalars {
+  const scalar = (schedule: Schedule): Tensor => tf.scalar(scheduleAt(schedule, step));
+  return {
+    learningRate: scalar(learningRate),
+    weights: methods.map(({ weight }) => scalar(weight)),
+    emaDecay: scalar(emaDecay),
+  };
+}
+
+/** Reads a step's metrics; throws when one is not finite. */
+function readMetrics(metrics: StepMetrics, step: number, lastGood: string | undefined): Metrics {
+  const numbers = Object.fromEntries(
+    Object.entries(metrics).map(([name, tensor]) => [name, tensor.dataSync()[0]]),
+  );
+  const bad = Object.entries(numbers).find(([, value]) => !Number.isFinite(value));
+  if (bad)
+    throw new Error(
+      `training diverged at step ${step}: ${bad[0]} is ${bad[1]}; last good checkpoint: ${lastGood ?? "none yet"}`,
+    );
+  return numbers;
+}
+
+function progressOf(
+  step: number,
+  steps: number,
+  metrics: Metrics,
+  state: TrainState,
+  seconds: readonly number[],
+): TrainingStep {
+  const pace = median(seconds.slice(-RECENT));
+  return { step, steps, metrics, state, stepsPerSecond: 1 / pace, secondsLeft: (steps - step) * pace };
+}
+
+function checkData({ name, shape, classes, arrays = {} }: TrainingData, task: Task): void {
+  const { input, classes: known } = task.network;
+  if (shape.join() !== input.join())
+    throw new Error(`${name} are ${shape.join("x")}, but the model expects ${input.join("x")}`);
+  if (known > 0 && classes > known)
+    throw new Error(`labels of ${name} go up to ${classes - 1}, but the model has ${known} classes`);
+  if (classes === 0 && known > 1)
+    throw new Error(`${name} have no labels, but the model has ${known} classes, expected 1 or none`);
+  for (const [array, expected] of Object.entries(neededArrays(task))) {
+    const got = arrays[array];
+    if (got?.join() !== expected.join())
+      throw new Error(
+        `${name} need the array '${array}' with [${expected}] numbers for each image, got ${got ? `[${got}]` : "none"}`,
+      );
+  }
+}
