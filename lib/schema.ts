@@ -33,19 +33,43 @@ type Issue = z.core.$ZodIssue;
 const at = (value: unknown, path: readonly PropertyKey[]): unknown =>
   path.reduce<unknown>((part, key) => (part as Record<PropertyKey, unknown> | undefined)?.[key], value);
 
-/** The object that a schema describes at a path, also behind `optional` and in a union. */
+/** The object that a schema describes at a path of a value, also behind `optional` and in a union. */
 function objectAt(
   schema: z.core.$ZodType,
   path: readonly PropertyKey[],
+  value?: unknown,
 ): Record<string, unknown> | undefined {
-  if (schema instanceof z.ZodOptional) return objectAt(schema.unwrap(), path);
+  if (schema instanceof z.ZodOptional) return objectAt(schema.unwrap(), path, value);
+  if (schema instanceof z.ZodDiscriminatedUnion) {
+    const tag = (value as Record<string, unknown> | undefined)?.[schema.def.discriminator];
+    const chosen = schema.options.filter((option) => tagOf(option, schema.def.discriminator) === tag);
+    const options = chosen.length > 0 ? chosen : schema.options;
+    return options.map((option) => objectAt(option, path, value)).find((shape) => shape !== undefined);
+  }
   if (schema instanceof z.ZodUnion)
-    return schema.options.map((option) => objectAt(option, path)).find((shape) => shape !== undefined);
-  if (schema instanceof z.ZodArray) return objectAt(schema.element, path.slice(1));
+    return schema.options.map((option) => objectAt(option, path, value)).find((shape) => shape !== undefined);
+  const inner = path.length === 0 ? value : at(value, path.slice(0, 1));
+  if (schema instanceof z.ZodArray) return objectAt(schema.element, path.slice(1), inner);
   if (!(schema instanceof z.ZodObject)) return undefined;
   if (path.length === 0) return schema.shape;
   const next = schema.shape[String(path[0])];
-  return next && objectAt(next, path.slice(1));
+  return next && objectAt(next, path.slice(1), inner);
+}
+
+/** What tells an object of a discriminated union from the others. */
+const tagOf = (option: z.core.$ZodType, discriminator: string): unknown => {
+  const field = option instanceof z.ZodObject ? option.shape[discriminator] : undefined;
+  return field instanceof z.ZodLiteral ? field.value : undefined;
+};
+
+/** The tags of the discriminated union at a path. */
+function tagsAt(schema: z.core.$ZodType, path: readonly PropertyKey[], value: unknown): string {
+  const parent = objectAt(schema, path.slice(0, -2), value);
+  const step = path.at(-2);
+  const field = parent?.[String(step)] ?? objectAt(schema, path.slice(0, -3), value)?.[String(path.at(-3))];
+  const union = field instanceof z.ZodArray ? field.element : field;
+  if (!(union instanceof z.ZodDiscriminatedUnion)) return "one of the known kinds";
+  return union.options.map((option) => String(tagOf(option, String(path.at(-1))))).join(" or ");
 }
 
 /** The nearest of some names, if one is near enough to have been meant. */
@@ -70,7 +94,7 @@ function problems(
   const name = path.map(String).join(".");
   const got = at(value, path);
   if (issue.code === "unrecognized_keys") {
-    const known = Object.keys(objectAt(schema, path) ?? {});
+    const known = Object.keys(objectAt(schema, path, value) ?? {});
     return issue.keys.map((key) => {
       const meant = nearest(key, known);
       const full = [...path.map(String), key].join(".");
@@ -83,6 +107,11 @@ function problems(
       .filter((errors) => !errors.some(({ code, path }) => code === "invalid_type" && path.length === 0))
       .sort((a, b) => a.length - b.length);
     if (branch) return branch.flatMap((inner) => problems(inner, schema, value, path));
+  }
+  if (issue.code === "invalid_union" && issue.note === "No matching discriminator") {
+    const expected = tagsAt(schema, path, value);
+    if (got === undefined) return [`${name} is missing, expected ${expected}`];
+    return [`${name} must be ${expected}, got ${JSON.stringify(got) ?? String(got)}`];
   }
   if (got === undefined) return [`${name} is missing, expected ${issue.message}`];
   return [`${name === "" ? "it" : name} must be ${issue.message}, got ${JSON.stringify(got) ?? String(got)}`];

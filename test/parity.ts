@@ -1,6 +1,6 @@
 /** Shared by the parity tests: fixtures as tensors, and errors as the fixtures' README defines their tolerances. */
 import { type NdArray, readNpz, readSafetensors, tensorsOf, toFloat64 } from "../lib/io/index.ts";
-import type { SiTConfig } from "../lib/models/index.ts";
+import { makeNetwork, type TransformerConfig } from "../lib/models/index.ts";
 import type { Tensor } from "../lib/tensor/index.ts";
 import { fixture } from "./io/helpers.ts";
 
@@ -10,7 +10,7 @@ export const weights = async (name: string): Promise<Record<string, Tensor>> =>
   tensorsOf((await readSafetensors(fixture(name))).tensors);
 
 /** The tiny model of the fixtures (config.json). */
-export const TINY: SiTConfig = {
+export const TINY: TransformerConfig = {
   inputSize: 8,
   patchSize: 2,
   inChannels: 4,
@@ -20,8 +20,8 @@ export const TINY: SiTConfig = {
   mlpRatio: 4,
   numClasses: 10,
   qkNorm: false,
-  projectionHead: true,
 };
+export const tiny = makeNetwork(TINY);
 
 type Numbers = ArrayLike<number>;
 

@@ -6,7 +6,7 @@ import { warmupAndDecay } from "../lib/optim/schedules.ts";
 import { check, describeField, nearest } from "../lib/schema.ts";
 import { trainConfigFields } from "../lib/train/config.ts";
 import { checkTrainConfig, type TrainConfig } from "../lib/train/index.ts";
-import { smallConfig } from "./train/small.ts";
+import { SMALL_SRA, smallConfig } from "./train/small.ts";
 
 const messageOf = (config: unknown): string => {
   try {
@@ -29,11 +29,13 @@ test("a right config passes, with every optional field too", () => {
     keepEvery: 10,
     sampleEvery: 5,
     learningRate: warmupAndDecay(1e-3, 2, 12, "cosine"),
-    alignWeight: warmup(0.2, 5),
+    methods: [
+      { ...SMALL_SRA, weight: warmup(0.2, 5) },
+      { method: "layersync", weight: 0.2, block: 1, targetBlock: 2 },
+    ],
   });
   assert.is(messageOf(full), "");
-  const { sra, ...baseline } = smallConfig();
-  assert.is(messageOf(baseline), "");
+  assert.is(messageOf(smallConfig({ methods: [] })), "");
 });
 
 test("every missing, unknown and wrong field is named in one message", () => {
@@ -45,7 +47,8 @@ test("every missing, unknown and wrong field is named in one message", () => {
     batchSize: -1,
     emaDecay: "0.9",
     classDropout: 2,
-    interpolant: "line",
+    process: { type: "interpolant", path: "line", times: "uniform", steps: 3 },
+    methods: [{ ...SMALL_SRA, studentBlok: 1, distance: "l3" }, { method: "repo" }],
     adamW: { betas: [0.9], epsilon: 1e-8 },
   });
   for (const phrase of [
@@ -57,7 +60,11 @@ test("every missing, unknown and wrong field is named in one message", () => {
     "batchSize must be a positive integer, got -1",
     'emaDecay must be a number, a curve (from, to, steps, shape) or a list of curves, got "0.9"',
     "classDropout must be from 0 to 1, got 2",
-    'interpolant must be linear or cosine, got "line"',
+    'process.path must be linear or cosine, got "line"',
+    "process.steps is unknown, expected one of type, path, times",
+    "methods.0.studentBlok is unknown, did you mean studentBlock?",
+    'methods.0.distance must be smooth-l1 or l2 or l1 or cosine, got "l3"',
+    'methods.1.method must be sra or repa or layersync or dispersive, got "repo"',
     "adamW.weightDecay is missing",
     "adamW.betas must be two numbers, got [0.9]",
   ])
@@ -97,14 +104,14 @@ test("fields that do not fit each other are named, each of them", () => {
   const both = messageOf(
     smallConfig({
       accumulate: 3,
-      sra: { ...smallConfig().sra!, studentBlock: 3, interval: [0.5, 0.2] },
+      methods: [{ ...SMALL_SRA, studentBlock: 3, interval: [0.5, 0.2] }],
       keepEvery: 7,
     }),
   );
   for (const phrase of [
     "accumulate must be a divisor of batchSize 8, got 3",
-    "sra.studentBlock must be from 1 to the model's depth 2, got 3",
-    "sra.interval must be within [0, 1], ascending, got [0.5,0.2]",
+    "methods.0.studentBlock must be from 1 to the model's depth 2, got 3",
+    "methods.0.interval must be within [0, 1], ascending, got [0.5,0.2]",
     "keepEvery must be a multiple of checkpointEvery 5, got 7",
   ])
     assert.ok(both.includes(phrase), `${phrase}\nis not in\n${both}`);

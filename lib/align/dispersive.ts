@@ -27,7 +27,9 @@ export function dispersion(features: Tensor, temperature: number): Tensor {
   const centered: Tensor = tf.sub(flat, tf.mean(flat, 0, true));
   const products: Tensor = tf.matMul(centered, centered, false, true);
   const squares = tf.sum(tf.square(centered), 1, true);
-  const distances = tf.sub(tf.add(squares, tf.transpose(squares)), tf.mul(products, 2));
+  const between = tf.sub(tf.add(squares, tf.transpose(squares)), tf.mul(products, 2));
+  // A sample is at 0 from itself, which the difference of large numbers is not.
+  const distances = tf.mul(between, tf.sub(1, tf.eye(batch)));
   return tf.log(tf.mean(tf.exp(tf.div(distances, -flat.shape[1]! * temperature))));
 }
 

@@ -47,10 +47,9 @@ export function modulatedLayerNorm(x: Tensor, shift: Tensor, scale: Tensor, epsi
       const gain = tf.add(scale, 1);
       save([x, gain]);
       return {
-        value:
-          shared && hasKernel("ModulatedLayerNorm")
-            ? runKernel("ModulatedLayerNorm", { x, gain, shift }, { epsilon })
-            : tf.add(tf.mul(normalize(x, epsilon)[0], gain), shift),
+        value: hasKernel("ModulatedLayerNorm")
+          ? runKernel("ModulatedLayerNorm", { x, gain, shift }, { epsilon })
+          : tf.add(tf.mul(normalize(x, epsilon)[0], gain), shift),
         gradFunc: (dy, [x, gain]) => {
           // Made again rather than kept: one pass, against memory until here.
           const [normalized, inverse] = normalize(x, epsilon);

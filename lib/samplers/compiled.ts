@@ -1,7 +1,7 @@
 /** Samplers as loops of one compiled program: nothing comes back to JavaScript between steps. */
 import {
   betaSchedule,
-  type DiffusionConfig,
+  type GaussianConfig,
   gaussianDiffusion,
   respace,
   respacedTimesteps,
@@ -55,7 +55,7 @@ export interface SamplerChoice {
   steps: number;
   guidance?: Guidance;
   /** A DiT's process. */
-  diffusion?: DiffusionConfig;
+  diffusion?: GaussianConfig;
   /** DDIM's noise, from 0 (default) to 1. */
   eta?: number;
 }
@@ -104,7 +104,7 @@ function stepOf(
   kind: SamplerName,
   x: Tensor,
   row: Tensor[],
-  { interpolant, diffusion }: { interpolant: InterpolantName; diffusion?: DiffusionConfig },
+  { interpolant, diffusion }: { interpolant: InterpolantName; diffusion?: GaussianConfig },
   noise?: () => Tensor,
 ): Step<Tensor> {
   const [t, second, third, fourth, fifth, least, most, last] = row;
@@ -153,7 +153,7 @@ export interface RunOptions {
 export function compiledSampler(
   model: (params: Params) => VelocityModel<Tensor>,
   nullClass: number,
-  diffusion?: DiffusionConfig,
+  diffusion?: GaussianConfig,
 ): CompiledSampler {
   interface Inputs {
     params: Params;

@@ -1,5 +1,5 @@
 /** Samplers of a discrete diffusion process, from noise to data: DDPM's ancestral one, and DDIM's. */
-import { type DiffusionConfig, type GaussianDiffusion, splitOutput } from "../diffusion/gaussian.ts";
+import { type GaussianConfig, type GaussianDiffusion, splitOutput } from "../diffusion/gaussian.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import {
   type Sampler,
@@ -20,7 +20,7 @@ export interface GaussianOptions extends Pick<SamplerOptions, "onStep"> {
   /** The steps taken; `respace` makes it of the process trained on. */
   diffusion: GaussianDiffusion;
   /** What the network predicts. */
-  config: DiffusionConfig;
+  config: GaussianConfig;
   /** Standard normal noise of x's shape for a step, counted from 0; the last step draws none. */
   noise: (index: number, shape: number[]) => Tensor;
   /** Clamp the predicted data to [-1, 1]: for pixels, not for latents. */
@@ -92,7 +92,7 @@ export function* gaussianStep<N extends number | Tensor>(
   kind: GaussianKind,
   x: Tensor,
   numbers: GaussianStep<N>,
-  config: DiffusionConfig,
+  config: GaussianConfig,
   clip: boolean,
   noise?: () => Tensor,
 ): Step<N> {

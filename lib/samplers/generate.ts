@@ -1,7 +1,7 @@
 /** Samples from a SiT or DiT in batches, image by image reproducible. */
-import type { InterpolantName } from "../diffusion/interpolants.ts";
+import type { ProcessConfig } from "../diffusion/process.ts";
 import { type NdArray, ndarray } from "../io/index.ts";
-import { type TransformerConfig, transformer } from "../models/transformer.ts";
+import type { Network } from "../models/network.ts";
 import type { Params } from "../tensor/params.ts";
 import { randomStream } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
@@ -28,8 +28,6 @@ export interface GenerateOptions {
   eta?: number;
   batchSize?: number;
   guidance?: Guidance;
-  /** Of a SiT; default linear. */
-  interpolant?: InterpolantName;
   /** Called as images are done. */
   onProgress?: (done: number, total: number) => void;
   /** Called after each step of each batch. Only with it a step's images come back from the compiled loop. */
@@ -54,8 +52,12 @@ export interface SampleGenerator {
 /** The released DiT guides three of a latent's four channels; a variance is guided by none. */
 const RELEASED_DIT_CHANNELS = 3;
 
-const guidedChannels = ({ diffusion, inChannels }: TransformerConfig, guidance?: Guidance): number =>
-  guidance?.channels ?? (diffusion ? Math.min(RELEASED_DIT_CHANNELS, inChannels) : inChannels);
+const guidedChannels = (
+  { input: [channels] }: Network,
+  process: ProcessConfig,
+  guidance?: Guidance,
+): number =>
+  guidance?.channels ?? (process.type === "gaussian" ? Math.min(RELEASED_DIT_CHANNELS, channels) : channels);
 
 /** @throws RangeError naming the first image whose class id is out of range. */
 function checkLabels(labels: ArrayLike<number>, numClasses: number): void {
@@ -73,23 +75,17 @@ function checkShape(name: string, given: GenerateOptions["latents"], expected: n
     throw new RangeError(`${name} must be [${expected}], got [${given.shape}]`);
 }
 
-const imageShape = ({ inChannels, inputSize }: TransformerConfig): number[] => [
-  inChannels,
-  inputSize,
-  inputSize,
-];
-
 /** What `generate` refuses, known before a parameter is read or a file written. Returns the sampler's steps in runs. */
-export function checkGenerate(config: TransformerConfig, options: GenerateOptions): Segment[] {
+export function checkGenerate(network: Network, process: ProcessConfig, options: GenerateOptions): Segment[] {
   const { labels, guidance, steps, latents, noise, seed = 0, batchSize = 64 } = options;
-  if (guidance) checkGuidance(guidance, config.inChannels);
-  const segments = plan({ ...options, diffusion: config.diffusion });
-  checkLabels(labels, config.numClasses);
+  if (guidance) checkGuidance(guidance, network.input[0]);
+  const segments = plan({ ...options, diffusion: process.type === "gaussian" ? process : undefined });
+  checkLabels(labels, network.classes);
   if (typeof seed !== "number" && seed.length !== labels.length)
     throw new RangeError(`expected a seed, or one for each of ${labels.length} images, got ${seed.length}`);
   if (!Number.isInteger(batchSize) || batchSize < 1)
     throw new RangeError(`batchSize must be an integer of at least 1, got ${batchSize}`);
-  const all = [labels.length, ...imageShape(config)];
+  const all = [labels.length, ...network.input];
   checkShape("latents", latents, all);
   checkShape("noise", noise, [steps - 1, ...all]);
   if (noise && !segments.some(({ noisy }) => noisy))
@@ -133,20 +129,21 @@ async function noiseSource(
 }
 
 /** A compiled generator for one architecture; any of its parameters can be sampled from. */
-export function sampleGenerator(config: TransformerConfig): SampleGenerator {
+export function sampleGenerator(network: Network, process: ProcessConfig): SampleGenerator {
   const sampler = compiledSampler(
-    (params) => (x, t, y) => transformer(params, config, x, t, y).output,
-    config.numClasses,
-    config.diffusion,
+    (params) => (x, t, y) => network.apply(params, x, t, { y }).output,
+    network.classes,
+    process.type === "gaussian" ? process : undefined,
   );
-  const shape = imageShape(config);
+  const shape = [...network.input];
+  const interpolant = process.type === "interpolant" ? process.path : "linear";
   const size = tf.util.sizeFromShape(shape);
   return {
     dispose: () => sampler.dispose(),
     async generate(params, options) {
-      const { labels, first = 0, batchSize = 64, guidance, interpolant = "linear" } = options;
+      const { labels, first = 0, batchSize = 64, guidance } = options;
       const { onProgress, onStep } = options;
-      const segments = checkGenerate(config, options).flatMap((segment) =>
+      const segments = checkGenerate(network, process, options).flatMap((segment) =>
         onStep ? segment.rows.map((row) => ({ ...segment, rows: [row] })) : segment,
       );
       const noiseOf = await noiseSource(options, size);
@@ -168,7 +165,7 @@ export function sampleGenerator(config: TransformerConfig): SampleGenerator {
           (batch.dataSync() as Float32Array<ArrayBuffer>).subarray(0, (done - start) * size);
         const run = {
           scale: guidance?.scale ?? 1,
-          channels: guidedChannels(config, guidance),
+          channels: guidedChannels(network, process, guidance),
           interpolant,
           noise,
         };

@@ -5,7 +5,7 @@ import { valueAndGradWith } from "../tensor/gradient.ts";
 import { mapParams, type Params } from "../tensor/params.ts";
 import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { disposeTree } from "../tensor/tree.ts";
+import { disposeTree, flattenTree, mapTensors } from "../tensor/tree.ts";
 import { isTrained, lossNames, type Task } from "./task.ts";
 
 export interface LossOptions {
@@ -23,16 +23,12 @@ export interface Losses {
 /** A batch's condition as the student is told it: nothing where it is dropped. */
 export function toldCondition(network: Network, { condition, dropped }: Batch): Condition {
   if (!dropped) return condition;
-  const nothing = network.nullCondition(dropped.shape[0]);
-  const pick = (none: unknown, some: unknown): unknown => {
-    if (some instanceof tf.Tensor) {
-      const mask = tf.reshape(dropped, [dropped.shape[0], ...some.shape.slice(1).map(() => 1)]);
-      return tf.where(mask, none as Tensor, some);
-    }
-    const parts = Object.entries(some as Condition);
-    return Object.fromEntries(parts.map(([name, part]) => [name, pick((none as Condition)[name], part)]));
-  };
-  return pick(nothing, condition) as Condition;
+  const told = flattenTree(condition);
+  return mapTensors(network.nullCondition(dropped.shape[0]), (nothing, path) => {
+    const given = told.find((leaf) => leaf.path === path)?.tensor;
+    if (!given) throw new Error(`a batch's condition needs ${path}, got ${told.map((leaf) => leaf.path)}`);
+    return tf.where(tf.reshape(dropped, [-1, ...given.shape.slice(1).map(() => 1)]), nothing, given);
+  });
 }
 
 const drawsOf = ({ draws }: Batch, index: number): Readonly<Record<string, Tensor>> => draws?.[index] ?? {};

@@ -11,6 +11,7 @@ import { disposeTree } from "../tensor/tree.ts";
 import { batchSource, neededArrays } from "./batches.ts";
 import { compileRuns, compileStep } from "./compile.ts";
 import { checkTrainConfig, type TrainConfig } from "./config.ts";
+import { currentConfig } from "./legacy.ts";
 import { type Metrics, median, type Recorder, recordRun } from "./recorder.ts";
 import { beginRun, type DataSource, freshState } from "./run-folder.ts";
 import { checkGrids, type Decode } from "./sample-grids.ts";
@@ -69,10 +70,12 @@ const RECENT = 20;
  * @throws when the config, the data or the folder is unfit, and when a loss or the gradient norm stops being finite
  */
 export function training(
-  config: TrainConfig,
+  given: TrainConfig,
   images: ImageSet | TrainingData,
   options: TrainingOptions = {},
 ): Training {
+  // From a file of an earlier version it may come as it was.
+  const config = currentConfig(given) as TrainConfig;
   checkTrainConfig(config);
   const data = asTrainingData(images);
   const { task = makeTask(config), folder } = options;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import {
   fromTensor,
   type NdArray,
@@ -15,20 +16,27 @@ import {
   writeSafetensors,
   writeTorch,
 } from "../../lib/io/index.ts";
-import { DIT_DEFAULTS, initSiT, loadModel, transformerShapes } from "../../lib/models/index.ts";
+import { loadModel, makeNetwork } from "../../lib/models/index.ts";
 import { type Params, randomGenerator } from "../../lib/tensor/index.ts";
 import {
+  headShapes,
+  initTask,
   initTrainState,
+  makeTask,
   readReferenceState,
   type TrainState,
+  taskShapes,
   writeCheckpoint,
   writeReferenceState,
 } from "../../lib/train/index.ts";
 import { fixture, rejects } from "../io/helpers.ts";
 import { TINY, weights } from "../parity.ts";
 import { pythonJson, pythonWith } from "../python.ts";
-import { smallConfig } from "../train/small.ts";
+import { SMALL_SRA, smallConfig } from "../train/small.ts";
 
+const sraTask = makeTask({ model: TINY, process: SIT_PROCESS, methods: [SMALL_SRA] });
+/** The network and the head beside it. */
+const WITH_HEAD = { heads: headShapes(sraTask) };
 const folder = mkdtempSync(join(tmpdir(), "ditlab-load-"));
 const checkpoint = fixture("sit-checkpoint.pt");
 
@@ -47,15 +55,17 @@ const arraysOf = async (params: Params): Promise<Record<string, NdArray>> =>
 
 test("parameters are named and ordered as in the reference's state", async () => {
   const file = await openWeights(checkpoint);
-  assert.equal(file.shapes, transformerShapes(TINY));
-  assert.equal(Object.keys(file.shapes), Object.keys(transformerShapes(TINY)));
+  const shapes = taskShapes(sraTask);
+  assert.equal(file.shapes, shapes);
+  assert.equal(Object.keys(file.shapes), Object.keys(shapes));
   await file.close();
 });
 
 test("ema or model of a training checkpoint, a bare state, safetensors: the same weights", async () => {
   const trained = await readNpz(fixture("sit-train3.npz"));
   for (const group of ["ema", "model"] as const) {
-    const { params } = await loadModel(checkpoint, TINY, { weights: group });
+    const { params } = await loadModel(checkpoint, TINY, { weights: group, ...WITH_HEAD });
+    assert.is(Object.keys(params).length, 56);
     for (const [name, tensor] of Object.entries(params))
       assert.equal(tensor.dataSync(), toFloat32(trained[`${group}.${name}`]), `${group} ${name}`);
   }
@@ -66,23 +76,29 @@ test("ema or model of a training checkpoint, a bare state, safetensors: the same
   equal((await loadModel(path, TINY)).params, ema);
   const seen: number[][] = [];
   await loadModel(path, TINY, { onProgress: (...progress) => seen.push(progress) });
-  assert.equal([seen.length, seen.at(-1)], [56, [56, 56]]);
+  // Without the four parameters of the head that lies beside them.
+  assert.equal([seen.length, seen.at(-1)], [52, [52, 52]]);
 });
 
-test("a model of the zoo takes image size, classes and head from the file", async () => {
+test("a model of the zoo takes image size, classes and channels from the file, and leaves heads there", async () => {
   const { config } = await loadModel(fixture("sit-model.safetensors"), { ...TINY });
   assert.equal(config, TINY);
   const small = { ...TINY, depth: 12, hiddenSize: 384, numHeads: 6, inputSize: 4, numClasses: 3 };
   const path = join(folder, "s.safetensors");
-  for (const projectionHead of [true, false]) {
-    await writeSafetensors(path, await arraysOf(initSiT({ ...small, projectionHead }, randomGenerator(1))));
+  const first = { ...small, outChannels: 8, reversedTime: true };
+  for (const config of [small, first]) {
+    const params = makeNetwork(config).init(randomGenerator(1));
+    const heads = makeNetwork({ ...small, depth: 1 }).init(randomGenerator(1));
+    const beside = { "ap_head.linear1.weight": heads.pos_embed, "projectors.0.0.bias": heads.pos_embed };
+    await writeSafetensors(path, await arraysOf({ ...params, ...beside }));
+    // Of all SiTs only the first release predicts twice the channels; it counts time from noise to data.
     const loaded = await loadModel(path, "SiT-S/2");
-    assert.equal(loaded.config, { ...small, projectionHead });
+    assert.equal(loaded.config, config);
+    assert.equal(Object.keys(loaded.params), Object.keys(params));
   }
-  await rejects(loadModel(path, "DiT-S/2"), /do not fit DiT .*wrong shape: final_layer\.linear\.weight/);
   await rejects(
     loadModel(path, "SiT-B/2"),
-    /do not fit SiT \(depth 12, width 768\) of .*s\.safetensors; wrong/,
+    /do not fit transformer \(depth 12, width 768\) of .*s\.safetensors; wrong/,
   );
   await rejects(loadModel(path, "SiT-M/2" as never), /^unknown model 'SiT-M\/2'/);
 });
@@ -100,7 +116,7 @@ test("wrappers' prefixes are taken off, halves are widened", async () => {
     half(array),
   ]);
   await writeTorch(path, { ema: Object.fromEntries(entries), args: null });
-  const { params } = await loadModel(path, TINY);
+  const { params } = await loadModel(path, TINY, WITH_HEAD);
   for (const [name, tensor] of Object.entries(model)) {
     const bits = new Uint32Array(Float32Array.from(tensor.dataSync()).buffer);
     const cut = new Float32Array(bits.map((b) => b & 0xffff0000).buffer);
@@ -116,7 +132,7 @@ test("one error lists all that does not fit, before anything is read", async () 
   const path = join(folder, "unfit.pt");
   await writeTorch(path, state);
   const message =
-    "parameters do not fit SiT (depth 4, width 24) of " +
+    "parameters do not fit transformer (depth 4, width 24) of " +
     `${path}; missing: blocks.1.mlp.fc1.bias; unexpected: surprise; ` +
     "wrong shape: pos_embed (expected [1,16,24], got [1,9,24])";
   assert.is(await loadModel(path, TINY).catch((error: Error) => error.message), message);
@@ -139,10 +155,12 @@ test("what holds no weights says what it holds", async () => {
 
 test("a training checkpoint of ours holds both weights", async () => {
   const config = smallConfig();
-  const state = initTrainState(initSiT(config.model, randomGenerator(2)));
+  const task = makeTask(config);
+  const state = initTrainState(task, initTask(task, randomGenerator(2)));
+  const heads = headShapes(task);
   const path = await writeCheckpoint(join(folder, "run"), { step: 1, state, config });
-  equal((await loadModel(path, config.model)).params, state.ema);
-  equal((await loadModel(path, config.model, { weights: "model" })).params, state.params);
+  equal((await loadModel(path, config.model, { heads })).params, state.ema);
+  equal((await loadModel(path, config.model, { heads, weights: "model" })).params, state.params);
 });
 
 test("the reference's training state, with its moments, comes and goes unchanged", async () => {
@@ -221,11 +239,11 @@ print(json.dumps({
 
 test("a DiT's weights are not a SiT's", async () => {
   const path = fixture("dit-ema.safetensors");
-  const { config } = await loadModel(path, { ...TINY, ...DIT_DEFAULTS });
-  assert.is(config.diffusion?.learnSigma, true);
+  const { config } = await loadModel(path, { ...TINY, outChannels: 8 });
+  assert.is(config.outChannels, 8);
   await rejects(
     loadModel(path, TINY),
-    /do not fit SiT .*final_layer\.linear\.weight \(expected \[16,24\], got \[32,24\]\)/,
+    /do not fit transformer .*final_layer\.linear\.weight \(expected \[16,24\], got \[32,24\]\)/,
   );
 });
 

@@ -3,17 +3,18 @@ import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { paperSRA } from "../../lib/align/index.ts";
+import { DIT_PROCESS, SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { jit } from "../../lib/jit/index.ts";
 import {
   forwardMultiplyAdds,
   MODEL_NAMES,
   type ModelName,
+  makeNetwork,
   modelConfig,
   parameterCount,
-  transformer,
-  transformerShapes,
 } from "../../lib/models/index.ts";
-import { mapParams, type Params, type Tensor, tf } from "../../lib/tensor/index.ts";
+import { type Params, type Tensor, tf } from "../../lib/tensor/index.ts";
+import { headShapes, makeTask } from "../../lib/train/index.ts";
 import { fixture } from "../io/helpers.ts";
 
 /** DiT's appendix: parameters in millions, and Gflops. */
@@ -32,11 +33,9 @@ const PAPER: Record<string, [millions: number, gflops: number]> = {
   "DiT-XL/2": [675, 118.64],
 };
 
-const plain = { projectionHead: false };
-
 for (const [name, [millions, gflops]] of Object.entries(PAPER)) {
   test(`${name}: ${millions}M parameters, ${gflops} Gflops`, () => {
-    const config = modelConfig(name as ModelName, plain);
+    const config = modelConfig(name as ModelName);
     // The paper rounds some counts and cuts others.
     const count = parameterCount(config) / 1e6;
     assert.ok([Math.round(count), Math.floor(count)].includes(millions), `${count}`);
@@ -48,35 +47,42 @@ for (const [name, [millions, gflops]] of Object.entries(PAPER)) {
 
 test("exact counts", () => {
   // What the released code of DiT prints for its XL/2.
-  assert.is(parameterCount(modelConfig("DiT-XL/2", plain)), 675_129_632);
+  assert.is(parameterCount(modelConfig("DiT-XL/2")), 675_129_632);
   // A velocity has 4 channels where noise and variance have 8: a quarter of the last layer's rows and biases per channel.
   const half = 2 * 2 * 4 * (1152 + 1);
-  assert.is(parameterCount(modelConfig("SiT-XL/2", plain)), 675_129_632 - half);
-  // Linear layers D -> 2D -> D.
-  const head = 2 * 1152 * 1152 * 2 + 3 * 1152;
-  assert.is(parameterCount(modelConfig("SiT-XL/2")), 675_129_632 - half + head);
+  assert.is(parameterCount(modelConfig("SiT-XL/2")), 675_129_632 - half);
+  // SRA's head: linear layers D -> 2D -> D.
+  const model = modelConfig("SiT-XL/2");
+  const methods = [paperSRA({ depth: 28, process: SIT_PROCESS })];
+  const head = Object.values(headShapes(makeTask({ model, process: SIT_PROCESS, methods })));
+  assert.is(
+    head.reduce((sum, shape) => sum + tf.util.sizeFromShape(shape), 0),
+    2 * 1152 * 1152 * 2 + 3 * 1152,
+  );
 });
 
 test("twenty-four models; another name says what there is", () => {
   assert.is(MODEL_NAMES.length, 24);
   assert.is(new Set(MODEL_NAMES).size, 24);
-  for (const name of MODEL_NAMES) assert.is(modelConfig(name).projectionHead, true);
   assert.throws(
     () => modelConfig("SiT-XXL/2" as ModelName),
     /^unknown model 'SiT-XXL\/2'; expected DiT or SiT, a size of S, B, L, XL and a patch of 2, 4, 8, as in SiT-XL\/2$/,
   );
   assert.throws(
     () => modelConfig("SiT-S/8", { inputSize: 30 }),
-    /SiT config: inputSize must be a multiple of patchSize 8, got 30/,
+    /model config: inputSize must be a multiple of patchSize 8, got 30/,
   );
   assert.is(modelConfig("DiT-S/2", { inputSize: 64 }).inputSize, 64);
 });
 
 test("multiply-adds are those of the traced network", () => {
-  const config = modelConfig("DiT-S/4", { ...plain, inputSize: 16 });
-  const params = mapParams(transformerShapes(config) as never, (shape) => tf.zeros(shape as never)) as Params;
+  const config = modelConfig("DiT-S/4", { inputSize: 16 });
+  const net = makeNetwork(config);
+  const params = Object.fromEntries(
+    Object.entries(net.shapes).map(([name, shape]) => [name, tf.zeros(shape)]),
+  );
   const network = jit(
-    (params: Params, x: Tensor, t: Tensor, y: Tensor) => transformer(params, config, x, t, y).output,
+    (params: Params, x: Tensor, t: Tensor, y: Tensor) => net.apply(params, x, t, { y }).output,
   );
   const traced =
     network.lower([params, tf.zeros([1, 4, 16, 16]), tf.zeros([1]), tf.zeros([1], "int32")]).flops / 2;
@@ -90,7 +96,8 @@ test("SRA's blocks are those of table 5", () => {
     const config = modelConfig(name as ModelName);
     assert.equal([config.depth, config.hiddenSize, config.numHeads], [depth, hidden, heads]);
     if (!align) continue;
-    const { studentBlock, teacherBlock, interval } = paperSRA(name as ModelName);
+    const process = name.startsWith("DiT") ? DIT_PROCESS : SIT_PROCESS;
+    const { studentBlock, teacherBlock, interval } = paperSRA({ depth, process });
     assert.equal([studentBlock, teacherBlock], align);
     assert.equal(interval, name.startsWith("DiT") ? [0, 200] : [0, 0.2]);
     compared++;

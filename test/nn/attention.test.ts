@@ -1,11 +1,27 @@
 /** The gradient of an attention by its parameters: exactly 0 for the keys' own bias, the composed form's elsewhere. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { SRA_DEFAULTS } from "../../lib/align/index.ts";
+import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { tensorsOf } from "../../lib/io/index.ts";
 import { jit } from "../../lib/jit/index.ts";
+import { scaledDotProductAttention } from "../../lib/nn/fused.ts";
 import { attention, layerNorm, linear, remat } from "../../lib/nn/index.ts";
-import { normalTensor, type Params, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
-import { initTrainState, type TrainState, trainStep } from "../../lib/train/index.ts";
+import {
+  normalTensor,
+  type Params,
+  randomGenerator,
+  type Tensor,
+  tf,
+  valueAndGrad,
+} from "../../lib/tensor/index.ts";
+import {
+  initTrainState,
+  makeTask,
+  type StepScalars,
+  type TrainState,
+  trainStep,
+} from "../../lib/train/index.ts";
 import { arrays, relativeError, TINY, weights } from "../parity.ts";
 
 const [WIDTH, HEADS] = [12, 3];
@@ -41,16 +57,17 @@ for (const qkNorm of [false, true]) {
   const target = normalTensor(randomGenerator(4), x.shape);
   const gradientsBy =
     (form: (params: Params, x: Tensor) => Tensor) => (params: Params, x: Tensor, target: Tensor) =>
-      tf.grads((...values) => {
-        const own = Object.fromEntries(names.map((name, i) => [name, values[i] as Tensor]));
-        return tf.sum(tf.mul(form({ ...params, ...own }, x), target));
-      })(names.map((name) => params[name]));
-  const own = gradientsBy((params, x) => attention(params, "attn", x, HEADS, qkNorm));
+      Object.values(
+        valueAndGrad((own: Params) => tf.sum(tf.mul(form({ ...params, ...own }, x), target)))(
+          Object.fromEntries(names.map((name) => [name, params[name]])),
+        ).gradient,
+      );
+  const own = gradientsBy((params, x) => attention(params, "attn", x, HEADS, { qkNorm }));
   const again = gradientsBy((params, x) =>
     remat(
       (x, ...values) => {
         const given = Object.fromEntries(names.map((name, i) => [name, values[i]]));
-        return attention(given, "attn", x, HEADS, qkNorm);
+        return attention(given, "attn", x, HEADS, { qkNorm });
       },
       x,
       ...names.map((name) => params[name]),
@@ -89,6 +106,37 @@ for (const qkNorm of [false, true]) {
   });
 }
 
+test("a mask hides keys: as if they were not there, in values and gradients", async () => {
+  const mask = tf.tensor3d(
+    [0, 1].map((sample) =>
+      Array.from({ length: 5 }, (_, q) =>
+        Array.from({ length: 5 }, (_, k) => q < 2 === k < 2 || (sample === 1 && k === 4)),
+      ),
+    ),
+    [2, 5, 5],
+    "bool",
+  );
+  const hidden = tf.mul(tf.sub(1, tf.cast(tf.expandDims(mask, 1), "float32")), -1e9);
+  const [q, k, v] = [5, 6, 7].map((seed) => normalTensor(randomGenerator(seed), [2, 3, 5, 4]));
+  const target = normalTensor(randomGenerator(8), [2, 3, 5, 4]);
+  const byHand = (q: Tensor, k: Tensor, v: Tensor): Tensor =>
+    tf.matMul(tf.softmax(tf.add(tf.div(tf.matMul(q, k, false, true), 2), hidden)), v);
+  const of = (form: (q: Tensor, k: Tensor, v: Tensor) => Tensor) => (q: Tensor, k: Tensor, v: Tensor) =>
+    valueAndGrad(([q, k, v]: Tensor[]) => tf.sum(tf.mul(form(q, k, v), target)))([q, k, v]);
+  const expected = of(byHand)(q, k, v);
+  const masked = of((q, k, v) => scaledDotProductAttention(q, k, v, mask));
+  const compiled = jit((q: Tensor, k: Tensor, v: Tensor, mask: Tensor) =>
+    of((q, k, v) => scaledDotProductAttention(q, k, v, mask))(q, k, v),
+  );
+  for (const got of [masked(q, k, v), await compiled(q, k, v, mask)]) {
+    assert.ok(relativeError(got.value, expected.value) < 1e-5);
+    got.gradient.forEach((g, i) => {
+      assert.ok(relativeError(g, expected.gradient[i]) < 1e-5);
+    });
+  }
+  await compiled.dispose();
+});
+
 test("three training steps: parts of the batch do not move the keys' bias, which only decays", async () => {
   const student = await weights("sit-model.safetensors");
   const given = await arrays("sit-sra-loss-linear.npz");
@@ -99,29 +147,29 @@ test("three training steps: parts of the batch do not move the keys' bias, which
     k: given.k,
     y: given.y,
   });
+  const batch = { x, noise, t, condition: { y }, draws: [{ interval: k }] };
+  const task = makeTask({
+    model: TINY,
+    process: SIT_PROCESS,
+    methods: [{ ...SRA_DEFAULTS, studentBlock: 1, teacherBlock: 3 }],
+  });
   const biasAfter = async (microBatches: number): Promise<ArrayLike<number>> => {
-    const step = jit(trainStep, { threads: 1 });
-    let state: TrainState = { ...initTrainState(student), ema: await weights("sit-ema.safetensors") };
+    const options = {
+      adamW: { betas: [0.9, 0.999] as [number, number], epsilon: 1e-8, weightDecay: 0.01 },
+      maxGradientNorm: 1,
+      microBatches,
+    };
+    const step = jit(
+      (state: TrainState, scalars: StepScalars) => trainStep(task, state, batch, scalars, options),
+      { threads: 1 },
+    );
+    let state: TrainState = { ...initTrainState(task, student), ema: await weights("sit-ema.safetensors") };
     const scalars = {
       learningRate: tf.scalar(1e-3),
-      alignWeight: tf.scalar(0.2),
+      weights: [tf.scalar(0.2)],
       emaDecay: tf.scalar(0.999),
     };
-    for (let i = 0; i < 3; i++)
-      ({ state } = await step(state, { x, noise, t, k, y }, scalars, {
-        model: TINY,
-        interpolant: "linear",
-        sra: {
-          studentBlock: 1,
-          teacherBlock: 3,
-          interval: [0, 0.2],
-          projectionHead: true,
-          distance: "smooth-l1",
-        },
-        adamW: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0.01 },
-        maxGradientNorm: 1,
-        microBatches,
-      }));
+    for (let i = 0; i < 3; i++) ({ state } = await step(state, scalars));
     await step.dispose();
     return state.params["blocks.0.attn.qkv.bias"].dataSync();
   };

@@ -1,7 +1,6 @@
-/** Interpolants, training times and labels against their definitions. */
+/** Interpolants and training times against their definitions. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { drawIntervals, dropLabels } from "../../lib/align/index.ts";
 import {
   drawTimes,
   INTERPOLANTS,
@@ -9,7 +8,7 @@ import {
   interpolate,
   velocityTarget,
 } from "../../lib/diffusion/index.ts";
-import { normalTensor, randomGenerator, tf } from "../../lib/tensor/index.ts";
+import { normalTensor, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { relativeError } from "../parity.ts";
 
 const DRAWS = 40_000;
@@ -77,43 +76,29 @@ test("lognormal times have a standard normal log of sigma / alpha", () => {
   }
 });
 
-test("times are not taken for steps, nor steps for times, when intervals are drawn", () => {
-  const draw = (interval: number | [number, number], whole?: boolean) => () =>
-    drawIntervals(randomGenerator(4), 100, interval, whole);
-  assert.ok(draw([0, 200], true)().every((k) => Number.isInteger(k) && k < 200));
-  assert.throws(
-    draw([0, 200]),
-    /^interval must be within \[0, 1\], ascending \(times; a DiT's .*, got \[0,200\]$/,
-  );
-  assert.throws(draw([0, 0.2], true), /^interval must be whole steps, because .*, got \[0,0.2\]$/);
-  assert.throws(draw(0.5, true), /whole steps/);
-  for (const interval of [
-    [0.3, 0.1],
-    [Number.NaN, 1],
-    [-1, 0],
-  ] as [number, number][])
-    for (const whole of [true, false])
-      assert.throws(draw(interval, whole), new RegExp(`^interval must be .*, got \\[${interval}\\]$`));
-});
-
-test("intervals are uniform in their range, or fixed", () => {
-  const intervals = drawIntervals(randomGenerator(4), DRAWS, [0.1, 0.3]);
-  assert.ok(intervals.every((k) => k >= Math.fround(0.1) && k <= Math.fround(0.3)));
-  moments(intervals, 0.2, 0.2 ** 2 / 12);
-  assert.ok(drawIntervals(randomGenerator(4), 10, 0.2).every((k) => k === Math.fround(0.2)));
-});
-
-test("labels are dropped as often as asked, and independently of the label", () => {
-  const labels = Array.from({ length: DRAWS }, (_, i) => i % 10);
-  const dropped = dropLabels(randomGenerator(5), labels, 0.1, 10);
-  for (let label = 0; label < 10; label++) {
-    const own = [...dropped].filter((_, i) => labels[i] === label);
-    const rate = own.filter((y) => y === 10).length / own.length;
-    assert.ok(own.every((y) => y === 10 || y === label));
-    assert.ok(Math.abs(rate - 0.1) < 4 * Math.sqrt((0.1 * 0.9) / own.length), `${label}: ${rate}`);
+test("times of tokens reach the pixels of their patches, and the same time for all is one time", () => {
+  const [x, noise] = [
+    normalTensor(randomGenerator(6), [2, 3, 4, 4]),
+    normalTensor(randomGenerator(7), [2, 3, 4, 4]),
+  ];
+  const t = tf.tensor2d([
+    [0.1, 0.2, 0.3, 0.4],
+    [0.5, 0.6, 0.7, 0.8],
+  ]);
+  for (const name of INTERPOLANTS) {
+    const mixed = interpolate(name, x, noise, t);
+    const target = velocityTarget(name, x, noise, t);
+    for (const [token, column] of tf.unstack(t, 1).entries()) {
+      const at = [0, 0, 2 * Math.floor(token / 2), 2 * (token % 2)];
+      const patch = (images: Tensor): Tensor => tf.slice(images, at, [2, 3, 2, 2]);
+      assert.equal(patch(mixed).dataSync(), patch(interpolate(name, x, noise, column)).dataSync());
+      assert.equal(patch(target).dataSync(), patch(velocityTarget(name, x, noise, column)).dataSync());
+    }
   }
-  assert.equal([...dropLabels(randomGenerator(5), [1, 2], 0, 10)], [1, 2]);
-  assert.equal([...dropLabels(randomGenerator(5), [1, 2], 1, 10)], [10, 10]);
+  assert.throws(
+    () => interpolate("linear", x, noise, tf.ones([2, 9])),
+    /^times \[2,9\], one a token, do not fit images \[2,3,4,4\]$/,
+  );
 });
 
 test.run();

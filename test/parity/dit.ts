@@ -1,7 +1,8 @@
 /** What the DiT fixtures hold, computed. */
-import { type SRABatch, type SRAConfig, sraLosses } from "../../lib/align/index.ts";
+import type { Batch, MethodConfig } from "../../lib/align/index.ts";
 import {
   betaSchedule,
+  DIT_PROCESS,
   type GaussianDiffusion,
   gaussianDiffusion,
   hybridLoss,
@@ -10,15 +11,18 @@ import {
   respacedTimesteps,
 } from "../../lib/diffusion/index.ts";
 import { type NdArray, scalarOf, tensorsOf } from "../../lib/io/index.ts";
-import { DIT_DEFAULTS, type DiTConfig, dit, transformer } from "../../lib/models/index.ts";
+import { makeNetwork, type TransformerConfig } from "../../lib/models/index.ts";
 import { classVelocity, ddimSampler, ddpmSampler } from "../../lib/samplers/index.ts";
 import { type Params, type Tensor, tf } from "../../lib/tensor/index.ts";
-import { sraGradients } from "../../lib/train/index.ts";
+import { gradientsOf, lossesOf, makeTask } from "../../lib/train/index.ts";
 import { arrays, TINY, weights } from "../parity.ts";
 import type { Case, Mode } from "./table.ts";
 
-export const CONFIG: DiTConfig = { ...TINY, ...DIT_DEFAULTS };
-const SRA: SRAConfig = {
+export const CONFIG: TransformerConfig = { ...TINY, outChannels: 8 };
+export const network = makeNetwork(CONFIG);
+const SRA: MethodConfig = {
+  method: "sra",
+  weight: 0.04,
   studentBlock: 1,
   teacherBlock: 3,
   interval: [0, 200],
@@ -26,7 +30,7 @@ const SRA: SRAConfig = {
   beta: 0.05,
   projectionHead: true,
 };
-const OPTIONS = { interpolant: "linear", sra: SRA } as const;
+const task = makeTask({ model: CONFIG, process: DIT_PROCESS, methods: [SRA] });
 const diffusion = gaussianDiffusion(betaSchedule("linear"));
 export const model = await weights("dit-model.safetensors");
 const teacher = await weights("dit-ema.safetensors");
@@ -35,26 +39,31 @@ const float = (x: Tensor): Tensor => tf.cast(x, "float32");
 
 async function forward(mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> {
   const { x, t, y } = tensorsOf(given);
-  const run = mode((params: Params, x: Tensor, t: Tensor, y: Tensor) => {
-    const { prediction, variance } = dit(params, CONFIG, x, t, y);
-    return { out: tf.concat([prediction, variance!], 1) };
-  });
+  const run = mode((params: Params, x: Tensor, t: Tensor, y: Tensor) => ({
+    out: network.apply(params, x, t, { y }).output,
+  }));
   return run(model, x, float(t), tf.cast(y, "int32"));
 }
 
-function batchOf(given: Record<string, NdArray>): SRABatch {
+function batchOf(given: Record<string, NdArray>): Batch {
   const { x, noise, t, k, y } = tensorsOf(given);
-  return { x, noise, t: float(t), k: float(k), y: tf.cast(y, "int32") };
+  return {
+    x,
+    noise,
+    t: float(t),
+    condition: { y: tf.cast(y, "int32") },
+    draws: [{ interval: float(k) }],
+  };
 }
 
 async function losses(mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> {
-  const run = mode((params: Params, ema: Params, batch: SRABatch) => {
-    const { x, noise, t, y } = batch;
+  const run = mode((params: Params, ema: Params, batch: Batch) => {
+    const { x, noise, t, condition } = batch;
     const input = noisedAt(diffusion, { x, noise, t });
-    const { output } = transformer(params, CONFIG, input, t, y);
-    const { mse, vb } = hybridLoss(diffusion, CONFIG.diffusion, output, input, { x, noise, t });
-    const { align } = sraLosses(params, ema, CONFIG, batch, OPTIONS);
-    return { mse, vb: vb as Tensor, loss: tf.add(mse, vb as Tensor), align_loss: align as Tensor };
+    const { output } = network.apply(params, input, t, condition);
+    const { mse, vb } = hybridLoss(diffusion, DIT_PROCESS, output, input, { x, noise, t });
+    const { methods } = lossesOf(task, params, ema, batch);
+    return { mse, vb: vb as Tensor, loss: tf.add(mse, vb as Tensor), align_loss: methods[0] };
   });
   return run(model, teacher, batchOf(given));
 }
@@ -63,8 +72,8 @@ export const lossBatch = batchOf(await arrays("dit-sra-loss.npz"));
 
 const gradients = (mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> =>
   mode(
-    (params: Params, ema: Params, batch: SRABatch, weight: Tensor) =>
-      sraGradients(params, ema, CONFIG, batch, weight, OPTIONS).gradients,
+    (params: Params, ema: Params, batch: Batch, weight: Tensor) =>
+      gradientsOf(task, params, ema, batch, [weight]).gradients,
   )(model, teacher, lossBatch, tf.scalar(Number(scalarOf(given.align_weight))));
 
 /** The schedule of the samplers' fixture. */
@@ -78,8 +87,8 @@ export const drawn = (noise: Tensor, latents: Tensor) => (index: number) =>
 async function samplers(mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> {
   const { note_cfg: _, ...numbers } = given;
   const { latents, y, eps_ddpm, eps_ddpm_cfg4 } = tensorsOf(numbers);
-  const network = mode(
-    (params: Params, x: Tensor, t: Tensor, y: Tensor) => transformer(params, CONFIG, x, t, y).output,
+  const predicts = mode(
+    (params: Params, x: Tensor, t: Tensor, y: Tensor) => network.apply(params, x, t, { y }).output,
   );
   const run = (
     sampler: typeof ddpmSampler | typeof ddimSampler,
@@ -87,14 +96,14 @@ async function samplers(mode: Mode, given: Record<string, NdArray>): Promise<Rec
     guidance?: { scale: number; channels: number },
   ) => {
     const predict = classVelocity(
-      (x, t, y) => network(model, x, t, y),
+      (x, t, y) => predicts(model, x, t, y),
       tf.cast(y, "int32"),
       CONFIG.numClasses,
       guidance,
     );
     return sampler(predict, latents, {
       diffusion: respacedFor(given),
-      config: CONFIG.diffusion,
+      config: DIT_PROCESS,
       noise: drawn(noise, latents),
     });
   };

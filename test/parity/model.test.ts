@@ -1,20 +1,12 @@
 /** Facts about SiT that hold without any reference. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import {
-  checkTransformerParams,
-  initSiT,
-  isTrainable,
-  type SiTConfig,
-  sit,
-  transformerFeatures,
-  transformerShapes,
-} from "../../lib/models/index.ts";
+import { checkNetworkParams, makeNetwork, type TransformerConfig } from "../../lib/models/index.ts";
 import { patchEmbedding, positionEmbedding, unpatchify } from "../../lib/nn/index.ts";
 import { mapParams, normalTensor, randomGenerator, tf } from "../../lib/tensor/index.ts";
 import { relativeError } from "../parity.ts";
 
-const CONFIG: SiTConfig = {
+const CONFIG: TransformerConfig = {
   inputSize: 12,
   patchSize: 4,
   inChannels: 3,
@@ -24,21 +16,21 @@ const CONFIG: SiTConfig = {
   mlpRatio: 4,
   numClasses: 7,
   qkNorm: true,
-  projectionHead: true,
 };
-const params = initSiT(CONFIG, randomGenerator(1));
+const network = makeNetwork(CONFIG);
+const params = network.init(randomGenerator(1));
 const random = randomGenerator(2);
 const noisy = mapParams(params, (p) => tf.add(p, tf.mul(normalTensor(random, p.shape), 0.1)));
 const x = normalTensor(random, [2, 3, 12, 12]);
 const t = tf.tensor1d([0.2, 0.9]);
-const y = tf.tensor1d([7, 3], "int32");
+const condition = { y: tf.tensor1d([7, 3], "int32") };
 
 test("adaLN-Zero starts with velocity exactly 0 and every block the identity", () => {
-  const { velocity, features } = sit(params, CONFIG, x, t, y, [1, 2, 3]);
-  assert.equal(velocity.shape, x.shape);
-  assert.ok(velocity.dataSync().every((v) => v === 0));
+  const { output, taps } = network.apply(params, x, t, condition, { taps: [1, 2, 3] });
+  assert.equal(output.shape, x.shape);
+  assert.ok(output.dataSync().every((v) => v === 0));
   const tokens = tf.add(patchEmbedding(params, "x_embedder.proj", x, 4), params.pos_embed);
-  for (const block of features) assert.equal(block.dataSync(), tokens.dataSync());
+  for (const block of taps) assert.equal(block.dataSync(), tokens.dataSync());
 });
 
 test("initialization has the bounds and deviations of the reference", () => {
@@ -57,24 +49,23 @@ test("initialization has the bounds and deviations of the reference", () => {
 });
 
 test("names and shapes are the reference's, and a misfit is told in one error", () => {
-  checkTransformerParams(params, CONFIG);
-  const shapes = transformerShapes(CONFIG);
+  checkNetworkParams(params, network);
+  const { shapes } = network;
   assert.equal(shapes.pos_embed, [1, 9, 40]);
   assert.equal(shapes["x_embedder.proj.weight"], [40, 3, 4, 4]);
   assert.equal(shapes["y_embedder.embedding_table.weight"], [8, 40]);
   assert.equal(shapes["blocks.2.attn.k_norm.weight"], [8]);
-  assert.equal(shapes["ap_head.linear1.weight"], [80, 40]);
   assert.equal(shapes["final_layer.linear.weight"], [48, 40]);
   assert.equal(
-    Object.keys(shapes).filter((name) => !isTrainable(name)),
+    Object.keys(shapes).filter((name) => !network.trainable(name)),
     ["pos_embed"],
   );
   const { pos_embed: _, ...rest } = params;
   assert.throws(
-    () => checkTransformerParams({ ...rest, extra: t }, CONFIG),
+    () => checkNetworkParams({ ...rest, extra: t }, network),
     /missing: pos_embed; unexpected: extra/,
   );
-  assert.throws(() => transformerShapes({ ...CONFIG, numHeads: 3 }), /multiple of 4 and of numHeads 3/);
+  assert.throws(() => makeNetwork({ ...CONFIG, numHeads: 3 }), /multiple of 4 and of numHeads 3/);
 });
 
 test("the position embedding mirrors, and depends on offsets alone", () => {
@@ -108,22 +99,33 @@ test("patches of an identity projection are put together again", () => {
 });
 
 test("samples of a batch do not see each other", () => {
-  const both = sit(noisy, CONFIG, x, t, y, [2]);
-  const [xs, ts, ys] = [tf.split(x, 2), tf.split(t, 2), tf.split(y, 2)];
+  const both = network.apply(noisy, x, t, condition, { taps: [2] });
+  const [xs, ts, ys] = [tf.split(x, 2), tf.split(t, 2), tf.split(condition.y, 2)];
   for (const i of [0, 1]) {
-    const one = sit(noisy, CONFIG, xs[i], ts[i], ys[i], [2]);
-    assert.ok(relativeError(one.velocity, tf.split(both.velocity, 2)[i]) < 1e-5);
-    assert.ok(relativeError(one.features[0], tf.split(both.features[0], 2)[i]) < 1e-5);
+    const one = network.apply(noisy, xs[i], ts[i], { y: ys[i] }, { taps: [2] });
+    assert.ok(relativeError(one.output, tf.split(both.output, 2)[i]) < 1e-5);
+    assert.ok(relativeError(one.taps[0], tf.split(both.taps[0], 2)[i]) < 1e-5);
   }
 });
 
 test("the teacher's shorter run gives the same features, in the order asked for", () => {
-  const { features } = sit(noisy, CONFIG, x, t, y, [3, 1]);
-  assert.equal(transformerFeatures(noisy, CONFIG, x, t, y, 3).dataSync(), features[0].dataSync());
-  assert.equal(transformerFeatures(noisy, CONFIG, x, t, y, 1).dataSync(), features[1].dataSync());
-  assert.throws(() => sit(noisy, CONFIG, x, t, y, [0]), /block must be from 1 to 3/);
-  assert.throws(() => transformerFeatures(noisy, CONFIG, x, t, y, 4), /block must be from 1 to 3/);
-  assert.throws(() => sit(noisy, CONFIG, normalTensor(random, [2, 1, 12, 12]), t, y), /\[batch,3,12,12\]/);
+  const whole = network.apply(noisy, x, t, condition, { taps: [3, 1] }).taps;
+  const short = network.features(noisy, x, t, condition, { taps: [3, 1] });
+  for (const i of [0, 1]) assert.equal(short[i].dataSync(), whole[i].dataSync());
+  assert.throws(
+    () => network.apply(noisy, x, t, condition, { taps: [0] }),
+    /block must be from 1 to 3, got 0/,
+  );
+  assert.throws(() => network.features(noisy, x, t, condition, { taps: [4] }), /block must be from 1 to 3/);
+  assert.throws(
+    () => network.apply(noisy, normalTensor(random, [2, 1, 12, 12]), t, condition),
+    /input x must be \[batch,3,12,12\], got \[2,1,12,12\]/,
+  );
+  assert.throws(
+    () => network.apply(noisy, x, tf.ones([2, 4]), condition),
+    /times t must be \[2\], one a sample, or \[2,9\], one a token, got \[2,4\]/,
+  );
+  assert.throws(() => network.apply(noisy, x, t, {}), /condition must be \{ y \}/);
 });
 
 test.run();

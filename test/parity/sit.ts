@@ -1,14 +1,9 @@
 /** What the SiT fixtures hold, computed. */
-import {
-  featureDistance,
-  projectionHead,
-  type SRABatch,
-  sraLosses,
-  teacherFeatures,
-} from "../../lib/align/index.ts";
-import { type InterpolantName, interpolate } from "../../lib/diffusion/index.ts";
+import { type Batch, featureDistance, type MethodConfig, projectionHead } from "../../lib/align/index.ts";
+import type { InterpolantName } from "../../lib/diffusion/index.ts";
+import { interpolate, SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { type NdArray, scalarOf, tensorsOf } from "../../lib/io/index.ts";
-import { sit, transformerBlock } from "../../lib/models/index.ts";
+import { transformerBlock } from "../../lib/models/index.ts";
 import {
   patchEmbedding,
   positionEmbedding,
@@ -17,52 +12,80 @@ import {
 } from "../../lib/nn/index.ts";
 import { classVelocity, eulerMaruyamaSampler, eulerSampler, heunSampler } from "../../lib/samplers/index.ts";
 import { type Params, type Tensor, tf } from "../../lib/tensor/index.ts";
-import { initTrainState, sraGradients, type TrainState, trainStep } from "../../lib/train/index.ts";
-import { arrays, TINY, weights } from "../parity.ts";
+import {
+  gradientsOf,
+  initTrainState,
+  lossesOf,
+  makeTask,
+  type TrainState,
+  targetsOf,
+  trainStep,
+} from "../../lib/train/index.ts";
+import { arrays, TINY, tiny, weights } from "../parity.ts";
 import type { Case, Mode } from "./table.ts";
 
 const student = await weights("sit-model.safetensors");
 const teacher = await weights("sit-ema.safetensors");
 /** What the fixtures were made with (fixtures/config.json). */
-const BLOCKS = { studentBlock: 1, teacherBlock: 3, interval: [0, 0.2], projectionHead: true } as const;
-const SMOOTH = { ...BLOCKS, distance: "smooth-l1", beta: 0.05 } as const;
-const TOKEN_COSINE = { ...BLOCKS, distance: "cosine", cosineAxis: "token" } as const;
+const BLOCKS = {
+  method: "sra",
+  weight: 0.2,
+  studentBlock: 1,
+  teacherBlock: 3,
+  interval: [0, 0.2],
+  projectionHead: true,
+} as const;
+const SMOOTH: MethodConfig = { ...BLOCKS, distance: "smooth-l1", beta: 0.05 };
+const TOKEN_COSINE: MethodConfig = { ...BLOCKS, distance: "cosine", cosineAxis: "token" };
+const taskOf = (method: MethodConfig, path: InterpolantName = "linear") =>
+  makeTask({ model: TINY, process: { ...SIT_PROCESS, path }, methods: [method] });
 
-const batchOf = ({ x, noise, t, k, y }: Record<string, NdArray>): SRABatch =>
-  tensorsOf({ x, noise, t, k, y }) as unknown as SRABatch;
+function batchOf(given: Record<string, NdArray>): Batch {
+  const { x, noise, t, k, y } = tensorsOf({
+    x: given.x,
+    noise: given.noise,
+    t: given.t,
+    k: given.k,
+    y: given.y,
+  });
+  return { x, noise, t, condition: { y }, draws: [{ interval: k }] };
+}
 
 const linearBatch = batchOf(await arrays("sit-sra-loss-linear.npz"));
 
 async function forward(mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> {
   const { x, t, y } = tensorsOf({ x: given.x, t: given.t, y: given.y });
   const run = mode((params: Params, x: Tensor, t: Tensor, y: Tensor) => {
-    const { velocity, features } = sit(params, TINY, x, t, y, [1, 2, 3, 4]);
+    const { output, taps } = tiny.apply(params, x, t, { y }, { taps: [1, 2, 3, 4] });
     const patches = patchEmbedding(params, "x_embedder.proj", x, TINY.patchSize);
     const embedding = timestepEmbedding(params, "t_embedder", t);
+    const tokens = tf.add(patches, params.pos_embed);
     return {
-      out: velocity,
-      block_outputs: tf.stack(features),
-      projected: projectionHead(params, features[0]),
+      out: output,
+      block_outputs: tf.stack(taps),
+      projected: projectionHead(params, taps[0]),
       patch_tokens: patches,
       timestep_frequencies: timestepFrequencies(t),
       timestep_embedding: embedding,
-      block1_on_c_eq_t: transformerBlock(params, TINY, 1, tf.add(patches, params.pos_embed), embedding),
+      block1_on_c_eq_t: transformerBlock(params, TINY, 1, tokens, tf.expandDims(embedding, 1)),
     };
   });
   return { ...(await run(student, x, t, y)), pos_embed: positionEmbedding(TINY.hiddenSize, 4) };
 }
 
 const losses =
-  (interpolant: InterpolantName) =>
+  (path: InterpolantName) =>
   async (mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> => {
-    const run = mode((params: Params, ema: Params, batch: SRABatch) => {
-      const { generative, align } = sraLosses(params, ema, TINY, batch, { interpolant, sra: SMOOTH });
-      const noised = interpolate(interpolant, batch.x, batch.noise, batch.t);
-      const features = projectionHead(params, sit(params, TINY, noised, batch.t, batch.y, [1]).features[0]);
-      const target = teacherFeatures(ema, TINY, batch, { interpolant, sra: SMOOTH });
+    const task = taskOf(SMOOTH, path);
+    const run = mode((params: Params, ema: Params, batch: Batch) => {
+      const { generative, methods } = lossesOf(task, params, ema, batch);
+      const noised = interpolate(path, batch.x, batch.noise, batch.t);
+      const [tapped] = tiny.features(params, noised, batch.t, batch.condition, { taps: [1] });
+      const features = projectionHead(params, tapped);
+      const [[target]] = targetsOf(task, ema, batch);
       return {
         gen_loss: generative,
-        align_sml1: align as Tensor,
+        align_sml1: methods[0],
         student: features,
         teacher: target,
         align_l2: featureDistance(features, target, { distance: "l2" }),
@@ -75,11 +98,11 @@ const losses =
   };
 
 const gradients =
-  (sra: typeof SMOOTH | typeof TOKEN_COSINE) =>
+  (method: MethodConfig) =>
   (mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> =>
     mode(
-      (params: Params, ema: Params, batch: SRABatch, weight: Tensor) =>
-        sraGradients(params, ema, TINY, batch, weight, { interpolant: "linear", sra }).gradients,
+      (params: Params, ema: Params, batch: Batch, weight: Tensor) =>
+        gradientsOf(taskOf(method), params, ema, batch, [weight]).gradients,
     )(student, teacher, linearBatch, tf.scalar(scalarOf(given.align_weight)));
 
 const TRAIN_SETTINGS = ["lr", "weight_decay", "max_grad_norm", "ema_decay", "align_weight"] as const;
@@ -88,30 +111,23 @@ async function train(mode: Mode, given: Record<string, NdArray>): Promise<Record
   const [rate, weightDecay, maxGradientNorm, decay, weight] = TRAIN_SETTINGS.map((key) =>
     scalarOf(given[key]),
   );
-  const step = mode(
-    (state: TrainState, batch: SRABatch, scalars: Record<"rate" | "weight" | "decay", Tensor>) =>
-      trainStep(
-        state,
-        batch,
-        { learningRate: scalars.rate, alignWeight: scalars.weight, emaDecay: scalars.decay },
-        {
-          model: TINY,
-          interpolant: "linear",
-          sra: SMOOTH,
-          adamW: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay },
-          maxGradientNorm,
-        },
-      ),
+  const task = taskOf(SMOOTH);
+  const step = mode((state: TrainState, batch: Batch, scalars: Record<"rate" | "weight" | "decay", Tensor>) =>
+    trainStep(
+      task,
+      state,
+      batch,
+      { learningRate: scalars.rate, weights: [scalars.weight], emaDecay: scalars.decay },
+      { adamW: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay }, maxGradientNorm },
+    ),
   );
   const scalars = { rate: tf.scalar(rate), weight: tf.scalar(weight), decay: tf.scalar(decay) };
-  let state: TrainState = { ...initTrainState(student), ema: teacher };
+  let state: TrainState = { ...initTrainState(task, student), ema: teacher };
   const log: Tensor[] = [];
   for (let i = 0; i < 3; i++) {
     const result = await step(state, linearBatch, scalars);
     state = result.state;
-    log.push(
-      tf.stack([result.metrics.generative, result.metrics.align as Tensor, result.metrics.gradientNorm]),
-    );
+    log.push(tf.stack([result.metrics.generative, result.metrics.sra, result.metrics.gradientNorm]));
   }
   const named = (prefix: string, params: Params): Params =>
     Object.fromEntries(Object.entries(params).map(([name, value]) => [`${prefix}.${name}`, value]));
@@ -120,7 +136,7 @@ async function train(mode: Mode, given: Record<string, NdArray>): Promise<Record
 
 async function samplers(mode: Mode, given: Record<string, NdArray>): Promise<Record<string, Tensor>> {
   const network = mode(
-    (params: Params, x: Tensor, t: Tensor, y: Tensor) => sit(params, TINY, x, t, y).velocity,
+    (params: Params, x: Tensor, t: Tensor, y: Tensor) => tiny.apply(params, x, t, { y }).output,
   );
   const { latents, y, ...noise } = tensorsOf({
     latents: given.latents,

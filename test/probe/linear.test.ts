@@ -3,18 +3,15 @@ import * as assert from "uvu/assert";
 import { imageTensor } from "../../lib/data/index.ts";
 import {
   betaSchedule,
+  DIT_PROCESS,
   gaussianDiffusion,
   interpolate,
   type NoiseLevel,
   noisedAt,
+  type ProcessConfig,
+  SIT_PROCESS,
 } from "../../lib/diffusion/index.ts";
-import {
-  DIT_DEFAULTS,
-  type DiTConfig,
-  initDiT,
-  initSiT,
-  transformerFeatures,
-} from "../../lib/models/index.ts";
+import { makeNetwork } from "../../lib/models/index.ts";
 import { type BlockFeatures, featureExtractor, linearProbe } from "../../lib/probe/index.ts";
 import { mapParams, normalTensor, randomGenerator, randomStream, tf } from "../../lib/tensor/index.ts";
 import { rejects } from "../io/helpers.ts";
@@ -64,14 +61,14 @@ test("the features' scale and offset do not matter", async () => {
 });
 
 test("features are those of the blocks, pooled, with the null class", async () => {
-  const { model } = smallConfig();
+  const network = makeNetwork(smallConfig().model);
   const images = smallImages();
   const random = randomGenerator(2);
   // adaLN-Zero makes every block the identity at first: give the modulations values.
-  const params = initSiT(model, random);
+  const params = network.init(random);
   for (const name of Object.keys(params))
     if (name.includes("adaLN")) params[name] = normalTensor(random, params[name].shape);
-  const extractor = featureExtractor(model, "linear");
+  const extractor = featureExtractor(network, SIT_PROCESS);
   const count = 30;
   const got = await extractor.extract(params, images, { count, time: 0.4, seed: 9 });
   await extractor.dispose();
@@ -86,22 +83,23 @@ test("features are those of the blocks, pooled, with the null class", async () =
     Array.from({ length: count }, (_, i) => i),
   );
   const t = tf.fill([count], 0.4);
-  const y = tf.fill([count], model.numClasses, "int32");
+  const nothing = { y: tf.fill([count], 2, "int32") };
   for (const block of [1, 2]) {
-    const tokens = transformerFeatures(params, model, interpolate("linear", x, noise, t), t, y, block);
+    const noised = interpolate("linear", x, noise, t);
+    const [tokens] = network.features(params, noised, t, nothing, { taps: [block] });
     const part = got.data.subarray((block - 1) * count * 16, block * count * 16);
     assert.ok(relativeError(part, tf.mean(tokens, 1)) < 1e-5);
   }
 });
 
 test("a DiT is probed at a step: its features are those of the step", async () => {
-  const model: DiTConfig = { ...smallConfig().model, ...DIT_DEFAULTS };
+  const network = makeNetwork({ ...smallConfig().model, outChannels: 2 });
   const images = smallImages();
   const random = randomGenerator(3);
-  const params = mapParams(initDiT(model, random), (p, name) =>
+  const params = mapParams(network.init(random), (p, name) =>
     name.includes("adaLN") ? normalTensor(random, p.shape) : p,
   );
-  const extractor = featureExtractor(model, "linear");
+  const extractor = featureExtractor(network, DIT_PROCESS);
   const got = await extractor.extract(params, images, { count: 4, step: 900, seed: 9 });
   await extractor.dispose();
 
@@ -112,16 +110,16 @@ test("a DiT is probed at a step: its features are those of the step", async () =
     noise,
     t,
   });
-  const tokens = transformerFeatures(params, model, x, t, tf.fill([4], 2, "int32"), 2);
+  const [tokens] = network.features(params, x, t, { y: tf.fill([4], 2, "int32") }, { taps: [2] });
   assert.ok(relativeError(got.data.subarray(4 * 16), tf.mean(tokens, 1)) < 1e-5);
 });
 
 test("a time for a DiT and a step for a SiT are refused, and so is what is out of range", async () => {
-  const sit = smallConfig().model;
-  const dit = { ...sit, ...DIT_DEFAULTS };
-  const refused = (config: typeof sit, level: unknown, message: RegExp) =>
+  const [sit, dit] = [SIT_PROCESS, DIT_PROCESS];
+  const network = makeNetwork(smallConfig().model);
+  const refused = (process: ProcessConfig, level: unknown, message: RegExp) =>
     rejects(
-      featureExtractor(config, "linear").extract({}, smallImages(), {
+      featureExtractor(network, process).extract({}, smallImages(), {
         count: 1,
         seed: 0,
         ...(level as NoiseLevel),
@@ -163,7 +161,7 @@ test("mismatched features and labels are refused", async () => {
     linearProbe(features, labels, { ...features, blocks: 1, count: 40 }, labels, { classes: 3 }),
     /test features are \[1, , 6\], expected \[2, , 6\]/,
   );
-  const extractor = featureExtractor(smallConfig().model, "linear");
+  const extractor = featureExtractor(makeNetwork(smallConfig().model), SIT_PROCESS);
   await rejects(
     extractor.extract({}, smallImages(), { count: 51, time: 0, seed: 0 }),
     /count must be from 1 to 50, got 51/,

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { readJsonLines, readSafetensors } from "../../lib/io/index.ts";
-import { tf } from "../../lib/tensor/index.ts";
+import { flattenTree, tf } from "../../lib/tensor/index.ts";
 import {
   type LogEntry,
   latestCheckpoint,
@@ -15,7 +15,7 @@ import {
   train,
 } from "../../lib/train/index.ts";
 import { rejects, temporaryFolder } from "../io/helpers.ts";
-import { smallConfig, smallImages } from "./small.ts";
+import { SMALL_SRA, smallConfig, smallImages } from "./small.ts";
 
 const images = smallImages();
 
@@ -35,7 +35,7 @@ const losses = async (folder: string): Promise<number[][]> =>
   (await readJsonLines<LogEntry>(join(folder, "metrics.jsonl"))).map((e) => [
     e.step,
     e.generative,
-    e.align!,
+    e.sra,
     e.gradientNorm,
   ]);
 
@@ -59,7 +59,7 @@ test("training lowers the losses", async () => {
   await train(smallConfig({ steps: 80, classDropout: 0, logEvery: 10 }), { folder, images: first });
   const rows = await losses(folder);
   assert.ok(rows[7][1] < 0.8 * rows[0][1], `generative ${rows[0][1]} to ${rows[7][1]}`);
-  assert.ok(rows[7][2] < 0.8 * rows[0][2], `align ${rows[0][2]} to ${rows[7][2]}`);
+  assert.ok(rows[7][2] < 0.8 * rows[0][2], `sra ${rows[0][2]} to ${rows[7][2]}`);
 });
 
 test("a run folder holds config, metrics, events and the newest checkpoints", async () => {
@@ -251,7 +251,7 @@ test("a diverging run stops and names the step, the quantity and the last good c
   const config = smallConfig({ learningRate: { from: 1e-3, to: 1e30, steps: 1, start: 7, shape: "linear" } });
   await rejects(
     train(config, { folder, images }),
-    /diverged at step \d+: (generative|align|gradientNorm) is (NaN|Infinity); last good checkpoint: .*step-00000005/,
+    /diverged at step \d+: (generative|sra|gradientNorm) is (NaN|Infinity); last good checkpoint: .*step-00000005/,
   );
 });
 
@@ -267,8 +267,12 @@ test("unfit folders, configs and images are refused in one sentence", async () =
     /holds no checkpoint to resume from/,
   );
   await rejects(
-    train(smallConfig({ alignWeight: 1, steps: 20 }), { folder: done, images, resume: true }),
-    /another config: alignWeight was 0\.2, got 1; leave it as it is, or begin another run/,
+    train(smallConfig({ methods: [{ ...SMALL_SRA, weight: 1 }], steps: 20 }), {
+      folder: done,
+      images,
+      resume: true,
+    }),
+    /another config: methods\.0\.weight was 0\.2, got 1; leave it as it is, or begin another run/,
   );
   await rejects(
     train(smallConfig({ batchSize: 0 }), { folder: empty, images }),
@@ -282,10 +286,10 @@ test("unfit folders, configs and images are refused in one sentence", async () =
     train(smallConfig({ accumulate: 2, microBatches: 3 }), { folder: empty, images }),
     /microBatches must be a divisor of a run's batch size \d+, got 3/,
   );
-  const sra = { ...smallConfig().sra!, teacherBlock: 3 };
+  const methods = [{ ...SMALL_SRA, teacherBlock: 3 }];
   await rejects(
-    train(smallConfig({ sra }), { folder: empty, images }),
-    /sra.teacherBlock must be from 1 to .* 2, got 3/,
+    train(smallConfig({ methods }), { folder: empty, images }),
+    /methods\.0\.teacherBlock must be from 1 to .* 2, got 3/,
   );
   await rejects(
     train(smallConfig(), { folder: empty, images: { ...images, height: 4, width: 16 } }),
@@ -302,14 +306,14 @@ test("both arms see the same images, noise, times and labels", async () => {
   const { batchSource } = await import("../../lib/train/index.ts");
   const configs = [
     smallConfig(),
-    smallConfig({ sra: undefined }),
-    smallConfig({ sra: { ...smallConfig().sra!, interval: 0.1 } }),
+    smallConfig({ methods: [] }),
+    smallConfig({ methods: [{ ...SMALL_SRA, interval: 0.1 }] }),
   ];
   const batches: number[][][] = [];
   for (const config of configs) {
     const next = batchSource(images, config);
-    const { x, noise, t, y } = await next(1);
-    batches.push([x, noise, t, y].map((tensor) => Array.from(tensor.dataSync())));
+    const { draws: _, ...batch } = await next(1);
+    batches.push(flattenTree(batch).map(({ tensor }) => Array.from(tensor.dataSync())));
   }
   assert.equal(batches[1], batches[0]);
   assert.equal(batches[2], batches[0]);
@@ -321,7 +325,9 @@ test("what an example draws does not depend on how examples are cut into batches
     const next = batchSource(images, smallConfig({ batchSize }));
     const all: number[][] = [];
     for (let step = 0; step < 24 / batchSize; step++) {
-      const rows = Object.values(await next(step)).map((tensor) => tf.reshape(tensor, [batchSize, -1]));
+      const leaves = flattenTree(await next(step));
+      assert.is(leaves.length, 6);
+      const rows = leaves.map(({ tensor }) => tf.reshape(tensor, [batchSize, -1]));
       for (let i = 0; i < batchSize; i++)
         all.push(rows.flatMap((row) => Array.from(tf.slice(row, i, 1).dataSync())));
     }

@@ -1,5 +1,7 @@
 /** A training run small enough to repeat many times. */
+import type { SRAConfig } from "../../lib/align/index.ts";
 import type { ImageSet } from "../../lib/data/index.ts";
+import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { randomGenerator } from "../../lib/tensor/index.ts";
 import type { TrainConfig } from "../../lib/train/index.ts";
 
@@ -16,6 +18,16 @@ export function smallImages(count = 50): ImageSet {
   };
 }
 
+export const SMALL_SRA: SRAConfig = {
+  method: "sra",
+  weight: 0.2,
+  studentBlock: 1,
+  teacherBlock: 2,
+  interval: [0, 0.2],
+  distance: "smooth-l1",
+  projectionHead: true,
+};
+
 export function smallConfig(change: Partial<TrainConfig> = {}): TrainConfig {
   return {
     seed: 3,
@@ -29,18 +41,9 @@ export function smallConfig(change: Partial<TrainConfig> = {}): TrainConfig {
       mlpRatio: 4,
       numClasses: 2,
       qkNorm: false,
-      projectionHead: true,
     },
-    interpolant: "linear",
-    timeDistribution: "uniform",
-    sra: {
-      studentBlock: 1,
-      teacherBlock: 2,
-      interval: [0, 0.2],
-      distance: "smooth-l1",
-      projectionHead: true,
-    },
-    alignWeight: 0.2,
+    process: SIT_PROCESS,
+    methods: [SMALL_SRA],
     steps: 12,
     batchSize: 8,
     microBatches: 1,
