@@ -20,6 +20,9 @@ export const valueAndGrad =
     return { value, gradient };
   };
 
+/** The gradient by what is not used: made of it, because a compiled function returns no constants. */
+const nothing = (tensor: Tensor): Tensor => tf.mul(tensor, 0);
+
 /**
  * The same for a function that returns more than its loss: `aux` comes back as it was, without a gradient.
  */
@@ -48,7 +51,7 @@ export const valueAndGradWith =
     const byId = new Map(inputs.map((tensor, i) => [tensor.id, grads[i] as Tensor | undefined]));
     return {
       value,
-      gradient: mapTensors(params, (tensor) => byId.get(tensor.id) ?? tf.zerosLike(tensor)),
+      gradient: mapTensors(params, (tensor) => byId.get(tensor.id) ?? nothing(tensor)),
       aux: (aux === undefined ? undefined : mapTensors(aux, released)) as A,
     };
   };

@@ -7,7 +7,7 @@ import { checkShapes, type Params } from "../tensor/params.ts";
 import type { TrainConfig } from "./config.ts";
 import { currentConfig } from "./legacy.ts";
 import type { TrainState } from "./step.ts";
-import { isAveraged, makeTask, taskShapes } from "./task.ts";
+import { isAveraged, makeTask, type Task, taskShapes } from "./task.ts";
 
 const FORMAT = "ditlab-checkpoint/1";
 
@@ -82,8 +82,11 @@ export async function listCheckpoints(folder: string): Promise<{ path: string; s
     .sort((a, b) => a.step - b.step);
 }
 
-/** Reads a checkpoint; throws an error that names the file when it is damaged or not one of ours. */
-export async function readCheckpoint(path: string): Promise<Checkpoint> {
+/**
+ * Reads a checkpoint, of a task of one's own if it is given.
+ * @throws an error that names the file when it is damaged or not one of ours.
+ */
+export async function readCheckpoint(path: string, given?: Task): Promise<Checkpoint> {
   const { tensors, metadata } = await readSafetensors(path);
   if (metadata.format !== FORMAT) {
     throw new Error(
@@ -91,7 +94,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
     );
   }
   const config = currentConfig(JSON.parse(metadata.config)) as TrainConfig;
-  const task = makeTask(config);
+  const task = given ?? makeTask(config);
   const shapes = taskShapes(task);
   // The task's own order, not the file's: it fixes the order of sums, and so the weights bit by bit. What is in no task is
   // left behind: ditlab 0.1 and 0.2 kept a projection head that nothing trained in baselines.
@@ -129,11 +132,12 @@ export async function readCheckpoint(path: string): Promise<Checkpoint> {
 /** The newest checkpoint that can be read, with the damaged ones that were passed over; undefined when there is none. */
 export async function latestCheckpoint(
   folder: string,
+  task?: Task,
 ): Promise<{ checkpoint: Checkpoint; path: string; damaged: string[] } | undefined> {
   const damaged: string[] = [];
   for (const { path } of (await listCheckpoints(folder)).reverse()) {
     try {
-      return { checkpoint: await readCheckpoint(path), path, damaged };
+      return { checkpoint: await readCheckpoint(path, task), path, damaged };
     } catch (error) {
       damaged.push((error as Error).message);
     }

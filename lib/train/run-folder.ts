@@ -76,7 +76,7 @@ export async function beginRun(
   options: RunOptions,
 ): Promise<{ start: Checkpoint; path?: string }> {
   const { folder, source } = options;
-  const found = await latestCheckpoint(join(folder, "checkpoints"));
+  const found = await latestCheckpoint(join(folder, "checkpoints"), task);
   const data = await identityOf(trainingData);
   if (!options.resume) await checkNewRun(folder);
   const begun = options.resume

@@ -102,7 +102,7 @@ export function training(
       while (run.step < config.steps) {
         isGood = false;
         const started = performance.now();
-        const [batch, scalars] = [await nextBatch(run.step), scalarsAt(config, run.step)];
+        const [batch, scalars] = [await nextBatch(run.step), scalarsAt(config, run.step, task.methods)];
         const result: StepResult = await compiled(state, batch, scalars);
         disposeTree([batch, scalars]);
         state = result.state;
@@ -182,10 +182,11 @@ const compiledStep = (task: Task, config: TrainConfig) =>
     ? compileRuns(task, { ...config, accumulate: config.accumulate! })
     : compileStep(task, config);
 
-/** The scheduled numbers of a step (from 0). */
+/** The scheduled numbers of a step (from 0), the weights of methods among them. */
 export function scalarsAt(
-  { learningRate, emaDecay, methods }: Pick<TrainConfig, "learningRate" | "emaDecay" | "methods">,
+  { learningRate, emaDecay }: Pick<TrainConfig, "learningRate" | "emaDecay">,
   step: number,
+  methods: readonly { weight: Schedule }[],
 ): StepScalars {
   const scalar = (schedule: Schedule): Tensor => tf.scalar(scheduleAt(schedule, step));
   return {

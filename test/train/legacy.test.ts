@@ -1,0 +1,84 @@
+/** Configs and checkpoints that ditlab 0.1 and 0.2 wrote. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { DIT_PROCESS } from "../../lib/diffusion/index.ts";
+import { fromTensor, type NdArray, ndarray, writeSafetensors } from "../../lib/io/index.ts";
+import { randomGenerator } from "../../lib/tensor/index.ts";
+import {
+  checkTrainConfig,
+  currentConfig,
+  initTask,
+  initTrainState,
+  makeTask,
+  readCheckpoint,
+  type TrainConfig,
+} from "../../lib/train/index.ts";
+import { fixture, temporaryFolder } from "../io/helpers.ts";
+import { SMALL_SRA, smallConfig } from "./small.ts";
+
+/** A config as 0.2 had it. */
+function oldConfig({ process, methods: [sra], model, ...rest }: TrainConfig): Record<string, unknown> {
+  const { method: _, weight, ...settings } = sra ?? SMALL_SRA;
+  const { outChannels: __, ...plain } = model;
+  const { type, ...diffusion } = process;
+  return {
+    ...rest,
+    model: { ...plain, projectionHead: true, ...(type === "gaussian" && { diffusion }) },
+    interpolant: process.type === "interpolant" ? process.path : "linear",
+    timeDistribution: process.type === "interpolant" ? process.times : "uniform",
+    ...(sra && { sra: settings }),
+    alignWeight: weight,
+  };
+}
+
+const dit = smallConfig({
+  model: { ...smallConfig().model, outChannels: 2 },
+  process: DIT_PROCESS,
+  methods: [{ ...SMALL_SRA, interval: [0, 200] }],
+});
+
+test("configs of 0.1 and 0.2 are taken as what they say; those of now stay as they are", () => {
+  for (const config of [smallConfig(), smallConfig({ methods: [] }), dit]) {
+    assert.equal(currentConfig(oldConfig(config)), config);
+    assert.is(currentConfig(config), config);
+  }
+  const recorded = JSON.parse(readFileSync(fixture("run-0.1/config.json"), "utf8"));
+  checkTrainConfig(currentConfig(recorded) as TrainConfig);
+  // What is wrong in them is for the check to say.
+  assert.throws(
+    () => checkTrainConfig(currentConfig({ ...oldConfig(smallConfig()), lerningRate: 1 }) as TrainConfig),
+    /lerningRate is unknown, did you mean learningRate/,
+  );
+  for (const value of [undefined, 3, [], { model: { inputSize: 3 } }]) assert.is(currentConfig(value), value);
+});
+
+test("a baseline's checkpoint of 0.2 has a head that nothing trained; it is left there", async () => {
+  const config = smallConfig({ methods: [] });
+  const state = initTrainState(makeTask(config), initTask(makeTask(config), randomGenerator(1)));
+  const tensors: Record<string, NdArray> = { "optimizer.step": await fromTensor(state.optimizer.step) };
+  const groups = {
+    model: state.params,
+    ema: state.ema,
+    "optimizer.first": state.optimizer.first,
+    "optimizer.second": state.optimizer.second,
+  };
+  for (const [group, params] of Object.entries(groups)) {
+    for (const [name, tensor] of Object.entries(params))
+      tensors[`${group}/${name}`] = await fromTensor(tensor);
+    tensors[`${group}/ap_head.linear1.bias`] = ndarray(new Float32Array(32), [32]);
+  }
+  const path = join(await temporaryFolder(), "step-00000001.safetensors");
+  await writeSafetensors(path, tensors, {
+    format: "ditlab-checkpoint/1",
+    step: "1",
+    config: JSON.stringify(oldConfig(config)),
+  });
+  const read = await readCheckpoint(path);
+  assert.equal(read.config, config);
+  assert.equal(Object.keys(read.state.params), Object.keys(state.params));
+  assert.equal(Object.keys(read.state.optimizer.first), Object.keys(state.optimizer.first));
+});
+
+test.run();
