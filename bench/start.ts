@@ -11,10 +11,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { SRA_DEFAULTS } from "../lib/align/index.ts";
-import { isTrainable, SIT_DEFAULTS, transformerShapes } from "../lib/models/index.ts";
+import { SIT_PROCESS } from "../lib/diffusion/index.ts";
+import { TRANSFORMER_DEFAULTS } from "../lib/models/index.ts";
 import { ADAMW_DEFAULTS } from "../lib/optim/index.ts";
 import { type DataType, type Params, type Tensor, tf } from "../lib/tensor/index.ts";
-import { compileStep, type StepConfig, type TrainState } from "../lib/train/index.ts";
+import { compileStep, makeTask, type StepOptions, type TrainState, taskShapes } from "../lib/train/index.ts";
 import { CLASSES, PATCH, type Scale } from "./training/scales.ts";
 
 const SCALES: Readonly<Record<string, Scale>> = {
@@ -49,7 +50,7 @@ function hollow(shape: number[], dtype: DataType = "float32"): Tensor {
 async function start(scale: Scale): Promise<Start> {
   const { depth, width, heads, size, channels, batch: count } = scale;
   const model = {
-    ...SIT_DEFAULTS,
+    ...TRANSFORMER_DEFAULTS,
     depth,
     hiddenSize: width,
     numHeads: heads,
@@ -58,16 +59,17 @@ async function start(scale: Scale): Promise<Start> {
     patchSize: PATCH,
     numClasses: CLASSES,
   };
-  const config: StepConfig = {
-    model,
-    interpolant: "linear",
-    sra: { ...SRA_DEFAULTS, studentBlock: Math.floor(depth / 3), teacherBlock: Math.floor((2 * depth) / 3) },
-    adamW: ADAMW_DEFAULTS,
-    maxGradientNorm: 1,
+  const sra = {
+    ...SRA_DEFAULTS,
+    studentBlock: Math.floor(depth / 3),
+    teacherBlock: Math.floor((2 * depth) / 3),
   };
+  const task = makeTask({ model, process: SIT_PROCESS, methods: [sra] });
+  const config: StepOptions = { adamW: ADAMW_DEFAULTS, maxGradientNorm: 1 };
+  const isTrainable = (name: string): boolean => name !== "pos_embed";
   const hollows = (names: (name: string) => boolean = () => true): Params =>
     Object.fromEntries(
-      Object.entries(transformerShapes(model)).flatMap(([name, shape]) =>
+      Object.entries(taskShapes(task)).flatMap(([name, shape]) =>
         names(name) ? [[name, hollow(shape)]] : [],
       ),
     );
@@ -81,13 +83,13 @@ async function start(scale: Scale): Promise<Start> {
     x: hollow(shape),
     noise: hollow(shape),
     t: hollow([count]),
-    k: hollow([count]),
-    y: hollow([count], "int32"),
+    condition: { y: hollow([count], "int32") },
+    draws: [{ interval: hollow([count]) }],
   };
-  const scalars = { learningRate: hollow([]), alignWeight: hollow([]), emaDecay: hollow([]) };
+  const scalars = { learningRate: hollow([]), weights: [hollow([])], emaDecay: hollow([]) };
   // Its numbers are asked for when all is compiled.
   scalars.emaDecay.data = () => Promise.reject(new Error(NOT_RUN));
-  const step = compileStep(config);
+  const step = compileStep(task, config);
   const begin = performance.now();
   const message = await step(state, batch, scalars).then(String, (error: Error) => error.message);
   if (message !== NOT_RUN) throw new Error(message);

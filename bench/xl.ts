@@ -8,8 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { SIT_PROCESS } from "../lib/diffusion/index.ts";
 import { fromTensor, type NdArray, writeTorch } from "../lib/io/index.ts";
-import { initSiT, loadModel, modelConfig, parameterCount } from "../lib/models/index.ts";
+import { loadModel, makeNetwork, modelConfig, parameterCount } from "../lib/models/index.ts";
 import { sampleGenerator } from "../lib/samplers/index.ts";
 import { randomGenerator } from "../lib/tensor/index.ts";
 
@@ -24,7 +25,7 @@ async function timed<T>(action: () => Promise<T>): Promise<{ value: T; seconds: 
 }
 
 async function write(path: string): Promise<unknown> {
-  const params = initSiT(modelConfig(NAME), randomGenerator(0));
+  const params = makeNetwork(modelConfig(NAME)).init(randomGenerator(0));
   const ema: Record<string, NdArray> = {};
   for (const [name, tensor] of Object.entries(params)) {
     ema[name] = await fromTensor(tensor);
@@ -37,7 +38,7 @@ async function write(path: string): Promise<unknown> {
 async function sample(path: string): Promise<unknown> {
   const loaded = await timed(() => loadModel(path, NAME));
   const { config, params } = loaded.value;
-  const generator = sampleGenerator(config);
+  const generator = sampleGenerator(makeNetwork(config), SIT_PROCESS);
   const options = { labels: [207], sampler: "euler", steps: 1, seed: 0 } as const;
   const first = await timed(() => generator.generate(params, options));
   const second = await timed(() => generator.generate(params, options));

@@ -108,7 +108,7 @@ function problems(
       .sort((a, b) => a.length - b.length);
     if (branch) return branch.flatMap((inner) => problems(inner, schema, value, path));
   }
-  if (issue.code === "invalid_union" && issue.note === "No matching discriminator") {
+  if (issue.code === "invalid_union" && issue.errors.length === 0) {
     const expected = tagsAt(schema, path, value);
     if (got === undefined) return [`${name} is missing, expected ${expected}`];
     return [`${name} must be ${expected}, got ${JSON.stringify(got) ?? String(got)}`];

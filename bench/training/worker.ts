@@ -5,15 +5,18 @@
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { SRA_DEFAULTS } from "../../lib/align/index.ts";
+import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { jit, loop } from "../../lib/jit/index.ts";
-import { initSiT, SIT_DEFAULTS } from "../../lib/models/index.ts";
+import { TRANSFORMER_DEFAULTS } from "../../lib/models/index.ts";
 import { ADAMW_DEFAULTS } from "../../lib/optim/index.ts";
 import { sampleGenerator } from "../../lib/samplers/index.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
 import {
+  initTask,
   initTrainState,
+  makeTask,
   microBatchesFor,
-  type StepConfig,
+  type StepOptions,
   type TrainState,
   trainStep,
 } from "../../lib/train/index.ts";
@@ -24,7 +27,7 @@ const scale: Scale = JSON.parse((await lines.next()).value as string);
 const { depth, width, heads, size, channels, batch: count } = scale;
 const random = randomGenerator(0);
 const model = {
-  ...SIT_DEFAULTS,
+  ...TRANSFORMER_DEFAULTS,
   depth,
   hiddenSize: width,
   numHeads: heads,
@@ -33,32 +36,36 @@ const model = {
   patchSize: PATCH,
   numClasses: CLASSES,
 };
-const config: StepConfig = {
+const task = makeTask({
   model,
-  interpolant: "linear",
-  sra: { ...SRA_DEFAULTS, ...blocks(scale) },
-  adamW: ADAMW_DEFAULTS,
-  maxGradientNorm: 1,
-};
+  process: SIT_PROCESS,
+  methods: [{ ...SRA_DEFAULTS, ...blocks(scale) }],
+});
+const config: StepOptions = { adamW: ADAMW_DEFAULTS, maxGradientNorm: 1 };
 const shape = [count, channels, size, size];
 const batch = {
   x: normalTensor(random, shape),
   noise: normalTensor(random, shape),
   t: tf.tensor1d(random.uniforms(count)),
-  k: tf.tensor1d(random.uniforms(count).map((u) => u * 0.2)),
-  y: tf.tensor1d(
-    Int32Array.from({ length: count }, (_, i) => i % CLASSES),
-    "int32",
-  ),
+  condition: {
+    y: tf.tensor1d(
+      Int32Array.from({ length: count }, (_, i) => i % CLASSES),
+      "int32",
+    ),
+  },
+  draws: [{ interval: tf.tensor1d(random.uniforms(count).map((u) => u * 0.2)) }],
 };
-const scalars = { learningRate: tf.scalar(1e-4), alignWeight: tf.scalar(0.2), emaDecay: tf.scalar(0.9999) };
-const step = jit((state: TrainState, b: typeof batch, s: typeof scalars) => trainStep(state, b, s, config), {
-  name: "trainStep",
-  donate: [0],
-});
-let state = initTrainState(initSiT(model, random));
+const scalars = { learningRate: tf.scalar(1e-4), weights: [tf.scalar(0.2)], emaDecay: tf.scalar(0.9999) };
+const step = jit(
+  (state: TrainState, b: typeof batch, s: typeof scalars) => trainStep(task, state, b, s, config),
+  {
+    name: "trainStep",
+    donate: [0],
+  },
+);
+let state = initTrainState(task, initTask(task, random));
 const { flops } = step.lower([state, batch, scalars]);
-const generator = sampleGenerator(model);
+const generator = sampleGenerator(task.network, SIT_PROCESS);
 
 const seconds = async (body: () => Promise<unknown>): Promise<number> => {
   const start = performance.now();
@@ -68,7 +75,7 @@ const seconds = async (body: () => Promise<unknown>): Promise<number> => {
 
 /** The rate of the step's largest matrix products with nothing between them, operations a second: a median of several. */
 async function limit(): Promise<number> {
-  const rows = (count / microBatchesFor(model, count)) * (size / PATCH) ** 2;
+  const rows = (count / microBatchesFor(task, count)) * (size / PATCH) ** 2;
   const repeats = 16;
   const products = jit((x: Tensor, up: Tensor, down: Tensor) =>
     loop(repeats, x, (x) => {

@@ -160,7 +160,7 @@ export async function readTrainConfig(path: string): Promise<TrainConfig> {
   return config;
 }
 
-/** A model by name, or the config in a file; files of ditlab 0.1 and 0.2 also say the process. */
+/** A model by name, or that of a file: a model's config, or a training config, which also says the process. */
 export async function readModel(
   model: string,
 ): Promise<{ model: ModelName | TrainConfig["model"]; process?: ProcessConfig }> {

@@ -7,16 +7,19 @@ type Fields = Record<string, unknown>;
 const isFields = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** A model of 0.1 or 0.2, which also said what it predicts and whether it had SRA's head. */
+/** A model and, if it is known, its process. */
 export interface OldModel {
   model: unknown;
-  /** A DiT's process, if the model said it. */
   process?: Fields;
 }
 
-/** A model's config as it is now, and the process that it used to carry. What is of now stays as it is. */
+/**
+ * A model's config as it is now, and its process: of a training config the one that it says, of a model of 0.1 or 0.2 the
+ * one that it carried. What is of now stays as it is.
+ */
 export function currentModel(value: unknown): OldModel {
   if (!isFields(value)) return { model: value };
+  if ("model" in value) return currentConfig(value) as OldModel;
   const { diffusion, projectionHead: _, ...model } = value;
   if (!isFields(diffusion)) return { model };
   const { learnSigma } = diffusion;

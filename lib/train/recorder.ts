@@ -6,6 +6,7 @@ import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
 import type { TrainConfig } from "./config.ts";
 import { type Decode, sampleGrids, samplesPath } from "./sample-grids.ts";
 import type { TrainState } from "./step.ts";
+import type { Task } from "./task.ts";
 import { openEventFile } from "./tensorboard.ts";
 
 /** Numbers of a step by name: `generative`, each method's loss, and `gradientNorm`. */
@@ -39,11 +40,12 @@ const mean = (values: readonly number[]): number =>
 /** Records a run in its folder, from where it starts. */
 export async function recordRun(
   folder: string,
+  { network }: Pick<Task, "network">,
   config: TrainConfig,
   { start, path }: { start: Checkpoint; path?: string },
   { generator01, decode }: { generator01?: RandomGenerator; decode?: Decode },
 ): Promise<Recorder> {
-  const grids = sampleGrids(config, decode);
+  const grids = sampleGrids(network, config, decode);
   const metricsPath = join(folder, "metrics.jsonl");
   await truncateJsonLines<LogEntry>(metricsPath, (entry) => entry.step <= start.step);
   const events = await openEventFile(folder);

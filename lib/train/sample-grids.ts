@@ -1,7 +1,7 @@
 /** Pictures of what a run has learned so far: the same noise and classes each time. */
 import { join } from "node:path";
 import { type NdArray, threeChannels, toUint8Images, writePngGrid } from "../io/index.ts";
-import { makeNetwork } from "../models/index.ts";
+import type { Network } from "../models/index.ts";
 import { sampleGenerator } from "../samplers/index.ts";
 import type { Params } from "../tensor/params.ts";
 import type { TrainConfig } from "./config.ts";
@@ -35,16 +35,17 @@ export function checkGrids({ model, sampleEvery }: TrainConfig, decode?: Decode)
 
 /** Grids as a config asks for them; none where it does not. */
 export function sampleGrids(
-  { model, process, seed, sampleEvery }: TrainConfig,
+  network: Network,
+  { process, seed, sampleEvery }: TrainConfig,
   decode?: Decode,
 ): SampleGrids | undefined {
   if (sampleEvery === undefined) return undefined;
-  const generator = sampleGenerator(makeNetwork(model), process);
+  const generator = sampleGenerator(network, process);
   return {
     async write(params, path) {
       const drawn = await generator.generate(params, {
-        ...(model.numClasses > 0
-          ? { labels: Array.from({ length: IMAGES }, (_, i) => i % model.numClasses) }
+        ...(network.classes > 0
+          ? { labels: Array.from({ length: IMAGES }, (_, i) => i % network.classes) }
           : { count: IMAGES }),
         sampler: process.type === "gaussian" ? "ddpm" : "euler",
         steps: process.type === "gaussian" ? Math.min(DIT_STEPS, process.steps) : STEPS,

@@ -173,7 +173,7 @@ async function begin(
   const { start } = begun;
   const generator01 = start.generator01 && randomGenerator(start.generator01);
   const { folder, decode } = options;
-  const recorder: Recorder = await recordRun(folder, config, begun, { generator01, decode });
+  const recorder: Recorder = await recordRun(folder, task, config, begun, { generator01, decode });
   return { step: start.step, state: start.state, generator01, recorder };
 }
 

@@ -84,15 +84,15 @@ test("a resumed run goes on with its own data and settings, and says what contra
   );
   const contradictions: [string[], RegExp][] = [
     [["--batch-size", "2"], /batchSize was 16, got 2/],
-    [["--align-weight", "9"], /alignWeight was 0\.5, got 9/],
-    [["--baseline"], /sra was \{.*\}, got absent/],
+    [["--align-weight", "9"], /methods\.0\.weight was 0\.5, got 9/],
+    [["--baseline"], /methods was \[.*\], got \[\]/],
     [["--seed", "7"], /seed was 0, got 7/],
     [["--preset", "medium"], /model\.depth was 3, got 8/],
   ];
   for (const [options, message] of contradictions) await refused([...resume, ...options], message);
   await refused(
-    [...resume, "--baseline", "--align-weight", "9", "--batch-size", "2"],
-    /sra was .*; alignWeight was .*; batchSize was|batchSize was .*alignWeight|alignWeight was .*batchSize was/,
+    [...resume, "--method", "sra-2026-07", "--align-weight", "9", "--batch-size", "2"],
+    /methods\.0\.weight was 0\.5, got 9; .*methods\.0\.cosineAxis was "feature", got "token".*batchSize was 16, got 2/,
   );
   assert.is(await readFile(join(out, "config.json"), "utf8"), before);
 

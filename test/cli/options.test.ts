@@ -174,10 +174,10 @@ test("a model follows images of one's own, whose size and classes need no file",
     "--baseline",
   );
   assert.is(chosen.code, 0, chosen.stderr);
-  const { model: small, sra } = await configIn(other);
+  const { model: small, methods } = await configIn(other);
   assert.equal(
-    [small.inputSize, small.patchSize, small.depth, small.numClasses, sra],
-    [8, 8, 12, 5, undefined],
+    [small.inputSize, small.patchSize, small.depth, small.numClasses, methods.length],
+    [8, 8, 12, 5, 0],
   );
 
   // A config from a file is what it says.

@@ -102,19 +102,19 @@ test("an exponential schedule falls by a constant factor, held for as many steps
 
 test("lambda is the released code's in every epoch", () => {
   const [epochSteps, epochs] = [7, Array.from({ length: 800 }, (_, epoch) => epoch)];
-  for (const [family, scale, resolution, constant, tenfold] of [
-    ["SiT", 2, 256, 149, 1000],
-    ["SiT", 2, 512, 99, 800],
-    ["DiT", 0.4, 256, 149, 1000],
+  for (const [process, scale, resolution, constant, tenfold] of [
+    ["interpolant", 2, 256, 149, 1000],
+    ["interpolant", 2, 512, 99, 800],
+    ["gaussian", 0.4, 256, 149, 1000],
   ] as const) {
-    const schedule = referenceAlignWeight(family, resolution, { epochSteps });
+    const schedule = referenceAlignWeight(process, resolution, { epochSteps });
     for (const epoch of epochs) {
       const exponent = epoch > constant ? (epoch - constant) / tenfold + 1 : 1;
       for (const step of [epoch * epochSteps, epoch * epochSteps + 6])
         assert.ok(Math.abs(scheduleAt(schedule, step) - scale * 0.1 ** exponent) < 1e-12, `epoch ${epoch}`);
     }
   }
-  assert.is(referenceAlignWeight("SiT", 256, { distance: "cosine" }), 0.5);
+  assert.is(referenceAlignWeight("interpolant", 256, { distance: "cosine" }), 0.5);
 });
 
 test.run();
