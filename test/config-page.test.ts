@@ -30,9 +30,22 @@ function plain(field: z.ZodType): { inner: z.ZodType; optional: boolean; text: s
 function rows(shape: Record<string, z.ZodType>, prefix = ""): string[] {
   return Object.entries(shape).flatMap(([name, field]) => {
     const { inner, optional, text } = plain(field);
-    const below =
-      inner instanceof z.ZodObject ? rows(inner.shape as Record<string, z.ZodType>, `${prefix}${name}.`) : [];
-    return [`| \`${prefix}${name}\`${optional ? "?" : ""} | ${text} |`, ...below];
+    const list = inner instanceof z.ZodArray;
+    const item = list ? (inner.element as z.ZodType) : inner;
+    const path = `${prefix}${name}${list && !(item instanceof z.ZodNumber) ? "[]" : ""}`;
+    return [`| \`${path}\`${optional ? "?" : ""} | ${text} |`, ...below(item, path)];
+  });
+}
+
+/** The fields of an object; of a union those of each kind, which its tag names. */
+function below(field: z.ZodType, path: string): string[] {
+  if (field instanceof z.ZodObject) return rows(field.shape as Record<string, z.ZodType>, `${path}.`);
+  if (!(field instanceof z.ZodDiscriminatedUnion)) return [];
+  const { discriminator } = field.def;
+  return (field.options as z.ZodObject[]).flatMap((option) => {
+    const { [discriminator]: tag, ...shape } = option.shape as Record<string, z.ZodType>;
+    const { value } = tag as z.ZodLiteral;
+    return [`| \`${path}.${discriminator}\` | \`"${value}"\`: |`, ...rows(shape, `${path}.`)];
   });
 }
 
