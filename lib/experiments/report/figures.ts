@@ -1,7 +1,7 @@
 /** The figures of the report, from the results. */
 
 import type { Evaluation, Results, RunResult } from "../results.ts";
-import { evaluationAt, finalStep, measuresOf, probeBest, probeMean } from "./findings.ts";
+import { evaluationAt, finalStep, measuresOf, probeBest, probeMean } from "./measures.ts";
 import { type ArmSeries, type Figure, type FigureInput, lineFigure } from "./plots.ts";
 import { binned, binSize } from "./series.ts";
 import { digitsFor, formatCount, formatFixed, type NumberFormat } from "./text.ts";
@@ -23,14 +23,14 @@ const lossOf = (run: RunResult, name: LossName): number[] => run.curve[name] ?? 
 
 function loss(results: Results, name: LossName, title: string): Figure | undefined {
   const withLoss = results.arms
-    .map((arm) => ({ ...arm, runs: arm.runs.filter((run) => lossOf(run, name).length > 0) }))
+    .map((arm, place) => ({ ...arm, place, runs: arm.runs.filter((run) => lossOf(run, name).length > 0) }))
     .filter((arm) => arm.runs.length > 0);
   if (withLoss.length === 0) return undefined;
   const size = binSize(
     Math.max(...withLoss.flatMap((arm) => arm.runs.map((run) => lossOf(run, name).length))),
   );
-  const arms: ArmSeries[] = withLoss.map(({ arm, label, runs }) => ({
-    arm,
+  const arms: ArmSeries[] = withLoss.map(({ place, label, runs }) => ({
+    place,
     label,
     series: runs.map((run) => binned(run.seed, run.curve.step, lossOf(run, name), size)),
   }));
@@ -50,8 +50,8 @@ function loss(results: Results, name: LossName, title: string): Figure | undefin
 }
 
 function evaluated(results: Results, read: (evaluation: Evaluation) => number): ArmSeries[] {
-  return results.arms.map(({ arm, label, runs }) => ({
-    arm,
+  return results.arms.map(({ label, runs }, place) => ({
+    place,
     label,
     series: runs.map((run) => ({
       seed: run.seed,
@@ -102,13 +102,13 @@ export function noiseLevels(results: Results): number[] {
 function probeByBlock(results: Results): Figure[] {
   const levels = noiseLevels(results);
   const inputs = levels.map((timestep): FigureInput => {
-    const arms = results.arms.map(({ arm, label, runs }): ArmSeries => {
+    const arms = results.arms.map(({ label, runs }, place): ArmSeries => {
       const series = runs.map((run) => {
         const probe = lastEvaluation(results, run)?.probe.find((entry) => entry.timestep === timestep);
         const accuracy = probe?.accuracy ?? [];
         return { seed: run.seed, x: accuracy.map((_, i) => i + 1), y: accuracy };
       });
-      return { arm, label, series };
+      return { place, label, series };
     });
     return {
       id: `probe-block-${levels.indexOf(timestep) + 1}`,

@@ -71,6 +71,9 @@ export function joinList(items: readonly string[]): string {
   return `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
 }
 
+/** With a capital first letter. */
+export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** A setting's name as words: `learningRate` and `learning-rate` become `learning rate`. */
 export function words(name: string): string {
   return name
