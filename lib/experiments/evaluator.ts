@@ -5,7 +5,6 @@ import {
   cnnFeatures,
   cnnFeaturesOfSet,
   type Evaluated,
-  loadSmallCnn,
   type SampleMetrics,
   type SmallCnn,
   sampleMetrics,
@@ -14,6 +13,7 @@ import { type FeatureExtractor, featureExtractor, linearProbe } from "../probe/i
 import { type GenerateOptions, type SampleGenerator, sampleGenerator } from "../samplers/index.ts";
 import type { Params } from "../tensor/params.ts";
 import type { TrainConfig } from "../train/config.ts";
+import { loadSmallCnn } from "./feature-network.ts";
 import type { Scale } from "./presets.ts";
 import type { Reporter } from "./reporter.ts";
 import type { ProbeResult } from "./results.ts";

@@ -1,5 +1,6 @@
 export { type Arm, type ComparisonOptions, runComparison } from "./comparison.ts";
 export { type DemoOptions, demoArms, runDemo } from "./demo.ts";
+export { loadSmallCnn } from "./feature-network.ts";
 export { PAPER_PRESETS, PAPER_RESOLUTIONS, paperConfig } from "./paper.ts";
 export { armConfig, SCALES, type Scale, type ScaleName } from "./presets.ts";
 export { compareArms, type Finding, type PairComparison } from "./report/findings.ts";
