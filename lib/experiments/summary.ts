@@ -2,7 +2,7 @@ import { compareArms, type PairComparison } from "./report/findings.ts";
 import { finalStep, mean, measuresOf, valueAt } from "./report/measures.ts";
 import { formatLevel } from "./report/paired.ts";
 import { pairName, summarize } from "./report/sentence.ts";
-import { formatDifference, formatValue } from "./report/text.ts";
+import { formatDifference, formatInterval, formatValue } from "./report/text.ts";
 import type { Results } from "./results.ts";
 
 /** Rows of equally many cells as lines whose columns stand below each other. */
@@ -24,7 +24,7 @@ const pairLines = ({ arm, against, level, findings }: PairComparison): string[] 
       formatValue(againstMean, format),
       formatValue(valueMean, format),
       formatDifference(mean, format),
-      interval.map((end) => formatDifference(end, format)).join(" to "),
+      formatInterval(interval, format),
       verdict,
     ]),
   ]);

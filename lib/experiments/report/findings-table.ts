@@ -6,7 +6,7 @@ import type { Finding, PairComparison } from "./findings.ts";
 import { type Html, html } from "./html.ts";
 import { formatLevel } from "./paired.ts";
 import { pairName } from "./sentence.ts";
-import { formatCount, formatDifference, formatValue, joinList, plural } from "./text.ts";
+import { formatCount, formatDifference, formatInterval, formatValue, joinList, plural } from "./text.ts";
 
 const WIDTH = 220;
 const HEIGHT = 30;
@@ -18,11 +18,6 @@ function differencesInWords({ seeds, measure }: Finding): string {
   return joinList(
     seeds.map(({ seed, difference }) => `${formatDifference(difference, measure.format)} (seed ${seed})`),
   );
-}
-
-function intervalInWords({ interval: [low, high], measure: { format } }: Finding): string {
-  if (!Number.isFinite(low)) return "n/a";
-  return `${formatDifference(low, format).replace("\u00a0pp", "")} to ${formatDifference(high, format)}`;
 }
 
 /**
@@ -38,7 +33,9 @@ export function strip(finding: Finding, { level, arm }: Pick<PairComparison, "le
   const scale = largest === 0 ? 0 : ((measure.lowerIsBetter ? -1 : 1) * (WIDTH / 2 - 9)) / largest;
   const at = (difference: number) => (WIDTH / 2 + difference * scale).toFixed(1);
   const middle = HEIGHT / 2;
-  const between = hasInterval ? ` ${formatLevel(level)} interval: ${intervalInWords(finding)}.` : "";
+  const between = hasInterval
+    ? ` ${formatLevel(level)} interval: ${formatInterval(interval, measure.format)}.`
+    : "";
   const label = `${measure.label}, differences by seed: ${differencesInWords(finding)}.${between} Right of the line is better for ${arm.phrase}.`;
   return html`<svg class="strip" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${label}">
 <line class="zero" x1="${WIDTH / 2}" x2="${WIDTH / 2}" y1="2" y2="${HEIGHT - 2}"/>
@@ -67,7 +64,7 @@ function row(finding: Finding, comparison: PairComparison): Html {
 <td role="cell" data-head="${against.phrase} \u2192 ${arm.phrase}">${formatValue(finding.againstMean, format)} \u2192 ${formatValue(finding.valueMean, format)}</td>
 <td role="cell" class="each">${strip(finding, comparison)}<small class="seeds">${seeds}</small></td>
 <td role="cell" data-head="Mean difference"><strong>${formatDifference(finding.mean, format)}</strong></td>
-<td role="cell" data-head="${formatLevel(level)} interval">${intervalInWords(finding)}</td>
+<td role="cell" data-head="${formatLevel(level)} interval">${formatInterval(finding.interval, format)}</td>
 <td role="cell" class="verdict"><span class="pill ${pillKind(finding)}">${MARKS[verdict]}\u00a0${judged}</span><small>${finding.reason}</small></td>
 </tr>`;
 }

@@ -37,6 +37,13 @@ export function formatDifference(value: number, format: NumberFormat): string {
   return `${sign}${formatFixed(scaled, digits)}${percent ? "\u00a0pp" : ""}`;
 }
 
+/** From one difference to another, the unit after the second. */
+export function formatInterval([low, high]: readonly [number, number], format: NumberFormat): string {
+  if (!Number.isFinite(low) || !Number.isFinite(high)) return NOT_AVAILABLE;
+  const [from, to] = [low, high].map((end) => formatDifference(end, format));
+  return `${from.replace("\u00a0pp", "")} to ${to}`;
+}
+
 /** How many decimals give about four significant digits to the largest of these values. */
 export function digitsFor(values: readonly number[]): number {
   const largest = Math.max(0, ...values.filter(Number.isFinite).map(Math.abs));

@@ -26,6 +26,7 @@ import {
   digitsFor,
   formatDifference,
   formatFixed,
+  formatInterval,
   formatSeconds,
   formatValue,
   joinList,
@@ -298,6 +299,8 @@ findings("writes numbers for readers", () => {
   assert.is(formatDifference(0.0123, { unit: "percent", digits: 1 }), "+1.23\u00a0pp");
   assert.is(formatDifference(-3, { unit: "plain", digits: 2 }), "\u22123.00");
   assert.is(formatDifference(0.001, { unit: "plain", digits: 2 }), "0.00");
+  assert.is(formatInterval([-0.0123, 0.5], { unit: "percent", digits: 1 }), "\u22121.23 to +50.00\u00a0pp");
+  assert.is(formatInterval([Number.NaN, Number.NaN], { unit: "plain", digits: 2 }), "n/a");
   assert.is(formatDifference(Number.NaN, { unit: "plain", digits: 2 }), "n/a");
   assert.equal(
     [0.0872, 12.34, 185, 7620, Number.NaN].map(formatSeconds).map((s) => s.replaceAll("\u00a0", " ")),
