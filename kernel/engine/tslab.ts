@@ -3,28 +3,20 @@
  * cells, on a compiler of our choice.
  *
  * tslab brings a fork of TypeScript 5.0, which cannot read the declarations of today's packages, and rebuilds its whole
- * watch program twice a cell. Before its converter loads we therefore put our own object in the place of that fork:
- * TypeScript as we loaded it, with the few functions replaced that tslab calls to make its program (`createWatch...`),
- * to read diagnostics and completions, and to write the script. Everything that is leaned on is checked when the
- * converter is made, so that another version of tslab or TypeScript fails with a sentence instead of strangely.
+ * watch program twice a cell. Before its converter loads we therefore put our own object in the place of that fork (see
+ * `facade.ts`). Everything that is leaned on is checked when the converter is made, so that another version of tslab or
+ * TypeScript fails with a sentence instead of strangely.
  */
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import type ts from "typescript";
-import { hasTopLevelAwait, instrument } from "./instrument.ts";
-import { createNotebookProgram, type NotebookProgram } from "./program.ts";
-import { keptModules, printerOfDeclarations, withoutExports, withoutReceiver } from "./repairs.ts";
-import { type CommonJS, toCommonJS } from "./script.ts";
+import { createFacade, type FacadeOptions, type Notebook, type Pass } from "./facade.ts";
+import type { NotebookProgram } from "./program.ts";
+import { keptModules, withoutExports } from "./repairs.ts";
+import type { CommonJS } from "./script.ts";
 import type { TypeScript } from "./typescript.ts";
 
 export const TSLAB_VERSION = "1.0.22";
-
-export interface ConverterOptions {
-  readonly ts: TypeScript;
-  readonly compilerOptions: ts.CompilerOptions;
-  readonly rootFiles: readonly string[];
-  readonly importFolders: readonly string[];
-}
 
 export interface Converted {
   /** Errors of the cell, as TypeScript made them; positions are those of `diagnosed`, one line below the cell's. */
@@ -73,18 +65,8 @@ interface TslabConverter {
   close(): void;
 }
 
-/** An import from outside of the notebook's folder, which matters only to those who write compiled files. */
-const OUTSIDE_OF_ROOT = 6059;
-
 /** The line that tslab puts before a cell to make it a module. */
 export const PREFIX = "export {};\n";
-
-/** What tslab hands to `createWatchCompilerHost`, and adds to what it gets back. */
-interface WatchHost {
-  rootNames: string[];
-  sys: ts.System & { watchFile(path: string, changed: (path: string, kind: number) => void): ts.FileWatcher };
-  afterProgramCreate?(builder: unknown): void;
-}
 
 function requireTslab(part: string, replacement: Record<string, unknown>): Record<string, unknown> {
   const require = createRequire(import.meta.url);
@@ -103,168 +85,67 @@ function requireTslab(part: string, replacement: Record<string, unknown>): Recor
   return require(`tslab/dist/${part}`) as Record<string, unknown>;
 }
 
-const NEEDED_OF_TYPESCRIPT = [
-  "bindSourceFile",
-  "findPrecedingToken",
-  "findNextToken",
-  "parseIsolatedJSDocComment",
-];
+/** Sends a cell through tslab and gathers what the compiler left of it. */
+function convertCell(
+  ts: TypeScript,
+  converter: TslabConverter,
+  { program, declarationsFile }: Notebook,
+  pass: Pass,
+  declarations: string,
+  code: string,
+): Converted {
+  pass.diagnostics = [];
+  pass.script = undefined;
+  const converted = converter.convert(declarations, withoutExports(ts, code));
+  const script = pass.script as CommonJS | undefined;
+  const warnings = script?.imports.length
+    ? program.newModules().flatMap((file) => program.program().getSemanticDiagnostics(file))
+    : [];
+  // tslab has cut it down to what later cells need.
+  program.forget(declarationsFile);
+  const errors = pass.diagnostics.filter(({ category }) => category === ts.DiagnosticCategory.Error);
+  if (errors.length > 0 || converted.diagnostics.length > 0)
+    return { diagnostics: errors, warnings: [], declarations, topLevelAwait: false };
+  const declared = converted.declOutput ?? "";
+  return {
+    diagnostics: [],
+    warnings,
+    script,
+    declarations: declared + keptModules(ts, declarations, declared),
+    topLevelAwait: pass.topLevelAwait,
+    lastExpression: converted.lastExpressionVar,
+  };
+}
 
-export function createConverter(options: ConverterOptions): Converter {
+/** Where the name at a position of the latest cell is declared. */
+function definitionAt(
+  { program, cellFile }: Notebook,
+  position: number,
+): ReturnType<Converter["definition"]> {
+  const service = program.languageService();
+  const at = service.getDefinitionAtPosition(cellFile, position + PREFIX.length)?.[0];
+  const text = at && program.sourceFile(at.fileName)?.text;
+  return at && text !== undefined ? { at, text } : undefined;
+}
+
+export function createConverter(options: FacadeOptions): Converter {
   const { ts } = options;
-  const internals = ts as unknown as Record<string, unknown>;
-  for (const name of NEEDED_OF_TYPESCRIPT)
-    if (typeof internals[name] !== "function")
-      throw new Error(`TypeScript ${ts.version} has no function ${name}, which the kernel needs`);
-
-  // A getter for each name: TypeScript's exports are getters themselves and cost time when they are first read.
-  const facade: Record<string, unknown> = {};
-  for (const name of Object.keys(ts))
-    Object.defineProperty(facade, name, { get: () => internals[name], configurable: true, enumerable: true });
-  const replace = (name: string, value: unknown) =>
-    Object.defineProperty(facade, name, { value, enumerable: true });
-
-  let program: NotebookProgram | undefined;
-  let diagnostics: readonly ts.Diagnostic[] = [];
-  let script: CommonJS | undefined;
-  let topLevelAwait = false;
-  let cellMap = "";
-  let cellFile = "";
-  let declarationsFile = "";
-
-  // tslab takes the working directory for the notebook's folder.
-  replace(
-    "sys",
-    Object.assign(Object.create(ts.sys), { getCurrentDirectory: () => options.importFolders[0] }),
-  );
-  replace("createWatchCompilerHost", (rootNames: string[], _options: unknown, sys: WatchHost["sys"]) => ({
-    rootNames,
-    sys,
-  }));
-  replace("createWatchProgram", (host: WatchHost) => {
-    const { sys, rootNames } = host;
-    declarationsFile = rootNames.find((name) => name.endsWith(".d.ts"))!;
-    cellFile = rootNames.find((name) => !name.endsWith(".d.ts"))!;
-    const notebook = createNotebookProgram({
-      ...options,
-      virtualFiles: new Set(rootNames),
-      readVirtual: (path) => sys.readFile(path)!,
-    });
-    program = notebook;
-    const builder = {
-      getProgram: () => notebook.program(),
-      getSourceFile: (path: string) => notebook.sourceFile(path),
-      // Local modules are compiled and run by the kernel, not by tslab.
-      getAllDependencies: (file: ts.SourceFile) => [file.fileName],
-      emit: (file: ts.SourceFile, write: ts.WriteFileCallback, ...rest: unknown[]) => {
-        const transformers = rest[2] as ts.CustomTransformers;
-        topLevelAwait = hasTopLevelAwait(ts, file);
-        const checker = notebook.program().getTypeChecker();
-        const isEarlier = (node: ts.ShorthandPropertyAssignment) =>
-          checker
-            .getShorthandAssignmentValueSymbol(node)
-            ?.declarations?.some((declaration) => declaration.getSourceFile() === file.parent) ?? false;
-        return notebook.program().emit(
-          file,
-          (path, text, ...others) => {
-            if (path.endsWith(".map")) cellMap = text;
-            else write(path, text, ...others);
-          },
-          undefined,
-          false,
-          {
-            ...transformers,
-            before: [instrument(ts, isEarlier)],
-            after: [...(transformers.after ?? []), withoutReceiver(ts)],
-          },
-        );
-      },
-    };
-    let waiting = false;
-    const rebuild = () => {
-      waiting = false;
-      host.afterProgramCreate?.({ ...builder });
-    };
-    for (const path of rootNames)
-      sys.watchFile(path, () => {
-        notebook.changed(path);
-        if (!waiting) sys.setTimeout!(rebuild, 0);
-        waiting = true;
-      });
-    host.afterProgramCreate?.({ ...builder });
-    return { close() {}, updateRootFileNames() {} };
-  });
-  replace("getPreEmitDiagnosticsOfFiles", (of: ts.Program, files: ts.SourceFile[]) => {
-    diagnostics = files.flatMap((file) => {
-      const syntactic = of.getSyntacticDiagnostics(file);
-      const found = syntactic.length > 0 ? syntactic : of.getSemanticDiagnostics(file);
-      return found.filter(({ code }) => code !== OUTSIDE_OF_ROOT);
-    });
-    return diagnostics;
-  });
-  replace("transpileModule", (text: string) => {
-    script = toCommonJS(ts, text, { firstMap: cellMap, shareVariables: true });
-    return { outputText: script.code };
-  });
-  replace("createPrinter", () => printerOfDeclarations(ts));
-  replace("getNullTransformationContext", () => internals.nullTransformationContext);
-  replace("getDefaultTypeRoots", () => options.compilerOptions.typeRoots);
-  replace("getQuickInfoAtPosition", (file: ts.SourceFile, _c: unknown, _t: unknown, position: number) =>
-    program!.languageService().getQuickInfoAtPosition(file.fileName, position),
-  );
-  replace("Completions", {
-    getCompletionsAtPositionForTslab: (
-      _h: unknown,
-      _p: unknown,
-      _l: unknown,
-      file: ts.SourceFile,
-      at: number,
-    ) => program!.languageService().getCompletionsAtPosition(file.fileName, at, {}),
-  });
-
-  const tslab = requireTslab("converter", facade) as {
+  const facade = createFacade(options);
+  const tslab = requireTslab("converter", facade.exports) as {
     createConverter(options: { isJS: boolean; isBrowser: boolean }): TslabConverter;
   };
   const converter = tslab.createConverter({ isJS: false, isBrowser: false });
-  if (!program) throw new Error("tslab's converter did not make its program as expected");
-
-  const newWarnings = () =>
-    program!.newModules().flatMap((file) => program!.program().getSemanticDiagnostics(file));
-
+  const notebook = facade.notebook();
+  if (!notebook) throw new Error("tslab's converter did not make its program as expected");
   return {
-    program,
-    convert(declarations, code) {
-      diagnostics = [];
-      script = undefined;
-      const converted = converter.convert(declarations, withoutExports(ts, code));
-      const made = script as CommonJS | undefined;
-      const warnings = made?.imports.length ? newWarnings() : [];
-      // tslab has cut it down to what later cells need.
-      program!.forget(declarationsFile);
-      const errors = diagnostics.filter(({ category }) => category === ts.DiagnosticCategory.Error);
-      if (errors.length > 0 || converted.diagnostics.length > 0)
-        return { diagnostics: errors, warnings: [], declarations, topLevelAwait: false };
-      return {
-        diagnostics: [],
-        warnings,
-        script: made,
-        declarations:
-          (converted.declOutput ?? "") + keptModules(ts, declarations, converted.declOutput ?? ""),
-        topLevelAwait,
-        lastExpression: converted.lastExpressionVar,
-      };
-    },
+    program: notebook.program,
+    convert: (declarations, code) => convertCell(ts, converter, notebook, facade.pass, declarations, code),
     complete(declarations, code, position) {
       const { start, end, candidates, original } = converter.complete(declarations, code, position);
       return { start, end, candidates, entries: original?.entries ?? [] };
     },
     inspect: (declarations, code, position) => converter.inspect(declarations, code, position),
-    definition(position) {
-      const service = program!.languageService();
-      const at = service.getDefinitionAtPosition(cellFile, position + PREFIX.length)?.[0];
-      const text = at && program!.sourceFile(at.fileName)?.text;
-      return at && text !== undefined ? { at, text } : undefined;
-    },
+    definition: (position) => definitionAt(notebook, position),
     close: () => converter.close(),
   };
 }

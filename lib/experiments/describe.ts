@@ -21,10 +21,25 @@ export function machine(): Results["machine"] {
   };
 }
 
-/** The settings as the report shows them. */
-export function settings(config: TrainConfig, scale: Scale): Results["settings"] {
+/** The settings of each method of an arm, by the method's name, behind the arm's where there are several arms with one. */
+function methodSettings({ config, label }: DescribedArm, isAlone: boolean): Results["settings"] {
+  const sections = makeTask(config).methods.map((method, i): [string, Results["settings"][string]] => [
+    isAlone ? method.name : `${label}: ${method.name}`,
+    { ...method.describe(), lambda: String(config.methods[i].weight) },
+  ]);
+  return Object.fromEntries(sections);
+}
+
+interface DescribedArm {
+  label: string;
+  config: TrainConfig;
+}
+
+/** The settings as the report shows them: those of the first arm's model and training, and every arm's methods. */
+export function settings(arms: readonly DescribedArm[], scale: Scale): Results["settings"] {
+  const [{ config }] = arms;
   const { model, process } = config;
-  const { methods } = makeTask(config);
+  const isAlone = arms.filter((arm) => arm.config.methods.length > 0).length === 1;
   return {
     model: {
       depth: model.depth,
@@ -46,12 +61,7 @@ export function settings(config: TrainConfig, scale: Scale): Results["settings"]
         "time distribution": process.times,
       }),
     },
-    ...Object.fromEntries(
-      methods.map((method, i) => [
-        method.name,
-        { ...method.describe(), lambda: String(config.methods[i].weight) },
-      ]),
-    ),
+    ...Object.assign({}, ...arms.map((arm) => methodSettings(arm, isAlone))),
     sampling: {
       sampler: "Euler (ODE)",
       steps: scale.samplerSteps,

@@ -5,7 +5,6 @@ import {
   cnnFeatures,
   cnnFeaturesOfSet,
   type Evaluated,
-  loadSmallCnn,
   type SampleMetrics,
   type SmallCnn,
   sampleMetrics,
@@ -14,7 +13,9 @@ import { makeNetwork } from "../models/index.ts";
 import { type FeatureExtractor, featureExtractor, linearProbe } from "../probe/index.ts";
 import { type GenerateOptions, type SampleGenerator, sampleGenerator } from "../samplers/index.ts";
 import type { Params } from "../tensor/params.ts";
-import { type Scale, scaleConfig } from "./presets.ts";
+import type { TrainConfig } from "../train/config.ts";
+import { loadSmallCnn } from "./feature-network.ts";
+import type { Scale } from "./presets.ts";
 import type { Reporter } from "./reporter.ts";
 import type { ProbeResult } from "./results.ts";
 
@@ -33,10 +34,18 @@ export interface Evaluator {
   scale: Scale;
   network: SmallCnn;
   reference: Evaluated;
-  generator: SampleGenerator;
-  extractor: FeatureExtractor;
+  /** What samples and probes models, by kind of model: arms of the same kind share what is compiled. */
+  compiled: Map<string, CompiledModel>;
   reporter: Reporter;
 }
+
+interface CompiledModel {
+  generator: SampleGenerator;
+  extractor: FeatureExtractor;
+}
+
+/** What the evaluation of a run of one kind of model needs. */
+export type ModelEvaluator = Evaluator & CompiledModel;
 
 /** The data set's feature network, with progress while it has to be trained. */
 export async function loadFeatureNetwork(dataset: Dataset, reporter: Reporter): Promise<SmallCnn> {
@@ -50,11 +59,9 @@ export async function loadFeatureNetwork(dataset: Dataset, reporter: Reporter): 
   return network;
 }
 
-/** Loads or trains the feature network and compiles what evaluations use. */
+/** Loads or trains the feature network, and measures the reference images in it. */
 export async function makeEvaluator(dataset: Dataset, scale: Scale, reporter: Reporter): Promise<Evaluator> {
   const network = await loadFeatureNetwork(dataset, reporter);
-  const { model, process } = scaleConfig(scale, dataset, [], 0);
-  const net = makeNetwork(model);
   return {
     dataset,
     scale,
@@ -64,15 +71,33 @@ export async function makeEvaluator(dataset: Dataset, scale: Scale, reporter: Re
       dataset.train,
       indices(Math.min(scale.reference, dataset.train.count)),
     ),
-    generator: sampleGenerator(net, process),
-    extractor: featureExtractor(net, process),
+    compiled: new Map(),
     reporter,
   };
 }
 
+/** The evaluator for runs of this kind. */
+export function evaluatorOfModel(evaluator: Evaluator, { model, process }: TrainConfig): ModelEvaluator {
+  const { compiled } = evaluator;
+  const kind = JSON.stringify([model, process]);
+  const network = makeNetwork(model);
+  const found = compiled.get(kind) ?? {
+    generator: sampleGenerator(network, process),
+    extractor: featureExtractor(network, process),
+  };
+  compiled.set(kind, found);
+  return { ...evaluator, ...found };
+}
+
+/** Gives back what was compiled. */
+export async function disposeEvaluator({ compiled }: Evaluator): Promise<void> {
+  for (const { generator, extractor } of compiled.values())
+    await Promise.all([generator.dispose(), extractor.dispose()]);
+}
+
 /** Samples of the averaged weights without guidance, every class equally often, the same noise in every run. */
 export async function samplesOf(
-  { generator, scale, dataset, reporter }: Evaluator,
+  { generator, scale, dataset, reporter }: ModelEvaluator,
   ema: Params,
   label: string,
 ) {
@@ -95,7 +120,7 @@ const samplerOf = (scale: Scale, { classes }: Dataset, count: number): GenerateO
 
 /** Linear probes of every block of the averaged weights at every noise level. */
 export async function probeOf(
-  { extractor, dataset, scale, reporter }: Evaluator,
+  { extractor, dataset, scale, reporter }: ModelEvaluator,
   ema: Params,
   label: string,
 ): Promise<ProbeResult[]> {
@@ -144,7 +169,7 @@ export const metricsOfRealImages = async ({
 
 /** Writes a grid of samples with guidance, one column a class: what a reader looks at, not what is measured. */
 export async function writeGrid(
-  { generator, scale, dataset }: Evaluator,
+  { generator, scale, dataset }: ModelEvaluator,
   ema: Params,
   path: string,
 ): Promise<void> {

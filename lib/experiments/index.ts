@@ -1,9 +1,13 @@
-export { type DemoOptions, runDemo } from "./demo.ts";
+export { type Arm, type ComparisonOptions, runComparison } from "./comparison.ts";
+export { type DemoOptions, demoArms, runDemo } from "./demo.ts";
+export { loadSmallCnn } from "./feature-network.ts";
 export { PAPER_PRESETS, PAPER_RESOLUTIONS, paperConfig } from "./paper.ts";
 export { SCALES, type Scale, type ScaleName, scaleConfig, scaleSRA } from "./presets.ts";
-export { type Finding, findingsOf, summarize } from "./report/findings.ts";
+export { compareArms, type Finding, type PairComparison } from "./report/findings.ts";
+export type { Pair } from "./report/paired.ts";
 export { parseResults, type ReportImages, readImages } from "./report/read.ts";
 export { renderReport, writeReport } from "./report/report.ts";
+export { summarize } from "./report/sentence.ts";
 export type { Reporter } from "./reporter.ts";
 export type * from "./results.ts";
 export { summaryLines } from "./summary.ts";

@@ -18,11 +18,10 @@ export interface Evaluation {
   probe: ProbeResult[];
 }
 
-/** Training losses, one entry per logged step. `align` is empty for the baseline. */
+/** Training losses by name, `generative` and that of each method, one entry per logged step. */
 export interface LossCurve {
   step: number[];
-  generative: number[];
-  align: number[];
+  losses: Record<string, number[]>;
 }
 
 /** One training run: one arm with one seed. */
@@ -38,12 +37,13 @@ export interface RunResult {
   stepSeconds: number;
 }
 
-export type ArmName = "baseline" | "sra";
-
 export interface ArmResult {
-  arm: ArmName;
-  /** As shown to a reader, for example `SiT + SRA (2 -> 6)`. */
+  /** Begins the names of its runs' folders, `<name>-seed<seed>`. */
+  name: string;
+  /** As shown beside a plot, for example `SiT + SRA (2 -> 6)`. */
   label: string;
+  /** Inside a sentence, for example `the baseline`. */
+  phrase: string;
   runs: RunResult[];
 }
 
@@ -56,16 +56,24 @@ export interface FeatureNetwork {
   parameters: number;
 }
 
+/** A block whose probe accuracy is compared by itself, beside the mean and the best of all blocks. */
+export interface ProbeBlock {
+  /** Counted from 1. */
+  block: number;
+  /** Inside a sentence, for example `aligned block 2`. */
+  label: string;
+}
+
 export interface Results {
-  format: "ditlab-results/1";
+  format: "ditlab-results/2";
   version: string;
   createdAt: string;
   dataset: string;
   scale: string;
   seeds: number[];
+  /** In the order in which they are compared: the first is what each other one is set against first. */
   arms: ArmResult[];
-  /** The blocks that SRA aligns, counted from 1: the student's m with the teacher's n. */
-  align: { studentBlock: number; teacherBlock: number };
+  probeBlocks?: ProbeBlock[];
   /** The same metrics for held-out real images: the best value that samples could reach at this sample size. */
   realImages: SampleMetrics;
   /** Grid of real images, relative to the results file. */

@@ -86,7 +86,9 @@ export async function claimFolder(folder: string, manifest: Manifest): Promise<M
   if (found && found.kind !== manifest.kind)
     throw new Error(`${folder} is a ${found.kind} of ditlab, expected a ${manifest.kind} or a new folder`);
   if (!found) await checkEmpty(folder, manifest.kind);
-  await writeManifest(folder, found ? { ...manifest, identity: found.identity } : manifest);
+  // What was made under an earlier manifest stays ours, also where this one makes other files.
+  const makes = [...new Set([...(found?.makes ?? []), ...manifest.makes])];
+  await writeManifest(folder, { ...manifest, identity: found?.identity ?? manifest.identity, makes });
   return found;
 }
 

@@ -4,7 +4,8 @@
  */
 import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
 import { type Backend, type BackendValues, IdleBackend } from "./backend.ts";
-import type { GraphData, Value } from "./graph.ts";
+import type { GraphData } from "./element-types.ts";
+import type { Value } from "./graph.ts";
 
 const BACKEND = "ditlab-host";
 

@@ -1,7 +1,7 @@
 /** Who may use the arguments of a call, and who may write over them: donated tensors, and calls in the order of their buffers. */
 import type { Tensor } from "../tensor/tf.ts";
 import { type Buffer, bufferOf, takeAway } from "./buffers.ts";
-import type { GraphData } from "./graph.ts";
+import type { GraphData } from "./element-types.ts";
 import type { Leaf } from "./structure.ts";
 
 /** Tensors that were donated, and to which function. */

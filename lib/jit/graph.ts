@@ -1,10 +1,7 @@
 /** A graph under construction: ONNX nodes with known shapes, written by the tracing backend's kernels. */
 import { currentScope } from "../tensor/scope.ts";
-import { type DataType, tf } from "../tensor/tf.ts";
-
-/** Element types of graph values: the tensors' own, and int64 for ONNX's shape and axis operands. */
-export type GraphType = "float32" | "float64" | "int32" | "bool" | "int64";
-export type GraphData = Float32Array | Float64Array | Int32Array | Uint8Array | BigInt64Array;
+import { tf } from "../tensor/tf.ts";
+import { type GraphData, type GraphType, graphData } from "./element-types.ts";
 
 /** A symbolic array: an input, a constant or a node's output. */
 export interface Value {
@@ -48,6 +45,8 @@ export const reads = ({ inputs, body }: GraphNode): Value[] =>
 
 export type ValueType = Pick<Value, "shape" | "dtype">;
 
+type LoopBody = (inner: Graph, index: Value, state: Value[]) => Value[];
+
 export interface Graph {
   /** With `portable`, only operators of the ONNX standard are used, none of onnxruntime's own. */
   readonly portable: boolean;
@@ -78,7 +77,7 @@ export interface Graph {
    * Repeats `body` `count` times (int32, a scalar) on values of unchanging shapes; it gets a graph for what it adds,
    * the iteration's number from 0 (int32, a scalar) and the values.
    */
-  loop(count: Value, state: Value[], body: (inner: Graph, index: Value, state: Value[]) => Value[]): Value[];
+  loop(count: Value, state: Value[], body: LoopBody): Value[];
   /** What `body` adds to a graph for values like these, as a function that adds it for others. */
   piece(
     like: readonly ValueType[],
@@ -91,24 +90,6 @@ export interface Graph {
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, d) => product * d, 1);
 export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((d, i) => d === b[i]);
-
-const DTYPES: readonly string[] = ["float32", "int32", "bool"];
-
-/** Checks that a tensor's dtype can be part of a graph. */
-export function graphType(dtype: DataType, what: string): GraphType {
-  if (!DTYPES.includes(dtype))
-    throw new TypeError(`jit: ${what} has dtype ${dtype}; expected ${DTYPES.join(", ")}`);
-  return dtype as GraphType;
-}
-
-/** Converts host values to the typed array of a dtype. */
-export function graphData(values: ArrayLike<number> | GraphData, dtype: GraphType): GraphData {
-  const numbers = values as ArrayLike<number>;
-  if (dtype === "float32") return values instanceof Float32Array ? values : Float32Array.from(numbers);
-  if (dtype === "int32") return values instanceof Int32Array ? values : Int32Array.from(numbers);
-  if (dtype === "bool") return values instanceof Uint8Array ? values : Uint8Array.from(numbers);
-  return values as BigInt64Array;
-}
 
 /** Only constants this small are shared: comparing large ones would cost more than it saves. */
 const SHARED_CONSTANT_SIZE = 64;
@@ -129,11 +110,118 @@ function newOuter(): Outer {
 const scopeOf = (inputs: readonly Value[]): string =>
   currentScope() || (inputs.find(({ node }) => node?.scope)?.node?.scope ?? "");
 
+/** Small constants of the same bits are one. */
+function sharedConstant({ constants }: Outer, value: Value & { data: GraphData }): Value {
+  const { data, shape, dtype } = value;
+  if (data.length > SHARED_CONSTANT_SIZE) return value;
+  // Object.is tells -0 from 0; String() would not.
+  const key = `${dtype}[${shape}]${Array.from(data as ArrayLike<number>, (x) => (Object.is(x, -0) ? "-0" : x))}`;
+  const shared = constants.get(key) ?? value;
+  constants.set(key, shared);
+  return shared;
+}
+
+/** Values that a node makes. */
+const outputsOf = (node: GraphNode, types: readonly ValueType[], { name }: Outer): Value[] =>
+  types.map(({ shape, dtype }) => ({ name: name("v"), shape, dtype, node }));
+
+function checkLoopState(before: readonly Value[], after: readonly Value[]): void {
+  after.forEach((value, i) => {
+    if (!sameShape(value.shape, before[i].shape) || value.dtype !== before[i].dtype)
+      throw new Error(
+        `jit: a loop's state must keep its shapes and dtypes; value ${i} was ${describe(before[i])} and became ${describe(value)}`,
+      );
+  });
+}
+
+/** What a loop repeats, as ONNX wants it: from iteration, condition and state to condition and state. */
+function loopBody(inner: Graph, state: readonly Value[], { name }: Outer, body: LoopBody): Body {
+  const iteration = inner.input(name("iteration"), [], "int64");
+  const going = inner.input(name("going"), [], "bool");
+  const before = state.map(({ shape, dtype }) => inner.input(name("state"), shape, dtype));
+  const index = inner.emit("Cast", [iteration], { shape: [], dtype: "int32" }, { to: 6 });
+  const after = body(inner, index, before);
+  checkLoopState(state, after);
+  const outputs = [going, ...after].map((value) =>
+    inner.emit("Identity", [value], { shape: value.shape, dtype: value.dtype }),
+  );
+  const { nodes } = liveGraph(inner, outputs);
+  const inside = new Set([...inner.inputs, ...nodes.flatMap((node) => node.outputs)]);
+  const captures = [...new Set(nodes.flatMap(reads))].filter((value) => !inside.has(value));
+  return { nodes, inputs: inner.inputs, outputs, captures };
+}
+
+/** The node of a loop around a body. */
+function loopNode(graph: Graph, times: Value, state: readonly Value[], body: Body, outer: Outer): GraphNode {
+  const node: GraphNode = {
+    op: "Loop",
+    domain: "",
+    inputs: [
+      graph.emit("Cast", [times], { shape: [], dtype: "int64" }, { to: 7 }),
+      graph.constant(Uint8Array.of(1), [], "bool"),
+      ...state,
+    ],
+    outputs: [],
+    attributes: {},
+    scope: currentScope(),
+    body,
+  };
+  node.outputs = outputsOf(node, state, outer);
+  return node;
+}
+
+/** Records what a body adds to an inner graph, to add copies of it to a graph. */
+function recordedPiece(
+  graph: Graph,
+  inner: Graph,
+  like: readonly ValueType[],
+  { name }: Outer,
+  body: (inner: Graph, standIns: Value[]) => Value[],
+): (inputs: readonly Value[]) => Value[] {
+  const standIns = like.map(({ shape, dtype }) => inner.input(name("part"), shape, dtype));
+  const results = body(inner, standIns);
+  const { nodes: recorded } = liveGraph(inner, results);
+  if (recorded.some((node) => node.body)) throw new Error("jit: a loop within traceOnce cannot be copied");
+  return (inputs) => {
+    const copies = new Map(standIns.map((standIn, i) => [standIn, inputs[i]]));
+    const copyOf = (value: Value): Value => copies.get(value) ?? value;
+    for (const { op, inputs: from, outputs, attributes, domain, scope } of recorded) {
+      const added = graph.emitMany(op, from.map(copyOf), outputs, attributes, domain, scope);
+      outputs.forEach((output, i) => {
+        copies.set(output, added[i]);
+      });
+    }
+    return results.map(copyOf);
+  };
+}
+
+/** A reshape of a reshape reads the original. */
+function reshaped(graph: Graph, value: Value, shape: number[]): Value {
+  const source = value.node?.op === "Reshape" ? value.node.inputs[0] : value;
+  if (sameShape(source.shape, shape)) return source;
+  return graph.emit("Reshape", [source, graph.ints(shape)], { shape, dtype: source.dtype });
+}
+
+/** A transpose of a transpose reads the original, and one that moves no data is a reshape. */
+function transposed(graph: Graph, value: Value, permutation: number[]): Value {
+  const inner = value.node?.op === "Transpose" ? value.node : undefined;
+  const source = inner?.inputs[0] ?? value;
+  const order = inner?.attributes.perm as number[] | undefined;
+  const perm = order ? permutation.map((p) => order[p]) : permutation;
+  if (perm.every((p, i) => p === i)) return source;
+  const shape = perm.map((p) => source.shape[p]);
+  // Moving only axes of size 1 does not move data.
+  const moved = perm.filter((p) => source.shape[p] !== 1);
+  if (moved.every((p, i) => i === 0 || moved[i - 1] < p)) return graph.reshape(source, shape);
+  return graph.emit("Transpose", [source], { shape, dtype: source.dtype }, { perm });
+}
+
 export function createGraph(portable = false, outer = newOuter()): Graph {
   const nodes: GraphNode[] = [];
   const inputs: Value[] = [];
   const own = new Map<string, Value[]>();
   const made = (key: string) => own.get(key) ?? outer.made(key);
+  const nested = (): Graph => createGraph(portable, { ...outer, made });
 
   const graph: Graph = {
     portable,
@@ -144,15 +232,7 @@ export function createGraph(portable = false, outer = newOuter()): Graph {
       inputs.push(value);
       return value;
     },
-    constant(data, shape, dtype) {
-      const value = { name: outer.name("c"), shape, dtype, data };
-      if (data.length > SHARED_CONSTANT_SIZE) return value;
-      // Object.is tells -0 from 0; String() would not.
-      const key = `${dtype}[${shape}]${Array.from(data as ArrayLike<number>, (x) => (Object.is(x, -0) ? "-0" : x))}`;
-      const shared = outer.constants.get(key) ?? value;
-      outer.constants.set(key, shared);
-      return shared;
-    },
+    constant: (data, shape, dtype) => sharedConstant(outer, { name: outer.name("c"), shape, dtype, data }),
     ints: (values) => graph.constant(BigInt64Array.from(values, BigInt), [values.length], "int64"),
     scalar: (value, dtype = "float32") => graph.constant(graphData([value], dtype), [], dtype),
     emit: (op, ins, output, attributes, domain) => graph.emitMany(op, ins, [output], attributes, domain)[0],
@@ -161,87 +241,19 @@ export function createGraph(portable = false, outer = newOuter()): Graph {
       const existing = made(key);
       if (existing) return existing;
       const node: GraphNode = { op, domain, inputs: ins, outputs: [], attributes, scope };
-      node.outputs = outs.map(({ shape, dtype }) => ({ name: outer.name("v"), shape, dtype, node }));
+      node.outputs = outputsOf(node, outs, outer);
       nodes.push(node);
       own.set(key, node.outputs);
       return node.outputs;
     },
     loop(times, state, body) {
-      const inner = createGraph(portable, { ...outer, made });
-      const iteration = inner.input(outer.name("iteration"), [], "int64");
-      const going = inner.input(outer.name("going"), [], "bool");
-      const before = state.map(({ shape, dtype }) => inner.input(outer.name("state"), shape, dtype));
-      const index = inner.emit("Cast", [iteration], { shape: [], dtype: "int32" }, { to: 6 });
-      const after = body(inner, index, before);
-      after.forEach((value, i) => {
-        if (!sameShape(value.shape, state[i].shape) || value.dtype !== state[i].dtype)
-          throw new Error(
-            `jit: a loop's state must keep its shapes and dtypes; value ${i} was ${describe(state[i])} and became ${describe(value)}`,
-          );
-      });
-      const outputs = [going, ...after].map((value) =>
-        inner.emit("Identity", [value], { shape: value.shape, dtype: value.dtype }),
-      );
-      const live = liveGraph(inner, outputs).nodes;
-      const inside = new Set([...inner.inputs, ...live.flatMap((node) => node.outputs)]);
-      const captures = [...new Set(live.flatMap(reads))].filter((value) => !inside.has(value));
-      const node: GraphNode = {
-        op: "Loop",
-        domain: "",
-        inputs: [
-          graph.emit("Cast", [times], { shape: [], dtype: "int64" }, { to: 7 }),
-          graph.constant(Uint8Array.of(1), [], "bool"),
-          ...state,
-        ],
-        outputs: [],
-        attributes: {},
-        scope: currentScope(),
-        body: { nodes: live, inputs: inner.inputs, outputs, captures },
-      };
-      node.outputs = state.map(({ shape, dtype }) => ({ name: outer.name("v"), shape, dtype, node }));
+      const node = loopNode(graph, times, state, loopBody(nested(), state, outer, body), outer);
       nodes.push(node);
       return node.outputs;
     },
-    piece(like, body) {
-      const inner = createGraph(portable, { ...outer, made });
-      const standIns = like.map(({ shape, dtype }) => inner.input(outer.name("part"), shape, dtype));
-      const results = body(inner, standIns);
-      const { nodes: recorded } = liveGraph(inner, results);
-      if (recorded.some((node) => node.body))
-        throw new Error("jit: a loop within traceOnce cannot be copied");
-      return (ins) => {
-        const copies = new Map(standIns.map((standIn, i) => [standIn, ins[i]]));
-        const copyOf = (value: Value): Value => copies.get(value) ?? value;
-        for (const { op, inputs: from, outputs, attributes, domain, scope } of recorded) {
-          const added = graph.emitMany(op, from.map(copyOf), outputs, attributes, domain, scope);
-          outputs.forEach((output, i) => {
-            copies.set(output, added[i]);
-          });
-        }
-        return results.map(copyOf);
-      };
-    },
-    reshape(value, shape) {
-      // A reshape of a reshape reads the original.
-      const source = value.node?.op === "Reshape" ? value.node.inputs[0] : value;
-      if (sameShape(source.shape, shape)) return source;
-      return graph.emit("Reshape", [source, graph.ints(shape)], { shape, dtype: source.dtype });
-    },
-    transpose(value, permutation) {
-      let source = value;
-      let perm = permutation;
-      if (value.node?.op === "Transpose") {
-        const inner = value.node.attributes.perm as number[];
-        source = value.node.inputs[0];
-        perm = permutation.map((p) => inner[p]);
-      }
-      if (perm.every((p, i) => p === i)) return source;
-      const shape = perm.map((p) => source.shape[p]);
-      // Moving only axes of size 1 does not move data.
-      const order = perm.filter((p) => source.shape[p] !== 1);
-      if (order.every((p, i) => i === 0 || order[i - 1] < p)) return graph.reshape(source, shape);
-      return graph.emit("Transpose", [source], { shape, dtype: source.dtype }, { perm });
-    },
+    piece: (like, body) => recordedPiece(graph, nested(), like, outer, body),
+    reshape: (value, shape) => reshaped(graph, value, shape),
+    transpose: (value, permutation) => transposed(graph, value, permutation),
   };
   return graph;
 }

@@ -4,7 +4,7 @@ import writeFileAtomic from "write-file-atomic";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { mapTree } from "../tensor/tree.ts";
 import { claim } from "./claims.ts";
-import type { GraphData } from "./graph.ts";
+import type { GraphData } from "./element-types.ts";
 import { type Lowered, lowered, traceFunction } from "./lower.ts";
 import { UnreadTensors } from "./outside.ts";
 import { type Profile, recordTrace, summarizeTrace } from "./profile.ts";

@@ -1,7 +1,7 @@
 /** Tensors from outside a traced function: their numbers become constants of its graph. */
 import { type DataType, tf } from "../tensor/tf.ts";
 import { refusalOf } from "./buffers.ts";
-import { type GraphData, type GraphType, graphData, graphType } from "./graph.ts";
+import { type GraphData, type GraphType, graphData, graphType } from "./element-types.ts";
 
 /** What tfjs's kernels see of a tensor. */
 export interface TensorInfo {

@@ -3,15 +3,8 @@ import type { Tensor } from "../tensor/tf.ts";
 import { aliasChecker } from "./alias.ts";
 import { type Buffer, bufferOf, newBuffer, tensorOver } from "./buffers.ts";
 import { cachedSession, dismiss, folderOf, guessSession } from "./cache.ts";
-import {
-  type GraphData,
-  type GraphNode,
-  type GraphType,
-  graphData,
-  type LiveGraph,
-  sizeOf,
-  type Value,
-} from "./graph.ts";
+import { type GraphData, type GraphType, graphData } from "./element-types.ts";
+import { type GraphNode, type LiveGraph, sizeOf, type Value } from "./graph.ts";
 import { encodeOnnx } from "./onnx.ts";
 import { type Binding, createSession, type Session, type SessionOptions } from "./onnxruntime.ts";
 import { idleOptimizers } from "./optimizers.ts";

@@ -3,15 +3,8 @@ import { fileURLToPath } from "node:url";
 import { withoutDraws } from "../tensor/random.ts";
 import { currentBackend, type DataType, type Tensor, tf } from "../tensor/tf.ts";
 import { type Backend, type BackendValues, IdleBackend } from "./backend.ts";
-import {
-  createGraph,
-  type Graph,
-  type GraphType,
-  graphData,
-  graphType,
-  sameShape,
-  type Value,
-} from "./graph.ts";
+import { type GraphType, graphData, graphType } from "./element-types.ts";
+import { createGraph, type Graph, sameShape, type Value } from "./graph.ts";
 import { kernels } from "./kernels/index.ts";
 import { constants, outsideNumbers, type TensorInfo, UnreadTensors } from "./outside.ts";
 

@@ -32,5 +32,5 @@ export {
 export { type Interval, jackknifeInterval, meanInterval, shareInterval } from "./intervals.ts";
 export { type KernelDistance, type KernelDistanceOptions, kernelDistance } from "./kernel-distance.ts";
 export { type PrecisionRecall, precisionRecall } from "./precision-recall.ts";
-export { cnnFeatures, cnnFeaturesOfSet, type Evaluated, loadSmallCnn, type SmallCnn } from "./small-cnn.ts";
+export { cnnFeatures, cnnFeaturesOfSet, type Evaluated, type SmallCnn } from "./small-cnn.ts";
 export { type GaussianStatistics, gaussianStatistics } from "./stats.ts";

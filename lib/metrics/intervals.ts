@@ -1,4 +1,4 @@
-/** How far a metric may be from what more samples of the same kind would give: 95 % confidence intervals. */
+/** How far a metric may be from what more samples of the same kind would give: confidence intervals, of 95 % unless said. */
 
 /** Lowest and highest value. */
 export type Interval = [low: number, high: number];
@@ -7,17 +7,19 @@ export type Interval = [low: number, high: number];
 const NORMAL = 1.959963984540054;
 
 /**
- * Two-sided 95 % quantile of Student's t with a whole number of degrees of freedom: where its distribution, a finite sum
- * of powers of a cosine (Abramowitz and Stegun, 26.7.3 and 26.7.4), reaches 0.95.
+ * Two-sided quantile of Student's t with a whole number of degrees of freedom: where its distribution, a finite sum of
+ * powers of a cosine (Abramowitz and Stegun, 26.7.3 and 26.7.4), reaches the level.
  */
-export function studentQuantile(freedom: number): number {
+export function studentQuantile(freedom: number, level = 0.95): number {
   if (!Number.isInteger(freedom) || freedom < 1)
     throw new RangeError(`Student's t needs whole degrees of freedom, 1 or more, got ${freedom}`);
+  if (!(level > 0 && level < 1))
+    throw new RangeError(`a confidence level lies between 0 and 1, got ${level}`);
   // Of the angle with tan(angle) = t / sqrt(freedom).
   let [low, high] = [0, Math.PI / 2];
   for (let halved = 0; halved < 60; halved++) {
     const angle = (low + high) / 2;
-    if (withinT(angle, freedom) < 0.95) low = angle;
+    if (withinT(angle, freedom) < level) low = angle;
     else high = angle;
   }
   return Math.sqrt(freedom) * Math.tan(low);
@@ -43,11 +45,11 @@ const mean = (values: readonly number[]): number =>
 const around = (center: number, reach: number): Interval => [center - reach, center + reach];
 
 /** Of the mean of independent values, two or more. */
-export function meanInterval(values: readonly number[]): Interval {
+export function meanInterval(values: readonly number[], level = 0.95): Interval {
   const center = mean(values);
   const squares = values.reduce((sum, value) => sum + (value - center) ** 2, 0);
   const freedom = values.length - 1;
-  return around(center, studentQuantile(freedom) * Math.sqrt(squares / freedom / values.length));
+  return around(center, studentQuantile(freedom, level) * Math.sqrt(squares / freedom / values.length));
 }
 
 /**

@@ -304,14 +304,14 @@ test("the demo writes results and a report, and goes on after Ctrl-C", async () 
   assert.is(await readFile(join(out, "baseline-seed0", "metrics.jsonl"), "utf8"), finished);
   const results = parseResults(await readFile(join(out, "results.json"), "utf8"));
   assert.equal(
-    results.arms.map(({ arm, runs }) => [
-      arm,
+    results.arms.map(({ name, runs }) => [
+      name,
       runs.map((run) => [run.seed, run.evaluations.map((e) => e.step)]),
     ]),
     ["baseline", "sra"].map((arm) => [arm, [0, 1].map((seed) => [seed, [15, 30]])]),
   );
   for (const run of results.arms.flatMap((arm) => arm.runs)) {
-    assert.is(run.curve.generative.length, run.curve.step.length);
+    assert.is(run.curve.losses.generative.length, run.curve.step.length);
     assert.is(run.evaluations[0].probe[0].accuracy.length, 3);
     await access(join(out, run.samples));
   }

@@ -30,6 +30,13 @@ test("Student's quantiles are those of the tables", () => {
     close(studentQuantile(freedom), want, tolerance, `t of ${freedom}`);
   for (const freedom of [0, 2.5, Number.NaN])
     assert.throws(() => studentQuantile(freedom), /needs whole degrees of freedom, 1 or more, got/);
+  // Closed forms of one and two degrees of freedom, and the table's t(0.995, 10), at other levels.
+  const level = 1 - 0.05 / 6;
+  close(studentQuantile(1, level), Math.tan((Math.PI * level) / 2), 1e-9);
+  close(studentQuantile(2, level), level * Math.sqrt(2 / (1 - level ** 2)), 1e-9);
+  close(studentQuantile(10, 0.99), 3.16927267, 1e-7);
+  for (const wrong of [0, 1, 95, Number.NaN])
+    assert.throws(() => studentQuantile(3, wrong), /a confidence level lies between 0 and 1, got/);
 });
 
 test("the jackknife of a mean is the mean's own interval", () => {
@@ -42,6 +49,7 @@ test("the jackknife of a mean is the mean's own interval", () => {
   close(high, wantHigh, 1e-12);
   // Mean 4, standard error sqrt(7.5 / 5).
   close(high - 4, studentQuantile(4) * Math.sqrt(7.5 / 5), 1e-12);
+  close(meanInterval(groups, 0.99)[1] - 4, studentQuantile(4, 0.99) * Math.sqrt(7.5 / 5), 1e-12);
 });
 
 test("a share's interval is Wilson's", () => {

@@ -1,7 +1,7 @@
 /** The figures of the report, from the results. */
 
 import type { Evaluation, Results, RunResult } from "../results.ts";
-import { evaluationAt, finalStep, measuresOf, probeBest, probeMean } from "./findings.ts";
+import { evaluationAt, finalStep, measuresOf, probeBest, probeMean } from "./measures.ts";
 import { type ArmSeries, type Figure, type FigureInput, lineFigure } from "./plots.ts";
 import { binned, binSize } from "./series.ts";
 import { digitsFor, formatCount, formatFixed, type NumberFormat } from "./text.ts";
@@ -14,30 +14,36 @@ export interface Figures {
   probeByStep: Figure[];
 }
 
-type LossName = "generative" | "align";
-
 const PERCENT: NumberFormat = { unit: "percent", digits: 1 };
 const byStep = { xTitle: "training step", xName: "step" };
 
-const lossOf = (run: RunResult, name: LossName): number[] => run.curve[name] ?? [];
+const lossOf = (run: RunResult, name: string): number[] => run.curve.losses[name] ?? [];
 
-function loss(results: Results, name: LossName, title: string): Figure | undefined {
+/** Every loss that some run has, the generative one first. */
+const lossNames = ({ arms }: Results): string[] => [
+  ...new Set([
+    "generative",
+    ...arms.flatMap(({ runs }) => runs.flatMap(({ curve }) => Object.keys(curve.losses))),
+  ]),
+];
+
+function loss(results: Results, name: string): Figure | undefined {
   const withLoss = results.arms
-    .map((arm) => ({ ...arm, runs: arm.runs.filter((run) => lossOf(run, name).length > 0) }))
+    .map((arm, place) => ({ ...arm, place, runs: arm.runs.filter((run) => lossOf(run, name).length > 0) }))
     .filter((arm) => arm.runs.length > 0);
   if (withLoss.length === 0) return undefined;
   const size = binSize(
     Math.max(...withLoss.flatMap((arm) => arm.runs.map((run) => lossOf(run, name).length))),
   );
-  const arms: ArmSeries[] = withLoss.map(({ arm, label, runs }) => ({
-    arm,
+  const arms: ArmSeries[] = withLoss.map(({ place, label, runs }) => ({
+    place,
     label,
     series: runs.map((run) => binned(run.seed, run.curve.step, lossOf(run, name), size)),
   }));
   const ends = arms.flatMap((arm) => arm.series.map((series) => series.y.at(-1) ?? Number.NaN));
   return lineFigure({
     id: `loss-${name}`,
-    title,
+    title: name === "generative" ? "Generative loss" : `Loss of ${name}`,
     note:
       size === 1
         ? "Every logged step, not smoothed"
@@ -50,8 +56,8 @@ function loss(results: Results, name: LossName, title: string): Figure | undefin
 }
 
 function evaluated(results: Results, read: (evaluation: Evaluation) => number): ArmSeries[] {
-  return results.arms.map(({ arm, label, runs }) => ({
-    arm,
+  return results.arms.map(({ label, runs }, place) => ({
+    place,
     label,
     series: runs.map((run) => ({
       seed: run.seed,
@@ -102,13 +108,13 @@ export function noiseLevels(results: Results): number[] {
 function probeByBlock(results: Results): Figure[] {
   const levels = noiseLevels(results);
   const inputs = levels.map((timestep): FigureInput => {
-    const arms = results.arms.map(({ arm, label, runs }): ArmSeries => {
+    const arms = results.arms.map(({ label, runs }, place): ArmSeries => {
       const series = runs.map((run) => {
         const probe = lastEvaluation(results, run)?.probe.find((entry) => entry.timestep === timestep);
         const accuracy = probe?.accuracy ?? [];
         return { seed: run.seed, x: accuracy.map((_, i) => i + 1), y: accuracy };
       });
-      return { arm, label, series };
+      return { place, label, series };
     });
     return {
       id: `probe-block-${levels.indexOf(timestep) + 1}`,
@@ -140,10 +146,9 @@ function probeByStep(results: Results): Figure[] {
 
 /** All figures; a section without data is an empty list. */
 export function figuresOf(results: Results): Figures {
-  const losses = [
-    loss(results, "generative", "Generative loss"),
-    loss(results, "align", "Alignment loss"),
-  ].filter((figure) => figure !== undefined);
+  const losses = lossNames(results)
+    .map((name) => loss(results, name))
+    .filter((figure) => figure !== undefined);
   return {
     losses,
     metrics: metricFigures(results),

@@ -1,13 +1,14 @@
 /** Builds one plotly figure out of curves: traces, layout, a description in words and the same numbers as a table. */
 
-import type { ArmName } from "../results.ts";
+import { lookOf } from "./arms.ts";
 import { plotText } from "./html.ts";
 import { logTicks, type Series, type Summary, spaced, summarizeSeries } from "./series.ts";
 import { formatCount, formatValue, NOT_AVAILABLE, type NumberFormat, plural } from "./text.ts";
 
 /** One arm's curves. */
 export interface ArmSeries {
-  arm: ArmName;
+  /** Of the arm in the comparison, from 0: what it looks like depends on it. */
+  place: number;
   label: string;
   series: Series[];
 }
@@ -38,7 +39,7 @@ export interface DataTable {
   rows: string[][];
 }
 
-/** A figure ready for the page. Colours are names such as `@sra`, which the page resolves for its theme. */
+/** A figure ready for the page. Colours are names such as `@arm-1`, which the page resolves for its theme. */
 export interface Figure {
   id: string;
   title: string;
@@ -47,17 +48,12 @@ export interface Figure {
   description: string;
   data: Record<string, unknown>[];
   layout: Record<string, unknown>;
-  arms: { arm: ArmName; label: string }[];
+  arms: { place: number; label: string }[];
   seedLines: boolean;
   hasBand: boolean;
   hasReference: boolean;
   table: DataTable;
 }
-
-const STYLE = {
-  baseline: { dash: "solid", symbol: "circle" },
-  sra: { dash: "8px,4px", symbol: "diamond" },
-} as const;
 
 const finite = (values: readonly number[]) => values.map((value) => (Number.isFinite(value) ? value : null));
 
@@ -65,8 +61,10 @@ const finite = (values: readonly number[]) => values.map((value) => (Number.isFi
 const hoverFormat = (format: NumberFormat) => (format.unit === "percent" ? ".1%" : `,.${format.digits}f`);
 
 function armTraces(entry: ArmSeries, input: FigureInput, summary: Summary): Record<string, unknown>[] {
-  const { dash, symbol } = STYLE[entry.arm];
-  const color = `@${entry.arm}`;
+  const look = lookOf(entry.place);
+  const { symbol } = look;
+  const color = `@${look.color}`;
+  const dash = look.dash === "" ? "solid" : look.dash.replaceAll(/\d+/g, "$&px").replaceAll(" ", ",");
   const quiet = { hoverinfo: "skip", showlegend: false };
   const several = entry.series.length > 1;
   const markers = !input.seedLines;
@@ -223,7 +221,7 @@ export function lineFigure(input: FigureInput): Figure {
       shapes:
         reference === undefined ? [] : [{ ...shape, line: { color: "@real", width: 2, dash: "2px,3px" } }],
     },
-    arms: input.arms.map(({ arm, label }) => ({ arm, label })),
+    arms: input.arms.map(({ place, label }) => ({ place, label })),
     seedLines: input.seedLines && input.arms.some((entry) => entry.series.length > 1),
     hasBand: !input.seedLines && input.arms.some((entry) => entry.series.length > 1),
     hasReference: reference !== undefined,

@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import type { Results } from "../results.ts";
+import type { Results, RunResult } from "../results.ts";
 
 /** PNG pictures as data URIs, by the name that the results give them. */
 export type ReportImages = ReadonlyMap<string, string>;
@@ -59,25 +59,25 @@ const optional =
   };
 
 const metrics = shape({ frechet: number, inceptionScore: number, precision: number, recall: number });
-const run = shape({
-  seed: number,
-  curve: shape({ step: list(number), generative: list(number), align: optional(list(number)) }),
-  evaluations: list(
-    shape({ step: number, metrics, probe: list(shape({ timestep: number, accuracy: list(number) })) }),
-  ),
-  samples: text,
-  trainSeconds: number,
-  stepSeconds: number,
-});
-const results = shape({
-  format: oneOf("ditlab-results/1"),
+const runWith = (curve: Check): Check =>
+  shape({
+    seed: number,
+    curve,
+    evaluations: list(
+      shape({ step: number, metrics, probe: list(shape({ timestep: number, accuracy: list(number) })) }),
+    ),
+    samples: text,
+    trainSeconds: number,
+    stepSeconds: number,
+  });
+const run = runWith(shape({ step: list(number), losses: record(list(number)) }));
+/** What both formats have. */
+const common = {
   version: text,
   createdAt: text,
   dataset: text,
   scale: text,
   seeds: list(number),
-  arms: list(shape({ arm: oneOf("baseline", "sra"), label: text, runs: list(run) })),
-  align: shape({ studentBlock: number, teacherBlock: number }),
   realImages: metrics,
   realSamples: text,
   sampleCounts: shape({ generated: number, reference: number, probeTrain: number, probeTest: number }),
@@ -85,16 +85,62 @@ const results = shape({
   settings: record(record(scalar)),
   machine: shape({ cpu: text, cores: number, memoryGiB: number, os: text, node: text, onnxruntime: text }),
   seconds: record(number),
+};
+const results = shape({
+  format: oneOf("ditlab-results/1", "ditlab-results/2"),
+  ...common,
+  arms: list(shape({ name: text, label: text, phrase: text, runs: list(run) })),
+  probeBlocks: optional(list(shape({ block: number, label: text }))),
+});
+const run1 = runWith(shape({ step: list(number), generative: list(number), align: list(number) }));
+/** Of the first format, whose two arms were always a baseline and SRA. */
+const results1 = shape({
+  ...common,
+  arms: list(shape({ arm: oneOf("baseline", "sra"), label: text, runs: list(run1) })),
+  align: shape({ studentBlock: number, teacherBlock: number }),
 });
 
+type RunResult1 = Omit<RunResult, "curve"> & {
+  curve: { step: number[]; generative: number[]; align: number[] };
+};
+type Results1 = Omit<Results, "format" | "arms" | "probeBlocks"> & {
+  arms: { arm: "baseline" | "sra"; label: string; runs: RunResult1[] }[];
+  align: { studentBlock: number; teacherBlock: number };
+};
+
+const PHRASES = { baseline: "the baseline", sra: "SRA" } as const;
+
+/** A file of the first format as one of the second. */
+const migrated = ({ arms, align, ...rest }: Results1): Results => ({
+  ...rest,
+  format: "ditlab-results/2",
+  arms: arms.map(({ arm, runs, ...others }) => ({
+    name: arm,
+    phrase: PHRASES[arm],
+    ...others,
+    runs: runs.map(({ curve: { step, generative, align }, ...run }) => ({
+      ...run,
+      curve: { step, losses: { generative, ...(align.length > 0 && { sra: align }) } },
+    })),
+  })),
+  probeBlocks: [{ block: align.studentBlock, label: `aligned block ${align.studentBlock}` }],
+});
+
+const isFirstFormat = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && "format" in value && value.format === "ditlab-results/1";
+
 /**
- * Parses and checks the text of a results file. JSON has no NaN: `null`, which is what `JSON.stringify` writes for
- * one, is read as NaN.
+ * Parses and checks the text of a results file, of the first format, too. JSON has no NaN: `null`, which is what
+ * `JSON.stringify` writes for one, is read as NaN.
  *
  * @throws Error that names the first field that does not fit, or an unknown format.
  */
 export function parseResults(json: string): Results {
   const value: unknown = JSON.parse(json, (_, entry: unknown) => (entry === null ? Number.NaN : entry));
+  if (isFirstFormat(value)) {
+    results1(value, "results");
+    return migrated(value as Results1);
+  }
   results(value, "results");
   return value as Results;
 }

@@ -4,22 +4,18 @@ import { readFile } from "node:fs/promises";
 import writeFileAtomic from "write-file-atomic";
 import type { Results } from "../results.ts";
 import { CLIENT_SCRIPT, plotlyBundle } from "./client.ts";
+import { costTable } from "./cost.ts";
 import { type Figures, figuresOf } from "./figures.ts";
-import { finalStep, findingsOf, summarize } from "./findings.ts";
-import { findingsTable } from "./findings-table.ts";
+import { compareArms, type PairComparison } from "./findings.ts";
+import { findingsSection } from "./findings-table.ts";
 import { type Html, html, raw, scriptJson } from "./html.ts";
 import { limitsSection } from "./limits.ts";
+import { finalStep } from "./measures.ts";
 import { parseResults, type ReportImages, readImages } from "./read.ts";
 import { plotGrid, samplesSection } from "./sections.ts";
+import { pairName, summarize, titleOf } from "./sentence.ts";
 import { STYLE_SHEET } from "./style.ts";
-import {
-  costTable,
-  finalTable,
-  machineTable,
-  measurementTable,
-  settingsTables,
-  timeTable,
-} from "./tables.ts";
+import { finalTable, machineTable, measurementTable, settingsTables, timeTable } from "./tables.ts";
 import { formatCount, formatDate, formatSeconds } from "./text.ts";
 
 /** Forbids every request; only what the page carries itself may run or show. */
@@ -33,15 +29,20 @@ interface Section {
   body: Html;
 }
 
-function sections(results: Results, images: ReportImages, figures: Figures): Section[] {
-  const findings = findingsOf(results);
+function sections(
+  results: Results,
+  comparisons: readonly PairComparison[],
+  images: ReportImages,
+  figures: Figures,
+): Section[] {
   const { losses, metrics, probeByBlock, probeByStep } = figures;
   const list: (Section & { show?: boolean })[] = [
     {
       id: "comparison",
-      title: "SRA against the baseline",
-      intro: `Every seed trains both arms; what counts is the difference within a seed. Values after ${formatCount(finalStep(results) ?? Number.NaN)} training steps.`,
-      body: html`<div class="card">${findingsTable(findings)}</div>`,
+      title: comparisons.length === 1 ? pairName(comparisons[0]) : "Every pair of arms",
+      intro: `Every seed trains every arm; what counts is the difference within a seed. Values after ${formatCount(finalStep(results) ?? Number.NaN)} training steps.`,
+      body: comparisons.length > 0 ? findingsSection(results, comparisons) : html``,
+      show: comparisons.length > 0,
     },
     {
       id: "samples",
@@ -67,7 +68,7 @@ function sections(results: Results, images: ReportImages, figures: Figures): Sec
     {
       id: "losses",
       title: "Training losses",
-      intro: "The generative loss is the same objective in both arms. Only SRA has an alignment loss.",
+      intro: "The generative loss of every arm, and the losses of the methods that arms have.",
       body: plotGrid(losses),
       show: losses.length > 0,
     },
@@ -75,13 +76,13 @@ function sections(results: Results, images: ReportImages, figures: Figures): Sec
       id: "numbers",
       title: "Values at the end",
       intro: "Each run, and the mean of each arm.",
-      body: finalTable(results, findings),
+      body: finalTable(results),
     },
     {
       id: "limits",
       title: "What these numbers do and do not show",
       intro: "Read this before quoting a number.",
-      body: limitsSection(results, findings),
+      body: limitsSection(results),
     },
     {
       id: "setup",
@@ -97,12 +98,12 @@ function fact(name: string, value: Html | string): Html {
   return html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
 }
 
-function header(results: Results, parts: readonly Section[]): Html {
+function header(results: Results, comparisons: readonly PairComparison[], parts: readonly Section[]): Html {
   const network = results.featureNetwork.name;
   return html`<header>
 <p class="kicker">ditlab report</p>
-<h1>Self-representation alignment on ${results.dataset}, at small scale</h1>
-<p class="lead">${summarize(results, findingsOf(results))}</p>
+<h1>${titleOf(results)}</h1>
+<p class="lead">${summarize(results, comparisons)}</p>
 <dl class="facts">${fact("Scale", results.scale)}${fact("Seeds", results.seeds.join(", "))}${fact("Features", network)}${fact("Total time", formatSeconds(results.seconds.total ?? Number.NaN))}${fact("Made", html`<time datetime="${results.createdAt}">${formatDate(results.createdAt)}</time>`)}</dl>
 <nav aria-label="Sections"><ul>${parts.map((part) => html`<li><a href="#${part.id}">${part.title}</a></li>`)}</ul></nav>
 </header>`;
@@ -114,10 +115,12 @@ function header(results: Results, parts: readonly Section[]): Html {
  * @param images PNG pictures as data URIs, by the names that the results use. A missing one is named in its place.
  */
 export function renderReport(given: Results, images: ReportImages): string {
-  const arms = given.arms.map((arm) => ({ ...arm, label: arm.label.replaceAll("->", "\u2192") }));
+  const arrows = (text: string): string => text.replaceAll("->", "\u2192");
+  const arms = given.arms.map((arm) => ({ ...arm, label: arrows(arm.label), phrase: arrows(arm.phrase) }));
   const results = { ...given, arms };
+  const comparisons = compareArms(results);
   const figures = figuresOf(results);
-  const parts = sections(results, images, figures);
+  const parts = sections(results, comparisons, images, figures);
   const drawn = Object.values(figures)
     .flat()
     .map(({ id, data, layout }) => ({ id, data, layout }));
@@ -128,14 +131,14 @@ export function renderReport(given: Results, images: ReportImages): string {
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>SRA on ${results.dataset}: ditlab report</title>
+<title>${titleOf(results)}: ditlab report</title>
 <link rel="icon" href="data:,">
 <style>${raw(STYLE_SHEET)}</style>
 </head>
 <body>
 <a class="skip" href="#main">Skip to the report</a>
 <div class="page">
-${header(results, parts)}
+${header(results, comparisons, parts)}
 <main id="main">
 ${parts.map(
   (part) => html`<section id="${part.id}" aria-labelledby="${part.id}-heading">

@@ -1,6 +1,6 @@
 /** Curves of several seeds, reduced to what a plot shows. */
 
-import { mean } from "./findings.ts";
+import { mean } from "./measures.ts";
 
 /** One seed's curve. */
 export interface Series {

@@ -1,19 +1,19 @@
-/** The page's style sheet. Arm colours are from Okabe and Ito's palette, lighter in the dark theme. */
+/** The page's style sheet. */
+
+import { colorVariables } from "./arms.ts";
 
 const LIGHT = `
   color-scheme: light;
   --paper: #f6f5f1; --surface: #ffffff; --ink: #1b1d21; --muted: #565b63; --line: #dedcd4;
   --grid: #e9e8e3; --axis: #9a9ca0; --link: #0b5c94;
-  --baseline: #0072b2; --baseline-band: rgba(0, 114, 178, 0.16);
-  --sra: #c94f00; --sra-band: rgba(213, 94, 0, 0.17);
+  ${colorVariables(0)}
   --real: #6a6d72; --good: #1c6b45; --bad: #9a2f2f; --tint: #efede6;`;
 
 const DARK = `
   color-scheme: dark;
   --paper: #121418; --surface: #1a1d23; --ink: #e9e8e4; --muted: #a9adb5; --line: #30343c;
   --grid: #2a2e35; --axis: #6b7079; --link: #7cc0ee;
-  --baseline: #5ab4ea; --baseline-band: rgba(90, 180, 234, 0.2);
-  --sra: #f59e4c; --sra-band: rgba(245, 158, 76, 0.2);
+  ${colorVariables(1)}
   --real: #b3b6bb; --good: #7fd0a6; --bad: #f0a3a0; --tint: #23272e;`;
 
 /** All rules of the report. */
@@ -88,6 +88,12 @@ tbody tr:last-child > * { border-bottom: 0; }
 .strong > * { font-weight: 650; }
 .rule > * { border-top: 2px solid var(--line); }
 .quiet { color: var(--muted); }
+.versus { margin-top: 1.4rem; }
+.versus summary { font-size: 1.05rem; }
+.versus + .legend, .versus .legend { margin: 0.35rem 0 0; }
+.overview { margin: 0.9rem 0; }
+.overview .pill { white-space: nowrap; }
+.costs { margin: 0.4rem 0 0.6rem; padding-left: 1.1rem; font-size: 0.92rem; }
 .findings td { white-space: nowrap; }
 .findings .what, .findings .verdict, .findings .each { white-space: normal; text-align: left; }
 .findings small, .plain small { display: block; color: var(--muted); font-weight: 400; font-size: 0.82rem; }
@@ -100,13 +106,14 @@ tbody tr:last-child > * { border-bottom: 0; }
 .strip .span { stroke: var(--muted); stroke-width: 2; opacity: 0.55; }
 .strip .dot { fill: var(--surface); stroke: var(--ink); stroke-width: 1.75; }
 .strip .mean { stroke: var(--ink); stroke-width: 2.5; }
-.pill { display: inline-block; padding: 0.1rem 0.6rem; border-radius: 99px; border: 1.5px solid var(--axis); color: var(--muted); font-size: 0.85rem; font-weight: 600; white-space: nowrap; }
+.pill { display: inline-block; padding: 0.1rem 0.6rem; border-radius: 0.9rem; border: 1.5px solid var(--axis); color: var(--muted); font-size: 0.85rem; font-weight: 600; }
 .pill.better { border-color: var(--good); color: var(--good); }
 .pill.worse { border-color: var(--bad); color: var(--bad); }
 .samples { display: grid; gap: 1.1rem; grid-template-columns: 2fr 1fr; align-items: start; }
-.pairs { display: grid; gap: 1.1rem; }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0.6rem 1rem; }
-.pair > h3 { grid-column: 1 / -1; }
+.by-seed { display: grid; gap: 1.1rem; }
+.seed { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 8rem), 1fr)); gap: 0.6rem 1rem; }
+.seed figure { max-width: 24rem; }
+.seed > h3 { grid-column: 1 / -1; }
 .real { position: sticky; top: 1rem; }
 .real img { margin-top: 0.6rem; }
 img { display: block; width: 100%; height: auto; image-rendering: pixelated; border-radius: 4px; background: var(--tint); }

@@ -1,30 +1,26 @@
-/** The report's tables: metrics at the end, cost, settings, machine. */
+/** The report's tables: metrics at the end, time, settings, machine. */
 
 import type { ArmResult, Results, RunResult } from "../results.ts";
-import { evaluationAt, type Finding, finalStep, type Measure, mean } from "./findings.ts";
+import { swatch } from "./arms.ts";
 import { type Html, html } from "./html.ts";
-import { swatch } from "./sections.ts";
-import { formatCount, formatFixed, formatSeconds, formatValue, words } from "./text.ts";
+import { finalStep, type Measure, mean, measuresOf, valueAt } from "./measures.ts";
+import { capitalized, formatCount, formatFixed, formatSeconds, formatValue, words } from "./text.ts";
 
-function armRows(results: Results, arm: ArmResult, measures: readonly Measure[]): Html {
-  const step = finalStep(results) ?? Number.NaN;
-  const valueAt = (run: RunResult, measure: Measure): number => {
-    const evaluation = evaluationAt(run, step);
-    return evaluation === undefined ? Number.NaN : measure.read(evaluation);
-  };
-  const center = measures.map((measure) => mean(arm.runs.map((run) => valueAt(run, measure))));
-  return html`<tbody><tr class="group"><th scope="rowgroup" colspan="${measures.length + 1}"><span class="arm">${swatch(arm.arm)}${arm.label}</span></th></tr>
+function armRows(results: Results, arm: ArmResult, place: number, measures: readonly Measure[]): Html {
+  const at = (run: RunResult, measure: Measure): number => valueAt(run, measure, finalStep(results));
+  const center = measures.map((measure) => mean(arm.runs.map((run) => at(run, measure))));
+  return html`<tbody><tr class="group"><th scope="rowgroup" colspan="${measures.length + 1}"><span class="arm">${swatch(place)}${arm.label}</span></th></tr>
 <tr class="strong"><th scope="row">mean</th>${center.map((value, i) => html`<td>${formatValue(value, measures[i].format)}</td>`)}</tr>${arm.runs.map(
     (run) =>
       html`<tr class="quiet"><th scope="row">seed ${run.seed}</th>${measures.map(
-        (measure) => html`<td>${formatValue(valueAt(run, measure), measure.format)}</td>`,
+        (measure) => html`<td>${formatValue(at(run, measure), measure.format)}</td>`,
       )}</tr>`,
   )}</tbody>`;
 }
 
 /** Every measure of every run at the end, and of real images. */
-export function finalTable(results: Results, findings: readonly Finding[]): Html {
-  const measures = findings.map((finding) => finding.measure);
+export function finalTable(results: Results): Html {
+  const measures = measuresOf(results);
   const real = { step: 0, metrics: results.realImages, probe: [] };
   const caption = `Values after ${formatCount(finalStep(results) ?? Number.NaN)} training steps`;
   const arrow = (m: Measure) =>
@@ -32,32 +28,11 @@ export function finalTable(results: Results, findings: readonly Finding[]): Html
   return html`<div class="card"><p class="note">${caption}. The row of real images is the best that samples could reach with as many images; a probe does not apply to it.</p>
 <div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table aria-label="${caption}">
 <thead><tr><th scope="col">Run</th>${measures.map((m) => html`<th scope="col">${m.label}\u00a0${arrow(m)}</th>`)}</tr></thead>
-${results.arms.map((arm) => armRows(results, arm, measures))}
+${results.arms.map((arm, place) => armRows(results, arm, place, measures))}
 <tbody><tr class="group"><th scope="rowgroup" colspan="${measures.length + 1}"><span class="arm">${swatch("real")}real images</span></th></tr>
 <tr><th scope="row">held out</th>${measures.map(
     (m) => html`<td>${m.key.startsWith("probe") ? "\u2013" : formatValue(m.read(real), m.format)}</td>`,
   )}</tr></tbody></table></div></div>`;
-}
-
-/** Training time by run, and what a step of SRA costs in steps of the baseline. */
-export function costTable(results: Results): Html {
-  const stepOf = (name: string) =>
-    mean(results.arms.find((arm) => arm.arm === name)?.runs.map((run) => run.stepSeconds) ?? []);
-  const ratio = stepOf("sra") / stepOf("baseline");
-  const caption = "Training time by run";
-  return html`<div class="card"><h3>${caption}</h3>
-<p class="note">${
-    Number.isFinite(ratio)
-      ? `A training step with SRA took ${formatFixed(ratio, 2)} times as long as one of the baseline (means of the runs' median step).`
-      : "The arms' step times cannot be compared."
-  }</p>
-<table class="plain"><thead><tr><th scope="col">Run</th><th scope="col">One step</th><th scope="col">All steps</th></tr></thead>
-<tbody>${results.arms.map((arm) =>
-    arm.runs.map(
-      (run) =>
-        html`<tr><th scope="row"><span class="arm">${swatch(arm.arm)}</span>${arm.label}<small>seed ${run.seed}</small></th><td>${formatSeconds(run.stepSeconds)}</td><td>${formatSeconds(run.trainSeconds)}</td></tr>`,
-    ),
-  )}</tbody></table></div>`;
 }
 
 /** Wall-clock time by phase with its share of the whole. */
@@ -78,11 +53,6 @@ function pairs(title: string, rows: readonly (readonly [string, string])[]): Htm
   )}</tbody></table></div>`;
 }
 
-const title = (name: string) => {
-  const text = words(name);
-  return text.charAt(0).toUpperCase() + text.slice(1);
-};
-
 /** A setting as text; long integers get separators, everything else stays as it was written. */
 function settingText(value: string | number | boolean): string {
   if (typeof value === "boolean") return value ? "yes" : "no";
@@ -95,7 +65,7 @@ function settingText(value: string | number | boolean): string {
 export function settingsTables(results: Results): Html[] {
   return Object.entries(results.settings).map(([group, values]) =>
     pairs(
-      title(group),
+      capitalized(words(group)),
       Object.entries(values).map(([name, value]) => [words(name), settingText(value)]),
     ),
   );

@@ -37,6 +37,13 @@ export function formatDifference(value: number, format: NumberFormat): string {
   return `${sign}${formatFixed(scaled, digits)}${percent ? "\u00a0pp" : ""}`;
 }
 
+/** From one difference to another, the unit after the second. */
+export function formatInterval([low, high]: readonly [number, number], format: NumberFormat): string {
+  if (!Number.isFinite(low) || !Number.isFinite(high)) return NOT_AVAILABLE;
+  const [from, to] = [low, high].map((end) => formatDifference(end, format));
+  return `${from.replace("\u00a0pp", "")} to ${to}`;
+}
+
 /** How many decimals give about four significant digits to the largest of these values. */
 export function digitsFor(values: readonly number[]): number {
   const largest = Math.max(0, ...values.filter(Number.isFinite).map(Math.abs));
@@ -70,6 +77,9 @@ export function joinList(items: readonly string[]): string {
   if (items.length <= 1) return items.join("");
   return `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;
 }
+
+/** With a capital first letter. */
+export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** A setting's name as words: `learningRate` and `learning-rate` become `learning rate`. */
 export function words(name: string): string {

@@ -1,5 +1,7 @@
 /** Element types as tfjs's cpu backend treats them, where ONNX has an operator for floats alone. */
-import type { Graph, GraphType, Value } from "../graph.ts";
+
+import type { GraphType } from "../element-types.ts";
+import type { Graph, Value } from "../graph.ts";
 import { cast, type Kernel } from "./kernel.ts";
 
 /** tfjs computes with booleans as 0 and 1; ONNX has arithmetic and order for numbers only. */

@@ -1,4 +1,5 @@
-import { broadcastShape, type Graph, type GraphType, sizeOf, type Value } from "../graph.ts";
+import type { GraphType } from "../element-types.ts";
+import { broadcastShape, type Graph, sizeOf, type Value } from "../graph.ts";
 
 /** What tfjs passes beside the inputs; each kernel knows its own. */
 export type Attributes = Record<string, unknown>;

@@ -1,6 +1,7 @@
 /** Kernels that move, cut, join, repeat or create arrays. */
 import { type DataType, tf } from "../../tensor/tf.ts";
-import { type Graph, type GraphType, graphData, sizeOf, type Value } from "../graph.ts";
+import { type GraphType, graphData } from "../element-types.ts";
+import { type Graph, sizeOf, type Value } from "../graph.ts";
 import { refuseBool, stored } from "./dtypes.ts";
 import { cast, expand, fill, inputList, type KernelTable, normalizeAxes, slice, where } from "./kernel.ts";
 

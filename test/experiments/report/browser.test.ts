@@ -24,8 +24,10 @@ const browserSuite = suite("report in a browser");
 let browser: Browser;
 let folder: string;
 let url: string;
+/** Of four arms. */
+let urlOfFour: string;
 
-async function open(width: number, colorScheme: "light" | "dark"): Promise<Opened> {
+async function open(width: number, colorScheme: "light" | "dark", address = url): Promise<Opened> {
   const page = await browser.newPage({
     viewport: { width, height: 800 },
     colorScheme,
@@ -39,7 +41,7 @@ async function open(width: number, colorScheme: "light" | "dark"): Promise<Opene
     if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
   });
   page.on("pageerror", (error) => complaints.push(error.message));
-  await page.goto(url);
+  await page.goto(address);
   await page.waitForSelector("html.ready", { state: "attached" });
   return { page, complaints };
 }
@@ -50,9 +52,12 @@ const background = (page: Page) =>
 browserSuite.before(async () => {
   if (!found) return;
   folder = await mkdtemp(join(tmpdir(), "ditlab-report-"));
-  const output = join(folder, "report.html");
-  await writeReport(await writeSynthetic(folder, syntheticResults()), output);
-  url = pathToFileURL(output).href;
+  const page = async (name: string, arms: number): Promise<string> => {
+    const output = join(folder, name, "report.html");
+    await writeReport(await writeSynthetic(join(folder, name), syntheticResults([0, 1, 2], arms)), output);
+    return pathToFileURL(output).href;
+  };
+  [url, urlOfFour] = [await page("two", 2), await page("four", 4)];
   browser = await chromium.launch({ executablePath, args: FLAGS.split(" ") });
 });
 browserSuite.after(async () => {
@@ -96,18 +101,40 @@ test("report names both arms' values under the pointer", async () => {
   await page.close();
 });
 
-test("report fits a phone", async () => {
-  const { page, complaints } = await open(360, "light");
-  await page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })");
-  assert.is(await page.evaluate("document.documentElement.scrollWidth"), 360);
-  const sticking = await page.evaluate(
-    "[...document.querySelectorAll('.card, .plot svg, h1, h2, img')].filter((e) => e.getBoundingClientRect().right > 360.5).map((e) => e.outerHTML.slice(0, 80))",
+for (const arms of ["two", "four"] as const)
+  test(`report of ${arms} arms fits a phone`, async () => {
+    const { page, complaints } = await open(360, "light", arms === "two" ? url : urlOfFour);
+    await page.evaluate(
+      "document.querySelectorAll('details').forEach((details) => { details.open = true; })",
+    );
+    assert.is(await page.evaluate("document.documentElement.scrollWidth"), 360);
+    const sticking = await page.evaluate(
+      "[...document.querySelectorAll('.card, .plot svg, h1, h2, img, .findings, .findings .pill')].filter((e) => e.getBoundingClientRect().right > 360.5).map((e) => e.outerHTML.slice(0, 80))",
+    );
+    assert.equal(sticking, []);
+    const smallest = await page.evaluate(
+      "Math.min(...[...document.querySelectorAll('body *')].filter((e) => e.childNodes.length > 0 && e.closest('script') === null && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim() !== '')).map((e) => parseFloat(getComputedStyle(e).fontSize)))",
+    );
+    assert.ok((smallest as number) >= 12, `font of ${smallest} px`);
+    assert.equal(complaints, []);
+    await page.close();
+  });
+
+test("four arms have four colours and markers in a plot", async () => {
+  const { page, complaints } = await open(1280, "dark", urlOfFour);
+  const strokes = (await page.evaluate(
+    "[...new Set([...document.querySelectorAll('#metric-frechet .scatterlayer .js-line')].map((e) => e.style.stroke).filter((color) => color !== ''))]",
+  )) as string[];
+  for (const color of ["rgb(90, 180, 234)", "rgb(245, 158, 76)", "rgb(63, 208, 162)", "rgb(231, 154, 203)"])
+    assert.ok(strokes.includes(color), `${color} of ${strokes}`);
+  const bands = (await page.evaluate(
+    "[...document.querySelectorAll('#metric-frechet .js-fill')].map((e) => Number(e.style.fillOpacity))",
+  )) as number[];
+  assert.is(bands.length, 4);
+  assert.ok(
+    bands.every((opacity) => opacity > 0.1 && opacity < 0.3),
+    String(bands),
   );
-  assert.equal(sticking, []);
-  const smallest = await page.evaluate(
-    "Math.min(...[...document.querySelectorAll('body *')].filter((e) => e.childNodes.length > 0 && e.closest('script') === null && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim() !== '')).map((e) => parseFloat(getComputedStyle(e).fontSize)))",
-  );
-  assert.ok((smallest as number) >= 12, `font of ${smallest} px`);
   assert.equal(complaints, []);
   await page.close();
 });

@@ -1,16 +1,20 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { compareCost, costInWords } from "../../../lib/experiments/report/cost.ts";
 import {
   compare,
-  confidenceInterval,
+  compareArms,
   type Finding,
-  finalStep,
-  findingsOf,
-  type Measure,
-  probeBest,
-  probeMean,
-  summarize,
+  type PairComparison,
 } from "../../../lib/experiments/report/findings.ts";
+import { finalStep, type Measure, probeBest, probeMean } from "../../../lib/experiments/report/measures.ts";
+import {
+  confidenceInterval,
+  formatLevel,
+  pairsOf,
+  sharedLevel,
+} from "../../../lib/experiments/report/paired.ts";
+import { summarize, titleOf } from "../../../lib/experiments/report/sentence.ts";
 import {
   binned,
   binSize,
@@ -22,12 +26,14 @@ import {
   digitsFor,
   formatDifference,
   formatFixed,
+  formatInterval,
   formatSeconds,
   formatValue,
   joinList,
   words,
 } from "../../../lib/experiments/report/text.ts";
 import type { Results } from "../../../lib/experiments/results.ts";
+import { summaryLines } from "../../../lib/experiments/summary.ts";
 import { syntheticResults } from "./synthetic.ts";
 
 const findings = suite("report findings");
@@ -44,31 +50,30 @@ const LOWER: Measure = {
 /** Results where the last Frechet distance of the baseline is 10 and that of SRA 10 plus the seed's difference. */
 function withDifferences(differences: number[]): Results {
   const results = syntheticResults(differences.map((_, i) => i));
-  for (const { arm, runs } of results.arms)
+  for (const { name, runs } of results.arms)
     for (const run of runs)
-      run.evaluations.at(-1)!.metrics.frechet = arm === "sra" ? 10 + differences[run.seed] : 10;
+      run.evaluations.at(-1)!.metrics.frechet = name === "sra" ? 10 + differences[run.seed] : 10;
   return results;
 }
 
-function compared(...differences: number[]): Finding {
-  const results = withDifferences(differences);
-  return compare(results, LOWER, finalStep(results));
-}
+const comparedIn = (results: Results, measure = LOWER, level = 0.95): Finding =>
+  compare(results.seeds, pairsOf(results.arms)[0], measure, finalStep(results), level);
+
+const compared = (...differences: number[]): Finding => comparedIn(withDifferences(differences));
 
 findings("pairs by seed, whatever the order of the runs", () => {
   const results = withDifferences([-2, -3, -4]);
   results.arms[1].runs.reverse();
-  const finding = compare(results, LOWER, 3000);
+  const finding = comparedIn(results);
   assert.equal(
-    finding.pairs.map((pair) => [pair.seed, pair.difference]),
+    finding.seeds.map(({ seed, difference }) => [seed, difference]),
     [
       [0, -2],
       [1, -3],
       [2, -4],
     ],
   );
-  assert.equal([finding.mean, finding.min, finding.max, finding.spread], [-3, -4, -2, 2]);
-  assert.equal([finding.meanBaseline, finding.meanSra], [10, 7]);
+  assert.equal([finding.mean, finding.againstMean, finding.valueMean], [-3, 10, 7]);
 });
 
 findings("the interval is Student's t of the paired differences", () => {
@@ -76,11 +81,11 @@ findings("the interval is Student's t of the paired differences", () => {
   const [low, high] = compared(-2, -3, -4).interval;
   assert.ok(Math.abs(low - (-3 - 4.302652729911275 / Math.sqrt(3))) < 1e-9);
   assert.ok(Math.abs(high - (-3 + 4.302652729911275 / Math.sqrt(3))) < 1e-9);
-  assert.equal(confidenceInterval([1]), [Number.NaN, Number.NaN]);
+  assert.equal(confidenceInterval([1], 0.95), [Number.NaN, Number.NaN]);
   // Of many seeds too, the quantile is that of their number: 2.0930 for 19 degrees of freedom.
   const many = Array.from({ length: 20 }, (_, i) => i);
   const reach = 2.093024054408263 * Math.sqrt(35 / 20);
-  assert.ok(Math.abs(confidenceInterval(many)[1] - (9.5 + reach)) < 1e-9);
+  assert.ok(Math.abs(confidenceInterval(many, 0.95)[1] - (9.5 + reach)) < 1e-9);
 });
 
 findings("resolves only what the 95 % interval tells from zero", () => {
@@ -88,7 +93,7 @@ findings("resolves only what the 95 % interval tells from zero", () => {
   assert.is(compared(2, 3, 4).verdict, "worse");
   assert.is(compared(-3, -3.1).verdict, "better");
   assert.is(compared(-1, -3).verdict, "not resolved");
-  assert.is(compared(-1, -3).reason, "the 95 % interval holds 0");
+  assert.is(compared(-1, -3).reason, "the 95\u00a0% interval holds 0");
   assert.is(compared(-5, -4, 0.01).verdict, "not resolved");
   assert.is(compared(0, 0, 0).verdict, "not resolved");
   assert.is(compared(-5, 0).verdict, "not resolved");
@@ -96,7 +101,7 @@ findings("resolves only what the 95 % interval tells from zero", () => {
 
 findings("turns round where higher is better", () => {
   const results = withDifferences([2, 3, 4]);
-  assert.is(compare(results, { ...LOWER, lowerIsBetter: false }, 3000).verdict, "better");
+  assert.is(comparedIn(results, { ...LOWER, lowerIsBetter: false }).verdict, "better");
 });
 
 findings("resolves nothing from one seed or with a value missing", () => {
@@ -104,10 +109,10 @@ findings("resolves nothing from one seed or with a value missing", () => {
   assert.is(compared(-5).reason, "one seed shows no spread");
   const missing = compared(-5, -5, Number.NaN);
   assert.is(missing.verdict, "not resolved");
-  assert.equal([missing.pairs.length, missing.missingSeeds, missing.mean], [2, [2], -5]);
+  assert.equal([missing.seeds.length, missing.missingSeeds, missing.mean], [2, [2], -5]);
   const none = compared(Number.NaN);
   assert.is(none.reason, "no seed has a value in both arms");
-  assert.ok(Number.isNaN(none.mean) && Number.isNaN(none.min));
+  assert.ok(Number.isNaN(none.mean) && none.interval.every(Number.isNaN));
 });
 
 findings("compares at the last step that every run reached", () => {
@@ -116,7 +121,9 @@ findings("compares at the last step that every run reached", () => {
   assert.is(finalStep(results), 2400);
   results.arms[0].runs[1].evaluations = [];
   assert.is(finalStep(results), undefined);
-  assert.ok(findingsOf(results).every((finding) => finding.verdict === "not resolved"));
+  const [{ findings: all }] = compareArms(results);
+  assert.is(all.length, 7);
+  assert.ok(all.every((finding) => finding.verdict === "not resolved"));
 });
 
 findings("summarizes a probe", () => {
@@ -136,18 +143,127 @@ findings("says in one sentence what is resolved and what is not", () => {
   const [better, worse, open] = [compared(-2, -3, -4), compared(2, 3, 4), compared(1, -1)];
   worse.measure = { ...LOWER, phrase: "recall" };
   open.measure = { ...LOWER, phrase: "precision" };
-  const text = summarize(results, [better, worse, open]);
+  const of = (...all: Finding[]): PairComparison[] => [
+    { ...pairsOf(results.arms)[0], level: 0.95, findings: all },
+  ];
+  const text = summarize(results, of(better, worse, open));
   assert.is(
     text,
     "On MNIST at the laptop scale, after 3,000 training steps and over 3 paired seeds, SRA was better than the baseline " +
       "in Frechet distance (\u22123.00); SRA was worse in recall (+3.00); no difference was resolved in precision; this is " +
-      "a small-scale result measured in the features of a small convolutional MNIST classifier, not of Inception, so its " +
-      "numbers are not comparable with the paper\u2019s.",
+      "measured in the features of a small convolutional MNIST classifier, not of Inception, so its numbers are not " +
+      "comparable with published ones.",
   );
+  assert.match(summarize(results, of(worse)), ", SRA was worse than the baseline in recall (+3.00); this is");
   assert.match(
-    summarize(results, [open]),
+    summarize(results, of(open)),
     ", no difference between SRA and the baseline was resolved; this is",
   );
+});
+
+findings("compares every two arms of four, each by an interval that shares out the 5 %", () => {
+  const results = syntheticResults([0, 1, 2], 4);
+  const comparisons = compareArms(results);
+  assert.equal(
+    comparisons.map(({ against, arm }) => `${arm.name} - ${against.name}`),
+    [
+      "sra - baseline",
+      "sra-late - baseline",
+      "wide - baseline",
+      "sra-late - sra",
+      "wide - sra",
+      "wide - sra-late",
+    ],
+  );
+  for (const { level, findings: all } of comparisons) {
+    assert.is(level, 1 - 0.05 / 6);
+    assert.is(all.length, 6, "no block is aligned in a comparison that names none");
+    for (const { seeds, interval } of all)
+      assert.equal(
+        interval,
+        confidenceInterval(
+          seeds.map(({ difference }) => difference),
+          level,
+        ),
+      );
+  }
+  assert.equal(
+    [1, 3, 6, 45].map((pairs) => formatLevel(sharedLevel(pairs)).replace("\u00a0", " ")),
+    ["95 %", "98.33 %", "99.17 %", "99.89 %"],
+  );
+  const sentence = summarize(results, comparisons);
+  assert.match(sentence, "a wide SiT was better than the baseline in ");
+  assert.not.match(sentence, "than SRA");
+  assert.match(
+    sentence,
+    /; \d+ of 36 comparisons resolved a difference \(6 pairs of arms, each interval of 99\.17\s%\); this is/,
+  );
+});
+
+findings("what a pair resolves, many pairs need not", () => {
+  // Mean 3, standard error 1 / sqrt(3): t(0.975, 2) / sqrt(3) = 2.48, but of six pairs t(0.99583, 2) / sqrt(3) = 6.3.
+  const results = withDifferences([2, 3, 4]);
+  assert.is(comparedIn(results, LOWER, sharedLevel(1)).verdict, "worse");
+  const many = comparedIn(results, LOWER, sharedLevel(6));
+  assert.is(many.verdict, "not resolved");
+  assert.is(many.reason, "the 99.17\u00a0% interval holds 0");
+});
+
+findings("has nothing to compare one arm with, and says so", () => {
+  const results = syntheticResults([0, 1, 2], 1);
+  assert.equal(compareArms(results), []);
+  assert.match(
+    summarize(results, []),
+    "and over 3 seeds, there were no two arms to compare; this is measured",
+  );
+  const lines = summaryLines(results);
+  assert.match(lines[0], /^ +baseline$/);
+  assert.match(lines[1], /^Frechet distance +\d+\.\d\d$/);
+});
+
+findings("is named after its arms and its scale", () => {
+  const titles = [1, 2, 4].map((arms) => titleOf(syntheticResults([0], arms)));
+  assert.equal(titles, [
+    "The baseline on MNIST, at the laptop scale",
+    "SRA against the baseline on MNIST, at the laptop scale",
+    "4 arms on MNIST, at the laptop scale",
+  ]);
+});
+
+findings("writes a table a pair for a terminal", () => {
+  const two = summaryLines(syntheticResults());
+  assert.match(two[0], /^ +baseline +sra +difference +95\s% interval +verdict$/);
+  assert.is(two.length, 1 + 7 + 2);
+  const four = summaryLines(syntheticResults([0, 1, 2], 4));
+  assert.is(four[0], "SRA against the baseline");
+  assert.is(four.filter((line) => line.endsWith("verdict")).length, 6);
+});
+
+/** Both arms with these seconds a step, by seed. */
+function costOf(baseline: number[], sra: number[], seeds = baseline.length) {
+  const results = syntheticResults(Array.from({ length: seeds }, (_, i) => i));
+  for (const [arm, seconds] of [baseline, sra].entries())
+    for (const run of results.arms[arm].runs) run.stepSeconds = seconds[run.seed];
+  return compareCost(results.seeds, pairsOf(results.arms)[0], 0.95);
+}
+
+findings("a ratio of step times that its seeds do not agree on is not resolved", () => {
+  const open = costOf([1, 1, 1], [0.88, 0.89, 1.4]);
+  assert.ok(Math.abs(open.ratio - Math.cbrt(0.88 * 0.89 * 1.4)) < 1e-12);
+  assert.ok(open.interval[0] < 1 && open.interval[1] > 1);
+  assert.is(
+    costInWords(open).replaceAll("\u00a0", " "),
+    "SRA took 1.03 times as long a step as the baseline (0.88, 0.89 and 1.40 by seed; 95 % interval 0.53 to 1.99). " +
+      "Not resolved: the 95 % interval holds 1.",
+  );
+  const slower = costOf([2, 3, 4], [2.6, 4, 5.2]);
+  assert.ok(slower.isResolved);
+  assert.not.match(costInWords(slower), "Not resolved");
+  assert.match(
+    costInWords(costOf([1], [2])),
+    /2\.00 times .* \(2\.00 by seed\)\. Not resolved: one seed shows no spread/,
+  );
+  assert.match(costInWords(costOf([], [], 1)), "cannot be compared");
 });
 
 findings("smooths by means of whole bins and leaves out what is not finite", () => {
@@ -183,6 +299,8 @@ findings("writes numbers for readers", () => {
   assert.is(formatDifference(0.0123, { unit: "percent", digits: 1 }), "+1.23\u00a0pp");
   assert.is(formatDifference(-3, { unit: "plain", digits: 2 }), "\u22123.00");
   assert.is(formatDifference(0.001, { unit: "plain", digits: 2 }), "0.00");
+  assert.is(formatInterval([-0.0123, 0.5], { unit: "percent", digits: 1 }), "\u22121.23 to +50.00\u00a0pp");
+  assert.is(formatInterval([Number.NaN, Number.NaN], { unit: "plain", digits: 2 }), "n/a");
   assert.is(formatDifference(Number.NaN, { unit: "plain", digits: 2 }), "n/a");
   assert.equal(
     [0.0872, 12.34, 185, 7620, Number.NaN].map(formatSeconds).map((s) => s.replaceAll("\u00a0", " ")),

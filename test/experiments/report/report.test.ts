@@ -4,9 +4,13 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { ARM_COLORS, lookOf } from "../../../lib/experiments/report/arms.ts";
 import { figuresOf } from "../../../lib/experiments/report/figures.ts";
-import { findingsTable } from "../../../lib/experiments/report/findings-table.ts";
+import { compare } from "../../../lib/experiments/report/findings.ts";
+import { strip } from "../../../lib/experiments/report/findings-table.ts";
 import { html, scriptJson } from "../../../lib/experiments/report/html.ts";
+import { finalStep, measuresOf } from "../../../lib/experiments/report/measures.ts";
+import { pairsOf } from "../../../lib/experiments/report/paired.ts";
 import { parseResults, pngSize, readImages } from "../../../lib/experiments/report/read.ts";
 import { renderReport, writeReport } from "../../../lib/experiments/report/report.ts";
 import { figureTextOf, syntheticResults, withoutLibrary, writeSynthetic } from "./synthetic.ts";
@@ -110,7 +114,7 @@ page("shows values that are not finite as n/a", () => {
       for (const evaluation of run.evaluations) evaluation.metrics.frechet = Number.NaN;
   results.realImages.frechet = Number.NaN;
   results.arms[0].runs[0].evaluations[4].metrics.recall = Number.NaN;
-  results.arms[1].runs[1].curve.generative[3] = Number.NaN;
+  results.arms[1].runs[1].curve.losses.generative[3] = Number.NaN;
   results.featureNetwork.accuracy = Number.NaN;
   results.seconds.total = Number.NaN;
   const text = withoutLibrary(renderReport(results, new Map()));
@@ -121,13 +125,12 @@ page("shows values that are not finite as n/a", () => {
 
 page("works without an alignment curve, without a probe, without evaluations, without an arm", () => {
   const results = syntheticResults([0, 1]);
-  for (const run of results.arms[0].runs) Reflect.deleteProperty(run.curve, "align");
   const align = figuresOf(results).losses[1];
   assert.equal(
-    align.arms.map((arm) => arm.arm),
-    ["sra"],
+    align.arms.map((arm) => arm.label),
+    ["SiT + SRA (2 -> 4)"],
   );
-  for (const run of results.arms[1].runs) run.curve.align = [];
+  for (const run of results.arms[1].runs) delete run.curve.losses.sra;
   assert.equal(
     figuresOf(results).losses.map((figure) => figure.id),
     ["loss-generative"],
@@ -136,10 +139,9 @@ page("works without an alignment curve, without a probe, without evaluations, wi
   assert.not.match(withoutLibrary(renderReport(results, new Map())), 'id="representations"');
   results.arms[1].runs[0].evaluations = [];
   assert.match(renderReport(results, new Map()), "no difference between SRA and the baseline was resolved");
-  results.arms = [results.arms[1]];
+  results.arms[0].runs = [];
   assert.match(renderReport(results, new Map()), "no seed has a value in both arms");
   results.arms = [];
-  assert.match(findingsTable([]).html, "<table");
   renderReport(results, new Map());
 });
 
@@ -150,12 +152,118 @@ page("reads null as not finite and names the field that does not fit", () => {
     Number.isNaN(parseResults(JSON.stringify(results)).arms[0].runs[0].evaluations[0].metrics.frechet),
   );
   assert.throws(
-    () => parseResults(JSON.stringify({ ...results, format: "ditlab-results/2" })),
-    /format .*ditlab-results\/1/,
+    () => parseResults(JSON.stringify({ ...results, format: "ditlab-results/3" })),
+    /format should be "ditlab-results\/1" or "ditlab-results\/2"/,
   );
   const broken = JSON.stringify(results).replace('"samples":"samples-baseline-0.png"', '"samples":3');
   assert.throws(() => parseResults(broken), "results.arms[0].runs[0].samples should be text");
   assert.throws(() => parseResults("[]"), "results should be an object");
+});
+
+page("reads a file of the first format, whose arms were a baseline and SRA", () => {
+  const results = syntheticResults([0, 1]);
+  const { probeBlocks, arms, ...rest } = results;
+  const first = {
+    ...rest,
+    format: "ditlab-results/1",
+    arms: arms.map(({ name, label, runs }) => ({
+      arm: name,
+      label,
+      runs: runs.map(({ curve: { step, losses }, ...run }) => ({
+        ...run,
+        curve: { step, generative: losses.generative, align: losses.sra ?? [] },
+      })),
+    })),
+    align: { studentBlock: 2, teacherBlock: 4 },
+  };
+  assert.equal(parseResults(JSON.stringify(first)), results);
+  const other = { ...first, arms: [{ ...first.arms[0], arm: "else" }] };
+  assert.throws(
+    () => parseResults(JSON.stringify(other)),
+    'results.arms[0].arm should be "baseline" or "sra"',
+  );
+  assert.throws(
+    () => parseResults(JSON.stringify({ ...first, align: undefined })),
+    "results.align should be",
+  );
+});
+
+page("the strip draws the interval that decides, not the seeds' range", () => {
+  const results = syntheticResults([0, 1, 2]);
+  const [measure] = measuresOf(results);
+  for (const [arm, values] of [
+    [10, 10, 10],
+    [11, 12, 16],
+  ].entries())
+    for (const run of results.arms[arm].runs) run.evaluations.at(-1)!.metrics.frechet = values[run.seed];
+  const [pair] = pairsOf(results.arms);
+  const finding = compare(results.seeds, pair, measure, finalStep(results), 0.95);
+  // Differences of 1, 2 and 6 are all above 0; their interval is 3 +- 4.3027 sqrt(7 / 3).
+  assert.is(finding.verdict, "not resolved");
+  const { html: text } = strip(finding, { arm: pair.arm, level: 0.95 });
+  const x = (name: string): number[] =>
+    [...text.matchAll(new RegExp(`class="${name}" x1="([^"]+)" x2="([^"]+)"`, "g"))].flatMap((match) =>
+      match.slice(1).map(Number),
+    );
+  const [zero] = x("zero");
+  const [low, high] = x("span").sort((a, b) => a - b);
+  const dots = [...text.matchAll(/cx="([^"]+)"/g)].map(([, at]) => Number(at));
+  assert.ok(
+    dots.every((at) => at < zero),
+    "higher is worse, and left, at every seed",
+  );
+  assert.ok(low < zero && zero < high, "the line holds zero, as the verdict says");
+  const reach = 4.302652729911275 * Math.sqrt(7 / 3);
+  const scale = (220 / 2 - 9) / (3 + reach);
+  assert.ok(
+    Math.abs(high - low - 2 * reach * scale) < 0.11 && Math.abs(x("mean")[0] - (zero - 3 * scale)) < 0.06,
+  );
+  assert.match(text, /95\s% interval: \u22123\.57 to \+9\.57/);
+  const page = withoutLibrary(renderReport(results, new Map()));
+  assert.match(page, />95\s% interval<\/th>/);
+  assert.not.match(page, "Min to max");
+});
+
+page("shows one arm without a comparison", () => {
+  const text = withoutLibrary(renderReport(syntheticResults([0, 1], 1), new Map()));
+  assert.not.match(text, 'id="comparison"');
+  assert.not.match(text, 'class="findings"');
+  assert.match(text, "One arm is measured, so that nothing is compared.");
+  assert.is(text.match(/class="plot"/g)?.length, 10);
+});
+
+page("shows each pair of four arms, and how much was compared", () => {
+  const text = withoutLibrary(renderReport(syntheticResults([0, 1, 2], 4), new Map()));
+  assert.match(text, '<h2 id="comparison-heading">Every pair of arms</h2>');
+  assert.is(text.match(/<table class="findings"/g)?.length, 6);
+  assert.match(text, "6 pairs of arms by 6 measures are 36 comparisons.");
+  assert.match(text, /each interval is of 99\.17\s% \(Bonferroni/);
+  assert.is(text.match(/<details class="versus">/g)?.length, 3, "pairs without the first arm are folded");
+  assert.is(text.match(/times as long a step as/g)?.length, 6);
+  for (let place = 1; place <= 4; place++) assert.match(text, `stroke="var(--arm-${place})"`);
+  assert.not.match(text, /undefined|NaN/);
+});
+
+/** Of a colour against another (WCAG 2.2). */
+function contrast(...colors: [string, string]): number {
+  const [bright, dark] = colors
+    .map((color) => {
+      const [r, g, b] = [1, 3, 5]
+        .map((at) => Number.parseInt(color.slice(at, at + 2), 16) / 255)
+        .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+    })
+    .sort((a, b) => b - a);
+  return bright / dark;
+}
+
+page("arms of any number look different, with enough contrast in both themes", () => {
+  for (const [light, dark] of ARM_COLORS) {
+    assert.ok(contrast(light, "#ffffff") >= 3, light);
+    assert.ok(contrast(dark, "#1a1d23") >= 3, dark);
+  }
+  const looks = Array.from({ length: 30 }, (_, place) => lookOf(place));
+  assert.is(new Set(looks.map(({ color, symbol }) => `${color} ${symbol}`)).size, 30);
 });
 
 page("writes one file with the pictures inside, and says which picture is missing", async () => {

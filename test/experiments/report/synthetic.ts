@@ -3,7 +3,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
-import type { ArmName, Evaluation, Results, RunResult } from "../../../lib/experiments/results.ts";
+import type { ArmResult, Evaluation, Results, RunResult } from "../../../lib/experiments/results.ts";
 
 /** Uniform numbers in [0, 1) by mulberry32: the same numbers for the same seed. */
 function uniform(seed: number): () => number {
@@ -20,9 +20,22 @@ const STEPS = 3000;
 const BLOCKS = 6;
 const LEVELS = [0.2, 0.5, 0.8];
 
-function evaluation(arm: ArmName, step: number, shift: number, next: () => number): Evaluation {
+interface SyntheticArm extends Omit<ArmResult, "runs"> {
+  /** How much of SRA's made-up effect it has. */
+  gain: number;
+  hasAlignment: boolean;
+}
+
+/** The arms of the tests: those of the demo, then others. */
+const ARMS: readonly SyntheticArm[] = [
+  { name: "baseline", label: "SiT", phrase: "the baseline", gain: 0, hasAlignment: false },
+  { name: "sra", label: "SiT + SRA (2 -> 4)", phrase: "SRA", gain: 1, hasAlignment: true },
+  { name: "sra-late", label: "SiT + SRA (3 -> 5)", phrase: "late SRA", gain: 0.4, hasAlignment: true },
+  { name: "wide", label: "SiT, twice as wide", phrase: "a wide SiT", gain: 3, hasAlignment: false },
+];
+
+function evaluation({ gain }: SyntheticArm, step: number, shift: number, next: () => number): Evaluation {
   const done = 1 - Math.exp((-3 * step) / STEPS);
-  const gain = arm === "sra" ? 1 : 0;
   const noise = (size: number) => (next() - 0.5) * size + shift * size;
   return {
     step,
@@ -45,44 +58,47 @@ function evaluation(arm: ArmName, step: number, shift: number, next: () => numbe
   };
 }
 
-function run(arm: ArmName, seed: number): RunResult {
+function run(arm: SyntheticArm, seed: number): RunResult {
+  const { name, hasAlignment } = arm;
   const shared = uniform(1000 + seed);
   const shift = shared() - 0.5;
-  const next = uniform(2000 + seed * 10 + (arm === "sra" ? 1 : 0));
+  const next = uniform(2000 + seed * 10 + ARMS.indexOf(arm));
   const step = Array.from({ length: STEPS / 5 }, (_, i) => (i + 1) * 5);
   const jitter = (size: number) => 1 + (next() - 0.5) * size;
   return {
     seed,
     curve: {
       step,
-      generative: step.map(
-        (s) => (0.19 + 1.7 * Math.exp(-s / 120) + 0.16 * Math.exp(-s / 900)) * jitter(0.16),
-      ),
-      align: arm === "sra" ? step.map((s) => (0.045 + 0.3 * Math.exp(-s / 350)) * jitter(0.2)) : [],
+      losses: {
+        generative: step.map(
+          (s) => (0.19 + 1.7 * Math.exp(-s / 120) + 0.16 * Math.exp(-s / 900)) * jitter(0.16),
+        ),
+        ...(hasAlignment && { sra: step.map((s) => (0.045 + 0.3 * Math.exp(-s / 350)) * jitter(0.2)) }),
+      },
     },
     evaluations: [600, 1200, 1800, 2400, 3000].map((s) => evaluation(arm, s, shift, next)),
-    samples: `samples-${arm}-${seed}.png`,
-    trainSeconds: (arm === "sra" ? 341 : 262) + seed,
-    stepSeconds: arm === "sra" ? 0.1136 : 0.0872,
+    samples: `samples-${name}-${seed}.png`,
+    trainSeconds: (hasAlignment ? 341 : 262) + seed,
+    stepSeconds: hasAlignment ? 0.1136 + seed / 1e4 : 0.0872,
   };
 }
 
-/** Results of both arms with these seeds. */
-export function syntheticResults(seeds: readonly number[] = [0, 1, 2]): Results {
+/** Results of some of the arms with these seeds: by default of the demo's two. */
+export function syntheticResults(seeds: readonly number[] = [0, 1, 2], arms = 2): Results {
   return {
-    format: "ditlab-results/1",
+    format: "ditlab-results/2",
     version: "0.1.0",
     createdAt: "2026-11-23T06:35:00.000Z",
     dataset: "MNIST",
     scale: "laptop",
     seeds: [...seeds],
-    arms: [
-      { arm: "baseline", label: "SiT", runs: seeds.map((seed) => run("baseline", seed)) },
-      { arm: "sra", label: "SiT + SRA (2 -> 4)", runs: seeds.map((seed) => run("sra", seed)) },
-    ],
+    arms: ARMS.slice(0, arms).map((arm) => {
+      const { name, label, phrase } = arm;
+      return { name, label, phrase, runs: seeds.map((seed) => run(arm, seed)) };
+    }),
     realImages: { frechet: 1.31, inceptionScore: 9.71, precision: 0.84, recall: 0.83 },
     realSamples: "real.png",
-    align: { studentBlock: 2, teacherBlock: 4 },
+    ...(arms === 2 && { probeBlocks: [{ block: 2, label: "aligned block 2" }] }),
     sampleCounts: { generated: 2000, reference: 10000, probeTrain: 4000, probeTest: 2000 },
     featureNetwork: {
       name: "a small convolutional MNIST classifier",
@@ -153,7 +169,7 @@ export async function writeSynthetic(folder: string, results: Results): Promise<
     for (const entry of arm.runs)
       await writeFile(
         join(folder, entry.samples),
-        await syntheticGrid(entry.seed + 1, arm.arm === "sra" ? 0.5 : 0.8),
+        await syntheticGrid(entry.seed + 1, arm.name === "baseline" ? 0.8 : 0.5),
       );
   await writeFile(join(folder, results.realSamples), await syntheticGrid(99, 0));
   const path = join(folder, "results.json");

@@ -1,0 +1,114 @@
+/** What one cell does: its code, what it shows at its end, and what a front end asks beside it. */
+import type { MimeBundle } from "../display/sink.ts";
+import type { Engine } from "../engine/engine.ts";
+import { describeError, type Failure } from "../engine/errors.ts";
+import type { HistoryEntry } from "../history.ts";
+import type { Json } from "../protocol/message.ts";
+import { type Cell, inCell } from "../runtime/cell.ts";
+import { orInterrupted } from "../runtime/interrupt.ts";
+import type { Outbox } from "./outbox.ts";
+
+/** What running a cell needs. */
+export interface CellRunner {
+  readonly engine: Engine;
+  readonly history: readonly HistoryEntry[];
+  readonly outbox: Outbox;
+  /** What a value looks like. */
+  readonly render: (value: unknown) => MimeBundle | Promise<MimeBundle>;
+  /** Sends what was printed before. */
+  readonly flush: () => void;
+}
+
+export interface CellOutcome {
+  readonly failure?: Failure;
+  /** The values of the user expressions, unless the cell failed. */
+  readonly expressions: Json;
+}
+
+/** `name?`, IPython's way to ask about a name. */
+const QUESTION = /^\s*([\w$.]+)\s*\?\s*$/;
+
+function answerQuestion(engine: Engine, cell: Cell, name: string): Failure | undefined {
+  const found = engine.inspect(name, name.length, 1);
+  if (!found)
+    return {
+      ename: "NameError",
+      evalue: `nothing is known of ${name}`,
+      traceback: [`nothing is known of ${name}`],
+    };
+  const text = [found.signature, found.documentation].filter((part) => part !== "").join("\n\n");
+  cell.payload.push({ source: "page", data: { "text/plain": text }, start: 0 });
+  return undefined;
+}
+
+/** Publishes the value of the last expression, and notes it in the history. */
+async function publishValue(runner: CellRunner, cell: Cell, value: unknown): Promise<void> {
+  const { render, flush, outbox, history } = runner;
+  const data = await render(value);
+  // What `display(...)` returns, for example, has been shown already.
+  if (Object.keys(data).length === 0) return;
+  flush();
+  outbox.publish(cell.request, "execute_result", { execution_count: cell.count, data, metadata: {} });
+  const entry = history.at(-1);
+  if (entry?.line === cell.count) entry.output = String(data["text/plain"] ?? "");
+}
+
+async function runCode(
+  runner: CellRunner,
+  cell: Cell,
+  code: string,
+  silent: boolean,
+): Promise<Failure | undefined> {
+  const { engine } = runner;
+  if (code.trim() === "") return undefined;
+  const question = QUESTION.exec(code);
+  if (question) return answerQuestion(engine, cell, question[1]);
+  const outcome = await engine.run(code, `cell[${cell.count}]`);
+  if (outcome.status === "error") return outcome;
+  if (silent || outcome.value === undefined || outcome.value === null) return undefined;
+  try {
+    await publishValue(runner, cell, outcome.value);
+  } catch (error) {
+    return describeError(error);
+  }
+  return undefined;
+}
+
+/** Waits for outputs that take time to make (images of sharp); they say themselves when they fail. */
+async function finishOutputs(cell: Cell): Promise<Failure | undefined> {
+  try {
+    await orInterrupted(Promise.allSettled(cell.unfinished), cell);
+    return undefined;
+  } catch (error) {
+    return describeError(error);
+  }
+}
+
+/** Evaluates what a front end wants to know beside a cell. */
+async function userExpressions(
+  { engine, render }: CellRunner,
+  expressions: Record<string, string>,
+): Promise<Json> {
+  const results: Json = {};
+  for (const [name, expression] of Object.entries(expressions)) {
+    try {
+      const value = await engine.evaluate(expression);
+      results[name] = { status: "ok", data: await render(value), metadata: {} };
+    } catch (error) {
+      results[name] = { status: "error", ...describeError(error) };
+    }
+  }
+  return results;
+}
+
+/** Runs a cell to its end. */
+export const runCell = (
+  runner: CellRunner,
+  cell: Cell,
+  code: string,
+  { silent, expressions }: { silent: boolean; expressions: Record<string, string> },
+): Promise<CellOutcome> =>
+  inCell(cell, async () => {
+    const failure = (await runCode(runner, cell, code, silent)) ?? (await finishOutputs(cell));
+    return { failure, expressions: failure ? {} : await userExpressions(runner, expressions) };
+  });

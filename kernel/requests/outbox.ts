@@ -1,0 +1,41 @@
+/** Messages that the kernel sends, each to the request that it belongs to. */
+import type { Sockets } from "../protocol/channel.ts";
+import type { Channel } from "../protocol/connection.ts";
+import { header, type Json, type Message } from "../protocol/message.ts";
+
+export interface Outbox {
+  post(channel: Channel, request: Message, msg_type: string, content: Json): void;
+  /** To every front end. */
+  publish(request: Message, msg_type: string, content: Json): void;
+  /** `busy` before a request is answered, `idle` after it. */
+  status(request: Message, execution_state: "busy" | "idle"): void;
+  reply(request: Message, content: Json): void;
+}
+
+/** About how many characters `content` holds. */
+function sizeOf(content: unknown): number {
+  if (typeof content === "string") return content.length;
+  if (content === null || typeof content !== "object") return 8;
+  let size = 0;
+  for (const value of Object.values(content)) size += sizeOf(value);
+  return size;
+}
+
+export function createOutbox(sockets: Sockets, session: string): Outbox {
+  function post(channel: Channel, request: Message, msg_type: string, content: Json): void {
+    const identities = channel === "iopub" ? [Buffer.from(msg_type)] : request.identities;
+    const message = { identities, header: header(msg_type, session), parentHeader: request.header };
+    sockets.send(
+      channel,
+      { ...message, metadata: {}, content, buffers: [] },
+      channel === "iopub" ? sizeOf(content) : 0,
+    );
+  }
+  return {
+    post,
+    publish: (request, msg_type, content) => post("iopub", request, msg_type, content),
+    status: (request, execution_state) => post("iopub", request, "status", { execution_state }),
+    reply: (request, content) =>
+      post("shell", request, request.header.msg_type.replace(/_request$/, "_reply"), content),
+  };
+}

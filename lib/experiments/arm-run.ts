@@ -1,0 +1,117 @@
+/** One run of a comparison: one arm trained with one seed, and evaluated on the way. */
+import { access, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Dataset } from "../data/index.ts";
+import { appendJsonLine, readJsonLines, truncateJsonLines, writeAtomic } from "../io/index.ts";
+import { type LogEntry, listCheckpoints, type TrainConfig, train } from "../train/index.ts";
+import { RUN_FILES } from "../train/run-folder.ts";
+import { type ModelEvaluator, metricsOf, probeOf, samplesOf, writeGrid } from "./evaluator.ts";
+import type { Reporter } from "./reporter.ts";
+import type { Evaluation, RunResult } from "./results.ts";
+
+/** Of a run's folder: what training writes there, and what is measured. */
+export const ARM_FILES = [...RUN_FILES, "evaluations.jsonl", "result.json", "samples.png"];
+
+export interface ArmRunOptions {
+  /** Of the comparison; the run has one of its own in it. */
+  folder: string;
+  /** Of the run's folder. */
+  name: string;
+  config: TrainConfig;
+  dataset: Dataset;
+  /** How often the run is evaluated: evenly spaced, the last at its end. */
+  evaluations: number;
+  resume?: boolean;
+  signal?: AbortSignal;
+  reporter: Reporter;
+}
+
+/** Trains and evaluates one run, and adds its time to that of the phases. Returns undefined when the signal stopped it. */
+export async function runArm(
+  options: ArmRunOptions,
+  evaluator: ModelEvaluator,
+  seconds: Record<string, number>,
+): Promise<RunResult | undefined> {
+  const { folder, name, config, dataset, evaluations, signal, reporter } = options;
+  const runFolder = join(folder, name);
+  const evaluationsPath = join(runFolder, "evaluations.jsonl");
+  const donePath = join(runFolder, "result.json");
+  if (options.resume && (await exists(donePath))) return readJson<RunResult | undefined>(donePath, undefined);
+  const resume = options.resume && (await listCheckpoints(join(runFolder, "checkpoints"))).length > 0;
+  const evaluateAt = Array.from({ length: evaluations }, (_, i) =>
+    Math.round(((i + 1) * config.steps) / evaluations),
+  );
+  const samples = join(name, "samples.png");
+  let begun = false;
+  const result = await train(config, {
+    folder: runFolder,
+    images: dataset.train,
+    resume,
+    signal,
+    onWarning: reporter.note,
+    evaluateAt,
+    onProgress: ({ step, steps, metrics, stepsPerSecond, secondsLeft }) => {
+      if (!begun) reporter.begin(`${name}: training`, steps);
+      begun = true;
+      const { gradientNorm: _, ...losses } = metrics;
+      const shown = Object.entries(losses).map(([loss, value]) => `${loss} ${value.toFixed(4)}`);
+      reporter.update(
+        step,
+        `${shown.join("  ")}  ${stepsPerSecond.toFixed(1)} steps/s  ${Math.round(secondsLeft)} s left`,
+      );
+    },
+    onEvaluate: async ({ ema }, step) => {
+      if (begun) reporter.end();
+      begun = false;
+      const start = performance.now();
+      const images = await samplesOf(evaluator, ema, `${name}: samples at step ${step}`);
+      const metrics = await metricsOf(evaluator, images);
+      await writeGrid(evaluator, ema, join(folder, samples));
+      const sampled = performance.now();
+      const probe = await probeOf(evaluator, ema, `${name}: probe at step ${step}`);
+      // A run killed between an evaluation and its next checkpoint makes it again: the later line counts.
+      await truncateJsonLines<Evaluation>(evaluationsPath, (entry) => entry.step < step);
+      await appendJsonLine(evaluationsPath, { step, metrics, probe });
+      add(seconds, "sampling and metrics", sampled - start);
+      add(seconds, "linear probes", performance.now() - sampled);
+    },
+  });
+  if (begun) reporter.end();
+  add(seconds, "training", result.trainSeconds * 1000);
+  if (result.step < config.steps) return undefined;
+  const log = await readJsonLines<LogEntry>(join(runFolder, "metrics.jsonl"));
+  const run: RunResult = {
+    seed: config.seed,
+    curve: {
+      step: log.map((entry) => entry.step),
+      losses: curvesOf(log),
+    },
+    evaluations: await readJsonLines<Evaluation>(evaluationsPath),
+    samples,
+    trainSeconds: result.trainSeconds,
+    stepSeconds: result.stepSeconds,
+  };
+  await writeAtomic(donePath, `${JSON.stringify(run)}\n`);
+  return run;
+}
+
+/** The losses of a log by name: the generative one, and each method's. */
+function curvesOf(log: readonly LogEntry[]): Record<string, number[]> {
+  const { step: _, stepSeconds: __, gradientNorm: ___, ...losses } = log[0];
+  return Object.fromEntries(Object.keys(losses).map((name) => [name, log.map((entry) => entry[name])]));
+}
+
+/** Adds milliseconds to a phase. */
+export const add = (seconds: Record<string, number>, phase: string, milliseconds: number): void => {
+  seconds[phase] = (seconds[phase] ?? 0) + milliseconds / 1000;
+};
+
+/** What a JSON file holds, or something else where there is none. */
+export const readJson = async <T>(path: string, otherwise: T): Promise<T> =>
+  (await exists(path)) ? JSON.parse(await readFile(path, "utf8")) : otherwise;
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );

@@ -1,0 +1,139 @@
+import { access, mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { Dataset, ImageSet } from "../../lib/data/index.ts";
+import { type Arm, runComparison, SCALES, type Scale, scaleConfig } from "../../lib/experiments/index.ts";
+import { randomGenerator } from "../../lib/tensor/index.ts";
+import { temporaryFolder } from "../io/helpers.ts";
+
+const comparison = suite("comparison");
+
+/** Noise, brighter where the class is 1. */
+function images(count: number, seed: number): ImageSet {
+  const random = randomGenerator(seed);
+  const labels = Uint8Array.from({ length: count }, (_, i) => i % 2);
+  const pixels = Uint8Array.from(
+    { length: count * 64 },
+    (_, i) => random.integer(120) + 120 * labels[Math.floor(i / 64)],
+  );
+  return { images: pixels, labels, count, height: 8, width: 8, channels: 1 };
+}
+
+const dataset: Dataset = { name: "mnist", classes: ["a", "b"], train: images(300, 1), test: images(80, 2) };
+
+/** As little as trains and is measured. */
+const scale: Scale = {
+  ...SCALES.tiny,
+  seeds: [0, 1],
+  hiddenSize: 8,
+  depth: 2,
+  steps: 2,
+  batchSize: 4,
+  align: [1, 2],
+  evaluations: 1,
+  generated: 20,
+  samplerSteps: 2,
+  reference: 80,
+  probeTrain: 40,
+  probeTest: 40,
+};
+
+const layerSync = { method: "layersync", weight: 0.2, block: 1, targetBlock: 3 } as const;
+
+/** The same model with other learning rates, and one of another depth with another method than SRA. */
+const arms: Arm[] = [
+  { name: "slow", label: "SiT, slow", config: (seed) => scaleConfig(scale, dataset, [], seed) },
+  {
+    name: "fast",
+    label: "SiT, fast",
+    phrase: "the fast one",
+    config: (seed) => ({ ...scaleConfig(scale, dataset, [], seed), learningRate: 1e-2 }),
+  },
+  {
+    name: "deep",
+    label: "SiT, deep",
+    config: (seed) => scaleConfig({ ...scale, depth: 3 }, dataset, [layerSync], seed),
+  },
+];
+
+const quiet = { begin() {}, update() {}, end() {}, note() {} };
+const previous = process.env.DITLAB_HOME;
+comparison.before(async () => {
+  process.env.DITLAB_HOME = await temporaryFolder();
+});
+comparison.after(() => {
+  if (previous === undefined) delete process.env.DITLAB_HOME;
+  else process.env.DITLAB_HOME = previous;
+});
+
+const run = (folder: string, given: Arm[], resume = false) =>
+  runComparison({
+    folder,
+    dataset,
+    arms: given,
+    scaleName: "least",
+    scale,
+    resume,
+    reporter: quiet,
+  });
+
+comparison("trains any arms with every seed, and keeps their order", async () => {
+  const folder = await temporaryFolder();
+  const results = await run(folder, arms);
+  assert.equal(
+    results?.arms.map(({ name, phrase, runs }) => [name, phrase, runs.map(({ seed }) => seed)]),
+    [
+      ["slow", "SiT, slow", [0, 1]],
+      ["fast", "the fast one", [0, 1]],
+      ["deep", "SiT, deep", [0, 1]],
+    ],
+  );
+  assert.equal(
+    results?.arms.map(({ runs }) => runs[0].evaluations[0].probe[0].accuracy.length),
+    [2, 2, 3],
+    "each kind of model is probed by what was compiled for it",
+  );
+  assert.ok(!("probeBlocks" in results!));
+  assert.equal(
+    results?.arms.map(({ runs }) => Object.keys(runs[0].curve.losses)),
+    [["generative"], ["generative"], ["generative", "layersync"]],
+  );
+  assert.equal(results?.settings.layersync, { block: 1, "target block": 3, lambda: "0.2" });
+  assert.equal(JSON.parse(await readFile(join(folder, "results.json"), "utf8")).format, "ditlab-results/2");
+  await access(join(folder, "deep-seed1", "samples.png"));
+
+  await run(folder, arms.slice(0, 2), true).then(
+    () => assert.unreachable(),
+    ({ message }: Error) => assert.match(message, /cannot go on with the comparison in .*: its arms was/),
+  );
+  // Begun anew with fewer arms, it leaves nothing of the others but what somebody else put there.
+  await writeFile(join(folder, "deep-seed0", "note.txt"), "mine");
+  await run(folder, arms.slice(0, 1));
+  assert.is(await readFile(join(folder, "deep-seed0", "note.txt"), "utf8"), "mine");
+  for (const gone of ["deep-seed0/samples.png", "fast-seed0", "deep-seed1"])
+    await access(join(folder, gone)).then(
+      () => assert.unreachable(gone),
+      () => {},
+    );
+});
+
+comparison("refuses names that are no folders' names, or that two arms have", async () => {
+  const folder = join(await temporaryFolder(), "new");
+  const named = (...names: string[]): Arm[] => names.map((name) => ({ ...arms[0], name }));
+  for (const [given, message] of [
+    [[], /^a comparison needs one arm or more, got none$/],
+    [named("../up"), /^an arm's name begins its folders' names: expected letters, .*, got "\.\.\/up"$/],
+    [named("a", ""), /got ""$/],
+    [named("a", "b*"), /got "b\*"$/],
+    [named("a", "b", "A"), /no name twice, got "A"$/],
+  ] as const)
+    await run(folder, [...given]).then(
+      () => assert.unreachable(),
+      (error: Error) => assert.match(error.message, message),
+    );
+  // Nothing was written: the folder is not there yet.
+  await mkdir(folder);
+});
+
+comparison.run();
