@@ -145,7 +145,7 @@ export function respace(
 /** A schedule's entries at steps t [B], for tensors [B,C,H,W]: [B,1,1,1]. */
 export function entriesAt(values: Float64Array, t: Tensor): Tensor {
   const table = tf.tensor1d(Float32Array.from(values));
-  return tf.reshape(tf.gather(table, tf.cast(t, "int32") as never), [-1, 1, 1, 1]);
+  return tf.reshape(tf.gather(table, tf.cast(t, "int32")), [-1, 1, 1, 1]);
 }
 
 /** x_t = sqrt(alphaBar) x + sqrt(1 - alphaBar) noise, for x and noise [B,C,H,W] at steps t [B]. */

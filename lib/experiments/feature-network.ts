@@ -45,14 +45,12 @@ function trainingStep(
   targets: Tensor,
   learningRate: Tensor,
 ) {
-  const names = Object.keys(params);
-  const loss = (...values: Tensor[]): Tensor => {
-    const { logits } = cnn(Object.fromEntries(names.map((name, i) => [name, values[i]])), x);
+  const loss = (given: Params): Tensor => {
+    const { logits } = cnn(given, x);
     return tf.neg(tf.mean(tf.sum(tf.mul(tf.logSoftmax(logits), targets), 1)));
   };
-  const { grads } = tf.valueAndGrads(loss as never)(Object.values(params));
-  const gradients = Object.fromEntries(names.map((name, i) => [name, grads[i]]));
-  return adamW(params, gradients, optimizer, learningRate, ADAMW_DEFAULTS);
+  const { gradient } = valueAndGrad(loss)(params);
+  return adamW(params, gradient, optimizer, learningRate, ADAMW_DEFAULTS);
 }
 
 async function trainCnn(

@@ -6,6 +6,9 @@ import { openSafetensors } from "./safetensors.ts";
 import { type Dict, openTorch, PythonObject, TorchTensor } from "./torch/index.ts";
 import { describe } from "./torch/rebuild.ts";
 
+/** What the format of our own training checkpoints begins with, in their metadata. */
+export const OWN_CHECKPOINT = "ditlab-checkpoint/";
+
 /** Which weights of a training checkpoint: the averaged ones, or those that were trained. */
 export type WeightsName = "ema" | "model";
 
@@ -54,7 +57,7 @@ const shapesOf = (tensors: ReadonlyMap<string, { shape: readonly number[] }>): R
 
 async function openOwn(path: string, weights: WeightsName): Promise<WeightFile> {
   const file = await openSafetensors(path);
-  const prefix = file.metadata.format?.startsWith("ditlab-checkpoint/") ? `${weights}/` : "";
+  const prefix = file.metadata.format?.startsWith(OWN_CHECKPOINT) ? `${weights}/` : "";
   const found = [...file.tensors].filter(([name]) => name.startsWith(prefix));
   const tensors = named(
     new Map(found.map(([name, { shape }]) => [name.slice(prefix.length), { shape, stored: name }])),

@@ -2,4 +2,4 @@ export { type Compiled, type JitOptions, type JitStats, jit, profile } from "./j
 export { loop } from "./loop.ts";
 export type { Lowered } from "./lower.ts";
 export type { GraphMemory } from "./memory.ts";
-export type { Profile, ProfiledOperator, ProfiledPart, ProfiledProduct } from "./profile.ts";
+export type { Profile, ProfiledOperator, ProfiledPart, ProfiledProduct } from "./profile-types.ts";

@@ -1,5 +1,5 @@
 /** A profile to look at: tables as text, tables and a flame graph as HTML. */
-import type { Profile } from "./profile.ts";
+import type { Profile } from "./profile-types.ts";
 
 type Data = Omit<Profile, "toString" | "toHtml">;
 type Row = readonly string[];

@@ -18,11 +18,12 @@ export {
   type InceptionFeatures,
   inceptionExtractor,
 } from "./inception/features.ts";
+export type { InceptionArrays } from "./inception/layers.ts";
 export { inceptionShapes } from "./inception/layers.ts";
 export { type InceptionOutputs, inception } from "./inception/network.ts";
 export { type ReferenceOptions, writeReference } from "./inception/reference.ts";
 export { SUITE_NAMES, type SuiteName } from "./inception/suites.ts";
-export { foldInception, type InceptionArrays, readInception } from "./inception/weights.ts";
+export { foldInception, readInception } from "./inception/weights.ts";
 export {
   type InceptionScoreAccumulator,
   type InceptionScoreOptions,

@@ -1,29 +1,12 @@
 /** Training batches: examples in the data's order, and the numbers that a step draws. */
 import type { Batch } from "../align/index.ts";
 import { asTrainingData, type Examples, type ImageSet, type TrainingData } from "../data/index.ts";
-import { type RandomGenerator, randomStream, streams01 } from "../tensor/random.ts";
+import { type RandomGenerator, streams01 } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { TrainConfig } from "./config.ts";
+import { type Draws, streamDraws } from "./draws.ts";
 import { draws01 } from "./legacy.ts";
 import { makeTask, type Task } from "./task.ts";
-
-/** Draws for `count` examples of a batch, the first of which is number `from` in it: as many numbers for each. */
-export type Draw = (random: RandomGenerator, count: number, from: number) => ArrayLike<number>;
-/** Draws a batch's numbers for a purpose. */
-export type Draws = (purpose: string, draw: Draw) => Float32Array<ArrayBuffer>;
-
-/** Each example draws from a stream of its own, numbered by its place in the whole run. */
-const streamDraws =
-  (seed: number, first: number, count: number): Draws =>
-  (purpose, draw) => {
-    let values = new Float32Array(0);
-    for (let i = 0; i < count; i++) {
-      const drawn = draw(randomStream(seed, purpose, first + i), 1, i);
-      if (i === 0) values = new Float32Array(count * drawn.length);
-      values.set(drawn, i * drawn.length);
-    }
-    return values;
-  };
 
 export interface BatchOptions {
   /** Default: what the config says. */

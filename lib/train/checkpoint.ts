@@ -3,13 +3,14 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { DataIdentity } from "../data/index.ts";
 import { fromTensor, type NdArray, readSafetensors, toTensor, writeSafetensors } from "../io/index.ts";
+import { OWN_CHECKPOINT } from "../io/weights.ts";
 import { checkShapes, type Params } from "../tensor/params.ts";
 import type { TrainConfig } from "./config.ts";
 import { currentConfig } from "./legacy.ts";
 import type { TrainState } from "./step.ts";
 import { isAveraged, makeTask, type Task, taskShapes } from "./task.ts";
 
-const FORMAT = "ditlab-checkpoint/1";
+const FORMAT = `${OWN_CHECKPOINT}1`;
 
 export interface Checkpoint {
   /** Steps done. The next batch is that of step number `step`, which fixes the position in the data. */

@@ -1,6 +1,6 @@
 /** What ditlab 0.1 and 0.2 wrote, as this version has it: their configs, and how 0.1 drew its numbers. */
 import type { RandomGenerator } from "../tensor/random.ts";
-import type { Draws } from "./batches.ts";
+import type { Draws } from "./draws.ts";
 
 type Fields = Record<string, unknown>;
 

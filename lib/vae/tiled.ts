@@ -16,7 +16,7 @@ function blend(before: Tensor, next: Tensor, axis: 2 | 3, extent: number): Tenso
   const cut = (x: Tensor, begin: number, size: number): Tensor => {
     const [begins, sizes] = [[0, 0, 0, 0], [...x.shape]];
     [begins[axis], sizes[axis]] = [begin, size];
-    return tf.slice(x, begins as never, sizes as never);
+    return tf.slice(x, begins, sizes);
   };
   const shape = axis === 2 ? [1, 1, width, 1] : [1, 1, 1, width];
   const share = tf.tensor(
@@ -55,7 +55,7 @@ export async function decodeTiled(
     const row: Tensor[] = [];
     for (const left of starts(width)) {
       const size = [batch, channels, Math.min(tile, height - top), Math.min(tile, width - left)];
-      row.push(await decode(tf.slice(latents, [0, 0, top, left], size as never)));
+      row.push(await decode(tf.slice(latents, [0, 0, top, left], size)));
     }
     rows.push(row);
   }
@@ -79,6 +79,6 @@ export async function decodeTiled(
       );
     });
     const image = tf.concat(bands, 2);
-    return tf.slice(image, [0, 0, 0, 0], [batch, image.shape[1]!, height * scale, width * scale] as never);
+    return tf.slice(image, [0, 0, 0, 0], [batch, image.shape[1]!, height * scale, width * scale]);
   });
 }

@@ -4,8 +4,7 @@
  */
 import protobuf from "protobufjs/light.js";
 import { readBytes } from "../../io/index.ts";
-import { inceptionShapes, LAYERS } from "./layers.ts";
-import type { InceptionArrays } from "./weights.ts";
+import { type InceptionArrays, inceptionShapes, LAYERS } from "./layers.ts";
 
 const repeated = (type: string, id: number) => ({ rule: "repeated", type, id });
 /** A map's field, whose key protobufjs' type of a field lacks. */

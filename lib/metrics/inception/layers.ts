@@ -105,3 +105,6 @@ export function inceptionShapes(): Record<string, number[]> {
   }
   return { ...shapes, "fc.weight": [CLASSES, POOL_FEATURES], "fc.bias": [CLASSES] };
 }
+
+/** Parameters by torchvision's names (`inceptionShapes`). */
+export type InceptionArrays = Record<string, Float32Array>;

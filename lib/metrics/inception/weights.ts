@@ -3,14 +3,11 @@ import { openWeights, toFloat32 } from "../../io/index.ts";
 import { checkShapes, type Params } from "../../tensor/params.ts";
 import { tf } from "../../tensor/tf.ts";
 import { readFrozenGraph } from "./frozen-graph.ts";
-import { inceptionShapes, LAYERS } from "./layers.ts";
+import { type InceptionArrays, inceptionShapes, LAYERS } from "./layers.ts";
 import { SPATIAL_CHANNELS, SPATIAL_LAYER } from "./network.ts";
 
 /** Added to variances before their root. */
 const EPSILON = 1e-3;
-
-/** Parameters by torchvision's names (`inceptionShapes`). */
-export type InceptionArrays = Record<string, Float32Array>;
 
 /**
  * Convolutions with their batch norms folded in, in double precision: `weight gamma / sqrt(var + eps)` and
