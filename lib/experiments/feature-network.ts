@@ -11,6 +11,7 @@ import { cnn, cnnFeaturesOfSet, type SmallCnn } from "../metrics/small-cnn.ts";
 import { xavierUniform } from "../nn/init.ts";
 import { ADAMW_DEFAULTS, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
 import { scheduleAt } from "../optim/schedules.ts";
+import { valueAndGrad } from "../tensor/gradient.ts";
 import { countParams, type Params } from "../tensor/params.ts";
 import { randomStream } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
