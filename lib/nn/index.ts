@@ -15,6 +15,6 @@ export {
   type PoolOptions,
   upsampleConv2d,
 } from "./images.ts";
-export { normalInit, xavierUniform } from "./init.ts";
-export { attention, layerNorm, linear, mlp, siluMlp } from "./layers.ts";
+export { linearInit, normalInit, xavierUniform } from "./init.ts";
+export { type AttentionOptions, attention, layerNorm, linear, mlp, siluMlp } from "./layers.ts";
 export { remat } from "./remat.ts";
