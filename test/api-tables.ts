@@ -69,6 +69,8 @@ function classText(symbol: ts.Symbol, declaration: ts.ClassDeclaration, checker:
 }
 
 const isSchema = (text: string): boolean => /\bz\.infer</.test(text);
+/** A union of what schemas say, told apart by a field. */
+const isUnion = (text: string): boolean => /^\w+Config(?: \| \w+Config)+$/.test(text);
 
 /** The fields of a schema's type, with the names of those within it. */
 function namedFields(text: string, schemas: ReadonlyMap<string, string>): string {
@@ -76,7 +78,10 @@ function namedFields(text: string, schemas: ReadonlyMap<string, string>): string
     .sort(([, a], [, b]) => b.length - a.length)
     .filter(([, fields]) => fields.startsWith("{") || fields.includes("{"))
     .reduce(
-      (all, [name, fields]) => (all === fields ? all : all.replaceAll(`: ${fields}`, `: ${name}`)),
+      (all, [name, fields]) =>
+        all === fields
+          ? all
+          : all.replaceAll(`: ${fields}`, `: ${name}`).replaceAll(`(${fields})[]`, `${name}[]`),
       text,
     );
 }
@@ -131,8 +136,10 @@ export function withSource(page: string, program: ts.Program): string {
     for (const exported of exportsOf(folder)) {
       const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported;
       const [declaration] = symbol.declarations ?? [];
-      if (declaration && ts.isTypeAliasDeclaration(declaration) && isSchema(textOf(declaration.type)))
-        schemas.set(exported.name, expanded(symbol, checker));
+      if (declaration && ts.isTypeAliasDeclaration(declaration)) {
+        const text = textOf(declaration.type);
+        if (isSchema(text) || isUnion(text)) schemas.set(exported.name, expanded(symbol, checker));
+      }
     }
   const sections = tables.split(/(?=\n### `ditlab\/)/).map((section) => {
     const folder = /^\n### `ditlab\/([a-z]+)`/.exec(section)?.[1];

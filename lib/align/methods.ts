@@ -1,11 +1,11 @@
 /** The alignment methods: plain data, and what training needs of each. */
 
 import { z } from "../schema.ts";
-import { dispersive, dispersiveConfig } from "./dispersive.ts";
-import { layerSync, layerSyncConfig } from "./layersync.ts";
+import { type DispersiveConfig, dispersive, dispersiveConfig } from "./dispersive.ts";
+import { type LayerSyncConfig, layerSync, layerSyncConfig } from "./layersync.ts";
 import type { Method, Setting } from "./method.ts";
-import { repa, repaConfig } from "./repa.ts";
-import { sra, sraConfig } from "./sra.ts";
+import { type REPAConfig, repa, repaConfig } from "./repa.ts";
+import { type SRAConfig, sra, sraConfig } from "./sra.ts";
 
 export const methodConfig = z.discriminatedUnion("method", [
   sraConfig,
@@ -14,7 +14,7 @@ export const methodConfig = z.discriminatedUnion("method", [
   dispersiveConfig,
 ]);
 /** One method's settings. */
-export type MethodConfig = z.infer<typeof methodConfig>;
+export type MethodConfig = SRAConfig | REPAConfig | LayerSyncConfig | DispersiveConfig;
 
 /** A method for a network and a process. */
 export function makeMethod(config: MethodConfig, setting: Setting): Method {

@@ -27,7 +27,7 @@ export const interpolantConfig = z.strictObject({
 export type InterpolantConfig = z.infer<typeof interpolantConfig>;
 
 export const processConfig = z.discriminatedUnion("type", [interpolantConfig, gaussianConfig]);
-export type ProcessConfig = z.infer<typeof processConfig>;
+export type ProcessConfig = InterpolantConfig | GaussianConfig;
 
 /** The processes of the papers. */
 export const SIT_PROCESS: InterpolantConfig = { type: "interpolant", path: "linear", times: "uniform" };
