@@ -5,11 +5,16 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { formatNotebook, type Notebook, parseNotebook, writeNotebook } from "../../kernel/notebook/format.ts";
-import { validateNotebook } from "../../kernel/notebook/schema.ts";
-import { randomGenerator } from "../../lib/tensor/index.ts";
-import { temporaryFolder } from "../io/helpers.ts";
-import { hasPython, PYTHON } from "./helpers.ts";
+import {
+  formatNotebook,
+  type Notebook,
+  parseNotebook,
+  writeNotebook,
+} from "../../../kernel/notebook/format.ts";
+import { validateNotebook } from "../../../kernel/notebook/schema.ts";
+import { randomGenerator } from "../../../lib/tensor/index.ts";
+import { temporaryFolder } from "../../io/helpers.ts";
+import { hasPython, PYTHON } from "../helpers.ts";
 import { notebook } from "./sample.ts";
 
 const available = hasPython("nbformat", "jsonschema");

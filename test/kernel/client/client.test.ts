@@ -5,12 +5,17 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type KernelProcess, startKernel } from "../../kernel/client/process.ts";
-import { type CodeCell, type Notebook, readNotebook, writeNotebook } from "../../kernel/notebook/format.ts";
-import { runNotebook } from "../../kernel/notebook/run.ts";
-import type { Message } from "../../kernel/protocol/message.ts";
-import { rejects, temporaryFolder } from "../io/helpers.ts";
-import { hasPython, PYTHON } from "./helpers.ts";
+import { type KernelProcess, startKernel } from "../../../kernel/client/process.ts";
+import {
+  type CodeCell,
+  type Notebook,
+  readNotebook,
+  writeNotebook,
+} from "../../../kernel/notebook/format.ts";
+import { runNotebook } from "../../../kernel/notebook/run.ts";
+import type { Message } from "../../../kernel/protocol/message.ts";
+import { rejects, temporaryFolder } from "../../io/helpers.ts";
+import { hasPython, PYTHON } from "../helpers.ts";
 
 const argv = [PYTHON, "-m", "ipykernel_launcher", "-f", "{connection_file}"];
 const whenPython = hasPython("ipykernel", "nbclient") ? test : test.skip;

@@ -1,5 +1,5 @@
 /** A notebook with something of everything. */
-import type { Notebook } from "../../kernel/notebook/format.ts";
+import type { Notebook } from "../../../kernel/notebook/format.ts";
 
 export const notebook = (): Notebook => ({
   nbformat: 4,

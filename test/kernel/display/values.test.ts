@@ -3,14 +3,14 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import sharp from "sharp";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { display } from "../../kernel/display/display.ts";
-import { installGlobals } from "../../kernel/display/globals.ts";
-import { toJson } from "../../kernel/display/json.ts";
-import { DISPLAY, type Displayable, toMime, toText } from "../../kernel/display/mime.ts";
-import { progress } from "../../kernel/display/progress.ts";
-import { type MimeBundle, type Sink, setSink } from "../../kernel/display/sink.ts";
-import { ndarray } from "../../lib/io/index.ts";
-import { tf } from "../../lib/tensor/index.ts";
+import { display } from "../../../kernel/display/display.ts";
+import { installGlobals } from "../../../kernel/display/globals.ts";
+import { toJson } from "../../../kernel/display/json.ts";
+import { DISPLAY, type Displayable, toMime, toText } from "../../../kernel/display/mime.ts";
+import { progress } from "../../../kernel/display/progress.ts";
+import { type MimeBundle, type Sink, setSink } from "../../../kernel/display/sink.ts";
+import { ndarray } from "../../../lib/io/index.ts";
+import { tf } from "../../../lib/tensor/index.ts";
 
 type Call = { data: MimeBundle; id?: string; update?: boolean };
 

@@ -3,8 +3,13 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { formatNotebook, type Notebook, parseNotebook, writeNotebook } from "../../kernel/notebook/format.ts";
-import { rejects, temporaryFolder } from "../io/helpers.ts";
+import {
+  formatNotebook,
+  type Notebook,
+  parseNotebook,
+  writeNotebook,
+} from "../../../kernel/notebook/format.ts";
+import { rejects, temporaryFolder } from "../../io/helpers.ts";
 import { notebook } from "./sample.ts";
 
 test("a notebook that is written and read is the same", () => {

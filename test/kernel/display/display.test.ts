@@ -2,11 +2,11 @@
 import sharp from "sharp";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { display } from "../../kernel/display/display.ts";
-import { DISPLAY, type Displayable, toMime, toText } from "../../kernel/display/mime.ts";
-import { progress } from "../../kernel/display/progress.ts";
-import { type MimeBundle, type Sink, setSink } from "../../kernel/display/sink.ts";
-import { tf } from "../../lib/tensor/index.ts";
+import { display } from "../../../kernel/display/display.ts";
+import { DISPLAY, type Displayable, toMime, toText } from "../../../kernel/display/mime.ts";
+import { progress } from "../../../kernel/display/progress.ts";
+import { type MimeBundle, type Sink, setSink } from "../../../kernel/display/sink.ts";
+import { tf } from "../../../lib/tensor/index.ts";
 
 type Call = { data: MimeBundle; id?: string; update?: boolean } | { clear: boolean };
 
@@ -213,7 +213,7 @@ test("outside of a notebook display prints and a bar is a line", async () => {
   const { execFile } = await import("node:child_process");
   const { promisify } = await import("node:util");
   const script = `
-    import { display, progress } from "${new URL("../../kernel/index.ts", import.meta.url).href}";
+    import { display, progress } from "${new URL("../../../kernel/index.ts", import.meta.url).href}";
     display(display.html("<b>bold</b>")); display({ a: 1 });
     for (const x of progress([1, 2], { label: "work" }));`;
   const { stdout, stderr } = await promisify(execFile)(process.execPath, [

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type KernelOptions, type KernelProcess, startKernel } from "../../kernel/client/process.ts";
-import { rejects, temporaryFolder } from "../io/helpers.ts";
-import { build, kernelMain } from "./helpers.ts";
+import { type KernelOptions, type KernelProcess, startKernel } from "../../../kernel/client/process.ts";
+import { rejects, temporaryFolder } from "../../io/helpers.ts";
+import { build, kernelMain } from "../helpers.ts";
 
 build();
 

@@ -7,10 +7,15 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { startKernel } from "../../kernel/client/process.ts";
-import { installKernel, listKernels, problemOf, uninstallKernel } from "../../kernel/install/kernelspec.ts";
-import { rejects, temporaryFolder } from "../io/helpers.ts";
-import { build, hasPython, PYTHON, root } from "./helpers.ts";
+import { startKernel } from "../../../kernel/client/process.ts";
+import {
+  installKernel,
+  listKernels,
+  problemOf,
+  uninstallKernel,
+} from "../../../kernel/install/kernelspec.ts";
+import { rejects, temporaryFolder } from "../../io/helpers.ts";
+import { build, hasPython, PYTHON, root } from "../helpers.ts";
 
 build();
 

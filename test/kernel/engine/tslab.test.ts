@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { createEngine } from "../../kernel/engine/engine.ts";
-import { TSLAB_VERSION } from "../../kernel/engine/tslab.ts";
-import { watchFlags } from "../../kernel/runtime/interrupt.ts";
-import { root } from "./helpers.ts";
+import { createEngine } from "../../../kernel/engine/engine.ts";
+import { TSLAB_VERSION } from "../../../kernel/engine/tslab.ts";
+import { watchFlags } from "../../../kernel/runtime/interrupt.ts";
+import { root } from "../helpers.ts";
 
 const require = createRequire(import.meta.url);
 

@@ -1,8 +1,8 @@
 /** A notebook's page. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { Cell, Notebook, Output } from "../../kernel/notebook/format.ts";
-import { notebookPage } from "../../kernel/notebook/html.ts";
+import type { Cell, Notebook, Output } from "../../../kernel/notebook/format.ts";
+import { notebookPage } from "../../../kernel/notebook/html.ts";
 
 const notebookOf = (...cells: Cell[]): Notebook => ({ nbformat: 4, nbformat_minor: 5, metadata: {}, cells });
 const code = (source: string, ...outputs: Output[]): Cell => ({

@@ -5,8 +5,8 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { temporaryFolder } from "../io/helpers.ts";
-import { build, root } from "./helpers.ts";
+import { temporaryFolder } from "../../io/helpers.ts";
+import { build, root } from "../helpers.ts";
 
 build();
 

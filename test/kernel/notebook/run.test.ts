@@ -5,10 +5,15 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type CodeCell, type Notebook, readNotebook, writeNotebook } from "../../kernel/notebook/format.ts";
-import { runNotebook } from "../../kernel/notebook/run.ts";
-import { temporaryFolder } from "../io/helpers.ts";
-import { build, root } from "./helpers.ts";
+import {
+  type CodeCell,
+  type Notebook,
+  readNotebook,
+  writeNotebook,
+} from "../../../kernel/notebook/format.ts";
+import { runNotebook } from "../../../kernel/notebook/run.ts";
+import { temporaryFolder } from "../../io/helpers.ts";
+import { build, root } from "../helpers.ts";
 
 build();
 

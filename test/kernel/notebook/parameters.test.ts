@@ -1,8 +1,8 @@
 /** Parameters of notebooks. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { Notebook } from "../../kernel/notebook/format.ts";
-import { injectParameters, parseParameter } from "../../kernel/notebook/parameters.ts";
+import type { Notebook } from "../../../kernel/notebook/format.ts";
+import { injectParameters, parseParameter } from "../../../kernel/notebook/parameters.ts";
 import { notebook } from "./sample.ts";
 
 test("parameters go into a cell of their own, with the declarations' keywords and types", () => {

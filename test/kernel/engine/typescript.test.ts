@@ -3,8 +3,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { loadTypeScript } from "../../kernel/engine/typescript.ts";
-import { temporaryFolder } from "../io/helpers.ts";
+import { loadTypeScript } from "../../../kernel/engine/typescript.ts";
+import { temporaryFolder } from "../../io/helpers.ts";
 
 test("the code cache follows DITLAB_HOME, and serves the next start", async () => {
   const before = process.env.DITLAB_HOME;

@@ -5,9 +5,9 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import sharp from "sharp";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { DISPLAY } from "../../kernel/display/mime.ts";
-import { setSink } from "../../kernel/display/sink.ts";
-import { display } from "../../kernel/index.ts";
+import { DISPLAY } from "../../../kernel/display/mime.ts";
+import { setSink } from "../../../kernel/display/sink.ts";
+import { display } from "../../../kernel/index.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
 const maybe = existsSync(CHROMIUM) ? test : test.skip;
