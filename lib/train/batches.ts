@@ -6,7 +6,8 @@ import { type Tensor, tf } from "../tensor/tf.ts";
 import type { TrainConfig } from "./config.ts";
 import { type Draws, streamDraws } from "./draws.ts";
 import { draws01 } from "./legacy.ts";
-import { makeTask, type Task } from "./task.ts";
+import { makeTask } from "./make-task.ts";
+import type { Task } from "./task.ts";
 
 export interface BatchOptions {
   /** Default: what the config says. */

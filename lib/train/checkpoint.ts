@@ -7,8 +7,9 @@ import { OWN_CHECKPOINT } from "../io/weights.ts";
 import { checkShapes, type Params } from "../tensor/params.ts";
 import type { TrainConfig } from "./config.ts";
 import { currentConfig } from "./legacy.ts";
+import { makeTask } from "./make-task.ts";
 import type { TrainState } from "./step.ts";
-import { isAveraged, makeTask, type Task, taskShapes } from "./task.ts";
+import { isAveraged, type Task, taskShapes } from "./task.ts";
 
 const FORMAT = `${OWN_CHECKPOINT}1`;
 

@@ -1,5 +1,5 @@
 /** The training step of a task, compiled. */
-import type { Batch } from "../align/index.ts";
+import type { Batch } from "../align/method.ts";
 import { type Compiled, jit } from "../jit/index.ts";
 import { finishing } from "../jit/jit.ts";
 import type { Tensor } from "../tensor/tf.ts";

@@ -5,7 +5,8 @@ import { transformerConfig } from "../models/config.ts";
 import { adamWConfig } from "../optim/adamw.ts";
 import { schedule } from "../optim/schedules.ts";
 import { atLeast0, check, count, flag, share, z } from "../schema.ts";
-import { makeTask, type Task } from "./task.ts";
+import { makeTask } from "./make-task.ts";
+import type { Task } from "./task.ts";
 
 /** The fields of a config. */
 export const trainConfigFields = z.strictObject({

@@ -19,6 +19,7 @@ export {
   targetsOf,
   toldCondition,
 } from "./losses.ts";
+export { makeTask, type TaskConfig } from "./make-task.ts";
 export { microBatchesFor } from "./micro-batches.ts";
 export { measureStep, planTraining, type TrainPlan } from "./plan.ts";
 export type { LogEntry, Metrics } from "./recorder.ts";
@@ -37,6 +38,6 @@ export {
   trainStep,
 } from "./step.ts";
 export { syntheticBatch, syntheticScalars } from "./synthetic.ts";
-export { headShapes, initTask, makeTask, type Task, type TaskConfig, taskShapes } from "./task.ts";
+export { headShapes, initTask, type Task, taskShapes } from "./task.ts";
 export { type EventFile, openEventFile } from "./tensorboard.ts";
 export { scalarsAt, type Training, type TrainingOptions, type TrainingStep, training } from "./training.ts";

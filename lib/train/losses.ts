@@ -1,5 +1,5 @@
 /** The losses of a batch, and their gradient. */
-import type { Batch } from "../align/index.ts";
+import type { Batch } from "../align/method.ts";
 import type { Condition, Network } from "../models/network.ts";
 import { valueAndGradWith } from "../tensor/gradient.ts";
 import { mapParams, type Params } from "../tensor/params.ts";

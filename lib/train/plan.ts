@@ -4,10 +4,11 @@ import { jit } from "../jit/index.ts";
 import type { Params } from "../tensor/params.ts";
 import { tf } from "../tensor/tf.ts";
 import type { TrainConfig } from "./config.ts";
+import { makeTask } from "./make-task.ts";
 import { microBatchesFor } from "./micro-batches.ts";
 import { initTrainState, type StepOptions, type StepScalars, type TrainState, trainStep } from "./step.ts";
 import { syntheticBatch, syntheticScalars } from "./synthetic.ts";
-import { isAveraged, isTrained, makeTask, type Task, taskShapes } from "./task.ts";
+import { isAveraged, isTrained, type Task, taskShapes } from "./task.ts";
 
 export interface TrainPlan {
   /** All parameters, the fixed position embedding included. */

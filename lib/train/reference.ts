@@ -18,8 +18,9 @@ import { scheduleAt } from "../optim/schedules.ts";
 import { mapParams, type Params } from "../tensor/params.ts";
 import { tf } from "../tensor/tf.ts";
 import type { TrainConfig } from "./config.ts";
+import { makeTask, type TaskConfig } from "./make-task.ts";
 import type { TrainState } from "./step.ts";
-import { headShapes, isTrained, makeTask, type Task, type TaskConfig, taskShapes } from "./task.ts";
+import { headShapes, isTrained, type Task, taskShapes } from "./task.ts";
 
 const isDict = (value: unknown): value is Dict => value instanceof Map;
 

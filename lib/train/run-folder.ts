@@ -14,8 +14,9 @@ import {
   removeUnfinished,
 } from "./checkpoint.ts";
 import type { TrainConfig } from "./config.ts";
+import { makeTask } from "./make-task.ts";
 import { initTrainState, type TrainState } from "./step.ts";
-import { initTask, makeTask, type Task } from "./task.ts";
+import { initTask, type Task } from "./task.ts";
 
 /** How a run's images can be opened again: a data set's name, or paths. */
 export type DataSource = Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 /** One training step as a pure function: losses, gradients, clipping, AdamW, EMA. */
-import type { Batch } from "../align/index.ts";
+import type { Batch } from "../align/method.ts";
 import { traceOnce } from "../jit/repeat.ts";
 import { inOrder } from "../nn/fused.ts";
 import { type AdamWConfig, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";

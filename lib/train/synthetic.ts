@@ -5,8 +5,9 @@ import { randomStream } from "../tensor/random.ts";
 import { tf } from "../tensor/tf.ts";
 import { batchSource, neededArrays } from "./batches.ts";
 import type { TrainConfig } from "./config.ts";
+import { makeTask } from "./make-task.ts";
 import type { StepScalars } from "./step.ts";
-import { makeTask, type Task } from "./task.ts";
+import type { Task } from "./task.ts";
 
 /** Noise in the place of images, with all arrays that a task needs. */
 function syntheticData(task: Task): TrainingData {

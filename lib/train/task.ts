@@ -1,27 +1,14 @@
 /** What is trained: a network, the process that it learns, and the methods that help it. */
-import { type Method, type MethodConfig, makeMethod } from "../align/index.ts";
-import { makeProcess, type Process, type ProcessConfig } from "../diffusion/process.ts";
-import { makeNetwork, type Network, type NetworkConfig } from "../models/index.ts";
+import type { Method } from "../align/method.ts";
+import type { Process } from "../diffusion/process.ts";
+import type { Network } from "../models/network.ts";
 import type { Params } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
-
-export interface TaskConfig {
-  model: NetworkConfig;
-  process: ProcessConfig;
-  /** None: plain generative training. */
-  methods: readonly MethodConfig[];
-}
 
 export interface Task {
   readonly network: Network;
   readonly process: Process;
   readonly methods: readonly Method[];
-}
-
-/** What a config says, made. Methods of one's own may stand beside those that configs know. */
-export function makeTask({ model, process: config, methods }: TaskConfig): Task {
-  const [network, process] = [makeNetwork(model), makeProcess(config)];
-  return { network, process, methods: methods.map((method) => makeMethod(method, { network, process })) };
 }
 
 /** The name of each method's loss: its own, with a number where there are several of a kind. */

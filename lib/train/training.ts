@@ -12,11 +12,12 @@ import { batchSource, neededArrays } from "./batches.ts";
 import { compileRuns, compileStep } from "./compile.ts";
 import { checkTrainConfig, type TrainConfig } from "./config.ts";
 import { currentConfig } from "./legacy.ts";
+import { makeTask } from "./make-task.ts";
 import { type Metrics, median, type Recorder, recordRun } from "./recorder.ts";
 import { beginRun, type DataSource, freshState } from "./run-folder.ts";
 import { checkGrids, type Decode } from "./sample-grids.ts";
 import type { StepMetrics, StepResult, StepScalars, TrainState } from "./step.ts";
-import { makeTask, type Task } from "./task.ts";
+import type { Task } from "./task.ts";
 
 export interface TrainingOptions {
   /** The run folder: `config.json`, `metrics.jsonl`, TensorBoard events and `checkpoints/`. Default: nothing is written. */
