@@ -98,8 +98,8 @@ const shards = (): Command =>
     .argument("<destination>", "folder for the shards and index.json")
     .option("--shard-size <number>", "examples in a shard (default: 128 MiB of them)", positiveInteger)
     .option(
-      "--array <name=file...>",
-      "further arrays to pack along: .npy files [images, ...] by name, in the order of the source's names",
+      "--array <name=file>",
+      "an array to pack along: an .npy file [images, ...] by name, in the order of the source's names (repeatable)",
       namedFile,
     )
     .addOption(jsonOption())

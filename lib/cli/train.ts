@@ -160,8 +160,8 @@ export const trainCommand = (): Command =>
       "diffusers' files of the VAE, or the name of a published one, that encodes --images as they are read",
     )
     .option(
-      "--array <name=file...>",
-      "further arrays of the images, as features of an encoder: .npy files [images, ...] by name",
+      "--array <name=file>",
+      "a further array of the images, as an encoder's features: an .npy file [images, ...] by name (repeatable)",
       namedFile,
     )
     .option("--out <folder>", "run folder", "runs/train")
