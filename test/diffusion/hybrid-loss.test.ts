@@ -8,7 +8,7 @@ import { randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { relativeError } from "../parity.ts";
 
 const diffusion = gaussianDiffusion(betaSchedule("linear"));
-const CONFIG = { schedule: "linear", steps: 1000, prediction: "noise", learnSigma: true } as const;
+const CONFIG = { type: "gaussian", schedule: "linear", steps: 1000, prediction: "noise", learnSigma: true } as const;
 const LEAST = Math.log(1e-12);
 
 interface Derivatives {
