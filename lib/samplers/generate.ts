@@ -8,7 +8,7 @@ import { disposeTree, flattenTree, mapTensors, tidyTree } from "../tensor/tree.t
 import { compiledSampler, type Segment, segmentsOf } from "./compiled.ts";
 import { checkGuidance, type Guidance } from "./guidance.ts";
 import { type NoiseOptions, noiseSource } from "./noise.ts";
-import { planSteps, type StepOptions } from "./plan.ts";
+import { planSteps, type SamplerSchedule } from "./plan.ts";
 import { checkAgainst } from "./predictor.ts";
 import type { SamplerName, SamplerSettings } from "./samplers.ts";
 
@@ -22,7 +22,7 @@ export interface DrawnOptions {
   count?: number;
 }
 
-export interface GenerateOptions extends DrawnOptions, NoiseOptions, StepOptions, SamplerSettings {
+export interface GenerateOptions extends DrawnOptions, NoiseOptions, SamplerSchedule, SamplerSettings {
   sampler: SamplerName;
   /** Images at a time. Default 64. */
   batchSize?: number;

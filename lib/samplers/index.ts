@@ -12,7 +12,7 @@ export {
 export { type Grid, type TimeSpacing, timeGrid, timeSteps } from "./grid.ts";
 export type { Guidance } from "./guidance.ts";
 export type { NoiseOptions } from "./noise.ts";
-export type { StepOptions } from "./plan.ts";
+export type { SamplerSchedule } from "./plan.ts";
 export {
   type Against,
   type ConditionalModel,

@@ -4,7 +4,7 @@ import { type Grid, gridPoints } from "./grid.ts";
 import type { Sampler, State, StepNumbers } from "./sampler.ts";
 import { SAMPLERS, type SamplerName, type SamplerSettings, samplers } from "./samplers.ts";
 
-export interface StepOptions {
+export interface SamplerSchedule {
   /** Number of steps, at least 1. */
   steps: number;
   /** At which times. Default: the sampler's own, evenly spaced ones for most. */
@@ -42,7 +42,7 @@ const takes = (name: SamplerName, setting: string): boolean =>
   registry[name].settings?.includes(setting) ?? false;
 
 /** Throws on an option that another sampler takes, or whose value means nothing. */
-function checkSettings(name: SamplerName, options: StepOptions & SamplerSettings): void {
+function checkSettings(name: SamplerName, options: SamplerSchedule & SamplerSettings): void {
   for (const [setting, value] of Object.entries(options)) {
     const owner = SAMPLERS.find((other) => takes(other, setting));
     if (value === undefined || owner === undefined || takes(name, setting)) continue;
@@ -57,7 +57,7 @@ function checkSettings(name: SamplerName, options: StepOptions & SamplerSettings
 export function planSteps(
   name: SamplerName,
   process: ProcessConfig,
-  options: StepOptions & SamplerSettings,
+  options: SamplerSchedule & SamplerSettings,
 ): PlannedStep[] {
   const sampler = samplerFor(name, process);
   checkSettings(name, options);

@@ -2,7 +2,7 @@
 import { estimates, type ProcessConfig, SIT_PROCESS } from "../diffusion/index.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { newcomers, within } from "./own.ts";
-import { planSteps, type StepOptions, samplerFor } from "./plan.ts";
+import { planSteps, type SamplerSchedule, samplerFor } from "./plan.ts";
 import type { State } from "./sampler.ts";
 import type { SamplerName, SamplerSettings } from "./samplers.ts";
 
@@ -23,7 +23,7 @@ export interface Sampled {
   denoised: Tensor;
 }
 
-export interface SampleOptions extends StepOptions {
+export interface SampleOptions extends SamplerSchedule {
   /** What the predictions are of. Default: SiT's, a velocity on the linear path. */
   process?: ProcessConfig;
   /** Standard normal noise of x's shape for a step, counted from 0, of samplers that draw it. */

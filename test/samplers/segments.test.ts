@@ -3,14 +3,14 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { DIT_PROCESS, SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { segmentsOf } from "../../lib/samplers/compiled.ts";
-import type { Guidance, SamplerName, SamplerSettings, StepOptions } from "../../lib/samplers/index.ts";
+import type { Guidance, SamplerName, SamplerSchedule, SamplerSettings } from "../../lib/samplers/index.ts";
 import { layoutOf, numbersAt, tableOf } from "../../lib/samplers/numbers.ts";
 import { planSteps } from "../../lib/samplers/plan.ts";
 import { tf } from "../../lib/tensor/index.ts";
 
 const runs = (
   name: SamplerName,
-  options: StepOptions & SamplerSettings,
+  options: SamplerSchedule & SamplerSettings,
   guidance?: Guidance,
   process: Parameters<typeof planSteps>[1] = SIT_PROCESS,
 ) =>
