@@ -1,13 +1,13 @@
 /** Samplers as loops of one compiled program: nothing comes back to JavaScript between steps. */
 import { type Estimates, estimates, type ProcessConfig } from "../diffusion/index.ts";
 import { type Compiled, jit, loop } from "../jit/index.ts";
-import type { Condition, Network } from "../models/network.ts";
+import type { Condition } from "../models/network.ts";
 import type { Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { type Guidance, guidesAt } from "./guidance.ts";
 import { layoutOf, numbersAt, tableOf } from "./numbers.ts";
 import { type PlannedStep, samplerFor } from "./plan.ts";
-import { type ConditionalModel, guidedOutput, plainOutput } from "./predictor.ts";
+import { type ConditionalModel, guidedOutput, plainOutput, type Sampleable } from "./predictor.ts";
 import type { Question, State, Step, StepNumbers } from "./sampler.ts";
 import type { SamplerName } from "./samplers.ts";
 
@@ -42,9 +42,6 @@ export function segmentsOf(
   }
   return segments;
 }
-
-/** What is sampled from: of a network this much. */
-export type Sampleable = Pick<Network, "apply" | "nullCondition">;
 
 /** What a run is given beside the steps. */
 export interface RunOptions {

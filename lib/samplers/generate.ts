@@ -1,7 +1,7 @@
 /** Samples from a network in batches, image by image reproducible. */
 import type { ProcessConfig } from "../diffusion/index.ts";
 import { type NdArray, ndarray } from "../io/index.ts";
-import type { Condition, Network } from "../models/network.ts";
+import type { Condition } from "../models/network.ts";
 import type { Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { disposeTree, flattenTree, mapTensors, tidyTree } from "../tensor/tree.ts";
@@ -9,7 +9,7 @@ import { compiledSampler, type Segment, segmentsOf } from "./compiled.ts";
 import { checkGuidance, type Guidance } from "./guidance.ts";
 import { type NoiseOptions, noiseSource } from "./noise.ts";
 import { planSteps, type SamplerSchedule } from "./plan.ts";
-import { checkAgainst } from "./predictor.ts";
+import { checkAgainst, type Sampleable } from "./predictor.ts";
 import type { SamplerName, SamplerSettings } from "./samplers.ts";
 
 /** What is drawn: by class, by another condition, or so many of a network that takes none. One of them. */
@@ -28,7 +28,7 @@ export interface GenerateOptions extends DrawnOptions, NoiseOptions, SamplerSche
   batchSize?: number;
   guidance?: Guidance;
   /** A weaker model to be guided by; without one guidance is classifier-free. Its network is the same where none is given. */
-  weaker?: { network?: Network; params: Params };
+  weaker?: { network?: Sampleable; params: Params };
   /** Called as images are done. */
   onProgress?: (done: number, total: number) => void;
   /** Called after each step of each batch. Only with it a step's images come back from the compiled loop. */
@@ -55,7 +55,11 @@ export interface SampleGenerator {
 /** The released DiT guides three of a latent's four channels; a variance is guided by none. */
 const RELEASED_DIT_CHANNELS = 3;
 
-const guidedChannels = ([channels]: Network["input"], { type }: ProcessConfig, guidance?: Guidance): number =>
+const guidedChannels = (
+  [channels]: Sampleable["input"],
+  { type }: ProcessConfig,
+  guidance?: Guidance,
+): number =>
   guidance?.channels ?? (type === "gaussian" ? Math.min(RELEASED_DIT_CHANNELS, channels) : channels);
 
 /** @throws RangeError naming the first image whose class id is out of range. */
@@ -70,7 +74,7 @@ function checkLabels(labels: ArrayLike<number>, classes: number): void {
 }
 
 /** The number of images that options ask for. */
-function countOf({ name, classes }: Network, { labels, condition, count }: DrawnOptions): number {
+function countOf({ name, classes }: Sampleable, { labels, condition, count }: DrawnOptions): number {
   const given = Object.entries({ labels, condition, count }).filter(([, value]) => value !== undefined);
   if (given.length !== 1)
     throw new Error(
@@ -107,7 +111,11 @@ function checkShape(name: string, given: NoiseOptions["latents"], expected: read
 }
 
 /** What `generate` refuses, known before a parameter is read or a file written. Returns the sampler's steps in runs. */
-export function checkGenerate(network: Network, process: ProcessConfig, options: GenerateOptions): Segment[] {
+export function checkGenerate(
+  network: Sampleable,
+  process: ProcessConfig,
+  options: GenerateOptions,
+): Segment[] {
   const { sampler, steps, guidance, weaker, latents, noise, seed = 0, batchSize = 64 } = options;
   if (guidance) {
     checkGuidance(guidance, network.input[0]);
@@ -129,7 +137,7 @@ export function checkGenerate(network: Network, process: ProcessConfig, options:
 }
 
 /** A compiled generator for one network and its process; any parameters that fit the network can be sampled from. */
-export function sampleGenerator(network: Network, process: ProcessConfig): SampleGenerator {
+export function sampleGenerator(network: Sampleable, process: ProcessConfig): SampleGenerator {
   const compiled = compiledSampler(network, process);
   const shape = [...network.input];
   const size = tf.util.sizeFromShape(shape);

@@ -20,6 +20,7 @@ export {
   networkPredictor,
   type PredictorOptions,
   predictor,
+  type Sampleable,
 } from "./predictor.ts";
 export { type Predict, type Sampled, type SampleOptions, sample, sampleSync } from "./sample.ts";
 export { SAMPLERS, type SamplerName, type SamplerSettings } from "./samplers.ts";

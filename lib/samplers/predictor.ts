@@ -138,22 +138,25 @@ export function predictor<V extends Tensor | Promise<Tensor>>(
   };
 }
 
+/** What can be sampled from: of a network this much, so that a function of one's own can be one. */
+export type Sampleable = Pick<Network, "name" | "input" | "classes" | "apply" | "nullCondition">;
+
 /** A network with its parameters, and what it is guided by. */
 export interface NetworkPredictorOptions {
   condition?: Condition;
   guidance?: Guidance;
   /** A weaker model to be guided by; without one guidance is classifier-free. Its network is the same where none is given. */
-  weaker?: { network?: Network; params: Params };
+  weaker?: { network?: Sampleable; params: Params };
 }
 
 const applied =
-  (network: Network, params: Params): ConditionalModel<Tensor> =>
+  (network: Sampleable, params: Params): ConditionalModel<Tensor> =>
   (x, t, condition) =>
     tf.tidy(() => network.apply(params, x, t, condition).output);
 
 /** `predictor` of a network, for a batch as large as the condition's. */
 export function networkPredictor(
-  network: Network,
+  network: Sampleable,
   params: Params,
   { condition = {}, guidance, weaker }: NetworkPredictorOptions = {},
 ): Predict<Tensor> {

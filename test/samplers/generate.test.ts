@@ -4,11 +4,14 @@ import * as assert from "uvu/assert";
 import {
   checkGenerate,
   type GenerateOptions,
+  networkPredictor,
+  type Sampleable,
   type SamplerName,
   type StepProgress,
+  sample,
   sampleGenerator,
 } from "../../lib/samplers/index.ts";
-import { normalTensor, randomGenerator, tf } from "../../lib/tensor/index.ts";
+import { normalTensor, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { rejects } from "../io/helpers.ts";
 import { relativeError } from "../parity.ts";
 import { smallDiT, smallSiT } from "./small.ts";
@@ -113,6 +116,40 @@ test("labels are the condition y; a network without classes draws by number", as
   const images = await draw(free, { ...rest, count: 3, batchSize: 2 });
   assert.is(images.length, 3 * 64);
   assert.ok(relativeError(await draw(free, { ...rest, count: 1, first: 2 }), images.subarray(128)) < 1e-5);
+});
+
+test("a function of one's own is sampled from as a network is", async () => {
+  // Data N(m, 1) by class: the velocity of the linear path in closed form, of a mean for each class.
+  const means = tf.tensor1d([-0.5, 0.8]);
+  const closed: Sampleable = {
+    name: "closed form",
+    input: [1, 8, 8],
+    classes: 1,
+    nullCondition: (count) => ({ y: tf.fill([count], 1, "int32") }),
+    apply({ means }, x, t, { y }) {
+      const [at, mean] = [t, tf.gather(means, y as Tensor)].map((value) => tf.reshape(value, [-1, 1, 1, 1]));
+      const alpha = tf.sub(1, at);
+      const variance = tf.add(tf.square(alpha), tf.square(at));
+      const noise = tf.div(tf.mul(tf.sub(x, tf.mul(alpha, mean)), at), variance);
+      const data = tf.add(mean, tf.div(tf.mul(tf.sub(x, tf.mul(alpha, mean)), alpha), variance));
+      return { output: tf.sub(noise, data), taps: [] };
+    },
+  };
+  const latents = normalTensor(randomGenerator(3), [2, 1, 8, 8]);
+  const options = { steps: 6, guidance: { scale: 1.5 } };
+  const own = sampleGenerator(closed, sit.process);
+  const made = await own.generate(
+    { means },
+    { ...options, sampler: "dpm-solver++", labels: [0, 1], latents },
+  );
+  const predict = networkPredictor(
+    closed,
+    { means },
+    { ...options, condition: { y: tf.tensor1d([0, 1], "int32") } },
+  );
+  const expected = await sample("dpm-solver++", predict, latents, options);
+  assert.ok(relativeError(made, expected) < 1e-5);
+  await own.dispose();
 });
 
 test("progress reaches the number of images", async () => {
