@@ -91,25 +91,23 @@ export async function sample(
 }
 
 /** The same for a function without promises: in one that `jit` compiles, its steps follow one another in the graph. */
-export const sampleSync = (
+export function sampleSync(
   name: SamplerName,
   predict: Predict<Tensor>,
   x: Tensor,
   options: SampleOptions & SamplerSettings,
-): Tensor => answered(questions(name, x, options), (question) => predict(...question));
-
-/** The outcome of questions that are answered at once. */
-function answered<Q>(asking: Generator<Q, Tensor, Tensor>, answer: (question: Q) => unknown): Tensor {
+): Tensor {
+  const asking = questions(name, x, options);
   let asked = asking.next();
   while (!asked.done) {
-    const value = answer(asked.value);
-    if (value instanceof Promise) {
-      value.catch(() => {}); // what it would say is not asked for any more
+    const said: unknown = predict(...asked.value);
+    if (said instanceof Promise) {
+      said.catch(() => {}); // what it would say is not asked for any more
       throw new TypeError(
         "sampleSync was given a function that returns a promise; expected a tensor, or sample",
       );
     }
-    asked = asking.next(value as Tensor);
+    asked = asking.next(said as Tensor);
   }
   return asked.value;
 }
