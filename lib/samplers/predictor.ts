@@ -8,23 +8,24 @@ import { newcomers } from "./own.ts";
 import type { Predict } from "./sample.ts";
 
 /** A network on a batch: x [B,C,H,W], times t [B], a condition of the batch -> what it predicts. Plain or compiled. */
-export type ConditionalModel<V = Tensor | Promise<Tensor>> = (
+export type ConditionalModel<V = Tensor | Promise<Tensor>, C extends Condition = Condition> = (
   x: Tensor,
   t: Tensor,
-  condition: Condition,
+  condition: C,
 ) => V;
 
 /** What guidance leads away from: no condition (Ho & Salimans 2022), or a weaker model (Karras et al. 2024). One of them. */
-export interface Against<V = Tensor | Promise<Tensor>> {
+export interface Against<V = Tensor | Promise<Tensor>, C extends Condition = Condition> {
   /** The condition that says nothing, of the batch: `network.nullCondition(batch)`. */
-  none?: Condition;
+  none?: C;
   /** A weaker model, asked with the same condition. */
-  weaker?: ConditionalModel<V>;
+  weaker?: ConditionalModel<V, C>;
 }
 
-export interface PredictorOptions<V = Tensor | Promise<Tensor>> extends Against<V> {
+export interface PredictorOptions<V = Tensor | Promise<Tensor>, C extends Condition = Condition>
+  extends Against<V, C> {
   /** What the images are to be of, for example `{ y }` with class ids [B]. Default: nothing. */
-  condition?: Condition;
+  condition?: C;
   guidance?: Guidance;
 }
 
@@ -41,7 +42,7 @@ export function checkAgainst({ none, weaker }: { none?: Condition; weaker?: unkn
 }
 
 /** The condition of a batch of twice the size: first the one, then the other. */
-function bothConditions(condition: Condition, none: Condition): Condition {
+function bothConditions<C extends Condition>(condition: C, none: Condition): C {
   const empty = new Map(flattenTree(none).map(({ path, tensor }) => [path, tensor]));
   return mapTensors(condition, (tensor, path) => {
     const other = empty.get(path);
@@ -62,11 +63,11 @@ const after = <V extends Tensor | Promise<Tensor>>(values: V[], use: (tensors: T
     : use(values as Tensor[])) as V;
 
 /** The output of a model at one time t without guidance. */
-export function plainOutput<V extends Tensor | Promise<Tensor>>(
-  model: ConditionalModel<V>,
+export function plainOutput<V extends Tensor | Promise<Tensor>, C extends Condition>(
+  model: ConditionalModel<V, C>,
   x: Tensor,
   t: Tensor | number,
-  condition: Condition,
+  condition: C,
 ): V {
   const times = batchTimes(x.shape[0], t);
   return after([model(x, times, condition)], ([output]) => {
@@ -76,12 +77,12 @@ export function plainOutput<V extends Tensor | Promise<Tensor>>(
 }
 
 /** weak + scale (strong - weak). Without a weaker model the weak half is the same model's, in one batch of twice the size. */
-export function guidedOutput<V extends Tensor | Promise<Tensor>>(
-  model: ConditionalModel<V>,
+export function guidedOutput<V extends Tensor | Promise<Tensor>, C extends Condition>(
+  model: ConditionalModel<V, C>,
   x: Tensor,
   t: Tensor | number,
-  condition: Condition,
-  { none = {}, weaker }: Against<V>,
+  condition: C,
+  { none, weaker }: Against<V, C>,
   { scale, channels }: { scale: Tensor | number; channels: number },
 ): V {
   const inputs = weaker
@@ -89,7 +90,7 @@ export function guidedOutput<V extends Tensor | Promise<Tensor>>(
     : {
         x: tf.concat([x, x]),
         times: batchTimes(2 * x.shape[0], t),
-        condition: bothConditions(condition, none),
+        condition: bothConditions(condition, none ?? {}),
       };
   const isNew = newcomers();
   const asked = [model, ...(weaker ? [weaker] : [])].map((ask) =>
@@ -121,9 +122,9 @@ function checkTimes(t: number, stepTime: number): void {
  * `none`, in one batch of 2B, or by a weaker model; elsewhere the model with the condition. It returns a promise if the
  * model does.
  */
-export function predictor<V extends Tensor | Promise<Tensor>>(
-  model: ConditionalModel<V>,
-  { condition = {}, guidance, ...against }: PredictorOptions<V> = {},
+export function predictor<V extends Tensor | Promise<Tensor>, C extends Condition>(
+  model: ConditionalModel<V, C>,
+  { condition = {} as C, guidance, ...against }: PredictorOptions<V, C> = {},
 ): Predict<V> {
   if (guidance) {
     checkGuidance(guidance);

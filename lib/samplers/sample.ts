@@ -10,8 +10,8 @@ import type { SamplerName, SamplerSettings } from "./samplers.ts";
  * What a network says of a batch x [B,C,H,W] at one time t of a SiT, or one of a DiT's steps: the velocity of an
  * interpolant; noise or data, and maybe a variance, of a Gaussian process. `stepTime` is the time at which the sampler's
  * current step began, of a DiT the share t / T of its steps: guidance is switched by it and not by `t`, as in the
- * reference (they differ within a step of Heun). Samplers dispose the tensor once it has been used, unless it was there
- * before the call or is kept (`tf.keep`).
+ * reference (they differ within a step of Heun). Samplers dispose x, and the tensor that comes back unless it was there
+ * before the call or is kept (`tf.keep`), once the step has no more use for them.
  */
 export type Predict<V = Tensor | Promise<Tensor>> = (x: Tensor, t: number, stepTime: number) => V;
 

@@ -205,9 +205,9 @@ test("a condition is a tree: each of its tensors is joined with the one that say
 test("guidance extrapolates from no class, within its interval of step times", async () => {
   const calls: number[] = [];
   // The velocity of class y is y everywhere; 10 is no class.
-  const model = (x: Tensor, _: Tensor, { y }: Condition): Tensor => {
+  const model = (x: Tensor, _: Tensor, { y }: { y: Tensor }): Tensor => {
     calls.push(x.shape[0]);
-    return tf.mul(tf.onesLike(x), tf.reshape(tf.cast(y as Tensor, "float32"), [-1, 1, 1, 1]));
+    return tf.mul(tf.onesLike(x), tf.reshape(tf.cast(y, "float32"), [-1, 1, 1, 1]));
   };
   const first = (x: Tensor): number[] => [...tf.slice(x, [0, 0, 0, 0], [3, 1, 1, 1]).dataSync()];
   const ids = { y: tf.tensor1d([1, 2, 3], "int32") };
@@ -228,9 +228,9 @@ test("guidance extrapolates from no class, within its interval of step times", a
 test("guidance leaves a variance to the class, and acts on a DiT by the share of its steps", async () => {
   // Predicts the class's id as noise, and its tenth as variance; 10 is no class.
   const seen: [number, number][] = [];
-  const denoiser = (x: Tensor, t: Tensor, { y }: Condition): Tensor => {
+  const denoiser = (x: Tensor, t: Tensor, { y }: { y: Tensor }): Tensor => {
     seen.push([t.dataSync()[0], x.shape[0]]);
-    const ids = tf.reshape(tf.cast(y as Tensor, "float32"), [-1, 1, 1, 1]);
+    const ids = tf.reshape(tf.cast(y, "float32"), [-1, 1, 1, 1]);
     return tf.concat([tf.mul(tf.onesLike(x), ids), tf.mul(tf.onesLike(x), tf.div(ids, 10))], 1);
   };
   const guided = predictor(denoiser, {
