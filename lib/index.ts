@@ -9,6 +9,7 @@ export * from "./metrics/index.ts";
 export * from "./models/index.ts";
 export * from "./nn/index.ts";
 export * from "./optim/index.ts";
+export * from "./pipeline/index.ts";
 export * from "./probe/index.ts";
 export * from "./samplers/index.ts";
 export * from "./tensor/index.ts";

@@ -85,21 +85,22 @@ test("a consumer type-checks against the declarations", async () => {
   const consumer = join(home, "consumer.ts");
   await writeFile(
     consumer,
-    `import { initSiT, jit, type Params, randomGenerator, sit, SIT_DEFAULTS, type SiTConfig, type Tensor, tf } from "ditlab";
+    `import { jit, makeNetwork, type NetworkConfig, type Params, randomGenerator, type Tensor, tf, TRANSFORMER_DEFAULTS } from "ditlab";
 ${folders.map((folder) => `import * as ${folder}Folder from "ditlab/${folder}";`).join("\n")}
-import { eulerSampler, type Velocity } from "ditlab/samplers";
+import { type Predict, sample } from "ditlab/samplers";
 import type { TrainState } from "ditlab/train";
 
-const config: SiTConfig = {
-  ...SIT_DEFAULTS, inputSize: 8, patchSize: 4, inChannels: 1, hiddenSize: 8, depth: 1, numHeads: 2, numClasses: 2,
+const config: NetworkConfig = {
+  ...TRANSFORMER_DEFAULTS, inputSize: 8, patchSize: 4, inChannels: 1, hiddenSize: 8, depth: 1, numHeads: 2, numClasses: 2,
 };
-const model = jit((params: Params, x: Tensor, t: Tensor, y: Tensor): Tensor => sit(params, config, x, t, y).velocity);
-const params = initSiT(config, randomGenerator(1));
-const velocity: Velocity = (x, t) => model(params, x, tf.fill([1], t), tf.zeros([1], "int32"));
-const result: Promise<Tensor> = eulerSampler(velocity, tf.zeros([1, 1, 8, 8]), { steps: 1 });
+const network = makeNetwork(config);
+const model = jit((params: Params, x: Tensor, t: Tensor, y: Tensor): Tensor => network.apply(params, x, t, { y }).output);
+const params = network.init(randomGenerator(1));
+const velocity: Predict = (x, t) => model(params, x, tf.fill([1], t), tf.zeros([1], "int32"));
+const result: Promise<Tensor> = sample("euler", velocity, tf.zeros([1, 1, 8, 8]), { steps: 1 });
 export const state = (given: TrainState): Tensor => given.ema.pos_embed;
 // @ts-expect-error steps is a number: the declarations are found, and are not any
-export const wrong = eulerSampler(velocity, tf.zeros([1]), { steps: "1" });
+export const wrong = sample("euler", velocity, tf.zeros([1]), { steps: "1" });
 export { result, ${folders.map((folder) => `${folder}Folder`).join(", ")} };
 `,
   );

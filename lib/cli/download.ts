@@ -2,29 +2,31 @@ import { Command } from "commander";
 import { fetchPublished, pathOrPublished, publishedNames } from "../io/index.ts";
 import { progressReporter } from "./progress.ts";
 
-/** Shows each file's progress. */
-function watched() {
+/** Shows how far one thing after another is: files, or weights. */
+export function loading() {
   const reporter = progressReporter();
   let current: string | undefined;
+  const end = (): void => {
+    if (current) reporter.end();
+    current = undefined;
+  };
   return {
-    onProgress(file: string, received: number, total?: number): void {
-      if (file !== current) {
-        if (current) reporter.end();
-        reporter.begin(file, total ?? received);
-        current = file;
+    onLoad(what: string, done: number, total?: number): void {
+      if (what !== current) {
+        end();
+        reporter.begin(what, total ?? done);
+        current = what;
       }
-      reporter.update(received);
+      reporter.update(done);
     },
-    end(): void {
-      if (current) reporter.end();
-    },
+    end,
   };
 }
 
 /** A path, or the path of what is published under that name, downloaded with progress. */
 export async function fetched(path: string): Promise<string> {
-  const progress = watched();
-  const found = await pathOrPublished(path, progress);
+  const progress = loading();
+  const found = await pathOrPublished(path, { onProgress: progress.onLoad });
   progress.end();
   return found;
 }
@@ -38,8 +40,8 @@ export const downloadCommand = (): Command =>
         for (const { name, about } of publishedNames) process.stdout.write(`${name.padEnd(26)}${about}\n`);
         return;
       }
-      const progress = watched();
-      const path = await fetchPublished(name.replace(/\.pt$/, ""), progress);
+      const progress = loading();
+      const path = await fetchPublished(name.replace(/\.pt$/, ""), { onProgress: progress.onLoad });
       progress.end();
       process.stdout.write(`${path}\n`);
     });

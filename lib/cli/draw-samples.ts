@@ -1,33 +1,13 @@
-/** Samples of a model into files, with what decides them checked before anything is written. */
+/** Samples of a pipeline into files, with what decides them checked before anything is written. */
 import { join } from "node:path";
 import { contentHash } from "../data/identity.ts";
-import type { InterpolantName } from "../diffusion/index.ts";
 import { claimFolder } from "../io/folders.ts";
-import {
-  type NdArray,
-  readBytes,
-  readNpz,
-  threeChannels,
-  toUint8Images,
-  writeAtomic,
-  writePngGrid,
-} from "../io/index.ts";
-import type { TransformerConfig } from "../models/index.ts";
-import { checkGenerate, gatherSamples, type SamplerName, sampleGenerator } from "../samplers/index.ts";
-import type { Params } from "../tensor/index.ts";
-import { imageDecoder } from "./decoder.ts";
+import { type NdArray, readBytes, readNpz, threeChannels, writeAtomic, writePngGrid } from "../io/index.ts";
+import type { Network } from "../models/index.ts";
+import type { Pipeline, PipelineSampleOptions } from "../pipeline/index.ts";
+import { gatherSamples } from "../samplers/index.ts";
 import { progressReporter } from "./progress.ts";
-import type { SampleOptions } from "./sample.ts";
-
-/** What is sampled from, and how. */
-export interface SampledModel {
-  config: TransformerConfig;
-  params: Params;
-  interpolant: InterpolantName;
-  sampler: SamplerName;
-  source: string;
-  step?: number;
-}
+import { gridOf, type SampleOptions, samplerOf } from "./sample.ts";
 
 /** The class ids in a file: a JSON list, or a line for each. */
 async function readLabels(path: string): Promise<number[]> {
@@ -41,24 +21,54 @@ async function readLabels(path: string): Promise<number[]> {
   return values;
 }
 
-/** The classes of images number `first` to `first + count - 1`. */
-async function labelsOf(
+/** How many images there are, and the classes of images number `first` to `first + count - 1` if there are classes. */
+async function drawnOf(
   { labels: path, class: ids, first, count: wanted, seeds }: SampleOptions,
-  { numClasses }: TransformerConfig,
-): Promise<number[]> {
+  { classes, name }: Network,
+): Promise<{ count: number; labels?: number[] }> {
   if (path !== undefined && ids !== undefined)
     throw new Error("--class and --labels both say what is drawn; expected one of them");
+  if (classes === 0 && (path ?? ids) !== undefined)
+    throw new Error(`the ${name} knows no classes; expected neither --class nor --labels`);
   const listed = path === undefined ? undefined : await readLabels(path);
   const count = wanted ?? seeds?.length ?? (listed ? Math.max(0, listed.length - first) : 64);
   if (seeds && seeds.length !== count)
     throw new Error(`--seeds has ${seeds.length} seeds, expected one for each of ${count} images`);
   if (listed && listed.length < first + count)
     throw new Error(`${path} has ${listed.length} labels, expected one for each of ${first + count} images`);
-  const turn = ids ?? Array.from({ length: numClasses }, (_, i) => i);
-  const labels = Array.from({ length: count }, (_, i) =>
-    listed ? listed[first + i] : turn[(first + i) % turn.length],
-  );
-  return labels;
+  if (classes === 0) return { count };
+  const turn = ids ?? Array.from({ length: classes }, (_, i) => i);
+  const labelOf = (i: number): number => (listed ? listed[i] : turn[i % turn.length]);
+  return { count, labels: Array.from({ length: count }, (_, i) => labelOf(first + i)) };
+}
+
+/** What of a sampler the options ask for. */
+function samplerOptions(options: SampleOptions): PipelineSampleOptions {
+  const { steps, eta, churn, churnNoise, churnInterval, guidance, guidanceInterval, guidedChannels } =
+    options;
+  const [low, high] = churnInterval ?? [];
+  if (churnInterval && churnInterval.length !== 2)
+    throw new Error(`--churn-interval takes two ratios, got ${churnInterval.length}`);
+  if (churn === undefined && (churnNoise ?? churnInterval) !== undefined)
+    throw new Error("--churn-noise and --churn-interval say how noise is added; expected --churn, too");
+  return {
+    sampler: samplerOf(options),
+    steps,
+    grid: gridOf(options),
+    guidance: {
+      scale: guidance,
+      interval: guidanceInterval,
+      ...(guidedChannels && { channels: guidedChannels }),
+    },
+    ...(eta !== undefined && { eta }),
+    ...(churn !== undefined && {
+      churn: {
+        amount: churn,
+        ...(churnNoise !== undefined && { noise: churnNoise }),
+        ...(churnInterval && { interval: [low, high] as const }),
+      },
+    }),
+  };
 }
 
 const PNG_FOLDER = { kind: "folder of images", identity: {}, makes: ["*.png"] };
@@ -76,28 +86,29 @@ async function writePngs(folder: string, images: NdArray<"uint8">, first: number
   }
 }
 
+/** The first `count` of images or latents. */
+const firstOf = <T extends NdArray<"uint8" | "float32">>({ dtype, shape, data }: T, count: number): T =>
+  ({
+    dtype,
+    shape: [count, ...shape.slice(1)],
+    data: data.subarray(0, (data.length / shape[0]) * count),
+  }) as T;
+
 /** Draws images and writes them to `--out`, and where asked as pictures. */
 export async function drawSamples(
-  { config, params, interpolant, sampler, source, step }: SampledModel,
+  pipeline: Pipeline,
   options: SampleOptions,
+  weaker?: Pipeline,
 ): Promise<{ count: number; out: string; grid?: string; png?: string }> {
-  const { first, steps, batchSize, out, grid, png, guidedChannels, eta, weights, emaDecay, seeds } = options;
-  const labels = await labelsOf(options, config);
-  const count = labels.length;
-  const guidance = {
-    scale: options.guidance,
-    interval: options.guidanceInterval,
-    ...(guidedChannels && { channels: guidedChannels }),
-  };
-  const drawn = { sampler, steps, guidance, interpolant, ...(eta !== undefined && { eta }) };
-  checkGenerate(config, { ...drawn, labels, seed: seeds ?? options.seed, batchSize });
-  const decoder = options.vae === undefined ? undefined : await imageDecoder(options.vae, config);
-  // Without a VAE latents come as they are; what has the channels of an image is one.
-  const isPixels = decoder !== undefined || config.inChannels === 1 || config.inChannels === 3;
-  if (!isPixels && (grid ?? png) !== undefined)
-    throw new Error(`a picture of ${config.inChannels} channels needs a --vae that makes images of them`);
+  const { first, batchSize, out, grid, png, weights, emaDecay, seeds } = options;
+  const { network, config, source, step } = pipeline;
+  const { count, labels } = await drawnOf(options, network);
+  const drawn = samplerOptions(options);
+  const seed = seeds ?? options.seed;
+  pipeline.check({ ...drawn, ...(labels ? { labels } : { count }), seed, batchSize, weaker });
+  if (!pipeline.makesImages && (grid ?? png) !== undefined)
+    throw new Error(`a picture of ${network.input[0]} channels needs a --vae that makes images of them`);
   if (png !== undefined) await claimFolder(png, PNG_FOLDER);
-  const generator = sampleGenerator(config);
   const width = Math.min(batchSize, count);
   /** What belongs to a batch, filled up with its last: another batch size would be another program to compile. */
   const filled = <T>(all: readonly T[], from: number): T[] =>
@@ -112,9 +123,12 @@ export async function drawSamples(
       weights,
       emaDecay,
       config,
+      process: pipeline.process,
+      weaker: options.weaker,
+      weakerStep: weaker?.step,
       // Which generator the noise is from: that of 0.1 was another.
       random: "stream",
-      seed: seeds ?? options.seed,
+      seed,
       first,
       class: options.class,
       labels: options.labels && contentHash([JSON.stringify(labels)]),
@@ -124,23 +138,18 @@ export async function drawSamples(
     batchSize: width,
     onProgress: (done) => reporter.update(done),
     async make(from, size): Promise<NdArray<"uint8" | "float32">> {
-      const images = await generator.generate(params, {
+      const { images, latents } = await pipeline.sample({
         ...drawn,
-        labels: filled(labels, from),
+        ...(labels ? { labels: filled(labels, from) } : { count: width }),
         seed: seeds ? filled(seeds, from) : options.seed,
         first: first + from,
         batchSize: width,
+        weaker,
       });
-      const all = decoder ? await decoder.decode(images) : images;
-      const [, ...shape] = all.shape;
-      const data = all.data.subarray(0, (all.data.length / width) * size);
-      return isPixels
-        ? threeChannels(toUint8Images(data, [size, ...shape], decoder ? "down" : "nearest"))
-        : { dtype: "float32", shape: [size, ...shape], data };
+      return images ? threeChannels(firstOf(images, size)) : firstOf(latents, size);
     },
   });
   reporter.end();
-  await Promise.all([generator.dispose(), decoder?.dispose()]);
   if (grid !== undefined || png !== undefined) {
     const images = (await readNpz(out)).arr_0 as NdArray<"uint8">;
     if (grid !== undefined) await writePngGrid(grid, images);

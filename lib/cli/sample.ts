@@ -1,23 +1,13 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
+/** `ditlab sample`: a pipeline, and where its images go. */
 import { Command, Option } from "commander";
-import { INTERPOLANTS, type InterpolantName } from "../diffusion/index.ts";
+import { INTERPOLANTS, type InterpolantName, type ProcessConfig } from "../diffusion/index.ts";
 import type { WeightsName } from "../io/index.ts";
-import { loadModel, type Model } from "../models/index.ts";
-import { SAMPLERS, type SamplerName } from "../samplers/index.ts";
-import type { Params } from "../tensor/index.ts";
-import {
-  type Checkpoint,
-  latestCheckpoint,
-  readCheckpoint,
-  type TrainConfig,
-  type TrainState,
-} from "../train/index.ts";
+import { loadPipeline, type Pipeline, type PipelineOptions } from "../pipeline/index.ts";
+import { type Grid, SAMPLERS, type SamplerName } from "../samplers/index.ts";
 import { readModel } from "./config.ts";
-import { fetched } from "./download.ts";
+import { loading } from "./download.ts";
 import { drawSamples } from "./draw-samples.ts";
 import { anyInteger, integer, jsonOption, positiveInteger, real } from "./options.ts";
-import { progressReporter } from "./progress.ts";
 
 export interface SampleOptions {
   checkpoint?: string;
@@ -31,10 +21,20 @@ export interface SampleOptions {
   seeds?: number[];
   sampler?: SamplerName | keyof typeof MODES;
   steps: number;
+  times?: number[];
+  timeSpacing?: "uniform" | "cosine";
+  timeShift?: number;
+  lastTime?: number;
+  respacing?: string;
   guidance: number;
   guidanceInterval: [number, number];
   guidedChannels?: number;
+  weaker?: string;
+  weakerModel?: string;
   eta?: number;
+  churn?: number;
+  churnNoise?: number;
+  churnInterval?: number[];
   weights: WeightsName;
   seed: number;
   batchSize: number;
@@ -48,65 +48,83 @@ export interface SampleOptions {
 /** What the reference calls its samplers. */
 const MODES = { sde: "euler-maruyama", ode: "euler" } as const;
 
-const samplerOf = (name: SampleOptions["sampler"], { config }: Model): SamplerName => {
-  if (name === undefined) return config.diffusion ? "ddpm" : "euler";
-  return name in MODES ? MODES[name as keyof typeof MODES] : (name as SamplerName);
-};
+/** The sampler that is asked for, by its own name. */
+export const samplerOf = ({ sampler }: SampleOptions): SamplerName | undefined =>
+  sampler !== undefined && sampler in MODES
+    ? MODES[sampler as keyof typeof MODES]
+    : (sampler as SamplerName | undefined);
+
+/** The times that options ask for, in one of the three ways. */
+export function gridOf({
+  times,
+  timeSpacing,
+  timeShift,
+  lastTime,
+  respacing,
+}: SampleOptions): Grid | undefined {
+  const spaced = {
+    ...(timeSpacing !== undefined && { spacing: timeSpacing }),
+    ...(timeShift !== undefined && { shift: timeShift }),
+    ...(lastTime !== undefined && { last: lastTime }),
+  };
+  const given = [times, respacing, Object.keys(spaced).length > 0 ? spaced : undefined].filter(
+    (grid) => grid !== undefined,
+  );
+  if (given.length > 1)
+    throw new Error(
+      "--times, --respacing and how times are spaced (--time-spacing, --time-shift, --last-time) each say which steps are taken; expected one of them",
+    );
+  return given[0];
+}
 
 /** What to sample from: a run of ours, or a file of weights for a model of the zoo. */
-async function load(
-  run: string | undefined,
-  { checkpoint, model, weights, interpolant, emaDecay }: SampleOptions,
-): Promise<Model & { interpolant: InterpolantName; source: string; step?: number }> {
+async function load(run: string | undefined, options: SampleOptions): Promise<Pipeline> {
+  const { checkpoint, model, vae, weights, emaDecay, interpolant } = options;
+  const common = { vae, weights, emaDecay };
   if (checkpoint !== undefined) {
     if (run !== undefined) throw new Error(`expected a run or --checkpoint, got both: ${run}, ${checkpoint}`);
     if (model === undefined) throw new Error("--checkpoint needs --model, for example --model SiT-XL/2");
-    const path = await fetched(checkpoint);
-    const reporter = progressReporter();
-    reporter.begin(`loading ${model}`, 1);
-    const loaded = await loadModel(path, await readModel(model), {
-      weights,
-      onProgress: (done, all) => reporter.update(done / all),
-    });
-    reporter.end();
-    return { ...loaded, interpolant, source: checkpoint };
+    return pipelineOf(checkpoint, { ...common, ...(await modelOf(model, interpolant)) });
   }
   if (run === undefined)
     throw new Error("expected a run folder or checkpoint of ours, or --checkpoint and --model");
   if (model !== undefined)
     throw new Error(`--model is for the weights of --checkpoint; the run ${run} has a model of its own`);
-  const { state, config, step } = await loadRun(run);
-  const params = weights === "ema" ? averageOf(state, config, emaDecay) : state.params;
-  return { config: config.model, params, interpolant: config.interpolant, source: run, step };
+  return pipelineOf(run, common);
 }
 
-/** The moving average of a decay, of several that a run may keep. */
-function averageOf({ ema, averages = [] }: TrainState, config: TrainConfig, decay?: number): Params {
-  const { emaDecay, moreEmaDecays = [] } = config;
-  if (decay === undefined || decay === emaDecay) return ema;
-  const index = moreEmaDecays.indexOf(decay);
-  if (index < 0)
-    throw new Error(
-      `the run keeps no moving average with decay ${decay}; expected ${[emaDecay, ...moreEmaDecays].map((value) => JSON.stringify(value)).join(" or ")}`,
-    );
-  return averages[index];
+/** A model's name or config, and what it was trained on. */
+async function modelOf(model: string, interpolant: InterpolantName): Promise<PipelineOptions> {
+  const read = await readModel(model);
+  const process: ProcessConfig = { type: "interpolant", path: interpolant, times: "uniform" };
+  return { ...read, ...(interpolant !== "linear" && { process }) };
 }
 
-async function loadRun(path: string): Promise<Checkpoint> {
-  const isFolder = await stat(path).then(
-    (info) => info.isDirectory(),
-    () => {
-      throw new Error(`there is no run folder or checkpoint at ${path}`);
-    },
-  );
-  if (!isFolder) return readCheckpoint(path);
-  const found = await latestCheckpoint(join(path, "checkpoints"));
-  if (!found) throw new Error(`${path} holds no checkpoint; expected a run folder or a checkpoint file`);
-  return found.checkpoint;
+async function pipelineOf(source: string, options: PipelineOptions): Promise<Pipeline> {
+  const reporter = loading();
+  const pipeline = await loadPipeline(source, { ...options, onLoad: reporter.onLoad });
+  reporter.end();
+  return pipeline;
+}
+
+/** The weaker model that guides. */
+async function loadWeaker({
+  weaker,
+  weakerModel,
+  interpolant,
+}: SampleOptions): Promise<Pipeline | undefined> {
+  if (weaker === undefined) {
+    if (weakerModel !== undefined)
+      throw new Error("--weaker-model is for the weights of --weaker; expected both");
+    return undefined;
+  }
+  return pipelineOf(weaker, weakerModel === undefined ? {} : await modelOf(weakerModel, interpolant));
 }
 
 const classes = (value: string, previous: number[] = []): number[] => [...previous, integer(value)];
 const seeds = (value: string, previous: number[] = []): number[] => [...previous, anyInteger(value)];
+
+const several = (value: string, previous: number[] = []): number[] => [...previous, real(value)];
 
 const interval = (value: string, previous: number[] = []): number[] => [
   ...(previous.length === 2 ? [] : previous),
@@ -149,6 +167,13 @@ export const sampleCommand = (): Command =>
       ).choices([...SAMPLERS, ...Object.keys(MODES)]),
     )
     .option("--steps <number>", "sampler steps", positiveInteger, 50)
+    .option("--times <times...>", "all times of a SiT's steps from 1 to 0, one more than steps", several)
+    .addOption(
+      new Option("--time-spacing <name>", "how a SiT's times are spaced").choices(["uniform", "cosine"]),
+    )
+    .option("--time-shift <number>", "shift of a SiT's times, t to s t / (1 + (s-1) t)", real)
+    .option("--last-time <number>", "where a SiT's last step begins (default: of euler-maruyama 0.04)", real)
+    .option("--respacing <text>", "steps that a DiT takes, as ddim50 (default: even ones)")
     .option("--guidance <scale>", "classifier-free guidance scale; 1 is none", real, 1)
     .option(
       "--guidance-interval <times...>",
@@ -161,7 +186,16 @@ export const sampleCommand = (): Command =>
       "channels that are guided (default: all; of a DiT 3, as released)",
       positiveInteger,
     )
+    .option("--weaker <run>", "a weaker run or checkpoint to be guided by, in place of no class")
+    .option("--weaker-model <name>", "the model of --weaker, if that is a file of weights")
     .option("--eta <number>", "noise of ddim: 0 is none, 1 as much as ddpm's (default: 0)", real)
+    .option("--churn <amount>", "noise that edm adds over all steps (default: 0)", real)
+    .option("--churn-noise <factor>", "what edm's added noise is multiplied by (default: 1)", real)
+    .option(
+      "--churn-interval <ratios...>",
+      "lowest and highest ratio of noise to data at which edm adds noise",
+      interval,
+    )
     .addOption(
       new Option("--weights <name>", "averaged or last weights").choices(["ema", "model"]).default("ema"),
     )
@@ -181,11 +215,12 @@ export const sampleCommand = (): Command =>
       if (options.guidanceInterval.length !== 2) {
         throw new Error(`--guidance-interval takes two times, got ${options.guidanceInterval.length}`);
       }
-      const model = await load(run, options);
-      const result = await drawSamples({ ...model, sampler: samplerOf(options.sampler, model) }, options);
+      const [pipeline, weaker] = [await load(run, options), await loadWeaker(options)];
+      const result = await drawSamples(pipeline, options, weaker);
+      await Promise.all([pipeline.dispose(), weaker?.dispose()]);
       process.stdout.write(
         options.json
-          ? `${JSON.stringify({ run: model.source, step: model.step, ...result }, null, 2)}\n`
-          : `${result.count} images${model.step === undefined ? "" : ` of step ${model.step}`}: ${options.out}\n`,
+          ? `${JSON.stringify({ run: pipeline.source, step: pipeline.step, ...result }, null, 2)}\n`
+          : `${result.count} images${pipeline.step === undefined ? "" : ` of step ${pipeline.step}`}: ${options.out}\n`,
       );
     });

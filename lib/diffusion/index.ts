@@ -1,3 +1,4 @@
+export { type Estimates, estimates, scoreFromVelocity } from "./estimates.ts";
 export {
   BETA_SCHEDULES,
   type BetaSchedule,
@@ -27,6 +28,7 @@ export {
   type StepLevel,
   type TimeLevel,
 } from "./levels.ts";
+export { type PathPoint, type PathWeights, type ProcessPath, processPath } from "./path.ts";
 export {
   DIT_PROCESS,
   drawSteps,

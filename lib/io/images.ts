@@ -95,7 +95,16 @@ export function imageGrid(
   };
 }
 
-async function pngGrid(images: Images, options: GridOptions, what: string): Promise<Buffer> {
+/**
+ * Images as one PNG, row by row.
+ * @param images NHWC with 1 (grey) or 3 (RGB) channels, at least one image
+ * @param what begins the error where the shape or an option is not as said
+ */
+export async function pngGrid(
+  images: Images,
+  options: GridOptions = {},
+  what = "Cannot make a picture",
+): Promise<Buffer> {
   const [count, height, width, channels] = checkImages(images, what);
   if (count === 0) throw new Error(`${what}: there are no images`);
   const { columns = Math.ceil(Math.sqrt(count)), scale = 1, gap = 2 } = options;

@@ -7,6 +7,7 @@ export {
   type GridOptions,
   type Images,
   imageGrid,
+  pngGrid,
   readSamplesNpz,
   threeChannels,
   toUint8Images,
@@ -34,6 +35,7 @@ export {
   type PublishedName,
   type PublishedOptions,
   pathOrPublished,
+  publishedModel,
   publishedNames,
 } from "./published.ts";
 export {

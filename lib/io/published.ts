@@ -17,6 +17,8 @@ interface PublishedFile {
 interface Published {
   about: string;
   files: readonly PublishedFile[];
+  /** Of weights of a network: which of the papers' models they are. */
+  model?: string;
 }
 
 const HUB = "https://huggingface.co";
@@ -28,10 +30,12 @@ const PUBLISHED = {
   "sitxl-sra-res256-ep800": {
     about: "the authors' SiT-XL/2 with SRA on ImageNet 256x256, 800 epochs",
     files: [{ url: "DyJiang/SRA/resolve/main/sitxl-sra-res256-ep800.pt", bytes: XL_BYTES }],
+    model: "SiT-XL/2",
   },
   "sitxl-sra-res512-ep400": {
     about: "the authors' SiT-XL/2 with SRA on ImageNet 512x512, 400 epochs",
     files: [{ url: "DyJiang/SRA/resolve/main/sitxl-sra-res512-ep400.pt", bytes: XL_BYTES }],
+    model: "SiT-XL/2",
   },
   "sd-vae-ft-ema": {
     about: "Stable Diffusion's VAE, the paper's",
@@ -104,6 +108,13 @@ export async function fetchPublished(name: string, options: PublishedOptions = {
   const folder = cacheFolder("published", name);
   for (const file of files) await fetchFile(name, file, folder, options);
   return files.length === 1 ? join(folder, basename(files[0].url)) : folder;
+}
+
+/** Which of the papers' models the weights published under a name are of; undefined where they are none, or unknown. */
+export function publishedModel(name: string): string | undefined {
+  const published: Readonly<Record<string, Published>> = PUBLISHED;
+  const known = name.replace(/\.pt$/, "");
+  return isPublished(known) ? published[known].model : undefined;
 }
 
 const isPublished = (name: string): name is PublishedName => Object.hasOwn(PUBLISHED, name);

@@ -1,207 +1,189 @@
 /** Samplers as loops of one compiled program: nothing comes back to JavaScript between steps. */
-import {
-  betaSchedule,
-  type GaussianConfig,
-  gaussianDiffusion,
-  respace,
-  respacedTimesteps,
-} from "../diffusion/gaussian.ts";
-import type { InterpolantName } from "../diffusion/interpolants.ts";
-import { jit, loop } from "../jit/index.ts";
+import { type Estimates, estimates, type ProcessConfig } from "../diffusion/index.ts";
+import { type Compiled, jit, loop } from "../jit/index.ts";
+import type { Condition } from "../models/network.ts";
 import type { Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { type ODEKind, odeStep, odeSteps } from "./euler.ts";
-import { sdeStep, sdeSteps } from "./euler-maruyama.ts";
-import { checkEta, type GaussianKind, gaussianStep, gaussianSteps } from "./gaussian.ts";
-import {
-  checkGuidance,
-  type Guidance,
-  guide,
-  guidesAt,
-  type VelocityModel,
-  withNullClass,
-} from "./guidance.ts";
-import { answer, checkSteps, type Step } from "./steps.ts";
+import { type Guidance, guidesAt } from "./guidance.ts";
+import { layoutOf, numbersAt, tableOf } from "./numbers.ts";
+import { type PlannedStep, samplerFor } from "./plan.ts";
+import { type ConditionalModel, guidedOutput, plainOutput, type Sampleable } from "./predictor.ts";
+import type { Question, State, Step, StepNumbers } from "./sampler.ts";
+import type { SamplerName } from "./samplers.ts";
 
-/** Those of a SiT, then those of a DiT. */
-export const SAMPLERS = ["euler", "heun", "euler-maruyama", "ddpm", "ddim"] as const;
-export type SamplerName = (typeof SAMPLERS)[number];
-
-/** Consecutive steps of one kind: what one run of a program does. */
+/** Consecutive steps that are alike: what one run of a program does. */
 export interface Segment {
-  kind: SamplerName;
+  sampler: SamplerName;
   guided: boolean;
   /** Whether its steps draw noise, but for those whose own number for it is 0. */
   noisy: boolean;
-  /** A step's numbers, as its kind orders them; the first is its time. */
-  rows: number[][];
+  steps: StepNumbers[];
 }
 
 /** Steps that draw noise in one run: their noise is an argument. */
 const NOISY_STEPS = 8;
-/** Numbers of a step. */
-const COLUMNS = 8;
-
-const isGaussian = (kind: SamplerName): kind is GaussianKind => kind === "ddpm" || kind === "ddim";
-
-/** The number that a step's noise is multiplied by, which is 0 where it draws none. */
-const noiseOf = (kind: SamplerName, row: readonly number[]): number => {
-  if (isGaussian(kind)) return row[7];
-  return kind === "euler-maruyama" ? row[3] : 0;
-};
-
-export interface SamplerChoice {
-  sampler: SamplerName;
-  steps: number;
-  guidance?: Guidance;
-  /** A DiT's process. */
-  diffusion?: GaussianConfig;
-  /** DDIM's noise, from 0 (default) to 1. */
-  eta?: number;
-}
 
 /** A sampler's steps in runs. Guidance switches by the time at which a step begins. */
-export function plan(choice: SamplerChoice): Segment[] {
-  const { guidance, diffusion } = choice;
-  if (guidance) checkGuidance(guidance);
+export function segmentsOf(
+  sampler: SamplerName,
+  planned: readonly PlannedStep[],
+  guidance?: Guidance,
+): Segment[] {
   const segments: Segment[] = [];
-  const steps = stepsOf(choice);
-  const draws = steps.some(({ kind, row }) => noiseOf(kind, row) > 0);
-  for (const { kind, row } of steps) {
-    const guided = guidesAt(guidance, row[0] / (diffusion?.steps ?? 1));
+  const noisy = planned.some(({ numbers }) => numbers.noise);
+  const layout = (numbers: StepNumbers): string => JSON.stringify(layoutOf(numbers));
+  for (const { numbers, begins } of planned) {
+    const guided = guidesAt(guidance, begins);
     const last = segments.at(-1);
-    const full = draws && last?.rows.length === NOISY_STEPS;
-    if (last?.kind === kind && last.guided === guided && !full) last.rows.push(row);
-    else segments.push({ kind, guided, noisy: draws, rows: [row] });
+    const full = noisy && last?.steps.length === NOISY_STEPS;
+    if (last?.guided === guided && layout(last.steps[0]) === layout(numbers) && !full)
+      last.steps.push(numbers);
+    else segments.push({ sampler, guided, noisy, steps: [numbers] });
   }
   return segments;
 }
 
-function stepsOf({ sampler, steps, diffusion, eta }: SamplerChoice): { kind: SamplerName; row: number[] }[] {
-  if (!SAMPLERS.includes(sampler))
-    throw new Error(`unknown sampler '${sampler}'; expected one of ${SAMPLERS.join(", ")}`);
-  if (isGaussian(sampler) !== (diffusion !== undefined)) {
-    const [family, own] = diffusion ? ["DiT", ["ddpm", "ddim"]] : ["SiT", SAMPLERS.slice(0, 3)];
-    throw new Error(`sampler '${sampler}' is not one for a ${family}; expected ${own.join(", ")}`);
-  }
-  checkEta(sampler, eta);
-  if (diffusion && isGaussian(sampler)) {
-    const process = gaussianDiffusion(betaSchedule(diffusion.schedule, diffusion.steps));
-    checkSteps(steps);
-    const taken = respace(process, respacedTimesteps(String(steps), diffusion.steps));
-    return gaussianSteps(taken, sampler, eta).map(({ t, scale, spread, mean, logVariance, noise }) => ({
-      kind: sampler,
-      row: [t, scale, spread, ...mean, ...logVariance, noise],
-    }));
-  }
-  if (sampler === "euler-maruyama")
-    return sdeSteps(steps).map(({ t, dt, pull, spread }) => ({ kind: sampler, row: [t, dt, pull, spread] }));
-  return odeSteps(sampler as ODEKind, steps).map(({ kind, t, dt, next }) => ({ kind, row: [t, dt, next] }));
+/** What a run is given beside the steps. */
+export interface RunOptions {
+  params: Params;
+  /** What the images are to be of, of x's batch. */
+  condition: Condition;
+  /** Scale of guidance, where it acts, and the first channels, which are guided. */
+  scale: number;
+  channels: number;
+  /** A weaker network to be guided by. */
+  weaker?: { network: Sampleable; params: Params };
+  /** Draws x's shape, for each step that adds noise. */
+  noise: () => Tensor;
+  /** Also what the data were predicted to be when the segment's last step began. */
+  watched?: boolean;
 }
 
-/** The step that a row's numbers are of: those of `stepsOf`, as tensors. */
-function stepOf(
-  kind: SamplerName,
-  x: Tensor,
-  row: Tensor[],
-  { interpolant, diffusion }: { interpolant: InterpolantName; diffusion?: GaussianConfig },
-  noise?: () => Tensor,
-): Step<Tensor> {
-  const [t, second, third, fourth, fifth, least, most, last] = row;
-  if (diffusion && isGaussian(kind)) {
-    const numbers = {
-      t,
-      scale: second,
-      spread: third,
-      mean: [fourth, fifth] as const,
-      logVariance: [least, most] as const,
-      noise: last,
-    };
-    return gaussianStep(kind, x, numbers, diffusion, false, noise);
-  }
-  if (kind === "euler-maruyama")
-    return sdeStep(x, { t, dt: second, pull: third, spread: fourth }, interpolant, noise);
-  return odeStep(kind as ODEKind, x, { t, dt: second, next: third });
-}
-
-/** The rows as a table whose size is one of few, so that a program serves many step counts. */
-function tableOf(rows: readonly number[][]): Tensor {
-  const capacity = Math.max(64, 2 ** Math.ceil(Math.log2(rows.length)));
-  const values = new Float32Array(capacity * COLUMNS);
-  rows.forEach((row, i) => {
-    values.set(row, i * COLUMNS);
-  });
-  return tf.tensor2d(values, [capacity, COLUMNS]);
+export interface RunResult {
+  state: State;
+  denoised?: Tensor;
 }
 
 export interface CompiledSampler {
-  /** Runs a segment from x [B,C,H,W] for class ids y [B]. `noise` draws x's shape, for each step that has a spread. */
-  run(params: Params, x: Tensor, y: Tensor, segment: Segment, options: RunOptions): Promise<Tensor>;
+  /** The state before a sampler's first step. */
+  start(sampler: SamplerName, x: Tensor): State;
+  /** Runs a segment from a state, which it leaves to the caller. */
+  run(state: State, segment: Segment, options: RunOptions): Promise<RunResult>;
   dispose(): Promise<void>;
 }
 
-export interface RunOptions {
-  /** Scale of guidance, where it acts. */
-  scale: number;
-  interpolant: InterpolantName;
-  /** Channels that are guided; default all of x's. */
-  channels?: number;
-  noise: () => Tensor;
+/** The tensors of a run. */
+interface Inputs {
+  params: Params;
+  weaker?: Params;
+  state: State;
+  condition: Condition;
+  /** Numbers of the steps [capacity, names], and how many there are. */
+  table: Tensor;
+  count: Tensor;
+  scale: Tensor;
+  /** Where steps draw it: [steps, ...x.shape]. */
+  noise?: Tensor;
 }
 
-/** One sampler for a network; the programs are compiled when they are first needed. */
-export function compiledSampler(
-  model: (params: Params) => VelocityModel<Tensor>,
-  nullClass: number,
-  diffusion?: GaussianConfig,
-): CompiledSampler {
-  interface Inputs {
-    params: Params;
-    x: Tensor;
-    y: Tensor;
-    /** Numbers of the steps [capacity, 8], and how many there are. */
-    table: Tensor;
-    count: Tensor;
-    scale: Tensor;
-    /** Where steps draw it: [steps, ...x.shape]. */
-    noise?: Tensor;
-  }
-  const steps = (
-    { params, x, y, table, count, scale, noise }: Inputs,
-    kind: SamplerName,
-    guided: boolean,
-    interpolant: InterpolantName,
-    channels: number | undefined,
-  ): Tensor => {
-    const network = model(params);
-    const size = x.shape[0];
-    const ids = guided ? withNullClass(y, nullClass) : y;
-    const velocity = (x: Tensor, t: Tensor): Tensor => {
-      const times = tf.mul(tf.ones(ids.shape), t);
-      if (!guided) return network(x, times, ids);
-      return guide(network(tf.concat([x, x]), times, ids), scale, channels);
+/** What is part of a program. */
+interface Structure {
+  sampler: SamplerName;
+  layout: StepNumbers;
+  guided: boolean;
+  channels: number;
+  watched: boolean;
+}
+
+/** One sampler for a network and its process; the programs are compiled when they are first needed. */
+export function compiledSampler(network: Sampleable, process: ProcessConfig): CompiledSampler {
+  const steps = (weakerNetwork: Sampleable | undefined, inputs: Inputs, structure: Structure): RunResult => {
+    const { params, weaker, condition, table, count, scale, noise } = inputs;
+    const { sampler, layout, guided, channels, watched } = structure;
+    const { step } = samplerFor(sampler, process);
+    const model = (network: Sampleable, params: Params): ConditionalModel<Tensor> => {
+      return (x, t, condition) => network.apply(params, x, t, condition).output;
     };
-    return loop(count, x, (x, index) => {
-      const row = tf.unstack(tf.gather(table, index as never)) as Tensor[];
-      const drawn = (): Tensor => tf.reshape(tf.gather(noise!, index as never), [size, ...x.shape.slice(1)]);
-      const step = stepOf(kind, x, row, { interpolant, diffusion }, noise && drawn);
-      return answer(step, ({ x, t }) => velocity(x, t));
+    const strong = model(network, params);
+    const against =
+      weakerNetwork && weaker
+        ? { weaker: model(weakerNetwork, weaker) }
+        : { none: guided ? network.nullCondition(inputs.state.x.shape[0]) : {} };
+    const asked = (x: Tensor, t: Tensor | number): Tensor =>
+      guided
+        ? guidedOutput(strong, x, t, condition, against, { scale, channels })
+        : plainOutput(strong, x, t, condition);
+    const first: RunResult = { state: inputs.state, ...(watched && { denoised: inputs.state.x }) };
+    return loop(count, first, ({ state }, index) => {
+      const z = noise && tf.reshape(tf.gather(noise, index), state.x.shape);
+      const numbers = numbersAt(table, index, layout);
+      return outcome(
+        step(state, numbers, z),
+        ({ x, at }) => estimates(process, asked(x, at.t), x, at),
+        watched,
+      );
     });
   };
-  const program = jit(steps, { name: "sample" });
+  const programs = new Map<Sampleable | undefined, Compiled<[Inputs, Structure], RunResult>>();
+  const programFor = (weaker?: Sampleable): Compiled<[Inputs, Structure], RunResult> => {
+    const program =
+      programs.get(weaker) ??
+      jit((inputs: Inputs, structure: Structure) => steps(weaker, inputs, structure), { name: "sample" });
+    programs.set(weaker, program);
+    return program;
+  };
   return {
-    dispose: () => program.dispose(),
-    async run(params, x, y, { kind, guided, noisy, rows }, { scale, interpolant, channels, noise }) {
-      checkGuidance({ scale, channels }, x.shape[1]);
-      const count = tf.scalar(rows.length, "int32");
-      const inputs: Inputs = { params, x, y, table: tableOf(rows), count, scale: tf.scalar(scale) };
-      if (noisy) {
-        const still = tf.zeros(x.shape);
-        const drawn = rows.map((row) => (noiseOf(kind, row) > 0 ? noise() : still));
-        while (drawn.length < NOISY_STEPS) drawn.push(still);
-        inputs.noise = tf.stack(drawn);
-      }
-      return program(inputs, kind, guided, interpolant, guided ? (channels ?? x.shape[1]) : undefined);
+    start: (sampler, x) => samplerFor(sampler, process).start?.(x) ?? { x },
+    async dispose() {
+      await Promise.all([...programs.values()].map((program) => program.dispose()));
+    },
+    async run(state, { sampler, guided, noisy, steps }, options) {
+      const { params, condition, scale, channels, weaker, noise, watched = false } = options;
+      const inputs: Inputs = {
+        params,
+        state,
+        condition,
+        table: tableOf(steps),
+        count: tf.scalar(steps.length, "int32"),
+        scale: tf.scalar(scale),
+        ...(guided && weaker && { weaker: weaker.params }),
+        ...(noisy && { noise: stackedNoise(state.x, steps, noise) }),
+      };
+      const structure = {
+        sampler,
+        layout: layoutOf(steps[0]),
+        guided,
+        channels: guided ? channels : 0,
+        watched,
+      };
+      const result = await programFor(guided ? weaker?.network : undefined)(inputs, structure);
+      tf.dispose([inputs.table, inputs.count, inputs.scale, ...(inputs.noise ? [inputs.noise] : [])]);
+      return result;
     },
   };
 }
+
+/** The outcome of a step whose questions are answered at once. */
+function outcome(
+  asking: Step<State>,
+  answer: (question: Question) => Estimates,
+  watched: boolean,
+): RunResult {
+  let denoised: Tensor | undefined;
+  let asked = asking.next();
+  while (!asked.done) {
+    const estimated = answer(asked.value);
+    if (watched) denoised ??= estimated.data();
+    asked = asking.next(estimated);
+  }
+  return { state: asked.value, ...(denoised && { denoised }) };
+}
+
+/** The noise of steps [NOISY_STEPS, ...x.shape], zeros where none is drawn. */
+const stackedNoise = (x: Tensor, steps: readonly StepNumbers[], noise: () => Tensor): Tensor =>
+  tf.tidy(() => {
+    const still = tf.zeros(x.shape);
+    const drawn = steps.map((numbers) => (numbers.noise ? noise() : still));
+    while (drawn.length < NOISY_STEPS) drawn.push(still);
+    return tf.stack(drawn);
+  });

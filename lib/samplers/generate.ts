@@ -1,33 +1,34 @@
-/** Samples from a SiT or DiT in batches, image by image reproducible. */
-import type { ProcessConfig } from "../diffusion/process.ts";
+/** Samples from a network in batches, image by image reproducible. */
+import type { ProcessConfig } from "../diffusion/index.ts";
 import { type NdArray, ndarray } from "../io/index.ts";
-import type { Network } from "../models/network.ts";
+import type { Condition } from "../models/network.ts";
 import type { Params } from "../tensor/params.ts";
-import { randomStream } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { compiledSampler, plan, type SamplerName, type Segment } from "./compiled.ts";
+import { disposeTree, flattenTree, mapTensors, tidyTree } from "../tensor/tree.ts";
+import { compiledSampler, type Segment, segmentsOf } from "./compiled.ts";
 import { checkGuidance, type Guidance } from "./guidance.ts";
+import { type NoiseOptions, noiseSource } from "./noise.ts";
+import { planSteps, type SamplerSchedule } from "./plan.ts";
+import { checkAgainst, type Sampleable } from "./predictor.ts";
+import type { SamplerName, SamplerSettings } from "./samplers.ts";
 
-export interface GenerateOptions {
-  /** The class of each image. */
-  labels: ArrayLike<number>;
+/** What is drawn: by class, by another condition, or so many of a network that takes none. One of them. */
+export interface DrawnOptions {
+  /** The class of each image; as many as the network has classes stands for no class. */
+  labels?: ArrayLike<number>;
+  /** A condition whose tensors have a row for each image. */
+  condition?: Condition;
+  /** Number of images, of a network without a condition. */
+  count?: number;
+}
+
+export interface GenerateOptions extends DrawnOptions, NoiseOptions, SamplerSchedule, SamplerSettings {
   sampler: SamplerName;
-  steps: number;
-  /**
-   * Image i draws its noise from the stream of `seed` and i: it does not depend on the batch. A list has a seed for each
-   * image, which is then the first of that seed. Default 0.
-   */
-  seed?: number | readonly number[];
-  /** Number of the first image, so that a run can be cut into parts. Default 0. */
-  first?: number;
-  /** The noise to begin with [count,C,H,W], in place of the seed's. */
-  latents?: Tensor | NdArray<"float32">;
-  /** The noise of each step but the last [steps-1,count,C,H,W], for samplers that draw it, in place of the seed's. */
-  noise?: Tensor | NdArray<"float32">;
-  /** DDIM's noise, from 0 (default), none, to 1, as much as DDPM's. */
-  eta?: number;
+  /** Images at a time. Default 64. */
   batchSize?: number;
   guidance?: Guidance;
+  /** A weaker model to be guided by; without one guidance is classifier-free. Its network is the same where none is given. */
+  weaker?: { network?: Sampleable; params: Params };
   /** Called as images are done. */
   onProgress?: (done: number, total: number) => void;
   /** Called after each step of each batch. Only with it a step's images come back from the compiled loop. */
@@ -41,6 +42,8 @@ export interface StepProgress {
   /** The batch as it is now, [count,C,H,W], and the number of its first image. */
   images: NdArray<"float32">;
   first: number;
+  /** The data as they were predicted when the step began, [count,C,H,W]. */
+  denoised: NdArray<"float32">;
 }
 
 export interface SampleGenerator {
@@ -53,134 +56,144 @@ export interface SampleGenerator {
 const RELEASED_DIT_CHANNELS = 3;
 
 const guidedChannels = (
-  { input: [channels] }: Network,
-  process: ProcessConfig,
+  [channels]: Sampleable["input"],
+  { type }: ProcessConfig,
   guidance?: Guidance,
 ): number =>
-  guidance?.channels ?? (process.type === "gaussian" ? Math.min(RELEASED_DIT_CHANNELS, channels) : channels);
+  guidance?.channels ?? (type === "gaussian" ? Math.min(RELEASED_DIT_CHANNELS, channels) : channels);
 
 /** @throws RangeError naming the first image whose class id is out of range. */
-function checkLabels(labels: ArrayLike<number>, numClasses: number): void {
+function checkLabels(labels: ArrayLike<number>, classes: number): void {
   for (let i = 0; i < labels.length; i++) {
-    if (!Number.isInteger(labels[i]) || labels[i] < 0 || labels[i] > numClasses) {
+    if (!Number.isInteger(labels[i]) || labels[i] < 0 || labels[i] > classes) {
       throw new RangeError(
-        `class id ${labels[i]} of image ${i} is out of range; expected 0 to ${numClasses - 1}, or ${numClasses} for no class`,
+        `class id ${labels[i]} of image ${i} is out of range; expected 0 to ${classes - 1}, or ${classes} for no class`,
       );
     }
   }
 }
 
-function checkShape(name: string, given: GenerateOptions["latents"], expected: number[]): void {
+/** The number of images that options ask for. */
+function countOf({ name, classes }: Sampleable, { labels, condition, count }: DrawnOptions): number {
+  const given = Object.entries({ labels, condition, count }).filter(([, value]) => value !== undefined);
+  if (given.length !== 1)
+    throw new Error(
+      `what is drawn must be labels, a condition or a count, one of them, got ${given.map(([name]) => name).join(" and ") || "none"}`,
+    );
+  if (labels) {
+    if (classes === 0) throw new Error(`the ${name} knows no classes; expected a count, got labels`);
+    checkLabels(labels, classes);
+    return labels.length;
+  }
+  if (condition) {
+    const leaves = flattenTree(condition);
+    const rows = leaves[0]?.tensor.shape[0] ?? 0;
+    const other = leaves.find(({ tensor }) => tensor.shape[0] !== rows);
+    if (rows === 0 || other)
+      throw new RangeError(
+        `a condition must have a row for each image in all its tensors, got ${leaves.map(({ path, tensor }) => `${path} [${tensor.shape}]`).join(", ") || "no tensors"}`,
+      );
+    return rows;
+  }
+  if (classes > 0) throw new Error(`the ${name} draws by class; expected labels, got a count`);
+  if (!Number.isInteger(count) || (count as number) < 1)
+    throw new RangeError(`count must be an integer of at least 1, got ${count}`);
+  return count as number;
+}
+
+/** The condition of all images. */
+const conditionOf = ({ labels, condition }: DrawnOptions): Condition =>
+  condition ?? (labels ? { y: tf.tensor1d(Int32Array.from(labels), "int32") } : {});
+
+function checkShape(name: string, given: NoiseOptions["latents"], expected: readonly number[]): void {
   if (given && `${given.shape}` !== `${expected}`)
     throw new RangeError(`${name} must be [${expected}], got [${given.shape}]`);
 }
 
 /** What `generate` refuses, known before a parameter is read or a file written. Returns the sampler's steps in runs. */
-export function checkGenerate(network: Network, process: ProcessConfig, options: GenerateOptions): Segment[] {
-  const { labels, guidance, steps, latents, noise, seed = 0, batchSize = 64 } = options;
-  if (guidance) checkGuidance(guidance, network.input[0]);
-  const segments = plan({ ...options, diffusion: process.type === "gaussian" ? process : undefined });
-  checkLabels(labels, network.classes);
-  if (typeof seed !== "number" && seed.length !== labels.length)
-    throw new RangeError(`expected a seed, or one for each of ${labels.length} images, got ${seed.length}`);
+export function checkGenerate(
+  network: Sampleable,
+  process: ProcessConfig,
+  options: GenerateOptions,
+): Segment[] {
+  const { sampler, steps, guidance, weaker, latents, noise, seed = 0, batchSize = 64 } = options;
+  if (guidance) {
+    checkGuidance(guidance, network.input[0]);
+    if (guidance.scale !== 1)
+      tidyTree(() => checkAgainst(weaker ? { weaker } : { none: network.nullCondition(1) }));
+  } else if (weaker) throw new Error("a weaker model guides by guidance.scale; expected guidance, got none");
+  const planned = planSteps(sampler, process, options);
+  const count = countOf(network, options);
+  if (typeof seed !== "number" && seed.length !== count)
+    throw new RangeError(`expected a seed, or one for each of ${count} images, got ${seed.length}`);
   if (!Number.isInteger(batchSize) || batchSize < 1)
     throw new RangeError(`batchSize must be an integer of at least 1, got ${batchSize}`);
-  const all = [labels.length, ...network.input];
+  const all = [count, ...network.input];
+  const draws = planned.filter(({ numbers }) => numbers.noise).length;
   checkShape("latents", latents, all);
-  checkShape("noise", noise, [steps - 1, ...all]);
-  if (noise && !segments.some(({ noisy }) => noisy))
-    throw new Error(`noise was given, but '${options.sampler}' of ${steps} steps draws none`);
-  return segments;
+  if (noise && draws === 0) throw new Error(`noise was given, but '${sampler}' of ${steps} steps draws none`);
+  checkShape("noise", noise, [draws, ...all]);
+  return segmentsOf(sampler, planned, guidance);
 }
 
-const numbersOf = async (given: Tensor | NdArray<"float32">): Promise<Float32Array> =>
-  "data" in given && typeof given.data !== "function"
-    ? given.data
-    : ((await (given as Tensor).data()) as Float32Array);
-
-/** Where the noise of a batch's images comes from: given, or drawn from each image's own stream. */
-async function noiseSource(
-  { seed = 0, first = 0, latents, noise, labels }: GenerateOptions,
-  size: number,
-): Promise<(images: number[]) => () => Float32Array> {
-  const count = labels.length;
-  const [start, perStep] = await Promise.all([latents, noise].map((given) => given && numbersOf(given)));
-  return (images) => {
-    const streams = images.map((i) =>
-      typeof seed === "number"
-        ? randomStream(seed, "sample", first + i)
-        : randomStream(seed[Math.min(i, count - 1)], "sample", 0),
-    );
-    let drawn = 0;
-    return () => {
-      // Streams go on where they would have, whatever is given: the seed's own latents give the seed's images.
-      const rows = streams.map((stream) => stream.normals(size));
-      const given = drawn === 0 ? start : perStep;
-      const before = drawn === 0 ? 0 : (drawn - 1) * count;
-      drawn++;
-      const values = new Float32Array(images.length * size);
-      images.forEach((image, i) => {
-        const at = (before + Math.min(image, count - 1)) * size;
-        values.set(given ? given.subarray(at, at + size) : rows[i], i * size);
-      });
-      return values;
-    };
-  };
-}
-
-/** A compiled generator for one architecture; any of its parameters can be sampled from. */
-export function sampleGenerator(network: Network, process: ProcessConfig): SampleGenerator {
-  const sampler = compiledSampler(
-    (params) => (x, t, y) => network.apply(params, x, t, { y }).output,
-    network.classes,
-    process.type === "gaussian" ? process : undefined,
-  );
+/** A compiled generator for one network and its process; any parameters that fit the network can be sampled from. */
+export function sampleGenerator(network: Sampleable, process: ProcessConfig): SampleGenerator {
+  const compiled = compiledSampler(network, process);
   const shape = [...network.input];
-  const interpolant = process.type === "interpolant" ? process.path : "linear";
   const size = tf.util.sizeFromShape(shape);
+  const numbersOf = (tensor: Tensor, count: number): NdArray<"float32"> =>
+    ndarray((tensor.dataSync() as Float32Array).slice(0, count * size), [count, ...shape]);
   return {
-    dispose: () => sampler.dispose(),
+    dispose: () => compiled.dispose(),
     async generate(params, options) {
-      const { labels, first = 0, batchSize = 64, guidance } = options;
-      const { onProgress, onStep } = options;
+      const { sampler, first = 0, batchSize = 64, guidance, weaker, onProgress, onStep } = options;
       const segments = checkGenerate(network, process, options).flatMap((segment) =>
-        onStep ? segment.rows.map((row) => ({ ...segment, rows: [row] })) : segment,
+        onStep ? segment.steps.map((numbers) => ({ ...segment, steps: [numbers] })) : segment,
       );
-      const noiseOf = await noiseSource(options, size);
-      const count = labels.length;
+      const count = countOf(network, options);
+      const condition = conditionOf(options);
+      const noiseOf = await noiseSource(options, count, size);
       const width = Math.min(batchSize, count);
       const images = new Float32Array(count * size);
       for (let start = 0; start < count; start += width) {
         // The last batch is filled up, because another batch size would be another program to compile.
         const indices = Array.from({ length: width }, (_, i) => start + i);
-        const y = tf.tensor1d(
-          Int32Array.from(indices, (i) => labels[Math.min(i, count - 1)]),
+        const rows = tf.tensor1d(
+          indices.map((i) => Math.min(i, count - 1)),
           "int32",
         );
         const draw = noiseOf(indices);
         const noise = (): Tensor => tf.tensor(draw(), [width, ...shape]);
-        let batch = noise();
         const done = Math.min(start + width, count);
-        const current = (): Float32Array<ArrayBuffer> =>
-          (batch.dataSync() as Float32Array<ArrayBuffer>).subarray(0, (done - start) * size);
         const run = {
+          params,
+          condition: mapTensors(condition, (tensor) => tf.gather(tensor, rows)),
           scale: guidance?.scale ?? 1,
-          channels: guidedChannels(network, process, guidance),
-          interpolant,
+          channels: guidedChannels(network.input, process, guidance),
+          ...(weaker && { weaker: { network: weaker.network ?? network, params: weaker.params } }),
           noise,
+          watched: onStep !== undefined,
         };
+        let state = compiled.start(sampler, noise());
         for (const [i, segment] of segments.entries()) {
-          batch = await sampler.run(params, batch, y, segment, run);
+          const { state: next, denoised } = await compiled.run(state, segment, run);
+          disposeTree(state);
+          state = next;
+          if (!denoised) continue;
           await onStep?.({
             step: i + 1,
             steps: segments.length,
-            images: ndarray(current().slice(), [done - start, ...shape]),
+            images: numbersOf(state.x, done - start),
             first: first + start,
+            denoised: numbersOf(denoised, done - start),
           });
+          denoised.dispose();
         }
-        images.set(current(), start * size);
+        images.set(numbersOf(state.x, done - start).data, start * size);
+        disposeTree([state, run.condition, rows]);
         onProgress?.(done, count);
       }
+      if (!options.condition) disposeTree(condition);
       return ndarray(images, [count, ...shape]);
     },
   };

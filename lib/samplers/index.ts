@@ -1,27 +1,26 @@
-export { SAMPLERS, type SamplerName } from "./compiled.ts";
-export { eulerSampler, eulerSamplerSync, heunSampler, heunSamplerSync, timeSteps } from "./euler.ts";
-export {
-  type EulerMaruyamaOptions,
-  eulerMaruyamaSampler,
-  eulerMaruyamaSamplerSync,
-  scoreFromVelocity,
-} from "./euler-maruyama.ts";
+export type { DDIMSettings } from "./ddim.ts";
+export type { Churn, EDMSettings } from "./edm.ts";
 export { type GatherOptions, gatherSamples } from "./gather.ts";
 export {
-  type DDIMOptions,
-  type Denoiser,
-  ddimSampler,
-  ddimSamplerSync,
-  ddpmSampler,
-  ddpmSamplerSync,
-  type GaussianOptions,
-} from "./gaussian.ts";
-export {
   checkGenerate,
+  type DrawnOptions,
   type GenerateOptions,
   type SampleGenerator,
   type StepProgress,
   sampleGenerator,
 } from "./generate.ts";
-export { classVelocity, type Guidance, type VelocityModel } from "./guidance.ts";
-export type { SamplerOptions, Velocity } from "./steps.ts";
+export { type Grid, type TimeSpacing, timeGrid, timeSteps } from "./grid.ts";
+export type { Guidance } from "./guidance.ts";
+export type { NoiseOptions } from "./noise.ts";
+export type { SamplerSchedule } from "./plan.ts";
+export {
+  type Against,
+  type ConditionalModel,
+  type NetworkPredictorOptions,
+  networkPredictor,
+  type PredictorOptions,
+  predictor,
+  type Sampleable,
+} from "./predictor.ts";
+export { type Predict, type Sampled, type SampleOptions, sample, sampleSync } from "./sample.ts";
+export { SAMPLERS, type SamplerName, type SamplerSettings } from "./samplers.ts";

@@ -3,8 +3,9 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { defaultBlocks, METHOD_NAMES, methodPreset, paperSRA, refitted } from "../../lib/align/index.ts";
 import { DIT_PROCESS, type ProcessConfig, SIT_PROCESS } from "../../lib/diffusion/index.ts";
-import { randomGenerator } from "../../lib/tensor/index.ts";
+import { randomGenerator, tf } from "../../lib/tensor/index.ts";
 import { makeTask } from "../../lib/train/index.ts";
+import { lossBatch } from "../parity/dit.ts";
 import { SMALL_SRA, smallConfig } from "../train/small.ts";
 
 const methodOf = (interval: number | [number, number], process: ProcessConfig = SIT_PROCESS) =>
@@ -43,6 +44,11 @@ test("times are not taken for steps, nor steps for times", () => {
     [-1, 0],
   ] as [number, number][])
     for (const process of [SIT_PROCESS, DIT_PROCESS]) assert.match(fault(interval, process), /^interval,/);
+});
+
+test("the fixture of a DiT's losses has a teacher's step that has to be clamped", () => {
+  const steps = tf.sub(lossBatch.t, lossBatch.draws![0].interval).dataSync();
+  assert.ok(steps.some((step) => step < 1));
 });
 
 test("the authors' rule of blocks: a quarter and three quarters of the depth", () => {

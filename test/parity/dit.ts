@@ -12,7 +12,7 @@ import {
 } from "../../lib/diffusion/index.ts";
 import { type NdArray, scalarOf, tensorsOf } from "../../lib/io/index.ts";
 import { makeNetwork, type TransformerConfig } from "../../lib/models/index.ts";
-import { classVelocity, ddimSampler, ddpmSampler } from "../../lib/samplers/index.ts";
+import { type Guidance, predictor, sample } from "../../lib/samplers/index.ts";
 import { type Params, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { gradientsOf, lossesOf, makeTask } from "../../lib/train/index.ts";
 import { arrays, TINY, weights } from "../parity.ts";
@@ -90,27 +90,20 @@ async function samplers(mode: Mode, given: Record<string, NdArray>): Promise<Rec
   const predicts = mode(
     (params: Params, x: Tensor, t: Tensor, y: Tensor) => network.apply(params, x, t, { y }).output,
   );
-  const run = (
-    sampler: typeof ddpmSampler | typeof ddimSampler,
-    noise: Tensor,
-    guidance?: { scale: number; channels: number },
-  ) => {
-    const predict = classVelocity(
-      (x, t, y) => predicts(model, x, t, y),
-      tf.cast(y, "int32"),
-      CONFIG.numClasses,
+  const steps = respacedFor(given).betas.length;
+  const condition = { y: tf.cast(y, "int32") };
+  const run = (sampler: "ddpm" | "ddim", noise: Tensor, guidance: Guidance = { scale: 1 }) => {
+    const predict = predictor((x, t, { y }) => predicts(model, x, t, y), {
+      condition,
+      none: { y: tf.fill(y.shape, CONFIG.numClasses, "int32") },
       guidance,
-    );
-    return sampler(predict, latents, {
-      diffusion: respacedFor(given),
-      config: DIT_PROCESS,
-      noise: drawn(noise, latents),
     });
+    return sample(sampler, predict, latents, { process: DIT_PROCESS, steps, noise: drawn(noise, latents) });
   };
   return {
-    ddpm: await run(ddpmSampler, eps_ddpm),
-    ddim_eta0: await run(ddimSampler, eps_ddpm),
-    ddpm_cfg4: await run(ddpmSampler, eps_ddpm_cfg4, { scale: 4, channels: 3 }),
+    ddpm: await run("ddpm", eps_ddpm),
+    ddim_eta0: await run("ddim", eps_ddpm),
+    ddpm_cfg4: await run("ddpm", eps_ddpm_cfg4, { scale: 4, channels: 3 }),
   };
 }
 

@@ -10,7 +10,7 @@ import {
   timestepEmbedding,
   timestepFrequencies,
 } from "../../lib/nn/index.ts";
-import { classVelocity, eulerMaruyamaSampler, eulerSampler, heunSampler } from "../../lib/samplers/index.ts";
+import { predictor, sample } from "../../lib/samplers/index.ts";
 import { type Params, type Tensor, tf } from "../../lib/tensor/index.ts";
 import {
   gradientsOf,
@@ -145,17 +145,21 @@ async function samplers(mode: Mode, given: Record<string, NdArray>): Promise<Rec
     guided: given.eps_euler_maruyama_cfg,
   });
   const steps = scalarOf(given.num_steps);
-  const velocity = (scale: number, interval: [number, number] = [0, 1]) =>
-    classVelocity((x, t, y) => network(student, x, t, y), y, TINY.numClasses, { scale, interval });
+  const predict = (scale: number, interval: [number, number] = [0, 1]) =>
+    predictor((x, t, { y }) => network(student, x, t, y), {
+      condition: { y },
+      none: { y: tf.fill(y.shape, TINY.numClasses, "int32") },
+      guidance: { scale, interval },
+    });
   const draws = (which: "plain" | "guided") => (index: number, shape: number[]) =>
     tf.reshape(tf.slice(noise[which], index, 1), shape);
   return {
-    euler: await eulerSampler(velocity(1), latents, { steps }),
-    heun: await heunSampler(velocity(1), latents, { steps }),
-    "euler_cfg1.8_interval0_0.7": await eulerSampler(velocity(1.8, [0, 0.7]), latents, { steps }),
-    heun_cfg4: await heunSampler(velocity(4), latents, { steps }),
-    euler_maruyama: await eulerMaruyamaSampler(velocity(1), latents, { steps, noise: draws("plain") }),
-    "euler_maruyama_cfg1.8_interval0_0.7": await eulerMaruyamaSampler(velocity(1.8, [0, 0.7]), latents, {
+    euler: await sample("euler", predict(1), latents, { steps }),
+    heun: await sample("heun", predict(1), latents, { steps }),
+    "euler_cfg1.8_interval0_0.7": await sample("euler", predict(1.8, [0, 0.7]), latents, { steps }),
+    heun_cfg4: await sample("heun", predict(4), latents, { steps }),
+    euler_maruyama: await sample("euler-maruyama", predict(1), latents, { steps, noise: draws("plain") }),
+    "euler_maruyama_cfg1.8_interval0_0.7": await sample("euler-maruyama", predict(1.8, [0, 0.7]), latents, {
       steps,
       noise: draws("guided"),
     }),

@@ -4,20 +4,24 @@ import * as assert from "uvu/assert";
 import {
   BETA_SCHEDULES,
   betaSchedule,
-  type DiffusionConfig,
   drawSteps,
+  type GaussianConfig,
   gaussianDiffusion,
   hybridLoss,
   noisedAt,
-  respace,
-  respacedTimesteps,
 } from "../../lib/diffusion/index.ts";
-import { ddimSampler, ddpmSampler } from "../../lib/samplers/index.ts";
+import { sample } from "../../lib/samplers/index.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { relativeError } from "../parity.ts";
 
-const LEARNED: DiffusionConfig = { schedule: "linear", steps: 1000, prediction: "noise", learnSigma: true };
-const FIXED: DiffusionConfig = { ...LEARNED, learnSigma: false };
+const LEARNED: GaussianConfig = {
+  type: "gaussian",
+  schedule: "linear",
+  steps: 1000,
+  prediction: "noise",
+  learnSigma: true,
+};
+const FIXED: GaussianConfig = { ...LEARNED, learnSigma: false };
 const process = gaussianDiffusion(betaSchedule("linear"));
 const random = randomGenerator(1);
 const shape = [4, 2, 3, 3];
@@ -114,19 +118,24 @@ const pointOutput = (target: Tensor, learned: boolean) => {
 };
 
 test("both samplers end in the point that all data lies in, whatever the spacing", async () => {
-  for (const spacing of ["1", "7", "ddim50", "3,2,10"]) {
-    const diffusion = respace(process, respacedTimesteps(spacing));
-    for (const config of [LEARNED, FIXED]) {
+  for (const [steps, grid] of [
+    [1, undefined],
+    [7, undefined],
+    [50, "ddim50"],
+    [15, "3,2,10"],
+  ] as const) {
+    for (const process of [LEARNED, FIXED]) {
+      const denoiser = pointOutput(x, process.learnSigma);
       const options = {
-        diffusion,
-        config,
+        steps,
+        grid,
+        process,
         noise: (_: number, shape: number[]) => normalTensor(random, shape),
       };
-      const denoiser = pointOutput(x, config.learnSigma);
-      for (const sampler of [ddpmSampler, ddimSampler])
-        assert.ok(relativeError(await sampler(denoiser, noise, options), x) < 1e-3, spacing);
-      const noisy = await ddimSampler(denoiser, noise, { ...options, eta: 1 });
-      assert.ok(relativeError(noisy, x) < 1e-3, spacing);
+      for (const sampler of ["ddpm", "ddim"] as const)
+        assert.ok(relativeError(await sample(sampler, denoiser, noise, options), x) < 1e-3, grid);
+      const noisy = await sample("ddim", denoiser, noise, { ...options, eta: 1 });
+      assert.ok(relativeError(noisy, x) < 1e-3, grid);
     }
   }
 });
@@ -140,25 +149,21 @@ test("data of a normal distribution is drawn with its deviation", async () => {
     const alpha = process.alphasCumprod[t];
     return tf.mul(x, Math.sqrt(1 - alpha) / (alpha * deviation ** 2 + 1 - alpha));
   };
-  const options = {
-    diffusion: respace(process, respacedTimesteps("200")),
-    config: FIXED,
-    noise: (_: number, shape: number[]) => normalTensor(random, shape),
-  };
-  for (const sampler of [ddpmSampler, ddimSampler]) {
-    const drawn = Math.sqrt(tf.moments(await sampler(denoiser, start, options)).variance.dataSync()[0]);
+  const noise = (_: number, shape: number[]): Tensor => normalTensor(random, shape);
+  for (const sampler of ["ddpm", "ddim"] as const) {
+    const ends = await sample(sampler, denoiser, start, { steps: 200, process: FIXED, noise });
+    const drawn = Math.sqrt(tf.moments(ends).variance.dataSync()[0]);
     assert.ok(Math.abs(drawn - deviation) < 0.03, `${drawn}`);
   }
 });
 
 test("clipping bounds the predicted data, and progress is told", async () => {
   const seen: number[][] = [];
-  const result = await ddimSampler(pointOutput(tf.mul(tf.onesLike(x), 3), false), noise, {
-    diffusion: respace(process, respacedTimesteps("3")),
-    config: FIXED,
-    noise: () => noise,
+  const result = await sample("ddim", pointOutput(tf.mul(tf.onesLike(x), 3), false), noise, {
+    steps: 3,
+    process: FIXED,
     clip: true,
-    onStep: (...step) => seen.push(step),
+    onStep: (done, total) => seen.push([done, total]),
   });
   assert.ok(relativeError(result, tf.onesLike(x)) < 1e-5);
   assert.equal(seen, [

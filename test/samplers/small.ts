@@ -1,0 +1,43 @@
+/** Networks small enough to sample many times, whose outputs depend on everything. */
+import { DIT_PROCESS, type ProcessConfig, SIT_PROCESS } from "../../lib/diffusion/index.ts";
+import { makeNetwork, type Network, type NetworkConfig } from "../../lib/models/index.ts";
+import {
+  mapParams,
+  normalTensor,
+  type Params,
+  type RandomGenerator,
+  randomGenerator,
+} from "../../lib/tensor/index.ts";
+
+const CONFIG: NetworkConfig = {
+  inputSize: 8,
+  patchSize: 4,
+  inChannels: 1,
+  hiddenSize: 16,
+  depth: 2,
+  numHeads: 2,
+  mlpRatio: 4,
+  numClasses: 2,
+  qkNorm: false,
+};
+
+/** Random parameters, also where training begins with zeros. */
+export const randomParams = (network: Network, random: RandomGenerator): Params =>
+  mapParams(network.init(random), (tensor, name) =>
+    /adaLN|final/.test(name) ? normalTensor(random, tensor.shape) : tensor,
+  );
+
+interface Small {
+  network: Network;
+  process: ProcessConfig;
+  params: Params;
+}
+
+const small = (process: ProcessConfig, change: Partial<NetworkConfig>): Small => {
+  const network = makeNetwork({ ...CONFIG, ...change });
+  return { network, process, params: randomParams(network, randomGenerator(8)) };
+};
+
+export const smallSiT = (change: Partial<NetworkConfig> = {}): Small => small(SIT_PROCESS, change);
+export const smallDiT = (change: Partial<NetworkConfig> = {}): Small =>
+  small(DIT_PROCESS, { outChannels: 2, ...change });
