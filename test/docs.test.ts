@@ -134,8 +134,8 @@ test("the tables carry the source's signatures and fields: else run npx tsx test
     assert.is(line, expected[i]);
   });
   // The comparison sees what it is to see.
-  assert.ok(lines.some((line) => line.startsWith("| `eulerSampler` | `(velocity: Velocity, x: Tensor, ")));
-  const stale = page.replace("| `eulerSampler` | `(velocity: Velocity, x", "| `eulerSampler` | `(x");
+  assert.ok(lines.some((line) => line.startsWith("| `timeGrid` | `(steps: number, grid?: Grid)")));
+  const stale = page.replace("| `timeGrid` | `(steps: number, grid", "| `timeGrid` | `(grid");
   assert.is(withSource(stale, checked), page);
   assert.is.not(stale, page);
 });
