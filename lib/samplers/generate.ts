@@ -102,8 +102,8 @@ function countOf({ name, classes }: Sampleable, { labels, condition, count }: Dr
 }
 
 /** The condition of all images. */
-const conditionOf = ({ labels, condition }: DrawnOptions): Condition =>
-  condition ?? (labels ? { y: tf.tensor1d(Int32Array.from(labels), "int32") } : {});
+const conditionOf = (network: Sampleable, { labels, condition }: DrawnOptions): Condition =>
+  condition ?? (labels ? network.conditionOf(tf.tensor1d(Int32Array.from(labels), "int32"), {}) : {});
 
 function checkShape(name: string, given: NoiseOptions["latents"], expected: readonly number[]): void {
   if (given && `${given.shape}` !== `${expected}`)
@@ -151,7 +151,7 @@ export function sampleGenerator(network: Sampleable, process: ProcessConfig): Sa
         onStep ? segment.steps.map((numbers) => ({ ...segment, steps: [numbers] })) : segment,
       );
       const count = countOf(network, options);
-      const condition = conditionOf(options);
+      const condition = conditionOf(network, options);
       const noiseOf = await noiseSource(options, count, size);
       const width = Math.min(batchSize, count);
       const images = new Float32Array(count * size);

@@ -140,7 +140,10 @@ export function predictor<V extends Tensor | Promise<Tensor>, C extends Conditio
 }
 
 /** What can be sampled from: of a network this much, so that a function of one's own can be one. */
-export type Sampleable = Pick<Network, "name" | "input" | "classes" | "apply" | "nullCondition">;
+export type Sampleable = Pick<
+  Network,
+  "name" | "input" | "classes" | "apply" | "conditionOf" | "nullCondition"
+>;
 
 /** A network with its parameters, and what it is guided by. */
 export interface NetworkPredictorOptions {

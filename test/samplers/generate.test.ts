@@ -125,6 +125,7 @@ test("a function of one's own is sampled from as a network is", async () => {
     name: "closed form",
     input: [1, 8, 8],
     classes: 1,
+    conditionOf: (y) => ({ y }),
     nullCondition: (count) => ({ y: tf.fill([count], 1, "int32") }),
     apply({ means }, x, t, { y }) {
       const [at, mean] = [t, tf.gather(means, y as Tensor)].map((value) => tf.reshape(value, [-1, 1, 1, 1]));
