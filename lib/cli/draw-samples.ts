@@ -4,10 +4,10 @@ import { contentHash } from "../data/identity.ts";
 import { claimFolder } from "../io/folders.ts";
 import { type NdArray, readBytes, readNpz, threeChannels, writeAtomic, writePngGrid } from "../io/index.ts";
 import type { Network } from "../models/index.ts";
-import type { Pipeline, PipelineSampleOptions } from "../pipeline/index.ts";
+import type { Pipeline } from "../pipeline/index.ts";
 import { gatherSamples } from "../samplers/index.ts";
 import { progressReporter } from "./progress.ts";
-import { gridOf, type SampleOptions, samplerOf } from "./sample.ts";
+import { type SampleOptions, samplerOptions } from "./sampler-options.ts";
 
 /** The class ids in a file: a JSON list, or a line for each. */
 async function readLabels(path: string): Promise<number[]> {
@@ -40,35 +40,6 @@ async function drawnOf(
   const turn = ids ?? Array.from({ length: classes }, (_, i) => i);
   const labelOf = (i: number): number => (listed ? listed[i] : turn[i % turn.length]);
   return { count, labels: Array.from({ length: count }, (_, i) => labelOf(first + i)) };
-}
-
-/** What of a sampler the options ask for. */
-function samplerOptions(options: SampleOptions): PipelineSampleOptions {
-  const { steps, eta, churn, churnNoise, churnInterval, guidance, guidanceInterval, guidedChannels } =
-    options;
-  const [low, high] = churnInterval ?? [];
-  if (churnInterval && churnInterval.length !== 2)
-    throw new Error(`--churn-interval takes two ratios, got ${churnInterval.length}`);
-  if (churn === undefined && (churnNoise ?? churnInterval) !== undefined)
-    throw new Error("--churn-noise and --churn-interval say how noise is added; expected --churn, too");
-  return {
-    sampler: samplerOf(options),
-    steps,
-    grid: gridOf(options),
-    guidance: {
-      scale: guidance,
-      interval: guidanceInterval,
-      ...(guidedChannels && { channels: guidedChannels }),
-    },
-    ...(eta !== undefined && { eta }),
-    ...(churn !== undefined && {
-      churn: {
-        amount: churn,
-        ...(churnNoise !== undefined && { noise: churnNoise }),
-        ...(churnInterval && { interval: [low, high] as const }),
-      },
-    }),
-  };
 }
 
 const PNG_FOLDER = { kind: "folder of images", identity: {}, makes: ["*.png"] };

@@ -1,81 +1,13 @@
 /** `ditlab sample`: a pipeline, and where its images go. */
 import { Command, Option } from "commander";
 import { INTERPOLANTS, type InterpolantName, type ProcessConfig } from "../diffusion/index.ts";
-import type { WeightsName } from "../io/index.ts";
 import { loadPipeline, type Pipeline, type PipelineOptions } from "../pipeline/index.ts";
-import { type Grid, SAMPLERS, type SamplerName } from "../samplers/index.ts";
+import { SAMPLERS } from "../samplers/index.ts";
 import { readModel } from "./config.ts";
 import { loading } from "./download.ts";
 import { drawSamples } from "./draw-samples.ts";
 import { anyInteger, integer, jsonOption, positiveInteger, real } from "./options.ts";
-
-export interface SampleOptions {
-  checkpoint?: string;
-  model?: string;
-  vae?: string;
-  interpolant: InterpolantName;
-  count?: number;
-  first: number;
-  class?: number[];
-  labels?: string;
-  seeds?: number[];
-  sampler?: SamplerName | keyof typeof MODES;
-  steps: number;
-  times?: number[];
-  timeSpacing?: "uniform" | "cosine";
-  timeShift?: number;
-  lastTime?: number;
-  respacing?: string;
-  guidance: number;
-  guidanceInterval: [number, number];
-  guidedChannels?: number;
-  weaker?: string;
-  weakerModel?: string;
-  eta?: number;
-  churn?: number;
-  churnNoise?: number;
-  churnInterval?: number[];
-  weights: WeightsName;
-  seed: number;
-  batchSize: number;
-  emaDecay?: number;
-  out: string;
-  grid?: string;
-  png?: string;
-  json?: boolean;
-}
-
-/** What the reference calls its samplers. */
-const MODES = { sde: "euler-maruyama", ode: "euler" } as const;
-
-/** The sampler that is asked for, by its own name. */
-export const samplerOf = ({ sampler }: SampleOptions): SamplerName | undefined =>
-  sampler !== undefined && sampler in MODES
-    ? MODES[sampler as keyof typeof MODES]
-    : (sampler as SamplerName | undefined);
-
-/** The times that options ask for, in one of the three ways. */
-export function gridOf({
-  times,
-  timeSpacing,
-  timeShift,
-  lastTime,
-  respacing,
-}: SampleOptions): Grid | undefined {
-  const spaced = {
-    ...(timeSpacing !== undefined && { spacing: timeSpacing }),
-    ...(timeShift !== undefined && { shift: timeShift }),
-    ...(lastTime !== undefined && { last: lastTime }),
-  };
-  const given = [times, respacing, Object.keys(spaced).length > 0 ? spaced : undefined].filter(
-    (grid) => grid !== undefined,
-  );
-  if (given.length > 1)
-    throw new Error(
-      "--times, --respacing and how times are spaced (--time-spacing, --time-shift, --last-time) each say which steps are taken; expected one of them",
-    );
-  return given[0];
-}
+import { MODES, type SampleOptions } from "./sampler-options.ts";
 
 /** What to sample from: a run of ours, or a file of weights for a model of the zoo. */
 async function load(run: string | undefined, options: SampleOptions): Promise<Pipeline> {

@@ -5,7 +5,7 @@
 import { asTrainingData, type ImageSet, type TrainingData } from "../data/index.ts";
 import { finishing } from "../jit/jit.ts";
 import { type Schedule, scheduleAt } from "../optim/schedules.ts";
-import { randomGenerator } from "../tensor/random.ts";
+import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import { batchSource, neededArrays } from "./batches.ts";
@@ -82,59 +82,11 @@ export function training(
   const { task = makeTask(config), folder } = options;
   checkData(data, task);
   if (folder !== undefined) checkGrids(config, options.decode);
-  const seconds: number[] = [];
-  const run: Run = { step: 0, state: undefined, checkpoint: undefined };
-  let isBusy = false;
-
-  async function* steps(): AsyncGenerator<TrainingStep, void> {
-    if (isBusy) throw new Error("this training is under way in another loop; leave that one first");
-    isBusy = true;
-    const resume = options.resume || run.state !== undefined;
-    const begun =
-      folder === undefined ? undefined : await begin(task, config, data, { ...options, folder, resume });
-    if (begun) Object.assign(run, { step: begun.step, state: begun.state });
-    let state = run.state ?? freshState(task, config);
-    run.state = state;
-    const recorder = begun?.recorder;
-    const compiled = compiledStep(task, config);
-    const nextBatch = batchSource(data, config, { task, generator01: begun?.generator01 });
-    let isGood = true;
-    try {
-      while (run.step < config.steps) {
-        isGood = false;
-        const started = performance.now();
-        const [batch, scalars] = [await nextBatch(run.step), scalarsAt(config, run.step, task.methods)];
-        const result: StepResult = await compiled(state, batch, scalars);
-        disposeTree([batch, scalars]);
-        state = result.state;
-        run.state = state;
-        run.step++;
-        const metrics = readMetrics(result.metrics, run.step, recorder?.checkpoint);
-        disposeTree(result.metrics);
-        seconds.push((performance.now() - started) / 1000);
-        const progress = progressOf(run.step, config.steps, metrics, state, seconds);
-        await recorder?.log(run.step, metrics, seconds[seconds.length - 1]);
-        await options.afterStep?.(progress);
-        await recorder?.draw(run.step, state);
-        isGood = true;
-        if (run.step % config.checkpointEvery === 0 || run.step === config.steps)
-          await recorder?.save(run.step, state);
-        run.checkpoint = recorder?.checkpoint;
-        yield progress;
-      }
-    } finally {
-      // What broke off within a step has no state to keep; what was left between two is saved.
-      if (isGood) await recorder?.save(run.step, state);
-      run.checkpoint = recorder?.checkpoint;
-      await recorder?.close();
-      await compiled.dispose();
-      isBusy = false;
-    }
-  }
-
+  const run: Run = { config, task, data, options, seconds: [], step: 0, isBusy: false };
   return {
     config,
     task,
+    seconds: run.seconds,
     get step() {
       return run.step;
     },
@@ -144,9 +96,8 @@ export function training(
     get checkpoint() {
       return run.checkpoint;
     },
-    seconds,
     [Symbol.asyncIterator]() {
-      const generator = steps();
+      const generator = stepsOf(run);
       // A stopped cell lets these finish: they hold the only state there is.
       return {
         next: () => finishing(generator.next()),
@@ -157,25 +108,97 @@ export function training(
   };
 }
 
+/** A training, and how far it is. */
 interface Run {
+  readonly config: TrainConfig;
+  readonly task: Task;
+  readonly data: TrainingData;
+  readonly options: TrainingOptions;
+  readonly seconds: number[];
   step: number;
-  state: TrainState | undefined;
-  checkpoint: string | undefined;
+  state?: TrainState;
+  checkpoint?: string;
+  /** Whether a loop is under way. */
+  isBusy: boolean;
 }
 
-/** A run in a folder, begun or resumed. */
-async function begin(
-  task: Task,
-  config: TrainConfig,
-  data: TrainingData,
-  options: TrainingOptions & { folder: string },
-) {
-  const begun = await beginRun(task, config, data, options);
-  const { start } = begun;
-  const generator01 = start.generator01 && randomGenerator(start.generator01);
+/** The steps that are left of a run. */
+async function* stepsOf(run: Run): AsyncGenerator<TrainingStep, void> {
+  if (run.isBusy) throw new Error("this training is under way in another loop; leave that one first");
+  run.isBusy = true;
+  try {
+    const { recorder, generator01 } = await begin(run);
+    yield* remaining(run, recorder, generator01);
+  } finally {
+    run.isBusy = false;
+  }
+}
+
+async function* remaining(
+  run: Run,
+  recorder: Recorder | undefined,
+  generator01: RandomGenerator | undefined,
+): AsyncGenerator<TrainingStep, void> {
+  const { config, task, data } = run;
+  const compiled = compiledStep(task, config);
+  const nextBatch = batchSource(data, config, { task, generator01 });
+  const save = async (): Promise<void> => {
+    await recorder?.save(run.step, run.state!);
+    run.checkpoint = recorder?.checkpoint;
+  };
+  let isBetween = true;
+  try {
+    while (run.step < config.steps) {
+      isBetween = false;
+      const progress = await oneStep(run, compiled, nextBatch);
+      await recorder?.log(run.step, progress.metrics, run.seconds[run.seconds.length - 1]);
+      await run.options.afterStep?.(progress);
+      await recorder?.draw(run.step, progress.state);
+      isBetween = true;
+      if (run.step % config.checkpointEvery === 0 || run.step === config.steps) await save();
+      yield progress;
+    }
+  } finally {
+    // What broke off within a step has no state to keep; what was left between two is saved.
+    if (isBetween) await save();
+    await recorder?.close();
+    await compiled.dispose();
+  }
+}
+
+/** Makes a step: afterwards the run has the state that came of it. */
+async function oneStep(
+  run: Run,
+  compiled: ReturnType<typeof compiledStep>,
+  nextBatch: ReturnType<typeof batchSource>,
+): Promise<TrainingStep> {
+  const { config, task, seconds } = run;
+  const started = performance.now();
+  const [batch, scalars] = [await nextBatch(run.step), scalarsAt(config, run.step, task.methods)];
+  const { state, metrics }: StepResult = await compiled(run.state!, batch, scalars);
+  disposeTree([batch, scalars]);
+  run.state = state;
+  run.step++;
+  const numbers = readMetrics(metrics, run.step, run.checkpoint);
+  disposeTree(metrics);
+  seconds.push((performance.now() - started) / 1000);
+  return progressOf(run.step, config.steps, numbers, state, seconds);
+}
+
+/** Begins a run, or goes on with it: in its folder from the newest checkpoint, in memory from where it was left. */
+async function begin(run: Run): Promise<{ recorder?: Recorder; generator01?: RandomGenerator }> {
+  const { config, task, data, options } = run;
   const { folder, decode } = options;
-  const recorder: Recorder = await recordRun(folder, task, config, begun, { generator01, decode });
-  return { step: start.step, state: start.state, generator01, recorder };
+  if (folder === undefined) {
+    run.state ??= freshState(task, config);
+    return {};
+  }
+  const resume = options.resume || run.checkpoint !== undefined;
+  const begun = await beginRun(task, config, data, { ...options, folder, resume });
+  const { start, path } = begun;
+  const generator01 = start.generator01 && randomGenerator(start.generator01);
+  Object.assign(run, { step: start.step, state: start.state, checkpoint: path });
+  return { generator01, recorder: await recordRun(folder, task, config, begun, { generator01, decode }) };
 }
 
 const compiledStep = (task: Task, config: TrainConfig) =>
