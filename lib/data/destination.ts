@@ -1,8 +1,8 @@
 /** A folder that preparation fills: what it is filled with, what is done, what was broken. */
-import { access, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { fingerprint } from "../fingerprint.ts";
-import { readBytes, writeAtomic } from "../io/files.ts";
+import { exists, readBytes, writeAtomic } from "../io/files.ts";
 import { contentsOf } from "../io/folders.ts";
 import { SD_VAE } from "../vae/index.ts";
 import { LABELS_FILE, type Source, type SourceFile } from "./sources.ts";
@@ -145,12 +145,6 @@ export async function readJson(path: string): Promise<Record<string, unknown>> {
       : error;
   }
 }
-
-export const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 /** `00012/img00012345.png` of number 12345: what EDM2's tools, and REPA's after them, call their files. */
 export function numberedName(prefix: string, index: number, extension: string): string {

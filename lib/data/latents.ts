@@ -1,6 +1,7 @@
 /** The posterior of a VAE for every image, written once so that training need not encode. */
 import { join } from "node:path";
 import { contentOfParams, fingerprint } from "../fingerprint.ts";
+import { exists } from "../io/files.ts";
 import { formatNpy, ndarray, parseNpy, toFloat32, writeAtomic } from "../io/index.ts";
 import type { Params } from "../tensor/params.ts";
 import { downsampling, latentEncoder, type VAE } from "../vae/index.ts";
@@ -9,7 +10,6 @@ import {
   type BrokenImage,
   claimDestination,
   describeSource,
-  exists,
   finishDestination,
   messageOf,
   numberedName,

@@ -1,6 +1,8 @@
 /** Many small files packed into few large ones. */
+
 import { join } from "node:path";
 import pMap from "p-map";
+import { exists } from "../io/files.ts";
 import { elementCount, type NdArray, ndarray, writeAtomic, writeSafetensors } from "../io/index.ts";
 import type { ArrayRows } from "../io/npy-rows.ts";
 import { randomStream, streams01 } from "../tensor/random.ts";
@@ -10,7 +12,6 @@ import {
   claimDestination,
   describedAs,
   describeSource,
-  exists,
   INDEX,
   latentScale,
   messageOf,

@@ -3,13 +3,12 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import pMap from "p-map";
 import Tinypool from "tinypool";
-import { writeAtomic } from "../io/files.ts";
+import { exists, writeAtomic } from "../io/files.ts";
 import { type CropResult, type CropTask, checkPositive } from "./crop.ts";
 import {
   type BrokenImage,
   claimDestination,
   describeSource,
-  exists,
   finishDestination,
   messageOf,
   numberedName,

@@ -1,7 +1,8 @@
 /** One run of a comparison: one arm trained with one seed, and evaluated on the way. */
-import { access, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Dataset } from "../data/index.ts";
+import { exists } from "../io/files.ts";
 import { appendJsonLine, readJsonLines, truncateJsonLines, writeAtomic } from "../io/index.ts";
 import { type LogEntry, listCheckpoints, type TrainConfig, train } from "../train/index.ts";
 import { RUN_FILES } from "../train/run-folder.ts";
@@ -109,9 +110,3 @@ export const add = (seconds: Record<string, number>, phase: string, milliseconds
 /** What a JSON file holds, or something else where there is none. */
 export const readJson = async <T>(path: string, otherwise: T): Promise<T> =>
   (await exists(path)) ? JSON.parse(await readFile(path, "utf8")) : otherwise;
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

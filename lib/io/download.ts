@@ -2,8 +2,9 @@
 
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { access, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { exists } from "./files.ts";
 
 /** A checksum: of the content, or of Git's object with it, which is what the hub knows of small files. */
 export type Checksum =
@@ -143,11 +144,4 @@ function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes} bytes`;
   const exponent = Math.min(Math.floor(Math.log10(bytes) / 3), 3);
   return `${(bytes / 1000 ** exponent).toFixed(1)} ${["", "kB", "MB", "GB"][exponent]}`;
-}
-
-export async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

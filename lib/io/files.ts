@@ -1,7 +1,7 @@
 /** Whole files of any size, written so that a reader never sees half of one. */
 
 import { createWriteStream } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { access, type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
 import writeFileAtomic from "write-file-atomic";
@@ -69,6 +69,13 @@ export async function readExactly(
   }
   return bytes;
 }
+
+/** Whether something lies at a path. */
+export const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 /** Writes a file under a temporary name and renames it. Missing folders are created. */
 export async function writeAtomic(path: string, data: string | Uint8Array): Promise<void> {

@@ -2,8 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { cacheFolder } from "../home.ts";
-import { type Checksum, type DownloadOptions, download, exists, explain, reasonOf } from "./download.ts";
-import { writeAtomic } from "./files.ts";
+import { type Checksum, type DownloadOptions, download, explain, reasonOf } from "./download.ts";
+import { exists, writeAtomic } from "./files.ts";
 
 interface PublishedFile {
   /** Where it is; of the hub the part of the URL after the host. */
