@@ -49,6 +49,8 @@ export async function checkNewRun(folder: string): Promise<void> {
 export interface RunOptions {
   folder: string;
   resume?: boolean;
+  /** Of a run whose task no config describes: what its checkpoints hold. */
+  task?: Task;
   source?: DataSource;
   onWarning?: (message: string) => void;
 }
@@ -77,7 +79,7 @@ export async function beginRun(
   options: RunOptions,
 ): Promise<{ start: Checkpoint; path?: string }> {
   const { folder, source } = options;
-  const found = await latestCheckpoint(join(folder, "checkpoints"), task);
+  const found = await latestCheckpoint(join(folder, "checkpoints"), options.task);
   const data = await identityOf(trainingData);
   if (!options.resume) await checkNewRun(folder);
   const begun = options.resume

@@ -5,7 +5,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { readNpz } from "../../lib/io/index.ts";
 import { loadModel } from "../../lib/models/index.ts";
-import { readCheckpoint, type TrainConfig } from "../../lib/train/index.ts";
+import { headShapes, makeTask, readCheckpoint, type TrainConfig } from "../../lib/train/index.ts";
 import { png } from "../data/images.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 import { smallConfig } from "../train/small.ts";
@@ -55,7 +55,10 @@ test("what is wrong with a config, a preset or a model is one sentence, and noth
       /little\.json: train config: seed is missing.*model\.patchSize is missing.*batchSize is missing/,
     ],
     [["train", "--config", join(folder, "none.json")], /Cannot read .*none\.json: there is no such file/],
-    [["train", "--model", model], /model\.json: SiT config: mlpRatio is missing, expected a number above 0/],
+    [
+      ["train", "--model", model],
+      /model\.json: model config: mlpRatio is missing, expected a number above 0/,
+    ],
     [["train", "--model", "SiT-M/2"], /unknown model 'SiT-M\/2'/],
     [
       ["train", "--preset", "smal"],
@@ -217,7 +220,7 @@ test("classes, label files and seeds say what is drawn; wrong ones are refused b
       ["--guidance", "2", "--guided-channels", "5"],
       /guided channels must be .* from 1 to the input's 1, got 5/,
     ],
-    [["--sampler", "ddim"], /'ddim' is not one for a SiT/],
+    [["--sampler", "ddpm"], /sampler 'ddpm' is not one for an interpolant; expected euler, heun/],
     [["--labels", labels, "--class", "1"], /--class and --labels both say what is drawn/],
     [["--labels", labels, "--count", "5"], /labels\.txt has 3 labels, expected one for each of 5 images/],
     [["--labels", join(folder, "bad.txt")], /bad\.txt must hold class ids/],
@@ -268,9 +271,11 @@ test("convert takes a run where it takes a checkpoint", async () => {
   assert.match(exported.stdout, /^training state of step 2: /, exported.stderr);
   assert.is((await run("convert", out, weights, "--weights", "ema")).code, 0);
   const { model } = await configIn(out);
-  const { state: expected } = await readCheckpoint(join(out, "checkpoints", "step-00000002.safetensors"));
+  const { state: expected, config } = await readCheckpoint(
+    join(out, "checkpoints", "step-00000002.safetensors"),
+  );
   for (const path of [state, weights]) {
-    const { params } = await loadModel(path, model);
+    const { params } = await loadModel(path, model, { heads: headShapes(makeTask(config)) });
     for (const [name, tensor] of Object.entries(expected.ema))
       assert.equal(params[name].dataSync(), tensor.dataSync(), name);
   }
