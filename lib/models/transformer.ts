@@ -150,6 +150,10 @@ export function transformerBlock(
   { attentionMask }: BlockOptions = {},
 ): Tensor {
   const name = `blocks.${block - 1}`;
+  if (c.rank !== 3 || (c.shape[1] !== 1 && c.shape[1] !== x.shape[1]))
+    throw new Error(
+      `a block's c must be [batch,1,width], one for all tokens, or [batch,${x.shape[1]},width], one for each, got [${c.shape}]`,
+    );
   return namedScope(name, () => {
     const [shiftA, scaleA, gateA, shiftM, scaleM, gateM] = modulation(params, name, c, 6);
     const middle = namedScope("attention", () => {

@@ -52,7 +52,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   }
   const trainSeconds = run.seconds.reduce((sum, s) => sum + s, 0);
   return {
-    state: run.state!,
+    state: run.state,
     step: run.step,
     checkpoint: run.checkpoint!,
     trainSeconds,

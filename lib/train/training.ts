@@ -53,8 +53,10 @@ export interface Training extends AsyncIterable<TrainingStep> {
   readonly task: Task;
   /** Steps done. */
   readonly step: number;
-  /** Absent before the first step is asked for. */
-  readonly state: TrainState | undefined;
+  /** Steps that are left: what a progress bar over the training counts to. */
+  readonly length: number;
+  /** As the last step left it. Throws of a run in a folder that has not begun: what it holds is read with the first step. */
+  readonly state: TrainState;
   /** The newest checkpoint, of a run in a folder. */
   readonly checkpoint: string | undefined;
   /** Seconds of each step that this process made. */
@@ -90,7 +92,13 @@ export function training(
     get step() {
       return run.step;
     },
+    get length() {
+      return config.steps - run.step;
+    },
     get state() {
+      if (folder === undefined) run.state ??= freshState(task, config);
+      if (!run.state)
+        throw new Error(`the training in ${folder} has not begun; its state is there with the first step`);
       return run.state;
     },
     get checkpoint() {

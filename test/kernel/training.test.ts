@@ -26,7 +26,7 @@ const config: TrainConfig = {
   steps: 400, batchSize: 4, learningRate: 1e-3, adamW: ADAMW_DEFAULTS, maxGradientNorm: 1, emaDecay: 0.9,
   classDropout: 0.1, logEvery: 100, checkpointEvery: 1000,
 };
-const numbers = (state: TrainState | undefined): string =>
+const numbers = (state: TrainState): string =>
   JSON.stringify(flattenTree(state).map(({ tensor }) => Array.from(tensor.dataSync())));
 const whole = training(config, images);
 for await (const _ of whole);

@@ -1,7 +1,12 @@
 /** Facts about SiT that hold without any reference. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { checkNetworkParams, makeNetwork, type TransformerConfig } from "../../lib/models/index.ts";
+import {
+  checkNetworkParams,
+  makeNetwork,
+  type TransformerConfig,
+  transformerBlock,
+} from "../../lib/models/index.ts";
 import { patchEmbedding, positionEmbedding, unpatchify } from "../../lib/nn/index.ts";
 import { mapParams, normalTensor, randomGenerator, tf } from "../../lib/tensor/index.ts";
 import { relativeError } from "../parity.ts";
@@ -124,6 +129,10 @@ test("the teacher's shorter run gives the same features, in the order asked for"
   assert.throws(
     () => network.apply(noisy, x, tf.ones([2, 4]), condition),
     /times t must be \[2\], one a sample, or \[2,9\], one a token, got \[2,4\]/,
+  );
+  assert.throws(
+    () => transformerBlock(noisy, CONFIG, 1, whole[0], tf.ones([2, 40])),
+    /^a block's c must be \[batch,1,width\], .* or \[batch,9,width\], one for each, got \[2,40\]$/,
   );
   assert.throws(() => network.apply(noisy, x, t, {}), /condition must be \{ y \}/);
 });

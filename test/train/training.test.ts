@@ -12,7 +12,7 @@ import { SMALL_SRA, smallConfig, smallImages } from "./small.ts";
 
 const images = smallImages();
 const config = smallConfig();
-const numbers = (state: TrainState | undefined): number[][] =>
+const numbers = (state: TrainState): number[][] =>
   flattenTree(state).map(({ tensor }) => Array.from(tensor.dataSync()));
 
 /** The weights of a run that nothing stopped. */
@@ -24,13 +24,14 @@ async function whole(): Promise<number[][]> {
 
 test("in memory: every step is seen, and leaving the loop loses nothing", async () => {
   const run = training(config, images);
-  assert.is(run.state, undefined);
+  const before = numbers(run.state);
   const seen: number[] = [];
   for await (const { step, steps, metrics, state } of run) {
     seen.push(step);
-    assert.is(steps, 12);
+    assert.equal([steps, run.length], [12, 12 - step]);
     assert.equal(Object.keys(metrics), ["generative", "sra", "gradientNorm"]);
     assert.is(state, run.state);
+    assert.not.equal(numbers(state), before);
     if (step === 5) break;
   }
   assert.equal([run.step, run.checkpoint], [5, undefined]);
@@ -56,6 +57,10 @@ test("in memory: every step is seen, and leaving the loop loses nothing", async 
 test("in a folder: what was left is saved, and another process goes on from there", async () => {
   const folder = await temporaryFolder();
   const run = training(config, images, { folder });
+  assert.throws(
+    () => run.state,
+    /^the training in .* has not begun; its state is there with the first step$/,
+  );
   for await (const { step } of run) if (step === 7) break;
   const found = await latestCheckpoint(join(folder, "checkpoints"));
   assert.equal([found?.checkpoint.step, found?.path], [7, run.checkpoint]);
@@ -112,14 +117,14 @@ test("a method of one's own trains beside those of the config", async () => {
     assert.equal(Object.keys(metrics), ["generative", "sra", "quiet", "gradientNorm"]);
     if (step === 2) break;
   }
-  assert.ok("quiet.scale" in run.state!.params && "quiet.scale" in run.state!.optimizer.first);
-  assert.not("quiet.scale" in run.state!.ema);
-  const [scale] = run.state!.params["quiet.scale"].dataSync();
+  assert.ok("quiet.scale" in run.state.params && "quiet.scale" in run.state.optimizer.first);
+  assert.not("quiet.scale" in run.state.ema);
+  const [scale] = run.state.params["quiet.scale"].dataSync();
   assert.not.equal(scale, 1);
   const later = training(config, images, { folder, resume: true, task: run.task });
   for await (const { step } of later) if (step === 3) break;
-  assert.not.equal(later.state!.params["quiet.scale"].dataSync()[0], scale);
-  assert.ok(later.state!.optimizer.first["quiet.scale"].dataSync()[0] !== 0);
+  assert.not.equal(later.state.params["quiet.scale"].dataSync()[0], scale);
+  assert.ok(later.state.optimizer.first["quiet.scale"].dataSync()[0] !== 0);
 });
 
 test("REPA on given features, which travel with the images", async () => {
@@ -146,7 +151,7 @@ test("REPA on given features, which travel with the images", async () => {
   const seen: number[] = [];
   for await (const { metrics } of run) seen.push(metrics.repa);
   assert.ok(seen[11] < seen[0] - 0.05, `${seen}`);
-  assert.ok("projectors.0.4.weight" in run.state!.params && "projectors.0.4.weight" in run.state!.ema);
+  assert.ok("projectors.0.4.weight" in run.state.params && "projectors.0.4.weight" in run.state.ema);
   // Other features are other data.
   const others = withArrays(imageSetData(images), {
     dinov2: arrayRows("features", ndarray(randomGenerator(2).normals(50 * 20), [50, 4, 5])),
