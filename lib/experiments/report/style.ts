@@ -111,9 +111,8 @@ tbody tr:last-child > * { border-bottom: 0; }
 .pill.worse { border-color: var(--bad); color: var(--bad); }
 .samples { display: grid; gap: 1.1rem; grid-template-columns: 2fr 1fr; align-items: start; }
 .by-seed { display: grid; gap: 1.1rem; }
-.seed { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 8rem), 1fr)); gap: 0.6rem 1rem; }
+.seed { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 8rem), 1fr)); gap: 0.6rem 1rem; margin-top: 0.6rem; }
 .seed figure { max-width: 24rem; }
-.seed > h3 { grid-column: 1 / -1; }
 .real { position: sticky; top: 1rem; }
 .real img { margin-top: 0.6rem; }
 img { display: block; width: 100%; height: auto; image-rendering: pixelated; border-radius: 4px; background: var(--tint); }
