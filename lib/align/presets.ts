@@ -83,6 +83,15 @@ export const METHOD_NAMES = Object.keys(PRESETS) as MethodName[];
 /** A method as its paper, or its code, has it, for a network of some depth on a process. */
 export const methodPreset = (name: MethodName, trained: Trained): MethodConfig => PRESETS[name](trained);
 
+/** The first preset of a method's kind, of several distances that of its own: each has another weight. */
+function presetLike(method: MethodConfig, trained: Trained): MethodConfig {
+  const alike = METHOD_NAMES.map((name) => methodPreset(name, trained)).filter(
+    (preset) => preset.method === method.method,
+  );
+  const distance = (config: MethodConfig) => ("distance" in config ? config.distance : undefined);
+  return alike.find((preset) => distance(preset) === distance(method)) ?? alike[0];
+}
+
 /** The settings of a method that follow from the network and the process. */
 const FITTED = ["studentBlock", "teacherBlock", "block", "targetBlock", "interval"];
 
@@ -91,7 +100,7 @@ const FITTED = ["studentBlock", "teacherBlock", "block", "targetBlock", "interva
  * the weight too where another process gives the generative loss another scale.
  */
 export function refitted(method: MethodConfig, trained: Trained, before: ProcessConfig): MethodConfig {
-  const preset = methodPreset(method.method, trained);
+  const preset = presetLike(method, trained);
   const weight = trained.process.type === before.type ? method.weight : preset.weight;
   const fitted = Object.entries(preset).filter(([field]) => FITTED.includes(field));
   return { ...method, ...Object.fromEntries(fitted), weight };

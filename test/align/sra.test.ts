@@ -91,7 +91,11 @@ test("a method for another network keeps what is not the network's", () => {
   const there = refitted(cosine, { depth: 28, process: SIT_PROCESS }, SIT_PROCESS);
   assert.equal(there, { ...cosine, studentBlock: 8, teacherBlock: 20 });
   const dit = refitted(cosine, { depth: 12, process: DIT_PROCESS }, SIT_PROCESS);
-  assert.equal(dit, { ...cosine, studentBlock: 3, teacherBlock: 7, interval: [0, 200], weight: 0.04 });
+  // The cosine's weight is the same on both; that of smooth-l1 follows the scale of the generative loss.
+  assert.equal(dit, { ...cosine, studentBlock: 3, teacherBlock: 7, interval: [0, 200], weight: 0.5 });
+  const smooth = methodPreset("sra", { depth: 12, process: SIT_PROCESS });
+  const there04 = refitted(smooth, { depth: 12, process: DIT_PROCESS }, SIT_PROCESS);
+  assert.is(there04.weight, 0.04);
 });
 
 test.run();
