@@ -1,6 +1,7 @@
 /**
  * What an alignment method is to training: a loss beside the generative one, and all that it needs. Training, loading,
- * planning and reports know nothing else of it. A new method is a file that makes one of these, and a line in `index.ts`.
+ * planning and reports know nothing else of it. A new method is a file that makes one of these, a case in
+ * `methods.ts`, and a preset.
  */
 import type { NoisedBatch, Process } from "../diffusion/process.ts";
 import type { Condition, Network } from "../models/network.ts";

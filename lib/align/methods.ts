@@ -1,5 +1,6 @@
 /** The alignment methods: plain data, and what training needs of each. */
 
+import { describedBy } from "../described.ts";
 import { z } from "../schema.ts";
 import { type DispersiveConfig, dispersive, dispersiveConfig } from "./dispersive.ts";
 import { type LayerSyncConfig, layerSync, layerSyncConfig } from "./layersync.ts";
@@ -17,7 +18,10 @@ export const methodConfig = z.discriminatedUnion("method", [
 export type MethodConfig = SRAConfig | REPAConfig | LayerSyncConfig | DispersiveConfig;
 
 /** A method for a network and a process. */
-export function makeMethod(config: MethodConfig, setting: Setting): Method {
+export const makeMethod = (config: MethodConfig, setting: Setting): Method =>
+  describedBy(made(config, setting), config);
+
+function made(config: MethodConfig, setting: Setting): Method {
   switch (config.method) {
     case "sra":
       return sra(config, setting);

@@ -11,7 +11,7 @@ import { count, z } from "../schema.ts";
 import type { Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { meanCosine } from "./distances.ts";
-import { blockFault, type Method, type Setting, weight } from "./method.ts";
+import { blockFault, type Fault, type Method, type Setting, weight } from "./method.ts";
 
 export const repaConfig = z.strictObject({
   method: z.literal("repa"),
@@ -52,6 +52,15 @@ function project(params: Params, index: number, features: Tensor): Tensor {
   return linear(params, third, silu(linear(params, second, silu(linear(params, first, features)))));
 }
 
+/** Encoders that share an array see the same features of it. */
+const widthFaults = ({ encoders }: REPAConfig): Fault[] =>
+  encoders.flatMap(({ array, width }, i): Fault[] => {
+    const first = encoders.find((other) => other.array === array)!;
+    return first.width === width
+      ? []
+      : [[`encoders.${i}.width`, `${first.width}, as ${array} has before it`]];
+  });
+
 /** The method: -1 times the mean cosine over tokens, samples and encoders, from -1 to 1. */
 export function repa(config: REPAConfig, { network }: Setting): Method {
   const { block, encoders } = config;
@@ -59,7 +68,7 @@ export function repa(config: REPAConfig, { network }: Setting): Method {
   return {
     name: "repa",
     weight: config.weight,
-    faults: blockFault("block", block, network),
+    faults: [...blockFault("block", block, network), ...widthFaults(config)],
     taps: [block],
     parameters: { shapes, init: (random) => linearInit(shapes, random), averaged: true },
     arrays: Object.fromEntries(encoders.map(({ array, width }) => [array, [network.tokens, width]])),

@@ -2,6 +2,7 @@
  * How data becomes noise, and what a network learns of it: SiT's interpolants with their velocity, or DiT's Gaussian
  * diffusion in steps. The loss of plain generative training is here; nothing else of training is.
  */
+import { describedBy } from "../described.ts";
 import { oneOf, z } from "../schema.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
@@ -95,4 +96,4 @@ export const drawSteps = (
 ): Float32Array<ArrayBuffer> => random.uniforms(count).map((u) => Math.floor(u * steps));
 
 export const makeProcess = (config: ProcessConfig): Process =>
-  config.type === "gaussian" ? gaussianProcess(config) : interpolantProcess(config);
+  describedBy(config.type === "gaussian" ? gaussianProcess(config) : interpolantProcess(config), config);

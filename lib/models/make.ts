@@ -1,16 +1,20 @@
 /** Networks from plain data. */
+import { describedBy } from "../described.ts";
+import { check, type z } from "../schema.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { checkTransformerConfig, type TransformerConfig } from "./config.ts";
+import { transformerConfig } from "./config.ts";
 import type { Network } from "./network.ts";
 import { transformerNetwork } from "./transformer.ts";
 
-export type NetworkConfig = TransformerConfig;
+/** What a config may say of a network: of a transformer, until there is a second kind. */
+export const networkConfig = transformerConfig;
+export type NetworkConfig = z.infer<typeof networkConfig>;
 
 /** The network of a config. @throws RangeError naming every field that is missing, unknown or does not fit. */
 export function makeNetwork(config: NetworkConfig): Network {
-  checkTransformerConfig(config);
+  check(networkConfig, config, "model config");
   const network = transformerNetwork(config);
-  return config.reversedTime ? reversedTime(network) : network;
+  return describedBy(config.reversedTime ? reversedTime(network) : network, config);
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * The one thing that samplers, probes, alignment methods and training know of a network. A new architecture is a file
- * that makes one of these, and a line in `makeNetwork`.
+ * that makes one of these, and `make.ts` makes it of its config.
  */
 import { checkParams, type Params } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";

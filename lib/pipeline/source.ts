@@ -143,9 +143,9 @@ async function readRun(path: string): Promise<Checkpoint> {
   );
   if (!isFolder) {
     await checkOurs(path);
-    return readCheckpoint(path);
+    return readCheckpoint(path, { anyMethods: true });
   }
-  const found = await latestCheckpoint(join(path, "checkpoints"));
+  const found = await latestCheckpoint(join(path, "checkpoints"), { anyMethods: true });
   if (!found) throw new Error(`${path} holds no checkpoint; expected a run folder or a checkpoint file`);
   return found.checkpoint;
 }

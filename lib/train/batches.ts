@@ -53,13 +53,20 @@ export function batchSource(
 /** The batch of some examples. */
 function batchOf(
   task: Task,
-  { shape, scale, arrays: shapes = {} }: TrainingData,
+  { name, shape, scale, arrays: shapes = {} }: TrainingData,
   { values, labels, arrays = {} }: Examples,
   dropout: number,
   draw: Draws,
 ): Batch {
   const { network, process, methods } = task;
   const count = labels.length;
+  // A compiled step would fail within, and with it goes the state that it writes over.
+  const wrong =
+    network.classes > 0 ? labels.findIndex((label) => !(label >= 0 && label < network.classes)) : -1;
+  if (wrong >= 0)
+    throw new Error(
+      `${name} have the label ${labels[wrong]}; expected 0 to ${network.classes - 1}, as the model has it`,
+    );
   const size = values.length / count;
   const images = [count, ...shape];
   const x =
@@ -74,15 +81,15 @@ function batchOf(
     Array.from({ length: n }, () => (random.uniform() < dropout ? 1 : 0)),
   );
   const named: Record<string, Tensor> = {};
-  for (const [name, row] of Object.entries(shapes)) named[name] = tf.tensor(arrays[name], [count, ...row]);
+  for (const [array, row] of Object.entries(shapes)) named[array] = tf.tensor(arrays[array], [count, ...row]);
   const seen = new Map<string, number>();
   const drawn = methods.map(({ draws = {} }) => {
-    const own = Object.entries(draws).map(([name, one]): [string, Tensor] => {
+    const own = Object.entries(draws).map(([what, one]): [string, Tensor] => {
       // A second method of a kind draws for itself.
-      const before = seen.get(name) ?? 0;
-      seen.set(name, before + 1);
-      const purpose = before === 0 ? name : `${name} ${before + 1}`;
-      return [name, tf.tensor1d(draw(purpose, (random, n) => Array.from({ length: n }, () => one(random))))];
+      const before = seen.get(what) ?? 0;
+      seen.set(what, before + 1);
+      const purpose = before === 0 ? what : `${what} ${before + 1}`;
+      return [what, tf.tensor1d(draw(purpose, (random, n) => Array.from({ length: n }, () => one(random))))];
     });
     return Object.fromEntries(own);
   });

@@ -1,4 +1,5 @@
 /** Checkpoints: one safetensors file holding everything a run needs to go on exactly, written under a temporary name. */
+import { existsSync, readdirSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { DataIdentity } from "../data/index.ts";
@@ -8,10 +9,14 @@ import { checkShapes, type Params } from "../tensor/params.ts";
 import type { TrainConfig } from "./config.ts";
 import { currentConfig } from "./legacy.ts";
 import { makeTask } from "./make-task.ts";
+import { checkOwn, OtherTaskError, type OwnParts, ownParts } from "./own-parts.ts";
 import type { TrainState } from "./step.ts";
 import { isAveraged, type Task, taskShapes } from "./task.ts";
 
 const FORMAT = `${OWN_CHECKPOINT}1`;
+
+/** Numbers of a step by name: `generative`, each method's loss, and `gradientNorm`. */
+export type Metrics = Record<string, number>;
 
 export interface Checkpoint {
   /** Steps done. The next batch is that of step number `step`, which fixes the position in the data. */
@@ -22,6 +27,10 @@ export interface Checkpoint {
   config: TrainConfig;
   /** What the run is trained on; absent in checkpoints of ditlab 0.1. */
   data?: DataIdentity;
+  /** Parts of the task that the config does not describe. */
+  own?: OwnParts;
+  /** What the steps since the last line of metrics.jsonl came to. */
+  pending?: readonly { metrics: Metrics; seconds: number }[];
 }
 
 const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}.safetensors`;
@@ -39,6 +48,8 @@ const groups = (state: TrainState): Record<string, Params> => ({
   ...Object.fromEntries(state.averages?.map((average, i) => [averageName(i), average]) ?? []),
 });
 
+const optional = (text: string | undefined) => (text === undefined ? undefined : JSON.parse(text));
+
 const averageName = (index: number): string => `ema.${index + 1}`;
 
 /**
@@ -46,7 +57,7 @@ const averageName = (index: number): string => `ema.${index + 1}`;
  * (`keepEvery`). Returns its path.
  */
 export async function writeCheckpoint(folder: string, checkpoint: Checkpoint): Promise<string> {
-  const { step, state, generator01, config, data } = checkpoint;
+  const { step, state, config } = checkpoint;
   const tensors: Record<string, NdArray> = { "optimizer.step": await fromTensor(state.optimizer.step) };
   for (const [prefix, params] of Object.entries(groups(state))) {
     for (const [name, tensor] of Object.entries(params))
@@ -54,12 +65,17 @@ export async function writeCheckpoint(folder: string, checkpoint: Checkpoint): P
   }
   await mkdir(folder, { recursive: true });
   const path = join(folder, checkpointName(step));
+  const more = { random: checkpoint.generator01, data: checkpoint.data, own: checkpoint.own };
+  const pending = checkpoint.pending?.length ? checkpoint.pending : undefined;
   await writeSafetensors(path, tensors, {
     format: FORMAT,
     step: String(step),
-    ...(generator01 && { random: JSON.stringify(generator01) }),
     config: JSON.stringify(config),
-    ...(data && { data: JSON.stringify(data) }),
+    ...Object.fromEntries(
+      Object.entries({ ...more, pending })
+        .filter(([, value]) => value !== undefined)
+        .map(([name, value]) => [name, JSON.stringify(value)]),
+    ),
   });
   const { keepCheckpoints = 2, keepEvery = Number.POSITIVE_INFINITY } = config;
   const older = (await listCheckpoints(folder)).slice(0, -keepCheckpoints);
@@ -77,18 +93,35 @@ export async function removeUnfinished(folder: string): Promise<void> {
 /** Checkpoints of a folder, oldest first. */
 export async function listCheckpoints(folder: string): Promise<{ path: string; step: number }[]> {
   const names = await readdir(folder).catch(() => [] as string[]);
-  return names
+  return checkpointsOf(names).map(({ name, step }) => ({ path: join(folder, name), step }));
+}
+
+const checkpointsOf = (names: readonly string[]): { name: string; step: number }[] =>
+  names
     .map((name) => CHECKPOINT_NAME.exec(name))
     .filter((match) => match !== null)
-    .map(([name, step]) => ({ path: join(folder, name), step: Number(step) }))
+    .map(([name, step]) => ({ name, step: Number(step) }))
     .sort((a, b) => a.step - b.step);
+
+/** The step of a run's newest checkpoint, 0 where there is none. */
+export function newestStep(runFolder: string): number {
+  const folder = join(runFolder, "checkpoints");
+  return existsSync(folder) ? (checkpointsOf(readdirSync(folder)).at(-1)?.step ?? 0) : 0;
+}
+
+export interface CheckpointOptions {
+  /** The task that it is of, where that has parts which no config describes. */
+  task?: Task;
+  /** To use its network alone: methods may be any, and what they added is left out. Default: no. */
+  anyMethods?: boolean;
 }
 
 /**
- * Reads a checkpoint, of a task of one's own if it is given.
- * @throws an error that names the file when it is damaged or not one of ours.
+ * Reads a checkpoint.
+ * @throws an error that names the file when it is damaged, not one of ours, or of another task.
  */
-export async function readCheckpoint(path: string, given?: Task): Promise<Checkpoint> {
+export async function readCheckpoint(path: string, options: CheckpointOptions = {}): Promise<Checkpoint> {
+  const { task: given, anyMethods } = options;
   const { tensors, metadata } = await readSafetensors(path);
   if (metadata.format !== FORMAT) {
     throw new Error(
@@ -96,7 +129,9 @@ export async function readCheckpoint(path: string, given?: Task): Promise<Checkp
     );
   }
   const config = currentConfig(JSON.parse(metadata.config)) as TrainConfig;
-  const task = given ?? makeTask(config);
+  const own = optional(metadata.own) as OwnParts | undefined;
+  checkOwn(path, own, given && ownParts(given, config), anyMethods);
+  const task = given ?? makeTask(anyMethods ? { ...config, methods: [] } : config);
   const shapes = taskShapes(task);
   // The task's own order, not the file's: it fixes the order of sums, and so the weights bit by bit. What is in no task is
   // left behind: ditlab 0.1 and 0.2 kept a projection head that nothing trained in baselines.
@@ -126,21 +161,28 @@ export async function readCheckpoint(path: string, given?: Task): Promise<Checkp
     );
   check(state.params, shapes);
   for (const params of [state.ema, ...(state.averages ?? [])]) check(params, averaged);
-  const optional = (text: string | undefined) => (text === undefined ? undefined : JSON.parse(text));
-  const [generator01, data] = [optional(metadata.random), optional(metadata.data)];
-  return { step: Number(metadata.step), generator01, config, state, data };
+  return {
+    step: Number(metadata.step),
+    config,
+    state,
+    generator01: optional(metadata.random),
+    data: optional(metadata.data),
+    own,
+    pending: optional(metadata.pending),
+  };
 }
 
 /** The newest checkpoint that can be read, with the damaged ones that were passed over; undefined when there is none. */
 export async function latestCheckpoint(
   folder: string,
-  task?: Task,
+  options?: CheckpointOptions,
 ): Promise<{ checkpoint: Checkpoint; path: string; damaged: string[] } | undefined> {
   const damaged: string[] = [];
   for (const { path } of (await listCheckpoints(folder)).reverse()) {
     try {
-      return { checkpoint: await readCheckpoint(path, task), path, damaged };
+      return { checkpoint: await readCheckpoint(path, options), path, damaged };
     } catch (error) {
+      if (error instanceof OtherTaskError) throw error;
       damaged.push((error as Error).message);
     }
   }

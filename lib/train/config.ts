@@ -1,7 +1,7 @@
 /** What a training run is: plain data, saved as `config.json` and in every checkpoint, and checked by one schema. */
 import { type Fault, methodConfig } from "../align/index.ts";
 import { processConfig } from "../diffusion/process.ts";
-import { transformerConfig } from "../models/config.ts";
+import { networkConfig } from "../models/make.ts";
 import { adamWConfig } from "../optim/adamw.ts";
 import { schedule } from "../optim/schedules.ts";
 import { atLeast0, check, count, flag, share, z } from "../schema.ts";
@@ -11,7 +11,7 @@ import type { Task } from "./task.ts";
 /** The fields of a config. */
 export const trainConfigFields = z.strictObject({
   seed: z.int("an integer").describe("Seed of weights, data order and noise."),
-  model: transformerConfig.describe("The network."),
+  model: networkConfig.describe("The network."),
   process: processConfig.describe("How data becomes noise, and what the network predicts."),
   methods: z
     .array(methodConfig, "a list of methods")
@@ -64,9 +64,17 @@ const trainConfig = trainConfigFields.superRefine((config, context) => {
   if (keepEvery !== undefined && keepEvery % checkpointEvery !== 0)
     fail("keepEvery", `a multiple of checkpointEvery ${checkpointEvery}`);
   // A model that is wrong in itself has been named already.
-  if (!transformerConfig.safeParse(config.model).success) return;
+  if (!networkConfig.safeParse(config.model).success) return;
+  if (config.process.type === "gaussian" && "reversedTime" in config.model && config.model.reversedTime)
+    return fail(
+      "model.reversedTime",
+      "absent or false with a process in steps, whose time does not end at 1",
+    );
   for (const [field, expected] of taskFaults(makeTask(config), run / microBatches)) fail(field, expected);
 });
+
+/** Numbers that a training step draws for itself. */
+const RESERVED_DRAWS = ["latent", "time", "noise"];
 
 /** What of a task's parts does not fit the others; `samples` is how many pass through the network together. */
 function taskFaults({ network, process, methods }: Task, samples: number): Fault[] {
@@ -77,26 +85,58 @@ function taskFaults({ network, process, methods }: Task, samples: number): Fault
       "model.outChannels",
       `${channels}, what the process predicts of ${network.input[0]} channels`,
     ]);
-  const owner = new Map<string, number>();
-  for (const [i, { faults: own, parameters, couplesSamples }] of methods.entries()) {
-    faults.push(...own.map(([field, expected]): Fault => [`methods.${i}.${field}`, expected]));
-    const taken = Object.keys(parameters?.shapes ?? {}).find(
-      (name) => owner.has(name) || name in network.shapes,
-    );
+  // Where two name one thing, the first one has it.
+  const owners: Record<"parameters" | "arrays", Map<string, { method: number; shape: string }>> = {
+    parameters: new Map(Object.keys(network.shapes).map((name) => [name, { method: -1, shape: "" }])),
+    arrays: new Map(
+      Object.entries(network.arrays ?? {}).map(([name, shape]) => [name, { method: -1, shape: `${shape}` }]),
+    ),
+  };
+  const whose = (method: number): string => (method < 0 ? "the network" : `methods.${method}`);
+  for (const [i, method] of methods.entries()) {
+    const fault = (field: string, expected: string): void =>
+      void faults.push([`methods.${i}.${field}`, expected]);
+    for (const [field, expected] of method.faults) fault(field, expected);
+    if (method.faults.length === 0)
+      for (const tap of method.taps)
+        if (!(Number.isInteger(tap) && tap >= 1 && tap <= network.depth))
+          fault("taps", `of blocks from 1 to the model's depth ${network.depth} (one is ${tap})`);
+    const names = Object.keys(method.parameters?.shapes ?? {});
+    const taken = names.find((name) => owners.parameters.has(name));
     if (taken !== undefined)
-      faults.push([
-        `methods.${i}.method`,
-        `another than that of methods.${owner.get(taken) ?? 0}, which has the parameter ${taken} too`,
-      ]);
-    for (const name of Object.keys(parameters?.shapes ?? {})) owner.set(name, i);
-    if (couplesSamples && samples < 2)
-      faults.push([
-        `methods.${i}.method`,
-        "one that needs no other samples where only one passes through the network at a time",
-      ]);
+      fault(
+        "method",
+        `another than that of ${whose(owners.parameters.get(taken)!.method)}, which has the parameter ${taken} too`,
+      );
+    for (const name of names) owners.parameters.set(name, { method: i, shape: "" });
+    for (const [name, shape] of Object.entries(method.arrays ?? {})) {
+      const owner = owners.arrays.get(name) ?? { method: i, shape: `${shape}` };
+      if (owner.shape !== `${shape}`)
+        fault(
+          "arrays",
+          `of one shape: ${name} is [${owner.shape}] to ${whose(owner.method)}, and [${shape}] here`,
+        );
+      owners.arrays.set(name, owner);
+    }
+    for (const name of Object.keys(method.draws ?? {}))
+      if (!/^[A-Za-z_]\w*$/.test(name) || RESERVED_DRAWS.includes(name))
+        fault("draws", `named by a word other than ${RESERVED_DRAWS.join(", ")} (one is '${name}')`);
+    if (method.couplesSamples && samples < 2)
+      fault("method", "one that needs no other samples where only one passes through the network at a time");
   }
   return faults;
 }
 
-/** Checks a config. @throws RangeError, one sentence that names every field that is missing, unknown or wrong. */
-export const checkTrainConfig = (config: TrainConfig): void => check(trainConfig, config, "train config");
+/**
+ * Checks a config, and a task of one's own that is trained with it.
+ * @throws RangeError, one sentence that names every field that is missing, unknown or wrong.
+ */
+export function checkTrainConfig(config: TrainConfig, task?: Task): void {
+  check(trainConfig, config, "train config");
+  const { batchSize, accumulate = 1, microBatches = 1 } = config;
+  const faults = task ? taskFaults(task, batchSize / accumulate / microBatches) : [];
+  if (faults.length > 0)
+    throw new RangeError(
+      `task: ${faults.map(([field, expected]) => `${field} must be ${expected}`).join("; ")}`,
+    );
+}

@@ -1,4 +1,5 @@
 export { type BatchOptions, batchSource, neededArrays } from "./batches.ts";
+export type { Metrics } from "./checkpoint.ts";
 export {
   type Checkpoint,
   latestCheckpoint,
@@ -21,8 +22,9 @@ export {
 } from "./losses.ts";
 export { makeTask, type TaskConfig } from "./make-task.ts";
 export { microBatchesFor } from "./micro-batches.ts";
+export { scalarsAt, type TrainingStep } from "./one-step.ts";
 export { measureStep, planTraining, type TrainPlan } from "./plan.ts";
-export type { LogEntry, Metrics } from "./recorder.ts";
+export type { LogEntry } from "./recorder.ts";
 export { readReferenceState, writeReferenceState } from "./reference.ts";
 export type { DataSource } from "./run-folder.ts";
 export {
@@ -40,4 +42,4 @@ export {
 export { syntheticBatch, syntheticScalars } from "./synthetic.ts";
 export { headShapes, initTask, type Task, taskShapes } from "./task.ts";
 export { type EventFile, openEventFile } from "./tensorboard.ts";
-export { scalarsAt, type Training, type TrainingOptions, type TrainingStep, training } from "./training.ts";
+export { type Training, type TrainingOptions, training } from "./training.ts";

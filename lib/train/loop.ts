@@ -1,20 +1,18 @@
 /** A whole run in a folder, with what happens beside its steps. */
 import type { ImageSet, TrainingData } from "../data/index.ts";
 import type { TrainConfig } from "./config.ts";
+import type { TrainingStep } from "./one-step.ts";
 import { median } from "./recorder.ts";
 import type { TrainState } from "./step.ts";
-import { type TrainingOptions, type TrainingStep, training } from "./training.ts";
+import { type TrainingOptions, training } from "./training.ts";
 
-export interface TrainOptions extends Omit<TrainingOptions, "afterStep"> {
+export interface TrainOptions extends TrainingOptions {
   folder: string;
   /** Images in memory, or what `openTrainingData` opened, which stays open. */
   images: ImageSet | TrainingData;
   /** Stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
   onProgress?: (progress: TrainingStep) => void;
-  /** Called with the state after each of these steps, before their checkpoint and the next step. */
-  evaluateAt?: readonly number[];
-  onEvaluate?: (state: TrainState, step: number) => Promise<void>;
 }
 
 export interface TrainResult {
@@ -34,21 +32,12 @@ export interface TrainResult {
  * @throws as `training` does
  */
 export async function train(config: TrainConfig, options: TrainOptions): Promise<TrainResult> {
-  const { images, signal, onProgress, evaluateAt = [], onEvaluate, ...rest } = options;
-  const run = training(config, images, {
-    ...rest,
-    async afterStep(progress) {
-      onProgress?.(progress);
-      if (evaluateAt.includes(progress.step)) await onEvaluate?.(progress.state, progress.step);
-    },
-  });
-  const steps = run[Symbol.asyncIterator]();
-  try {
-    let done: boolean | undefined;
-    do ({ done } = await steps.next());
-    while (!done && !signal?.aborted);
-  } finally {
-    await steps.return?.();
+  const { images, signal, onProgress, ...rest } = options;
+  const run = training(config, images, rest);
+  for await (const progress of run) {
+    onProgress?.(progress);
+    // After the last step there is nothing to stop but its evaluation.
+    if (signal?.aborted && progress.step < progress.steps) break;
   }
   const trainSeconds = run.seconds.reduce((sum, s) => sum + s, 0);
   return {

@@ -2,15 +2,12 @@
 import { join } from "node:path";
 import { appendJsonLine, truncateJsonLines } from "../io/index.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
-import { type Checkpoint, writeCheckpoint } from "./checkpoint.ts";
+import { type Checkpoint, type Metrics, writeCheckpoint } from "./checkpoint.ts";
 import type { TrainConfig } from "./config.ts";
 import { type Decode, sampleGrids, samplesPath } from "./sample-grids.ts";
 import type { TrainState } from "./step.ts";
 import type { Task } from "./task.ts";
 import { openEventFile } from "./tensorboard.ts";
-
-/** Numbers of a step by name: `generative`, each method's loss, and `gradientNorm`. */
-export type Metrics = Record<string, number>;
 
 /** One line of metrics.jsonl: means over the steps since the line before. */
 export type LogEntry = Metrics & {
@@ -49,7 +46,7 @@ export async function recordRun(
   const metricsPath = join(folder, "metrics.jsonl");
   await truncateJsonLines<LogEntry>(metricsPath, (entry) => entry.step <= start.step);
   const events = await openEventFile(folder);
-  let pending: { metrics: Metrics; seconds: number }[] = [];
+  let pending = [...(start.pending ?? [])];
   let savedAt = path === undefined ? undefined : start.step;
   const recorder: Recorder = {
     checkpoint: path,
@@ -76,6 +73,8 @@ export async function recordRun(
         generator01: generator01?.state(),
         config,
         data: start.data,
+        own: start.own,
+        pending,
       });
       savedAt = step;
     },

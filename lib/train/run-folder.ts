@@ -14,7 +14,7 @@ import {
   removeUnfinished,
 } from "./checkpoint.ts";
 import type { TrainConfig } from "./config.ts";
-import { makeTask } from "./make-task.ts";
+import { ownParts } from "./own-parts.ts";
 import { initTrainState, type TrainState } from "./step.ts";
 import { initTask, type Task } from "./task.ts";
 
@@ -79,12 +79,12 @@ export async function beginRun(
   options: RunOptions,
 ): Promise<{ start: Checkpoint; path?: string }> {
   const { folder, source } = options;
-  const found = await latestCheckpoint(join(folder, "checkpoints"), options.task);
+  const found = await latestCheckpoint(join(folder, "checkpoints"), { task: options.task });
   const data = await identityOf(trainingData);
   if (!options.resume) await checkNewRun(folder);
   const begun = options.resume
-    ? resumed(config, data, found, options)
-    : { start: { step: 0, state: freshState(task, config), config, data } };
+    ? resumed(task, config, data, found, options)
+    : { start: { step: 0, state: freshState(task, config), config, data, own: ownParts(task, config) } };
   // Folders of ditlab 0.1 have no manifest, but a checkpoint of ours.
   if (!found) await claimRunFolder(folder);
   await removeUnfinished(join(folder, "checkpoints"));
@@ -101,6 +101,7 @@ export function freshState(task: Task, config: TrainConfig): TrainState {
 }
 
 function resumed(
+  task: Task,
   config: TrainConfig,
   data: DataIdentity,
   found: Found,
@@ -109,7 +110,7 @@ function resumed(
   if (!found) throw new Error(`${folder} holds no checkpoint to resume from; start the run without resuming`);
   for (const message of found.damaged) onWarning?.(`passed over a damaged checkpoint: ${message}`);
   const { checkpoint, path } = found;
-  const changed = contradictions(checkpoint.config, config, changeable(config));
+  const changed = contradictions(checkpoint.config, config, changeable(task));
   if (changed.length > 0)
     throw new Error(
       `cannot resume ${folder} with another config: ${changed.join("; ")}; leave it as it is, or begin another run`,
@@ -126,8 +127,8 @@ const CHANGEABLE = ["steps", "logEvery", "checkpointEvery", "keepCheckpoints", "
 /** How it is computed, which changes no number as long as no method compares the samples of a part with each other. */
 const COMPUTED = ["accumulate", "microBatches", "remat"];
 
-const changeable = (config: TrainConfig): readonly string[] =>
-  makeTask(config).methods.some(({ couplesSamples }) => couplesSamples)
+const changeable = ({ methods }: Task): readonly string[] =>
+  methods.some(({ couplesSamples }) => couplesSamples)
     ? [...CHANGEABLE, "remat"]
     : [...CHANGEABLE, ...COMPUTED];
 

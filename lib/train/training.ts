@@ -4,19 +4,18 @@
  */
 import { asTrainingData, type ImageSet, type TrainingData } from "../data/index.ts";
 import { finishing } from "../jit/jit.ts";
-import { type Schedule, scheduleAt } from "../optim/schedules.ts";
 import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
-import { type Tensor, tf } from "../tensor/tf.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import { batchSource, neededArrays } from "./batches.ts";
-import { compileRuns, compileStep } from "./compile.ts";
+import { newestStep } from "./checkpoint.ts";
 import { checkTrainConfig, type TrainConfig } from "./config.ts";
 import { currentConfig } from "./legacy.ts";
 import { makeTask } from "./make-task.ts";
-import { type Metrics, median, type Recorder, recordRun } from "./recorder.ts";
+import { compiledStep, oneStep, type Run, type TrainingStep } from "./one-step.ts";
+import { type Recorder, recordRun } from "./recorder.ts";
 import { beginRun, type DataSource, freshState } from "./run-folder.ts";
 import { checkGrids, type Decode } from "./sample-grids.ts";
-import type { StepMetrics, StepResult, StepScalars, TrainState } from "./step.ts";
+import type { TrainState } from "./step.ts";
 import type { Task } from "./task.ts";
 
 export interface TrainingOptions {
@@ -31,27 +30,19 @@ export interface TrainingOptions {
   /** Methods of one's own beside those of the config, or a network that no config describes. Default: what the config says. */
   task?: Task;
   onWarning?: (message: string) => void;
-  /** Called after each step, before its checkpoint. A run that is killed while it runs comes back to this step. */
-  afterStep?: (progress: TrainingStep) => Promise<void> | void;
-}
-
-/** What a step came to. */
-export interface TrainingStep {
-  /** Steps done, and all of them. */
-  step: number;
-  steps: number;
-  /** Numbers of this step: `generative`, the loss of each method by its name, and `gradientNorm`. */
-  metrics: Metrics;
-  /** The state after it, which the next step takes over. */
-  state: TrainState;
-  stepsPerSecond: number;
-  secondsLeft: number;
+  /** Steps (counted from 1) after which `onEvaluate` is called. */
+  evaluateAt?: readonly number[];
+  /**
+   * Called with the state after each of these steps, before the next one. A run that is resumed at one of them calls it
+   * again, as nobody knows whether the first call came to its end.
+   */
+  onEvaluate?: (state: TrainState, step: number) => Promise<void> | void;
 }
 
 export interface Training extends AsyncIterable<TrainingStep> {
   readonly config: TrainConfig;
   readonly task: Task;
-  /** Steps done. */
+  /** Steps done, before a resumed run begins those of its newest checkpoint. */
   readonly step: number;
   /** Steps that are left: what a progress bar over the training counts to. */
   readonly length: number;
@@ -63,8 +54,15 @@ export interface Training extends AsyncIterable<TrainingStep> {
   readonly seconds: readonly number[];
 }
 
-/** Steps whose pace the estimate of the time left follows. */
-const RECENT = 20;
+/** A training under way. */
+interface OpenRun extends Run {
+  readonly data: TrainingData;
+  readonly options: TrainingOptions;
+  /** Whether a loop is under way. */
+  isBusy: boolean;
+  /** The step that was evaluated last. */
+  evaluated?: number;
+}
 
 /**
  * The steps of a run, made as they are asked for: `for await (const { step, metrics } of training(config, images))`.
@@ -79,12 +77,13 @@ export function training(
 ): Training {
   // From a file of an earlier version it may come as it was.
   const config = currentConfig(given) as TrainConfig;
-  checkTrainConfig(config);
+  checkTrainConfig(config, options.task);
   const data = asTrainingData(images);
   const { task = makeTask(config), folder } = options;
   checkData(data, task);
   if (folder !== undefined) checkGrids(config, options.decode);
-  const run: Run = { config, task, data, options, seconds: [], step: 0, isBusy: false };
+  const step = folder !== undefined && options.resume ? newestStep(folder) : 0;
+  const run: OpenRun = { config, task, data, options, seconds: [], step, isBusy: false };
   return {
     config,
     task,
@@ -93,7 +92,7 @@ export function training(
       return run.step;
     },
     get length() {
-      return config.steps - run.step;
+      return Math.max(0, config.steps - run.step);
     },
     get state() {
       if (folder === undefined) run.state ??= freshState(task, config);
@@ -116,22 +115,8 @@ export function training(
   };
 }
 
-/** A training, and how far it is. */
-interface Run {
-  readonly config: TrainConfig;
-  readonly task: Task;
-  readonly data: TrainingData;
-  readonly options: TrainingOptions;
-  readonly seconds: number[];
-  step: number;
-  state?: TrainState;
-  checkpoint?: string;
-  /** Whether a loop is under way. */
-  isBusy: boolean;
-}
-
 /** The steps that are left of a run. */
-async function* stepsOf(run: Run): AsyncGenerator<TrainingStep, void> {
+async function* stepsOf(run: OpenRun): AsyncGenerator<TrainingStep, void> {
   if (run.isBusy) throw new Error("this training is under way in another loop; leave that one first");
   run.isBusy = true;
   try {
@@ -143,61 +128,73 @@ async function* stepsOf(run: Run): AsyncGenerator<TrainingStep, void> {
 }
 
 async function* remaining(
-  run: Run,
+  run: OpenRun,
   recorder: Recorder | undefined,
   generator01: RandomGenerator | undefined,
 ): AsyncGenerator<TrainingStep, void> {
   const { config, task, data } = run;
   const compiled = compiledStep(task, config);
   const nextBatch = batchSource(data, config, { task, generator01 });
-  const save = async (): Promise<void> => {
-    await recorder?.save(run.step, run.state!);
-    run.checkpoint = recorder?.checkpoint;
-  };
-  let isBetween = true;
+  let thrown: unknown;
   try {
-    while (run.step < config.steps) {
-      isBetween = false;
+    while (true) {
+      await evaluate(run);
+      if (run.step >= config.steps) return;
       const progress = await oneStep(run, compiled, nextBatch);
       await recorder?.log(run.step, progress.metrics, run.seconds[run.seconds.length - 1]);
-      await run.options.afterStep?.(progress);
       await recorder?.draw(run.step, progress.state);
-      isBetween = true;
-      if (run.step % config.checkpointEvery === 0 || run.step === config.steps) await save();
+      if (run.step % config.checkpointEvery === 0 || run.step === config.steps) await save(run, recorder);
       yield progress;
     }
+  } catch (error) {
+    thrown = error;
+    throw error;
   } finally {
-    // What broke off within a step has no state to keep; what was left between two is saved.
-    if (isBetween) await save();
-    await recorder?.close();
-    await compiled.dispose();
+    try {
+      await keep(run, recorder, thrown);
+    } finally {
+      await recorder?.close();
+      await compiled.dispose();
+    }
   }
 }
 
-/** Makes a step: afterwards the run has the state that came of it. */
-async function oneStep(
-  run: Run,
-  compiled: ReturnType<typeof compiledStep>,
-  nextBatch: ReturnType<typeof batchSource>,
-): Promise<TrainingStep> {
-  const { config, task, seconds } = run;
-  const started = performance.now();
-  const [batch, scalars] = [await nextBatch(run.step), scalarsAt(config, run.step, task.methods)];
-  const { state, metrics }: StepResult = await compiled(run.state!, batch, scalars);
-  disposeTree([batch, scalars]);
-  run.state = state;
-  run.step++;
-  const numbers = readMetrics(metrics, run.step, run.checkpoint);
-  disposeTree(metrics);
-  seconds.push((performance.now() - started) / 1000);
-  return progressOf(run.step, config.steps, numbers, state, seconds);
+/** Evaluates the state, where that is due. */
+async function evaluate(run: OpenRun): Promise<void> {
+  const { evaluateAt = [], onEvaluate } = run.options;
+  if (run.evaluated === run.step || !evaluateAt.includes(run.step)) return;
+  await onEvaluate?.(run.state!, run.step);
+  run.evaluated = run.step;
+}
+
+async function save(run: OpenRun, recorder: Recorder | undefined): Promise<void> {
+  await recorder?.save(run.step, run.state!);
+  run.checkpoint = recorder?.checkpoint;
+}
+
+/** Saves what the last whole step left, whatever it was that ended the loop. */
+async function keep(run: OpenRun, recorder: Recorder | undefined, thrown: unknown): Promise<void> {
+  if (run.failure || run.step === 0) return;
+  try {
+    await save(run, recorder);
+  } catch (error) {
+    if (thrown === undefined) throw error;
+    const [first, second] = [thrown, error].map((one) => (one instanceof Error ? one.message : String(one)));
+    throw new Error(`${first}; and then the state after step ${run.step} could not be saved: ${second}`, {
+      cause: thrown,
+    });
+  }
 }
 
 /** Begins a run, or goes on with it: in its folder from the newest checkpoint, in memory from where it was left. */
-async function begin(run: Run): Promise<{ recorder?: Recorder; generator01?: RandomGenerator }> {
+async function begin(run: OpenRun): Promise<{ recorder?: Recorder; generator01?: RandomGenerator }> {
   const { config, task, data, options } = run;
   const { folder, decode } = options;
   if (folder === undefined) {
+    if (run.failure)
+      throw new Error(`this training has no state to go on from: ${run.failure.message}`, {
+        cause: run.failure,
+      });
     run.state ??= freshState(task, config);
     return {};
   }
@@ -205,51 +202,9 @@ async function begin(run: Run): Promise<{ recorder?: Recorder; generator01?: Ran
   const begun = await beginRun(task, config, data, { ...options, folder, resume });
   const { start, path } = begun;
   const generator01 = start.generator01 && randomGenerator(start.generator01);
-  Object.assign(run, { step: start.step, state: start.state, checkpoint: path });
+  if (run.state) disposeTree(run.state);
+  Object.assign(run, { step: start.step, state: start.state, checkpoint: path, failure: undefined });
   return { generator01, recorder: await recordRun(folder, task, config, begun, { generator01, decode }) };
-}
-
-const compiledStep = (task: Task, config: TrainConfig) =>
-  (config.accumulate ?? 1) > 1
-    ? compileRuns(task, { ...config, accumulate: config.accumulate! })
-    : compileStep(task, config);
-
-/** The scheduled numbers of a step (from 0), the weights of methods among them. */
-export function scalarsAt(
-  { learningRate, emaDecay }: Pick<TrainConfig, "learningRate" | "emaDecay">,
-  step: number,
-  methods: readonly { weight: Schedule }[],
-): StepScalars {
-  const scalar = (schedule: Schedule): Tensor => tf.scalar(scheduleAt(schedule, step));
-  return {
-    learningRate: scalar(learningRate),
-    weights: methods.map(({ weight }) => scalar(weight)),
-    emaDecay: scalar(emaDecay),
-  };
-}
-
-/** Reads a step's metrics; throws when one is not finite. */
-function readMetrics(metrics: StepMetrics, step: number, lastGood: string | undefined): Metrics {
-  const numbers = Object.fromEntries(
-    Object.entries(metrics).map(([name, tensor]) => [name, tensor.dataSync()[0]]),
-  );
-  const bad = Object.entries(numbers).find(([, value]) => !Number.isFinite(value));
-  if (bad)
-    throw new Error(
-      `training diverged at step ${step}: ${bad[0]} is ${bad[1]}; last good checkpoint: ${lastGood ?? "none yet"}`,
-    );
-  return numbers;
-}
-
-function progressOf(
-  step: number,
-  steps: number,
-  metrics: Metrics,
-  state: TrainState,
-  seconds: readonly number[],
-): TrainingStep {
-  const pace = median(seconds.slice(-RECENT));
-  return { step, steps, metrics, state, stepsPerSecond: 1 / pace, secondsLeft: (steps - step) * pace };
 }
 
 function checkData({ name, shape, classes, arrays = {} }: TrainingData, task: Task): void {

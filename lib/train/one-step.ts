@@ -1,0 +1,113 @@
+/** One step of a run: its batch, the compiled program, and what came of it. */
+import { type Schedule, scheduleAt } from "../optim/schedules.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+import { disposeTree, flattenTree } from "../tensor/tree.ts";
+import type { batchSource } from "./batches.ts";
+import type { Metrics } from "./checkpoint.ts";
+import { compileRuns, compileStep } from "./compile.ts";
+import type { TrainConfig } from "./config.ts";
+import { median } from "./recorder.ts";
+import type { StepMetrics, StepResult, StepScalars, TrainState } from "./step.ts";
+import type { Task } from "./task.ts";
+
+/** What a step came to. */
+export interface TrainingStep {
+  /** Steps done, and all of them. */
+  step: number;
+  steps: number;
+  /** Numbers of this step: `generative`, the loss of each method by its name, and `gradientNorm`. */
+  metrics: Metrics;
+  /** The state after it, which the next step takes over. */
+  state: TrainState;
+  stepsPerSecond: number;
+  secondsLeft: number;
+}
+
+/** How far a training is. */
+export interface Run {
+  readonly config: TrainConfig;
+  readonly task: Task;
+  readonly seconds: number[];
+  step: number;
+  state?: TrainState;
+  checkpoint?: string;
+  /** Why there is no state to go on from. */
+  failure?: Error;
+}
+
+/** Steps whose pace the estimate of the time left follows. */
+const RECENT = 20;
+
+/** Makes a step: afterwards the run has the state that came of it. */
+export async function oneStep(
+  run: Run,
+  compiled: ReturnType<typeof compiledStep>,
+  nextBatch: ReturnType<typeof batchSource>,
+): Promise<TrainingStep> {
+  const { config, task, seconds } = run;
+  const started = performance.now();
+  const batch = await nextBatch(run.step);
+  const scalars = scalarsAt(config, run.step, task.methods);
+  try {
+    const { state, metrics }: StepResult = await compiled(run.state!, batch, scalars);
+    run.state = state;
+    run.step++;
+    const numbers = readMetrics(metrics, run.step, run.checkpoint);
+    disposeTree(metrics);
+    seconds.push((performance.now() - started) / 1000);
+    return progressOf(run.step, config.steps, numbers, state, seconds);
+  } catch (error) {
+    // It was being written over, or holds numbers that are none.
+    const isGone = flattenTree(run.state!).some(({ tensor }) => tensor.isDisposed);
+    if (isGone || error instanceof DivergenceError) run.failure = error as Error;
+    throw error;
+  } finally {
+    disposeTree([batch, scalars]);
+  }
+}
+
+export const compiledStep = (task: Task, config: TrainConfig) =>
+  (config.accumulate ?? 1) > 1
+    ? compileRuns(task, { ...config, accumulate: config.accumulate! })
+    : compileStep(task, config);
+
+/** The scheduled numbers of a step (from 0), the weights of methods among them. */
+export function scalarsAt(
+  { learningRate, emaDecay }: Pick<TrainConfig, "learningRate" | "emaDecay">,
+  step: number,
+  methods: readonly { weight: Schedule }[],
+): StepScalars {
+  const scalar = (schedule: Schedule): Tensor => tf.scalar(scheduleAt(schedule, step));
+  return {
+    learningRate: scalar(learningRate),
+    weights: methods.map(({ weight }) => scalar(weight)),
+    emaDecay: scalar(emaDecay),
+  };
+}
+
+/** Numbers of a step are not finite, and so neither is what came of it. */
+class DivergenceError extends Error {}
+
+/** Reads a step's metrics; throws when one is not finite. */
+function readMetrics(metrics: StepMetrics, step: number, lastGood: string | undefined): Metrics {
+  const numbers = Object.fromEntries(
+    Object.entries(metrics).map(([name, tensor]) => [name, tensor.dataSync()[0]]),
+  );
+  const bad = Object.entries(numbers).find(([, value]) => !Number.isFinite(value));
+  if (bad)
+    throw new DivergenceError(
+      `training diverged at step ${step}: ${bad[0]} is ${bad[1]}; last good checkpoint: ${lastGood ?? "none yet"}`,
+    );
+  return numbers;
+}
+
+function progressOf(
+  step: number,
+  steps: number,
+  metrics: Metrics,
+  state: TrainState,
+  seconds: readonly number[],
+): TrainingStep {
+  const pace = median(seconds.slice(-RECENT));
+  return { step, steps, metrics, state, stepsPerSecond: 1 / pace, secondsLeft: (steps - step) * pace };
+}
