@@ -66,13 +66,23 @@ export function settings(arms: readonly DescribedArm[], scale: Scale): Results["
       sampler: "Euler (ODE)",
       steps: scale.samplerSteps,
       "guidance in metrics": "none",
-      "guidance in grids": GRID_GUIDANCE,
+      "guidance in grids": gridGuidance(arms),
       weights: "EMA",
     },
     probe: {
       features: "average-pooled tokens, batch norm, one linear layer",
-      labels: "none given to the model (null class)",
+      labels: "none given to the model (null class, where there are classes)",
       weights: "EMA",
+      ...(arms.some((arm) => arm.config.process.type === "gaussian") && {
+        "noise level t of a DiT": "step t T of its T",
+      }),
     },
   };
+}
+
+/** Guidance of the grids, which leads away from no class: without classes there is none. */
+function gridGuidance(arms: readonly DescribedArm[]): string | number {
+  const without = arms.filter(({ config }) => config.model.numClasses === 0).length;
+  if (without === 0) return GRID_GUIDANCE;
+  return without === arms.length ? "none" : `${GRID_GUIDANCE}, but none for arms without classes`;
 }
