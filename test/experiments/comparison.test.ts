@@ -1,4 +1,4 @@
-import { access, mkdir, readFile, writeFile } from "node:fs/promises";
+import { access, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -65,24 +65,6 @@ comparison("trains any arms with every seed, and keeps their order", async () =>
       () => assert.unreachable(gone),
       () => {},
     );
-});
-
-comparison("refuses names that are no folders' names, or that two arms have", async () => {
-  const folder = join(await temporaryFolder(), "new");
-  const named = (...names: string[]): Arm[] => names.map((name) => ({ ...arms[0], name }));
-  for (const [given, message] of [
-    [[], /^a comparison needs one arm or more, got none$/],
-    [named("../up"), /^an arm's name begins its folders' names: expected letters, .*, got "\.\.\/up"$/],
-    [named("a", ""), /got ""$/],
-    [named("a", "b*"), /got "b\*"$/],
-    [named("a", "b", "A"), /no name twice, got "A"$/],
-  ] as const)
-    await run(folder, [...given]).then(
-      () => assert.unreachable(),
-      (error: Error) => assert.match(error.message, message),
-    );
-  // Nothing was written: the folder is not there yet.
-  await mkdir(folder);
 });
 
 comparison.run();
