@@ -3,7 +3,7 @@
 import type { Interval } from "../../metrics/intervals.ts";
 import type { ArmResult, Results } from "../results.ts";
 import { finalStep, type Measure, mean, measuresOf, valueAt } from "./measures.ts";
-import { judge, type Pair, pairsOf, sharedLevel } from "./paired.ts";
+import { differenceOf, judge, type Pair, pairsOf, sharedLevel } from "./paired.ts";
 
 /** One seed's values of the two arms, and `difference = value - against`. */
 export interface SeedDifference {
@@ -59,7 +59,7 @@ export function compare(
     );
   const all = seeds.map((seed): SeedDifference => {
     const [before, value] = [read(against, seed), read(arm, seed)];
-    return { seed, against: before, value, difference: value - before };
+    return { seed, against: before, value, difference: differenceOf(value, before) };
   });
   const complete = all.filter(finite);
   const missingSeeds = all.filter((entry) => !finite(entry)).map(({ seed }) => seed);

@@ -31,7 +31,7 @@ export function limitsSection(results: Results): Html {
   return html`<div class="limits">
 <div class="card"><h3>They show</h3><ul>
 <li>How the arms of this experiment differ on the same data, judged in the same way, and for each seed with the same noise for the samples.</li>
-<li>Each seed\u2019s own difference. A difference counts as resolved only if every seed has a value and the ${level} confidence interval of the mean paired difference (Student\u2019s t) does not hold 0.</li>
+<li>Each seed\u2019s own difference. A difference counts as resolved only if every seed has a value, the seeds do not all say the same to the last digit, and the ${level} confidence interval of the mean paired difference (Student\u2019s t) does not hold 0.</li>
 <li>What a training step of each arm cost on the machine named below, where the interval of the ratio does not hold 1.</li>
 </ul></div>
 <div class="card"><h3>They do not show</h3><ul>

@@ -7,7 +7,13 @@ import {
   type Finding,
   type PairComparison,
 } from "../../../lib/experiments/report/findings.ts";
-import { finalStep, type Measure, probeBest, probeMean } from "../../../lib/experiments/report/measures.ts";
+import {
+  finalStep,
+  type Measure,
+  measuresOf,
+  probeBest,
+  probeMean,
+} from "../../../lib/experiments/report/measures.ts";
 import {
   confidenceInterval,
   formatLevel,
@@ -97,6 +103,43 @@ findings("resolves only what the 95 % interval tells from zero", () => {
   assert.is(compared(-5, -4, 0.01).verdict, "not resolved");
   assert.is(compared(0, 0, 0).verdict, "not resolved");
   assert.is(compared(-5, 0).verdict, "not resolved");
+});
+
+findings("a difference that rounding made is none", () => {
+  // Equally good blocks, two and three of them: the means are 0.1 and 0.10000000000000002.
+  const results = syntheticResults([0, 1, 2]);
+  for (const [i, { runs }] of results.arms.entries())
+    for (const run of runs)
+      run.evaluations.at(-1)!.probe = [{ timestep: 0.2, accuracy: Array(2 + i).fill(0.1) }];
+  const measure = measuresOf(results).find(({ key }) => key === "probeMean")!;
+  const finding = comparedIn(results, measure);
+  assert.ok(finding.seeds.every(({ against, value }) => value > against));
+  assert.is(finding.verdict, "not resolved");
+  assert.is(finding.reason, "equal in every seed");
+  assert.equal(
+    finding.seeds.map(({ difference }) => difference),
+    [0, 0, 0],
+  );
+  assert.is(finding.mean, 0);
+  // Relative to the values: small ones may differ by little.
+  assert.is(compared(2e-8, 3e-8, 4e-8).verdict, "worse");
+  assert.is(compared(2e-9, 3e-9, 4e-9).reason, "equal in every seed");
+});
+
+findings("seeds that all say the same show no spread", () => {
+  // Student's t would make an interval of no width of them, and resolve what two seeds may agree on by chance.
+  for (const same of [
+    [1, 1, 1],
+    [0.1, 0.1],
+    [-1 / 3, -1 / 3, -1 / 3 + 1e-12],
+  ]) {
+    const finding = compared(...same);
+    assert.is(finding.verdict, "not resolved");
+    assert.is(finding.reason, "the same in every seed, which shows no spread");
+    assert.ok(finding.interval.every(Number.isNaN));
+  }
+  assert.is(compared(1, 1.01).verdict, "worse");
+  assert.match(costInWords(costOf([1, 2], [2, 4])), /2\.00 times .* Not resolved: the same in every seed/);
 });
 
 findings("turns round where higher is better", () => {
