@@ -79,6 +79,28 @@ export function compare(
   };
 }
 
+/** What is to be expected of many comparisons. */
+export interface Tally {
+  /** Comparisons that could have resolved a difference: by two seeds or more, all of them with values. */
+  judged: number;
+  resolved: number;
+  /** How many of them are resolved on average where no arm differs: an interval of 95 % leaves out 0 once in twenty times. */
+  byChance: number;
+}
+
+export function tallyOf(comparisons: readonly PairComparison[]): Tally {
+  const judged = comparisons.flatMap(({ findings, level }) =>
+    findings
+      .filter(({ seeds, missingSeeds }) => seeds.length > 1 && missingSeeds.length === 0)
+      .map(({ verdict }) => ({ verdict, byChance: 1 - level })),
+  );
+  return {
+    judged: judged.length,
+    resolved: judged.filter(({ verdict }) => verdict !== "not resolved").length,
+    byChance: judged.reduce((sum, { byChance }) => sum + byChance, 0),
+  };
+}
+
 /** Every two arms compared by every measure, at the last step that every run was evaluated at. */
 export function compareArms(results: Results): PairComparison[] {
   const step = finalStep(results);

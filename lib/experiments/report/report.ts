@@ -82,7 +82,7 @@ function sections(
       id: "limits",
       title: "What these numbers do and do not show",
       intro: "Read this before quoting a number.",
-      body: limitsSection(results),
+      body: limitsSection(results, comparisons),
     },
     {
       id: "setup",

@@ -6,6 +6,7 @@ import {
   compareArms,
   type Finding,
   type PairComparison,
+  tallyOf,
 } from "../../../lib/experiments/report/findings.ts";
 import {
   finalStep,
@@ -193,14 +194,42 @@ findings("says in one sentence what is resolved and what is not", () => {
   assert.is(
     text,
     "On MNIST at the laptop scale, after 3,000 training steps and over 3 paired seeds, SRA was better than the baseline " +
-      "in Frechet distance (\u22123.00); SRA was worse in recall (+3.00); no difference was resolved in precision; this is " +
-      "measured in the features of a small convolutional MNIST classifier, not of Inception, so its numbers are not " +
+      "in Frechet distance (\u22123.00); SRA was worse in recall (+3.00); these are 2 of 3 measures, of which chance " +
+      "alone would resolve about 0.15; no difference was resolved in precision; this is measured in the features of a small convolutional MNIST classifier, not of Inception, so its numbers are not " +
       "comparable with published ones.",
   );
-  assert.match(summarize(results, of(worse)), ", SRA was worse than the baseline in recall (+3.00); this is");
+  assert.match(
+    summarize(results, of(worse)),
+    ", SRA was worse than the baseline in recall (+3.00); this is 1 of 1 measure, of which chance alone would resolve about 0.05; this is",
+  );
   assert.match(
     summarize(results, of(open)),
     ", no difference between SRA and the baseline was resolved; this is",
+  );
+});
+
+findings("what has no values is not called a difference that was not resolved", () => {
+  const results = syntheticResults([0, 1, 2]);
+  for (const { runs } of results.arms)
+    for (const run of runs) run.evaluations.at(-1)!.metrics.recall = Number.NaN;
+  const [comparison] = compareArms(results);
+  const sentence = summarize(results, [comparison]);
+  assert.match(sentence, "; no values to compare in recall; this is");
+  assert.match(sentence, "of 6 measures, of which chance alone would resolve about 0.30;");
+  assert.equal(tallyOf([comparison]).judged, 6);
+  // Arms that were evaluated at other steps: nothing of them is compared.
+  for (const run of results.arms[1].runs) for (const evaluation of run.evaluations) evaluation.step += 1;
+  const apart = summarize(results, compareArms(results));
+  assert.match(
+    apart,
+    ", SRA and the baseline could not be compared, because no seed has values of both after the same steps; this is",
+  );
+  assert.not.match(apart, "resolve");
+  const four = syntheticResults([0, 1, 2], 4);
+  for (const run of four.arms[0].runs) for (const evaluation of run.evaluations) evaluation.step += 1;
+  assert.match(
+    summarize(four, compareArms(four)),
+    ", no two arms could be compared, because no seed has values of both after the same steps; this is",
   );
 });
 
@@ -239,7 +268,7 @@ findings("compares every two arms of four, each by an interval that shares out t
   assert.not.match(sentence, "than SRA");
   assert.match(
     sentence,
-    /; \d+ of 36 comparisons resolved a difference \(6 pairs of arms, each interval of 99\.17\s%\); this is/,
+    /; \d+ of 36 comparisons resolved a difference \(6 pairs of arms, each interval of 99\.17\s%; chance alone would resolve about 0\.30\); this is/,
   );
 });
 
