@@ -50,6 +50,16 @@ kinds("an arm may know no classes, or be a DiT", async () => {
       );
       assert.ok(probe[0].accuracy.every((value) => value >= 0 && value <= 1));
     }
+  assert.equal(results?.settings["DiT: what differs"], {
+    "model.outChannels": "2",
+    "process.type": "gaussian",
+    "process.path": "none",
+    "process.times": "none",
+    "process.schedule": "linear",
+    "process.steps": "1000",
+    "process.prediction": "noise",
+    "process.learnSigma": "true",
+  });
   assert.is(results?.settings.probe["noise level t of a DiT"], "step t T of its T");
   assert.is(results?.settings.sampling["guidance in grids"], "2, but none for arms without classes");
   summarize(results!, compareArms(results!));

@@ -48,6 +48,8 @@ comparison("trains any arms with every seed, and keeps their order", async () =>
     results?.arms.map(({ runs }) => Object.keys(runs[0].curve.losses)),
     [["generative"], ["generative"], ["generative", "layersync"]],
   );
+  assert.equal(results?.settings["SiT, fast: what differs"], { learningRate: "0.01" });
+  assert.equal(results?.settings["SiT, deep: what differs"], { "model.depth": "3" });
   assert.equal(results?.settings.layersync, { block: 1, "target block": 3, lambda: "0.2" });
   assert.equal(JSON.parse(await readFile(join(folder, "results.json"), "utf8")).format, "ditlab-results/2");
   await access(join(folder, "deep-seed1", "samples.png"));

@@ -383,7 +383,11 @@ findings("writes numbers for readers", () => {
     [2, 6, 0, 2],
   );
   assert.is(joinList(["a", "b", "c"]), "a, b and c");
-  assert.is(words("learningRate"), "learning rate");
+  assert.equal(["learningRate", "learning-rate", "DiT, deep: layersync"].map(words), [
+    "learning rate",
+    "learning rate",
+    "DiT, deep: layersync",
+  ]);
 });
 
 findings.run();
