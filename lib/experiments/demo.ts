@@ -1,6 +1,7 @@
 /** The SRA comparison: the same small SiT trained without and with SRA. */
 import type { Dataset } from "../data/index.ts";
-import { type Arm, type ComparisonOptions, runComparison } from "./comparison.ts";
+import { runComparison } from "./comparison.ts";
+import type { Arm, ComparisonOptions } from "./options.ts";
 import { type Scale, scaleConfig, scaleSRA } from "./presets.ts";
 import type { Results } from "./results.ts";
 

@@ -35,44 +35,90 @@ interface DescribedArm {
   config: TrainConfig;
 }
 
-/** The settings as the report shows them: those of the first arm's model and training, and every arm's methods. */
+type Rows = Results["settings"][string];
+
+const modelRows = ({ model }: TrainConfig): Rows => ({
+  depth: model.depth,
+  width: model.hiddenSize,
+  heads: model.numHeads,
+  "patch size": model.patchSize,
+  "input size": model.inputSize,
+  parameters: parameterCount(model),
+});
+
+/** A rate that changes ends at what it is after its warm-up. */
+const rateAt = ({ learningRate, steps }: TrainConfig): string =>
+  typeof learningRate === "number"
+    ? String(learningRate)
+    : `${scheduleAt(learningRate, steps)} after warm-up`;
+
+const trainingRows = (config: TrainConfig): Rows => ({
+  steps: config.steps,
+  "batch size": config.batchSize,
+  "learning rate": rateAt(config),
+  "EMA decay": String(config.emaDecay),
+  "gradient norm limit": config.maxGradientNorm,
+  "class dropout": config.classDropout,
+  ...(config.process.type === "interpolant"
+    ? { interpolant: config.process.path, "time distribution": config.process.times }
+    : { "noise schedule": config.process.schedule, "diffusion steps": config.process.steps }),
+});
+
+/** All fields of a config but its methods, which have tables of their own; those of its parts one by one. */
+function fieldsOf({ methods: _, model, process, adamW, ...rest }: TrainConfig): Map<string, string> {
+  const parts = Object.entries({ model, process, adamW }).flatMap(([part, fields]) =>
+    Object.entries(fields).map(([name, value]) => [`${part}.${name}`, value] as const),
+  );
+  return new Map(
+    [...parts, ...Object.entries(rest)].map(([name, value]) => [
+      name,
+      typeof value === "string" ? value : JSON.stringify(value),
+    ]),
+  );
+}
+
+/** What of an arm's model and training is not as the first arm has it; nothing where all is. */
+function differences({ label, config }: DescribedArm, first: TrainConfig): Results["settings"] {
+  const [known, own] = [fieldsOf(first), fieldsOf(config)];
+  const names = [...new Set([...known.keys(), ...own.keys()])].filter(
+    (name) => known.get(name) !== own.get(name),
+  );
+  if (names.length === 0) return {};
+  return {
+    [`${label}: what differs`]: Object.fromEntries(names.map((name) => [name, own.get(name) ?? "none"])),
+  };
+}
+
+/** The settings as the report shows them: the first arm's model and training, where others differ, and every arm's methods. */
 export function settings(arms: readonly DescribedArm[], scale: Scale): Results["settings"] {
-  const [{ config }] = arms;
-  const { model, process } = config;
+  const [{ config: first }, ...others] = arms;
   const isAlone = arms.filter((arm) => arm.config.methods.length > 0).length === 1;
   return {
-    model: {
-      depth: model.depth,
-      width: model.hiddenSize,
-      heads: model.numHeads,
-      "patch size": model.patchSize,
-      "input size": model.inputSize,
-      parameters: parameterCount(model),
-    },
-    training: {
-      steps: config.steps,
-      "batch size": config.batchSize,
-      "learning rate": `${scheduleAt(config.learningRate, config.steps)} after warm-up`,
-      "EMA decay": String(config.emaDecay),
-      "gradient norm limit": config.maxGradientNorm,
-      "class dropout": config.classDropout,
-      ...(process.type === "interpolant" && {
-        interpolant: process.path,
-        "time distribution": process.times,
-      }),
-    },
+    model: modelRows(first),
+    training: trainingRows(first),
+    ...Object.assign({}, ...others.map((arm) => differences(arm, first))),
     ...Object.assign({}, ...arms.map((arm) => methodSettings(arm, isAlone))),
     sampling: {
       sampler: "Euler (ODE)",
       steps: scale.samplerSteps,
       "guidance in metrics": "none",
-      "guidance in grids": GRID_GUIDANCE,
+      "guidance in grids": gridGuidance(arms),
       weights: "EMA",
     },
     probe: {
       features: "average-pooled tokens, batch norm, one linear layer",
-      labels: "none given to the model (null class)",
+      labels: "none given to the model (null class, where there are classes)",
       weights: "EMA",
+      ...(arms.some((arm) => arm.config.process.type === "gaussian") && {
+        "noise level t of a DiT": "step t T of its T",
+      }),
     },
   };
+}
+
+/** Guidance of the grids, which leads away from no class: without classes there is none. */
+function gridGuidance(arms: readonly DescribedArm[]): string | number {
+  const without = arms.filter(({ config }) => config.model.numClasses === 0).length;
+  if (without === 0) return GRID_GUIDANCE;
+  return without === arms.length ? "none" : `${GRID_GUIDANCE}, but none for arms without classes`;
 }

@@ -1,5 +1,6 @@
 /** What the comparison measures of a run: samples with their metrics, and linear probes. */
 import type { Dataset } from "../data/index.ts";
+import type { NoiseLevel, ProcessConfig } from "../diffusion/index.ts";
 import { type NdArray, ndarray, toUint8Images, writePngGrid } from "../io/index.ts";
 import {
   cnnFeatures,
@@ -9,9 +10,14 @@ import {
   type SmallCnn,
   sampleMetrics,
 } from "../metrics/index.ts";
-import { makeNetwork } from "../models/index.ts";
+import { makeNetwork, type Network } from "../models/index.ts";
 import { type FeatureExtractor, featureExtractor, linearProbe } from "../probe/index.ts";
-import { type GenerateOptions, type SampleGenerator, sampleGenerator } from "../samplers/index.ts";
+import {
+  checkGenerate,
+  type GenerateOptions,
+  type SampleGenerator,
+  sampleGenerator,
+} from "../samplers/index.ts";
 import type { Params } from "../tensor/params.ts";
 import type { TrainConfig } from "../train/config.ts";
 import { loadSmallCnn } from "./feature-network.ts";
@@ -40,6 +46,8 @@ export interface Evaluator {
 }
 
 interface CompiledModel {
+  model: Network;
+  process: ProcessConfig;
   generator: SampleGenerator;
   extractor: FeatureExtractor;
 }
@@ -82,6 +90,8 @@ export function evaluatorOfModel(evaluator: Evaluator, { model, process }: Train
   const kind = JSON.stringify([model, process]);
   const network = makeNetwork(model);
   const found = compiled.get(kind) ?? {
+    model: network,
+    process,
     generator: sampleGenerator(network, process),
     extractor: featureExtractor(network, process),
   };
@@ -95,15 +105,64 @@ export async function disposeEvaluator({ compiled }: Evaluator): Promise<void> {
     await Promise.all([generator.dispose(), extractor.dispose()]);
 }
 
-/** Samples of the averaged weights without guidance, every class equally often, the same noise in every run. */
+/** What the metrics are of: no guidance, every class equally often; of a model without classes so many images. */
+const samplerOf = (
+  scale: Scale,
+  { classes }: Dataset,
+  model: Network,
+  count = scale.generated,
+): GenerateOptions => ({
+  ...(model.classes > 0 ? { labels: indices(count).map((i) => i % classes.length) } : { count }),
+  sampler: "euler",
+  steps: scale.samplerSteps,
+  seed: SAMPLE_SEED,
+});
+
+/** What a grid is of: guided away from no class, where there are classes. */
+const gridOf = (scale: Scale, dataset: Dataset, model: Network): GenerateOptions => ({
+  ...samplerOf(scale, dataset, model, GRID_IMAGES),
+  ...(model.classes > 0 && { guidance: { scale: GRID_GUIDANCE } }),
+});
+
+/** How far the nearest step of a DiT may be from a noise level. */
+const LEVEL_TOLERANCE = 0.01;
+
+/**
+ * A noise level t as a process has it: a time of a SiT, and of a DiT of T steps the step t T, the last one for t = 1.
+ * @throws where a DiT has so few steps that none of them is near
+ */
+function probeLevel(process: ProcessConfig, t: number): NoiseLevel {
+  if (process.type === "interpolant") return { time: t };
+  const { steps } = process;
+  const step = Math.min(Math.round(t * steps), steps - 1);
+  if (Math.abs(step / steps - t) > LEVEL_TOLERANCE)
+    throw new RangeError(
+      `its process of ${steps} steps has none at the probes' noise level ${t}; expected one of step / ${steps}, the nearest is ${step / steps}`,
+    );
+  return { step };
+}
+
+/** @throws on what would be refused when a model of this kind is evaluated: before it is trained for that. */
+export function checkEvaluation(
+  scale: Scale,
+  dataset: Dataset,
+  { model, process }: Pick<TrainConfig, "model" | "process">,
+): void {
+  const network = makeNetwork(model);
+  for (const options of [samplerOf, gridOf].map((of) => of(scale, dataset, network)))
+    checkGenerate(network, process, options);
+  for (const t of scale.probeTimesteps) probeLevel(process, t);
+}
+
+/** Samples of the averaged weights without guidance, the same noise in every run. */
 export async function samplesOf(
-  { generator, scale, dataset, reporter }: ModelEvaluator,
+  { generator, model, scale, dataset, reporter }: ModelEvaluator,
   ema: Params,
   label: string,
 ) {
   reporter.begin(label, scale.generated);
   const images = await generator.generate(ema, {
-    ...samplerOf(scale, dataset, scale.generated),
+    ...samplerOf(scale, dataset, model),
     batchSize: Math.min(100, scale.generated),
     onProgress: (done) => reporter.update(done),
   });
@@ -111,16 +170,9 @@ export async function samplesOf(
   return images;
 }
 
-const samplerOf = (scale: Scale, { classes }: Dataset, count: number): GenerateOptions => ({
-  labels: indices(count).map((i) => i % classes.length),
-  sampler: "euler",
-  steps: scale.samplerSteps,
-  seed: SAMPLE_SEED,
-});
-
 /** Linear probes of every block of the averaged weights at every noise level. */
 export async function probeOf(
-  { extractor, dataset, scale, reporter }: ModelEvaluator,
+  { extractor, process, dataset, scale, reporter }: ModelEvaluator,
   ema: Params,
   label: string,
 ): Promise<ProbeResult[]> {
@@ -128,15 +180,16 @@ export async function probeOf(
   reporter.begin(label, scale.probeTimesteps.length);
   const results: ProbeResult[] = [];
   for (const timestep of scale.probeTimesteps) {
+    const level = probeLevel(process, timestep);
     const features = await extractor.extract(ema, trainSet, {
       count: scale.probeTrain,
-      time: timestep,
       seed: PROBE_SEED,
+      ...level,
     });
     const held = await extractor.extract(ema, test, {
       count: scale.probeTest,
-      time: timestep,
       seed: PROBE_SEED + 1,
+      ...level,
     });
     const accuracy = await linearProbe(
       features,
@@ -167,16 +220,13 @@ export const metricsOfRealImages = async ({
 }: Evaluator): Promise<SampleMetrics> =>
   sampleMetrics(reference, await cnnFeaturesOfSet(network, dataset.test, indices(scale.generated)));
 
-/** Writes a grid of samples with guidance, one column a class: what a reader looks at, not what is measured. */
+/** Writes a grid of samples, with classes one column each: what a reader looks at, not what is measured. */
 export async function writeGrid(
-  { generator, scale, dataset }: ModelEvaluator,
+  { generator, model, scale, dataset }: ModelEvaluator,
   ema: Params,
   path: string,
 ): Promise<void> {
-  const images = await generator.generate(ema, {
-    ...samplerOf(scale, dataset, GRID_IMAGES),
-    guidance: { scale: GRID_GUIDANCE },
-  });
+  const images = await generator.generate(ema, gridOf(scale, dataset, model));
   await writePngGrid(path, toUint8Images(images.data, images.shape), { columns: 10, scale: 2 });
 }
 

@@ -1,6 +1,7 @@
-export { type Arm, type ComparisonOptions, runComparison } from "./comparison.ts";
+export { runComparison } from "./comparison.ts";
 export { type DemoOptions, demoArms, runDemo } from "./demo.ts";
 export { loadSmallCnn } from "./feature-network.ts";
+export type { Arm, ComparisonOptions } from "./options.ts";
 export { PAPER_PRESETS, PAPER_RESOLUTIONS, paperConfig } from "./paper.ts";
 export { SCALES, type Scale, type ScaleName, scaleConfig, scaleSRA } from "./presets.ts";
 export { compareArms, type Finding, type PairComparison } from "./report/findings.ts";

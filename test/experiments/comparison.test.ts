@@ -1,43 +1,13 @@
-import { access, mkdir, readFile, writeFile } from "node:fs/promises";
+import { access, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { Dataset, ImageSet } from "../../lib/data/index.ts";
-import { type Arm, runComparison, SCALES, type Scale, scaleConfig } from "../../lib/experiments/index.ts";
-import { randomGenerator } from "../../lib/tensor/index.ts";
+import { type Arm, scaleConfig } from "../../lib/experiments/index.ts";
 import { temporaryFolder } from "../io/helpers.ts";
+import { dataset, ownHome, run, scale } from "./least.ts";
 
 const comparison = suite("comparison");
-
-/** Noise, brighter where the class is 1. */
-function images(count: number, seed: number): ImageSet {
-  const random = randomGenerator(seed);
-  const labels = Uint8Array.from({ length: count }, (_, i) => i % 2);
-  const pixels = Uint8Array.from(
-    { length: count * 64 },
-    (_, i) => random.integer(120) + 120 * labels[Math.floor(i / 64)],
-  );
-  return { images: pixels, labels, count, height: 8, width: 8, channels: 1 };
-}
-
-const dataset: Dataset = { name: "mnist", classes: ["a", "b"], train: images(300, 1), test: images(80, 2) };
-
-/** As little as trains and is measured. */
-const scale: Scale = {
-  ...SCALES.tiny,
-  seeds: [0, 1],
-  hiddenSize: 8,
-  depth: 2,
-  steps: 2,
-  batchSize: 4,
-  align: [1, 2],
-  evaluations: 1,
-  generated: 20,
-  samplerSteps: 2,
-  reference: 80,
-  probeTrain: 40,
-  probeTest: 40,
-};
+ownHome(comparison);
 
 const layerSync = { method: "layersync", weight: 0.2, block: 1, targetBlock: 3 } as const;
 
@@ -56,27 +26,6 @@ const arms: Arm[] = [
     config: (seed) => scaleConfig({ ...scale, depth: 3 }, dataset, [layerSync], seed),
   },
 ];
-
-const quiet = { begin() {}, update() {}, end() {}, note() {} };
-const previous = process.env.DITLAB_HOME;
-comparison.before(async () => {
-  process.env.DITLAB_HOME = await temporaryFolder();
-});
-comparison.after(() => {
-  if (previous === undefined) delete process.env.DITLAB_HOME;
-  else process.env.DITLAB_HOME = previous;
-});
-
-const run = (folder: string, given: Arm[], resume = false) =>
-  runComparison({
-    folder,
-    dataset,
-    arms: given,
-    scaleName: "least",
-    scale,
-    resume,
-    reporter: quiet,
-  });
 
 comparison("trains any arms with every seed, and keeps their order", async () => {
   const folder = await temporaryFolder();
@@ -99,11 +48,13 @@ comparison("trains any arms with every seed, and keeps their order", async () =>
     results?.arms.map(({ runs }) => Object.keys(runs[0].curve.losses)),
     [["generative"], ["generative"], ["generative", "layersync"]],
   );
+  assert.equal(results?.settings["SiT, fast: what differs"], { learningRate: "0.01" });
+  assert.equal(results?.settings["SiT, deep: what differs"], { "model.depth": "3" });
   assert.equal(results?.settings.layersync, { block: 1, "target block": 3, lambda: "0.2" });
   assert.equal(JSON.parse(await readFile(join(folder, "results.json"), "utf8")).format, "ditlab-results/2");
   await access(join(folder, "deep-seed1", "samples.png"));
 
-  await run(folder, arms.slice(0, 2), true).then(
+  await run(folder, arms.slice(0, 2), { resume: true }).then(
     () => assert.unreachable(),
     ({ message }: Error) => assert.match(message, /cannot go on with the comparison in .*: its arms was/),
   );
@@ -116,24 +67,6 @@ comparison("trains any arms with every seed, and keeps their order", async () =>
       () => assert.unreachable(gone),
       () => {},
     );
-});
-
-comparison("refuses names that are no folders' names, or that two arms have", async () => {
-  const folder = join(await temporaryFolder(), "new");
-  const named = (...names: string[]): Arm[] => names.map((name) => ({ ...arms[0], name }));
-  for (const [given, message] of [
-    [[], /^a comparison needs one arm or more, got none$/],
-    [named("../up"), /^an arm's name begins its folders' names: expected letters, .*, got "\.\.\/up"$/],
-    [named("a", ""), /got ""$/],
-    [named("a", "b*"), /got "b\*"$/],
-    [named("a", "b", "A"), /no name twice, got "A"$/],
-  ] as const)
-    await run(folder, [...given]).then(
-      () => assert.unreachable(),
-      (error: Error) => assert.match(error.message, message),
-    );
-  // Nothing was written: the folder is not there yet.
-  await mkdir(folder);
 });
 
 comparison.run();

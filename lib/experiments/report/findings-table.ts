@@ -2,11 +2,19 @@
 
 import type { ArmResult, Results } from "../results.ts";
 import { swatch } from "./arms.ts";
-import type { Finding, PairComparison } from "./findings.ts";
+import { type Finding, type PairComparison, tallyOf } from "./findings.ts";
 import { type Html, html } from "./html.ts";
 import { formatLevel } from "./paired.ts";
 import { pairName } from "./sentence.ts";
-import { formatCount, formatDifference, formatInterval, formatValue, joinList, plural } from "./text.ts";
+import {
+  formatCount,
+  formatDifference,
+  formatFixed,
+  formatInterval,
+  formatValue,
+  joinList,
+  plural,
+} from "./text.ts";
 
 const WIDTH = 220;
 const HEIGHT = 30;
@@ -96,15 +104,25 @@ function overview(comparisons: readonly PairComparison[]): Html {
   )}</tbody></table></div>`;
 }
 
+/** How much of what the table shows as resolved is to be expected of so many comparisons anyway. */
+function chanceNote(comparisons: readonly PairComparison[]): string {
+  const { judged, resolved, byChance } = tallyOf(comparisons);
+  if (judged === 0) return "";
+  return `: if the arms did not differ at all, chance alone would still resolve about ${formatFixed(byChance, 2)} of the ${formatCount(judged)}. Here ${resolved === 1 ? "1 is" : `${formatCount(resolved)} are`} resolved`;
+}
+
 /** How many comparisons there are, and what that does to the intervals. */
 function countNote(comparisons: readonly PairComparison[]): string {
   const pairs = comparisons.length;
   const measures = comparisons[0].findings.length;
   const { level } = comparisons[0];
+  const chance = chanceNote(comparisons);
+  if (pairs === 1)
+    return `${plural(measures, "measure")} are compared, each by an interval of ${formatLevel(level)}, not corrected for how many they are${chance}.`;
   return (
     `${plural(pairs, "pair")} of arms by ${plural(measures, "measure")} are ${plural(pairs * measures, "comparison")}. ` +
     `So that many pairs are not over-read, each interval is of ${formatLevel(level)} (Bonferroni: the 5\u00a0% shared out among the ${formatCount(pairs)} pairs); ` +
-    "that there are several measures, which depend on each other, is not corrected for."
+    `that there are several measures, which depend on each other, is not corrected for${chance}.`
   );
 }
 
@@ -114,12 +132,14 @@ const legend = (arms: readonly ArmResult[], shown: readonly ArmResult[]): Html =
 /** All comparisons. Of several pairs an overview comes first, and those without the first arm are folded. */
 export function findingsSection({ arms }: Results, comparisons: readonly PairComparison[]): Html {
   const note = html`<p class="note" id="findings-note">Differences are paired by seed: the arm named first minus the other. In the strips a circle is one seed, the tall tick their mean, the horizontal line the confidence interval of the mean that decides, the vertical line zero; right is better for the arm named first, and each strip has its own scale. Below it stand the seeds with their differences.</p>`;
-  if (comparisons.length === 1) return html`<div class="card">${note}${pairTable(comparisons[0])}</div>`;
+  const counts = html`<p class="note">${countNote(comparisons)}</p>`;
+  if (comparisons.length === 1)
+    return html`<div class="card">${counts}${note}${pairTable(comparisons[0])}</div>`;
   const pair = (comparison: PairComparison): Html => {
     const body = html`${legend(arms, [comparison.arm, comparison.against])}${pairTable(comparison)}`;
     return comparison.against === arms[0]
       ? html`<h3 class="versus">${pairName(comparison)}</h3>${body}`
       : html`<details class="versus"><summary>${pairName(comparison)}</summary>${body}</details>`;
   };
-  return html`<div class="card"><p class="note">${countNote(comparisons)}</p>${overview(comparisons)}${note}${comparisons.map(pair)}</div>`;
+  return html`<div class="card">${counts}${overview(comparisons)}${note}${comparisons.map(pair)}</div>`;
 }

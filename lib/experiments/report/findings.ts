@@ -3,7 +3,7 @@
 import type { Interval } from "../../metrics/intervals.ts";
 import type { ArmResult, Results } from "../results.ts";
 import { finalStep, type Measure, mean, measuresOf, valueAt } from "./measures.ts";
-import { judge, type Pair, pairsOf, sharedLevel } from "./paired.ts";
+import { differenceOf, judge, type Pair, pairsOf, sharedLevel } from "./paired.ts";
 
 /** One seed's values of the two arms, and `difference = value - against`. */
 export interface SeedDifference {
@@ -59,7 +59,7 @@ export function compare(
     );
   const all = seeds.map((seed): SeedDifference => {
     const [before, value] = [read(against, seed), read(arm, seed)];
-    return { seed, against: before, value, difference: value - before };
+    return { seed, against: before, value, difference: differenceOf(value, before) };
   });
   const complete = all.filter(finite);
   const missingSeeds = all.filter((entry) => !finite(entry)).map(({ seed }) => seed);
@@ -76,6 +76,28 @@ export function compare(
     interval,
     verdict: side === "not resolved" ? side : side === better ? "better" : "worse",
     reason,
+  };
+}
+
+/** What is to be expected of many comparisons. */
+export interface Tally {
+  /** Comparisons that could have resolved a difference: by two seeds or more, all of them with values. */
+  judged: number;
+  resolved: number;
+  /** How many of them are resolved on average where no arm differs: an interval of 95 % leaves out 0 once in twenty times. */
+  byChance: number;
+}
+
+export function tallyOf(comparisons: readonly PairComparison[]): Tally {
+  const judged = comparisons.flatMap(({ findings, level }) =>
+    findings
+      .filter(({ seeds, missingSeeds }) => seeds.length > 1 && missingSeeds.length === 0)
+      .map(({ verdict }) => ({ verdict, byChance: 1 - level })),
+  );
+  return {
+    judged: judged.length,
+    resolved: judged.filter(({ verdict }) => verdict !== "not resolved").length,
+    byChance: judged.reduce((sum, { byChance }) => sum + byChance, 0),
   };
 }
 

@@ -1,41 +1,44 @@
 /** What a reader may and may not conclude. */
 
 import type { Results } from "../results.ts";
+import { type PairComparison, tallyOf } from "./findings.ts";
 import { type Html, html } from "./html.ts";
 import { measuresOf } from "./measures.ts";
-import { formatLevel, pairsOf, sharedLevel } from "./paired.ts";
+import { formatLevel, sharedLevel } from "./paired.ts";
 import { usesInception } from "./sentence.ts";
-import { formatCount, formatValue, plural } from "./text.ts";
+import { formatCount, formatFixed, formatValue, plural } from "./text.ts";
 
 /** What chance does to the verdicts. */
-function chanceOf(results: Results): string {
+function chanceOf(results: Results, comparisons: readonly PairComparison[]): string {
   const seeds = results.seeds.length;
-  const pairs = pairsOf(results.arms).length;
+  const pairs = comparisons.length;
   if (pairs === 0) return "One arm is measured, so that nothing is compared.";
   if (seeds < 2)
     return "One seed cannot show how much a difference varies from run to run, so nothing counts as resolved.";
+  const { judged, byChance } = tallyOf(comparisons);
+  if (judged === 0) return "No measure has a value of every seed in two arms, so nothing counts as resolved.";
   const measures = plural(measuresOf(results).length, "measure");
   const level = formatLevel(sharedLevel(pairs));
   const often =
     pairs === 1
       ? `A ${level} interval leaves out the truth once in twenty times, and ${measures}, which depend on each other, are compared here`
       : `By each measure ${plural(pairs, "pair")} of arms are compared. Their intervals are of ${level}, so that together they leave out a truth at most once in twenty times (Bonferroni); but there are ${measures}, which depend on each other`;
-  return `${often}: one resolved measure by itself is a hint. With ${plural(seeds, "seed")} only large and steady effects can be resolved; what is not resolved is not shown to be absent.`;
+  return `${often}, so that about ${formatFixed(byChance, 2)} would be resolved between arms that do not differ: one resolved measure by itself is a hint. With ${plural(seeds, "seed")} only large and steady effects can be resolved; what is not resolved is not shown to be absent.`;
 }
 
 /** The section "What these numbers do and do not show". */
-export function limitsSection(results: Results): Html {
+export function limitsSection(results: Results, comparisons: readonly PairComparison[]): Html {
   const { featureNetwork: network, sampleCounts: counts } = results;
   const accuracy = formatValue(network.accuracy, { unit: "percent", digits: 1 });
-  const level = formatLevel(sharedLevel(pairsOf(results.arms).length));
+  const level = formatLevel(sharedLevel(comparisons.length));
   return html`<div class="limits">
 <div class="card"><h3>They show</h3><ul>
 <li>How the arms of this experiment differ on the same data, judged in the same way, and for each seed with the same noise for the samples.</li>
-<li>Each seed\u2019s own difference. A difference counts as resolved only if every seed has a value and the ${level} confidence interval of the mean paired difference (Student\u2019s t) does not hold 0.</li>
+<li>Each seed\u2019s own difference. A difference counts as resolved only if every seed has a value, the seeds do not all say the same to the last digit, and the ${level} confidence interval of the mean paired difference (Student\u2019s t) does not hold 0.</li>
 <li>What a training step of each arm cost on the machine named below, where the interval of the ratio does not hold 1.</li>
 </ul></div>
 <div class="card"><h3>They do not show</h3><ul>
-<li><strong>Significance.</strong> ${chanceOf(results)}</li>
+<li><strong>Significance.</strong> ${chanceOf(results, comparisons)}</li>
 <li><strong>Published scales.</strong> The data, the model, the number of steps and the number of images are much smaller here.</li>
 <li><strong>Values to set beside published ones.</strong> ${
     usesInception(results)

@@ -30,6 +30,25 @@ export const formatLevel = (level: number): string =>
 export const confidenceInterval = (differences: readonly number[], level: number): Interval =>
   differences.length < 2 ? [Number.NaN, Number.NaN] : meanInterval(differences, level);
 
+/** As a share of what they are differences of: means over other numbers of blocks differ in the last digits alone. */
+const ROUNDING = 1e-9;
+
+/** `value - against`, and 0 where no more than rounding is between them. */
+export function differenceOf(value: number, against: number): number {
+  const difference = value - against;
+  return Math.abs(difference) <= ROUNDING * Math.max(Math.abs(value), Math.abs(against)) ? 0 : difference;
+}
+
+/** Spread of differences, as a share of the largest, below which they are the same: what is left of their rounding. */
+const SPREAD = 1e-6;
+
+/**
+ * Whether all differences are one number. Their interval would have no width, as if one more seed were sure to say the
+ * same; but shares of some hundred images are equal by chance, and where no chance is in it, the seeds were none.
+ */
+const areSame = (differences: readonly number[]): boolean =>
+  Math.max(...differences) - Math.min(...differences) <= SPREAD * Math.max(...differences.map(Math.abs));
+
 export interface Judgement {
   interval: Interval;
   /** Where the mean lies: above none, below it, or not told from it. */
@@ -39,20 +58,24 @@ export interface Judgement {
 }
 
 /**
- * Judges a mean difference. It counts as resolved only if there are at least two seeds, none of them lacks a value, and
- * the interval does not hold 0.
+ * Judges a mean difference. It counts as resolved only if there are at least two seeds, none of them lacks a value, they
+ * are not all the same to the last digit, and the interval does not hold 0.
  *
  * @param none How "no difference" is written where it is not 0, such as a ratio of 1 whose logarithm is judged.
  */
 export function judge(differences: readonly number[], missing: number, level: number, none = "0"): Judgement {
-  const interval = confidenceInterval(differences, level);
+  const isSpread = differences.length > 1 && !areSame(differences);
+  const interval: Interval = isSpread ? confidenceInterval(differences, level) : [Number.NaN, Number.NaN];
   const unresolved = (reason: string): Judgement => ({ interval, side: "not resolved", reason });
   if (differences.length === 0) return unresolved("no seed has a value in both arms");
   if (missing > 0) return unresolved(`no value in both arms for ${plural(missing, "seed")}`);
   if (differences.length === 1) return unresolved("one seed shows no spread");
+  if (!isSpread)
+    return unresolved(
+      differences[0] === 0 ? "equal in every seed" : "the same in every seed, which shows no spread",
+    );
   const [low, high] = interval;
   const name = `the ${formatLevel(level)} interval`;
-  // Written so that equal differences of zero are not resolved.
-  if (!(low > 0 || high < 0)) return unresolved(`${name} holds ${none}`);
+  if (low <= 0 && high >= 0) return unresolved(`${name} holds ${none}`);
   return { interval, side: low > 0 ? "above" : "below", reason: `${name} excludes ${none}` };
 }

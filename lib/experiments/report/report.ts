@@ -48,7 +48,7 @@ function sections(
       id: "samples",
       title: "Samples",
       intro:
-        "Every run starts from the same noise, so images in the same place belong together. One column a class, drawn with classifier-free guidance; the metrics are of samples without it.",
+        "Every run starts from the same noise, so images in the same place belong together. Where an arm knows the classes, each column is one, drawn with classifier-free guidance; the metrics are of samples without it.",
       body: samplesSection(results, images),
     },
     {
@@ -61,7 +61,7 @@ function sections(
       id: "representations",
       title: "Representations",
       intro:
-        "Accuracy of a linear classifier on the features of each block, for inputs with a given amount of noise (t = 0 is a clean image, t = 1 pure noise). Blocks are counted from 1.",
+        "Accuracy of a linear classifier on the features of each block, for inputs with a given amount of noise (t = 0 is a clean image, t = 1 pure noise; of a DiT t is the share of its steps, and its noise at one t is not that of a SiT). Blocks are counted from 1.",
       body: html`${plotGrid(probeByBlock, "three")}${plotGrid(probeByStep)}`,
       show: probeByBlock.length > 0,
     },
@@ -82,7 +82,7 @@ function sections(
       id: "limits",
       title: "What these numbers do and do not show",
       intro: "Read this before quoting a number.",
-      body: limitsSection(results),
+      body: limitsSection(results, comparisons),
     },
     {
       id: "setup",

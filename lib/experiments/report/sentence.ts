@@ -1,10 +1,10 @@
 /** The whole comparison in one sentence, and its name. */
 
 import type { Results } from "../results.ts";
-import type { PairComparison, Verdict } from "./findings.ts";
+import { type Finding, type PairComparison, tallyOf, type Verdict } from "./findings.ts";
 import { finalStep } from "./measures.ts";
 import { formatLevel, type Pair } from "./paired.ts";
-import { capitalized, formatCount, formatDifference, joinList, plural } from "./text.ts";
+import { capitalized, formatCount, formatDifference, formatFixed, joinList, plural } from "./text.ts";
 
 /** Whether the metrics use Inception's features, as published results do. */
 export function usesInception(results: Results): boolean {
@@ -23,10 +23,13 @@ export function titleOf({ arms, dataset, scale }: Results): string {
   return `${plural(arms.length, "arm")} ${where}`;
 }
 
+/** Whether any seed has values of both arms. */
+const hasValues = ({ seeds }: Finding): boolean => seeds.length > 0;
+
 const named = ({ findings }: PairComparison, verdict: Verdict, withMean: boolean): string =>
   joinList(
     findings
-      .filter((finding) => finding.verdict === verdict)
+      .filter((finding) => finding.verdict === verdict && hasValues(finding))
       .map(({ measure, mean }) =>
         withMean ? `${measure.phrase} (${formatDifference(mean, measure.format)})` : measure.phrase,
       ),
@@ -43,12 +46,34 @@ function resolved(comparison: PairComparison): string[] {
   ].filter((claim) => claim !== "");
 }
 
+const NO_VALUES = "because no seed has values of both after the same steps";
+
 function claimsOfPair(comparison: PairComparison): string[] {
   const claims = resolved(comparison);
-  const { arm, against } = comparison;
-  if (claims.length === 0) return [`no difference between ${arm.phrase} and ${against.phrase} was resolved`];
+  const { arm, against, findings } = comparison;
+  if (!findings.some(hasValues))
+    return [`${arm.phrase} and ${against.phrase} could not be compared, ${NO_VALUES}`];
   const open = named(comparison, "not resolved", false);
-  return open === "" ? claims : [...claims, `no difference was resolved in ${open}`];
+  const missing = joinList(
+    findings.filter((finding) => !hasValues(finding)).map(({ measure }) => measure.phrase),
+  );
+  return [
+    ...(claims.length > 0
+      ? [
+          ...claims,
+          shareOfChance(comparison),
+          ...(open === "" ? [] : [`no difference was resolved in ${open}`]),
+        ]
+      : [`no difference between ${arm.phrase} and ${against.phrase} was resolved`]),
+    ...(missing === "" ? [] : [`no values to compare in ${missing}`]),
+  ];
+}
+
+/** How much of what is resolved would be, by as many measures, if the arms did not differ at all. */
+function shareOfChance(comparison: PairComparison): string {
+  const { resolved, judged, byChance } = tallyOf([comparison]);
+  const these = resolved === 1 ? "this is" : "these are";
+  return `${these} ${formatCount(resolved)} of ${plural(judged, "measure")}, of which chance alone would resolve about ${formatFixed(byChance, 2)}`;
 }
 
 /**
@@ -59,12 +84,14 @@ function claimsOfPairs(comparisons: readonly PairComparison[]): string[] {
   const [{ against: first, level }] = comparisons;
   const claims = comparisons.filter(({ against }) => against === first).flatMap(resolved);
   const findings = comparisons.flatMap((comparison) => comparison.findings);
-  const found = findings.filter(({ verdict }) => verdict !== "not resolved").length;
+  if (!findings.some(hasValues)) return [`no two arms could be compared, ${NO_VALUES}`];
+  const { resolved: found, judged, byChance } = tallyOf(comparisons);
+  const chance = judged === 0 ? "" : `; chance alone would resolve about ${formatFixed(byChance, 2)}`;
   return [
     ...(claims.length > 0
       ? claims
       : [`no difference between ${first.phrase} and any other arm was resolved`]),
-    `${formatCount(found)} of ${plural(findings.length, "comparison")} resolved a difference (${plural(comparisons.length, "pair")} of arms, each interval of ${formatLevel(level)})`,
+    `${formatCount(found)} of ${plural(findings.length, "comparison")} resolved a difference (${plural(comparisons.length, "pair")} of arms, each interval of ${formatLevel(level)}${chance})`,
   ];
 }
 

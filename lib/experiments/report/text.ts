@@ -81,8 +81,9 @@ export function joinList(items: readonly string[]): string {
 /** With a capital first letter. */
 export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** A setting's name as words: `learningRate` and `learning-rate` become `learning rate`. */
+/** A setting's name as words: `learningRate` and `learning-rate` become `learning rate`; what has words stays as it is. */
 export function words(name: string): string {
+  if (/\s/.test(name)) return name;
   return name
     .replace(/([a-z0-9])([A-Z])/g, (_, before: string, after: string) => `${before} ${after.toLowerCase()}`)
     .replace(/[_-]+/g, " ");

@@ -6,8 +6,15 @@ import {
   compareArms,
   type Finding,
   type PairComparison,
+  tallyOf,
 } from "../../../lib/experiments/report/findings.ts";
-import { finalStep, type Measure, probeBest, probeMean } from "../../../lib/experiments/report/measures.ts";
+import {
+  finalStep,
+  type Measure,
+  measuresOf,
+  probeBest,
+  probeMean,
+} from "../../../lib/experiments/report/measures.ts";
 import {
   confidenceInterval,
   formatLevel,
@@ -99,6 +106,43 @@ findings("resolves only what the 95 % interval tells from zero", () => {
   assert.is(compared(-5, 0).verdict, "not resolved");
 });
 
+findings("a difference that rounding made is none", () => {
+  // Equally good blocks, two and three of them: the means are 0.1 and 0.10000000000000002.
+  const results = syntheticResults([0, 1, 2]);
+  for (const [i, { runs }] of results.arms.entries())
+    for (const run of runs)
+      run.evaluations.at(-1)!.probe = [{ timestep: 0.2, accuracy: Array(2 + i).fill(0.1) }];
+  const measure = measuresOf(results).find(({ key }) => key === "probeMean")!;
+  const finding = comparedIn(results, measure);
+  assert.ok(finding.seeds.every(({ against, value }) => value > against));
+  assert.is(finding.verdict, "not resolved");
+  assert.is(finding.reason, "equal in every seed");
+  assert.equal(
+    finding.seeds.map(({ difference }) => difference),
+    [0, 0, 0],
+  );
+  assert.is(finding.mean, 0);
+  // Relative to the values: small ones may differ by little.
+  assert.is(compared(2e-8, 3e-8, 4e-8).verdict, "worse");
+  assert.is(compared(2e-9, 3e-9, 4e-9).reason, "equal in every seed");
+});
+
+findings("seeds that all say the same show no spread", () => {
+  // Student's t would make an interval of no width of them, and resolve what two seeds may agree on by chance.
+  for (const same of [
+    [1, 1, 1],
+    [0.1, 0.1],
+    [-1 / 3, -1 / 3, -1 / 3 + 1e-12],
+  ]) {
+    const finding = compared(...same);
+    assert.is(finding.verdict, "not resolved");
+    assert.is(finding.reason, "the same in every seed, which shows no spread");
+    assert.ok(finding.interval.every(Number.isNaN));
+  }
+  assert.is(compared(1, 1.01).verdict, "worse");
+  assert.match(costInWords(costOf([1, 2], [2, 4])), /2\.00 times .* Not resolved: the same in every seed/);
+});
+
 findings("turns round where higher is better", () => {
   const results = withDifferences([2, 3, 4]);
   assert.is(comparedIn(results, { ...LOWER, lowerIsBetter: false }).verdict, "better");
@@ -150,14 +194,42 @@ findings("says in one sentence what is resolved and what is not", () => {
   assert.is(
     text,
     "On MNIST at the laptop scale, after 3,000 training steps and over 3 paired seeds, SRA was better than the baseline " +
-      "in Frechet distance (\u22123.00); SRA was worse in recall (+3.00); no difference was resolved in precision; this is " +
-      "measured in the features of a small convolutional MNIST classifier, not of Inception, so its numbers are not " +
+      "in Frechet distance (\u22123.00); SRA was worse in recall (+3.00); these are 2 of 3 measures, of which chance " +
+      "alone would resolve about 0.15; no difference was resolved in precision; this is measured in the features of a small convolutional MNIST classifier, not of Inception, so its numbers are not " +
       "comparable with published ones.",
   );
-  assert.match(summarize(results, of(worse)), ", SRA was worse than the baseline in recall (+3.00); this is");
+  assert.match(
+    summarize(results, of(worse)),
+    ", SRA was worse than the baseline in recall (+3.00); this is 1 of 1 measure, of which chance alone would resolve about 0.05; this is",
+  );
   assert.match(
     summarize(results, of(open)),
     ", no difference between SRA and the baseline was resolved; this is",
+  );
+});
+
+findings("what has no values is not called a difference that was not resolved", () => {
+  const results = syntheticResults([0, 1, 2]);
+  for (const { runs } of results.arms)
+    for (const run of runs) run.evaluations.at(-1)!.metrics.recall = Number.NaN;
+  const [comparison] = compareArms(results);
+  const sentence = summarize(results, [comparison]);
+  assert.match(sentence, "; no values to compare in recall; this is");
+  assert.match(sentence, "of 6 measures, of which chance alone would resolve about 0.30;");
+  assert.equal(tallyOf([comparison]).judged, 6);
+  // Arms that were evaluated at other steps: nothing of them is compared.
+  for (const run of results.arms[1].runs) for (const evaluation of run.evaluations) evaluation.step += 1;
+  const apart = summarize(results, compareArms(results));
+  assert.match(
+    apart,
+    ", SRA and the baseline could not be compared, because no seed has values of both after the same steps; this is",
+  );
+  assert.not.match(apart, "resolve");
+  const four = syntheticResults([0, 1, 2], 4);
+  for (const run of four.arms[0].runs) for (const evaluation of run.evaluations) evaluation.step += 1;
+  assert.match(
+    summarize(four, compareArms(four)),
+    ", no two arms could be compared, because no seed has values of both after the same steps; this is",
   );
 });
 
@@ -196,7 +268,7 @@ findings("compares every two arms of four, each by an interval that shares out t
   assert.not.match(sentence, "than SRA");
   assert.match(
     sentence,
-    /; \d+ of 36 comparisons resolved a difference \(6 pairs of arms, each interval of 99\.17\s%\); this is/,
+    /; \d+ of 36 comparisons resolved a difference \(6 pairs of arms, each interval of 99\.17\s%; chance alone would resolve about 0\.30\); this is/,
   );
 });
 
@@ -311,7 +383,11 @@ findings("writes numbers for readers", () => {
     [2, 6, 0, 2],
   );
   assert.is(joinList(["a", "b", "c"]), "a, b and c");
-  assert.is(words("learningRate"), "learning rate");
+  assert.equal(["learningRate", "learning-rate", "DiT, deep: layersync"].map(words), [
+    "learning rate",
+    "learning rate",
+    "DiT, deep: layersync",
+  ]);
 });
 
 findings.run();

@@ -138,7 +138,7 @@ page("works without an alignment curve, without a probe, without evaluations, wi
   for (const arm of results.arms) for (const run of arm.runs) for (const e of run.evaluations) e.probe = [];
   assert.not.match(withoutLibrary(renderReport(results, new Map())), 'id="representations"');
   results.arms[1].runs[0].evaluations = [];
-  assert.match(renderReport(results, new Map()), "no difference between SRA and the baseline was resolved");
+  assert.match(renderReport(results, new Map()), "SRA and the baseline could not be compared, because");
   results.arms[0].runs = [];
   assert.match(renderReport(results, new Map()), "no seed has a value in both arms");
   results.arms = [];
@@ -222,6 +222,18 @@ page("the strip draws the interval that decides, not the seeds' range", () => {
   const page = withoutLibrary(renderReport(results, new Map()));
   assert.match(page, />95\s% interval<\/th>/);
   assert.not.match(page, "Min to max");
+});
+
+page("says beside the table how much chance alone would resolve", () => {
+  const two = render(0, 1, 2);
+  assert.match(
+    two,
+    /7 measures are compared, each by an interval of 95\s%, not corrected for how many they are: if the arms did not differ at all, chance alone would still resolve about 0\.35 of the 7\. Here \d (is|are) resolved\./,
+  );
+  assert.ok(two.indexOf("chance alone would still") < two.indexOf('<table class="findings"'));
+  const four = withoutLibrary(renderReport(syntheticResults([0, 1, 2], 4), new Map()));
+  assert.match(four, /chance alone would still resolve about 0\.30 of the 36\. Here \d+ (is|are) resolved\./);
+  assert.not.match(render(0), "chance alone");
 });
 
 page("shows one arm without a comparison", () => {
