@@ -97,10 +97,14 @@ function checkTimes(config: TransformerConfig, x: Tensor, t: Tensor): void {
 }
 
 /** The class ids in a condition, int32 [B]. */
-function classesOf({ y }: Condition): Tensor {
+function classesOf({ y }: Condition, batch: number): Tensor {
   if (!(y instanceof tf.Tensor))
     throw new Error(
       "the network's condition must be { y }, class ids [batch] int32, and has no y; nullCondition(batch) is no class",
+    );
+  if (y.dtype !== "int32" || `${y.shape}` !== `${batch}`)
+    throw new Error(
+      `the network's condition y must be class ids [${batch}] int32, one a sample, got [${y.shape}] ${y.dtype}`,
     );
   return y;
 }
@@ -115,7 +119,7 @@ function conditioning(params: Params, config: TransformerConfig, t: Tensor, cond
   const embedded = timestepEmbedding(params, "t_embedder", tf.reshape(t, [-1]));
   const times = tf.reshape(embedded, [batch, tokens, width]);
   if (config.numClasses === 0) return times;
-  const classes = labelEmbedding(params, "y_embedder", classesOf(condition));
+  const classes = labelEmbedding(params, "y_embedder", classesOf(condition, batch));
   return tf.add(times, tf.reshape(classes, [batch, 1, width]));
 }
 
