@@ -39,6 +39,13 @@ export const DIT_PROCESS: GaussianConfig = {
   learnSigma: true,
 };
 
+/** Whether what networks say under two processes means the same: how training times are drawn does not matter. */
+export function predictsAlike(a: ProcessConfig, b: ProcessConfig): boolean {
+  if (a.type === "interpolant") return b.type === a.type && b.path === a.path;
+  const fields = ["schedule", "steps", "prediction", "learnSigma"] as const;
+  return b.type === a.type && fields.every((field) => a[field] === b[field]);
+}
+
 /** Clean data [B,C,H,W], standard normal noise of its shape, and times [B], or [B,T] of an interpolant's tokens. */
 export interface NoisedBatch {
   x: Tensor;
