@@ -77,9 +77,6 @@ function initTransformer(config: TransformerConfig, random: RandomGenerator): Pa
   );
 }
 
-/** Which tokens attend to which, and how a block is computed. */
-type BlockOptions = Pick<ApplyOptions, "attentionMask">;
-
 function checkInput({ inputSize, inChannels }: TransformerConfig, x: Tensor): void {
   if (x.rank !== 4 || x.shape[1] !== inChannels || x.shape[2] !== inputSize || x.shape[3] !== inputSize)
     throw new Error(
@@ -151,7 +148,7 @@ export function transformerBlock(
   block: number,
   x: Tensor,
   c: Tensor,
-  { attentionMask }: BlockOptions = {},
+  { attentionMask }: Pick<ApplyOptions, "attentionMask"> = {},
 ): Tensor {
   const name = `blocks.${block - 1}`;
   if (c.rank !== 3 || (c.shape[1] !== 1 && c.shape[1] !== x.shape[1]))
@@ -182,7 +179,7 @@ function rematerializedBlock(
   block: number,
   x: Tensor,
   c: Tensor,
-  options: BlockOptions,
+  options: Pick<ApplyOptions, "attentionMask">,
 ): Tensor {
   const names = Object.keys(params).filter((name) => name.startsWith(`blocks.${block - 1}.`));
   const weights = names.map((name) => params[name]);

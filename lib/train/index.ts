@@ -6,7 +6,7 @@ export {
   readCheckpoint,
   writeCheckpoint,
 } from "./checkpoint.ts";
-export { compileRuns, compileStep } from "./compile.ts";
+export { compileRuns, compileStep, type StepArguments } from "./compile.ts";
 export { checkTrainConfig, type TrainConfig } from "./config.ts";
 export { currentConfig } from "./legacy.ts";
 export { type TrainOptions, type TrainResult, train } from "./loop.ts";
@@ -25,6 +25,7 @@ export { measureStep, planTraining, type TrainPlan } from "./plan.ts";
 export type { LogEntry, Metrics } from "./recorder.ts";
 export { readReferenceState, writeReferenceState } from "./reference.ts";
 export type { DataSource } from "./run-folder.ts";
+export type { Decode } from "./sample-grids.ts";
 export {
   accumulateGradients,
   applyGradients,
