@@ -155,13 +155,14 @@ export async function readJson(path: string): Promise<unknown> {
 
 /** The training config in a file. @throws naming the file, and every field that is missing, unknown or wrong. */
 export async function readTrainConfig(path: string): Promise<TrainConfig> {
-  const config = currentConfig(await readJson(path)) as TrainConfig;
+  const content = await readJson(path);
   try {
+    const config = currentConfig(content) as TrainConfig;
     checkTrainConfig(config);
+    return config;
   } catch (error) {
     throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
   }
-  return config;
 }
 
 /** A model by name, or that of a file: a model's config, or a training config, which also says the process. */
@@ -169,13 +170,14 @@ export async function readModel(
   model: string,
 ): Promise<{ model: ModelName | TrainConfig["model"]; process?: ProcessConfig }> {
   if (!model.endsWith(".json")) return { model: parseModelName(model).name };
-  const { model: config, process } = currentModel(await readJson(model));
+  const content = await readJson(model);
   try {
+    const { model: config, process } = currentModel(content);
     checkTransformerConfig(config as TrainConfig["model"]);
+    return { model: config as TrainConfig["model"], process: process as ProcessConfig | undefined };
   } catch (error) {
     throw new Error(`${model}: ${(error as Error).message}`, { cause: error });
   }
-  return { model: config as TrainConfig["model"], process: process as ProcessConfig | undefined };
 }
 
 /** The config of a file, or of a preset. */
