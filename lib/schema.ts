@@ -67,7 +67,7 @@ function tagsAt(schema: z.core.$ZodType, path: readonly PropertyKey[], value: un
   const parent = objectAt(schema, path.slice(0, -2), value);
   const step = path.at(-2);
   const field = parent?.[String(step)] ?? objectAt(schema, path.slice(0, -3), value)?.[String(path.at(-3))];
-  const union = field instanceof z.ZodArray ? field.element : field;
+  const union = path.length === 1 ? schema : field instanceof z.ZodArray ? field.element : field;
   if (!(union instanceof z.ZodDiscriminatedUnion)) return "one of the known kinds";
   return union.options.map((option) => String(tagOf(option, String(path.at(-1))))).join(" or ");
 }
@@ -83,6 +83,36 @@ export function nearest(name: string, names: readonly string[]): string | undefi
   return distance(name.toLowerCase(), found) <= Math.max(2, name.length / 3) ? original : undefined;
 }
 
+/** A field that nobody knows, with the nearest right name. */
+function unknownField(path: string, name: string, known: readonly string[]): string {
+  const meant = nearest(name, known);
+  return `${path} is unknown, ${meant ? `did you mean ${meant}?` : `expected one of ${known.join(", ")}`}`;
+}
+
+const shown = (value: unknown): string => {
+  if (typeof value === "number" || typeof value === "bigint") return String(value);
+  if (typeof value === "function") return "a function";
+  return JSON.stringify(value) ?? String(value);
+};
+
+/** What zod calls the types of JSON. */
+const KINDS: Readonly<Record<string, string>> = {
+  object: "an object",
+  array: "a list",
+  tuple: "a list",
+  string: "a text",
+  number: "a number",
+  int: "an integer",
+  boolean: "true or false",
+};
+
+/** What is expected where a schema has no words of its own. */
+function expectedOf(issue: z.core.$ZodRawIssue): string {
+  if (issue.code === "invalid_type") return KINDS[issue.expected] ?? issue.expected;
+  if (issue.code === "invalid_value") return issue.values.map((value) => shown(value)).join(" or ");
+  return "another value";
+}
+
 /** What is wrong, a phrase for each field. */
 function problems(
   issue: Issue,
@@ -95,11 +125,7 @@ function problems(
   const got = at(value, path);
   if (issue.code === "unrecognized_keys") {
     const known = Object.keys(objectAt(schema, path, value) ?? {});
-    return issue.keys.map((key) => {
-      const meant = nearest(key, known);
-      const full = [...path.map(String), key].join(".");
-      return `${full} is unknown, ${meant ? `did you mean ${meant}?` : `expected one of ${known.join(", ")}`}`;
-    });
+    return issue.keys.map((key) => unknownField([...path.map(String), key].join("."), key, known));
   }
   if (issue.code === "invalid_union" && typeof got === "object" && got !== null) {
     // Of what it may be, the object (or list) that it resembles most.
@@ -111,10 +137,11 @@ function problems(
   if (issue.code === "invalid_union" && issue.errors.length === 0) {
     const expected = tagsAt(schema, path, value);
     if (got === undefined) return [`${name} is missing, expected ${expected}`];
-    return [`${name} must be ${expected}, got ${JSON.stringify(got) ?? String(got)}`];
+    return [`${name} must be ${expected}, got ${shown(got)}`];
   }
+  if (name === "") return [`it must be ${issue.message}, got ${shown(got)}`];
   if (got === undefined) return [`${name} is missing, expected ${issue.message}`];
-  return [`${name === "" ? "it" : name} must be ${issue.message}, got ${JSON.stringify(got) ?? String(got)}`];
+  return [`${name} must be ${issue.message}, got ${shown(got)}`];
 }
 
 /**
@@ -122,10 +149,19 @@ function problems(
  * @throws RangeError, one sentence that names every field that is missing, unknown (with the nearest right name) or wrong.
  */
 export function check<T>(schema: z.ZodType<T>, value: unknown, what: string): asserts value is T {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: expectedOf });
   if (result.success) return;
   const found = result.error.issues.flatMap((issue) => problems(issue, schema, value, []));
   throw new RangeError(`${what}: ${found.join("; ")}`);
+}
+
+/** The same for options that no schema describes. @throws RangeError naming every field that is unknown. */
+export function checkKnown(given: object, known: readonly string[], what: string): void {
+  const unknown = Object.entries(given).filter(
+    ([name, value]) => value !== undefined && !known.includes(name),
+  );
+  if (unknown.length > 0)
+    throw new RangeError(`${what}: ${unknown.map(([name]) => unknownField(name, name, known)).join("; ")}`);
 }
 
 /** What a schema says of a field, for example `adamW.betas`. */

@@ -140,6 +140,42 @@ test("the tables carry the source's signatures and fields: else run npx tsx test
   assert.is.not(stale, page);
 });
 
+/** The names that a type's text begins with, of its own type parameters: `<T extends Tree, U>`. */
+function parametersOf(text: string): string[] {
+  if (!text.startsWith("<")) return [];
+  let depth = 0;
+  const parts = [""];
+  for (const letter of text) {
+    if (letter === "<" && depth++ === 0) continue;
+    if (letter === ">" && --depth === 0) break;
+    if (letter === "," && depth === 1) parts.push("");
+    else parts[parts.length - 1] += letter;
+  }
+  return parts.map((part) => /^\s*(?:const )?(\w+)/.exec(part)?.[1] ?? "");
+}
+
+test("every type that a signature names is exported, or known everywhere", async () => {
+  const [, tables] = (await readFile(join(root, "docs/api.md"), "utf8")).split("\n## All exports\n");
+  const rows = [...tables.matchAll(ROW)];
+  const checker = checked.getTypeChecker();
+  const everywhere = checker.getSymbolsInScope(
+    checked.getSourceFile(join(root, "lib/index.ts"))!,
+    ts.SymbolFlags.Type | ts.SymbolFlags.Value,
+  );
+  const known = new Set([...rows.map(([, name]) => name), ...everywhere.map(({ name }) => name)]);
+  const unknown = rows.flatMap(([, name, , source = ""]) => {
+    const text = source.replace(/^`+ ?/, "");
+    const own = new Set(parametersOf(text));
+    // The type of a value has no name of its own.
+    const names = text.replace(/"[^"]*"|\btypeof \w+/g, "").matchAll(/\b[A-Z]\w+/g);
+    const missing = [...names].map(([type]) => type).filter((type) => !known.has(type) && !own.has(type));
+    return [...new Set(missing)].map((type) => `${type} of ${name}`);
+  });
+  assert.equal(unknown, []);
+  assert.ok(known.has("Tensor") && known.has("AbortSignal") && !known.has("PRESETS"));
+  assert.equal(parametersOf("<S extends A<B, C>, N = D, Own = unknown> (x: S)"), ["S", "N", "Own"]);
+});
+
 test("commands in the documentation have the options that they are shown with", async () => {
   const known = commandLine(notebookCommands());
   const folder = join(root, "docs");

@@ -1,9 +1,10 @@
 /** Configs are checked by one description: every fault in one sentence, and what help says of a field. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { processConfig } from "../lib/diffusion/process.ts";
 import { scheduleAt, warmup } from "../lib/optim/index.ts";
 import { warmupAndDecay } from "../lib/optim/schedules.ts";
-import { check, describeField, nearest } from "../lib/schema.ts";
+import { check, checkKnown, describeField, nearest } from "../lib/schema.ts";
 import { trainConfigFields } from "../lib/train/config.ts";
 import { checkTrainConfig, type TrainConfig } from "../lib/train/index.ts";
 import { SMALL_SRA, smallConfig } from "./train/small.ts";
@@ -76,8 +77,45 @@ test("a config of one key says all that is missing; no config says so", () => {
   const message = messageOf({ model: { inputSize: 16 } });
   for (const field of ["seed", "model.patchSize", "model.numClasses", "steps", "batchSize", "learningRate"])
     assert.ok(message.includes(`${field} is missing, expected `), `${field}: ${message}`);
-  assert.match(messageOf(undefined), /^train config: /);
-  assert.match(messageOf([]), /^train config: /);
+  assert.is(messageOf(undefined), "train config: it must be an object, got undefined");
+  assert.is(messageOf(null), "train config: it must be an object, got null");
+  assert.is(messageOf([]), "train config: it must be an object, got []");
+});
+
+test("what is no object where one is expected is said in plain words", () => {
+  const message = messageOf({
+    ...rest,
+    model: "SiT-S/2",
+    process: undefined,
+    adamW: null,
+    methods: ["sra", null, { ...SMALL_SRA, weight: [3] }],
+    seed: Number.NaN,
+    steps: 3n,
+  });
+  for (const phrase of [
+    'model must be an object, got "SiT-S/2"',
+    "process is missing, expected an object",
+    "adamW must be an object, got null",
+    'methods.0 must be an object, got "sra"',
+    "methods.1 must be an object, got null",
+    "methods.2.weight.0 must be an object, got 3",
+    "seed must be an integer, got NaN",
+    "steps must be a positive integer, got 3",
+  ])
+    assert.ok(message.includes(phrase), `${phrase}\nis not in\n${message}`);
+  assert.not.match(message, /Invalid|received/);
+  const said = (value: unknown) => () => check(processConfig, value, "process");
+  assert.throws(said({ type: "flow" }), /^process: type must be interpolant or gaussian, got "flow"$/);
+  assert.throws(said({}), /^process: type is missing, expected interpolant or gaussian$/);
+});
+
+test("options that no schema describes are known by name", () => {
+  const said = (given: object) => () => checkKnown(given, ["steps", "eta", "grid"], "options");
+  assert.throws(
+    said({ etta: 1, colour: 2, steps: 3 }),
+    /^options: etta is unknown, did you mean eta\?; colour is unknown, expected one of steps, eta, grid$/,
+  );
+  assert.not.throws(said({ steps: 3, other: undefined }));
 });
 
 test("what is wrong inside a schedule is named there", () => {

@@ -10,6 +10,7 @@ export type { LayerSyncConfig } from "./layersync.ts";
 export type { AddedParameters, Batch, Fault, Method, Setting, StudentView, TeacherView } from "./method.ts";
 export { type MethodConfig, makeMethod, methodConfig } from "./methods.ts";
 export {
+  type Blocks,
   defaultBlocks,
   METHOD_NAMES,
   type MethodName,
@@ -17,6 +18,7 @@ export {
   paperSRA,
   referenceAlignWeight,
   refitted,
+  type Trained,
 } from "./presets.ts";
 export type { REPAConfig } from "./repa.ts";
 export { projectionHead, SRA_DEFAULTS, type SRAConfig } from "./sra.ts";

@@ -6,13 +6,13 @@ import type { MethodConfig } from "./methods.ts";
 import { SRA_DEFAULTS, type SRAConfig } from "./sra.ts";
 
 /** What a preset depends on. */
-interface Trained {
+export interface Trained {
   /** Blocks of the network. */
   depth: number;
   process: ProcessConfig;
 }
 
-type Blocks = readonly [student: number, teacher: number];
+export type Blocks = readonly [student: number, teacher: number];
 
 /** The authors' rule where nothing is tuned: the student's block at a quarter of the depth, the teacher's at three quarters. */
 export const defaultBlocks = (depth: number): Blocks => [

@@ -81,7 +81,11 @@ export const withConfigOptions = (command: Command): Command =>
       "side of the model's input (default: that of --images, or the preset's)",
       positiveInteger,
     )
-    .option("--classes <number>", "classes (default: those of --images, or the preset's)", positiveInteger)
+    .option(
+      "--classes <number>",
+      "classes; 0 is a model that knows none (default: those of --images, or the preset's)",
+      integer,
+    )
     .addOption(fieldOption("--patch-size <pixels>", "model.patchSize", positiveInteger))
     .addOption(fieldOption("--seed <number>", "seed", anyInteger))
     .addOption(fieldOption("--steps <number>", "steps", positiveInteger))
@@ -151,13 +155,14 @@ export async function readJson(path: string): Promise<unknown> {
 
 /** The training config in a file. @throws naming the file, and every field that is missing, unknown or wrong. */
 export async function readTrainConfig(path: string): Promise<TrainConfig> {
-  const config = currentConfig(await readJson(path)) as TrainConfig;
+  const content = await readJson(path);
   try {
+    const config = currentConfig(content) as TrainConfig;
     checkTrainConfig(config);
+    return config;
   } catch (error) {
     throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
   }
-  return config;
 }
 
 /** A model by name, or that of a file: a model's config, or a training config, which also says the process. */
@@ -165,13 +170,14 @@ export async function readModel(
   model: string,
 ): Promise<{ model: ModelName | TrainConfig["model"]; process?: ProcessConfig }> {
   if (!model.endsWith(".json")) return { model: parseModelName(model).name };
-  const { model: config, process } = currentModel(await readJson(model));
+  const content = await readJson(model);
   try {
+    const { model: config, process } = currentModel(content);
     checkTransformerConfig(config as TrainConfig["model"]);
+    return { model: config as TrainConfig["model"], process: process as ProcessConfig | undefined };
   } catch (error) {
     throw new Error(`${model}: ${(error as Error).message}`, { cause: error });
   }
-  return { model: config as TrainConfig["model"], process: process as ProcessConfig | undefined };
 }
 
 /** The config of a file, or of a preset. */
@@ -210,19 +216,23 @@ export async function withModel(
   { model: name, size, classes, patchSize }: ConfigOptions,
   data?: DataShape,
 ): Promise<TrainConfig> {
-  const given = {
-    inputSize: size ?? data?.shape[1],
-    inChannels: data?.shape[0],
-    numClasses: classes ?? (data && Math.max(1, data.classes)),
-    patchSize,
+  /** What changes of a model; one that knows no classes has none because the images have some. */
+  const changesOf = ({ numClasses }: TrainConfig["model"]): Partial<TrainConfig["model"]> => {
+    const given = {
+      inputSize: size ?? data?.shape[1],
+      inChannels: data?.shape[0],
+      numClasses: classes ?? (data && numClasses > 0 ? Math.max(1, data.classes) : undefined),
+      patchSize,
+    };
+    return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   };
-  const changes = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  if (name === undefined) return { ...base, model: withChannels({ ...base.model, ...changes }, base.model) };
+  const changed = (model: TrainConfig["model"]): TrainConfig["model"] =>
+    withChannels({ ...model, ...changesOf(model) }, model);
+  if (name === undefined) return { ...base, model: changed(base.model) };
   const { model: chosen, process: said } = await readModel(name);
-  if (typeof chosen !== "string")
-    return { ...base, model: withChannels({ ...chosen, ...changes }, chosen), process: said ?? base.process };
+  if (typeof chosen !== "string") return { ...base, model: changed(chosen), process: said ?? base.process };
   const { inputSize, inChannels, numClasses } = base.model;
-  const model = modelConfig(chosen, { inputSize, inChannels, numClasses, ...changes });
+  const model = modelConfig(chosen, { inputSize, inChannels, numClasses, ...changesOf(base.model) });
   const usual = parseModelName(chosen).family === "DiT" ? DIT_PROCESS : SIT_PROCESS;
   const process = base.process.type === usual.type ? base.process : usual;
   // Another model has other blocks, and a DiT's interval and lambda are of another scale.

@@ -42,5 +42,7 @@ export function namedFile(value: string, before: Record<string, string> = {}): R
   const [, name, path] = /^([^=]+)=(.+)$/.exec(value) ?? [];
   if (name === undefined)
     throw new InvalidArgumentError("expected a name and a file, as in dinov2=features.npy.");
+  if (Object.hasOwn(before, name))
+    throw new InvalidArgumentError(`${name} is ${before[name]} already; expected another name.`);
   return { ...before, [name]: path };
 }

@@ -49,24 +49,40 @@ export function checkRows(arrays: Readonly<Record<string, ArrayRows>>, images: s
       );
 }
 
-/** One name for the content of arrays, by samples of their rows. */
-const fingerprintOf = async (arrays: Readonly<Record<string, ArrayRows>>): Promise<string[]> => {
-  const parts: string[] = [];
+/** Bytes of an array that stand for its content: all of a small one, evenly spread rows of a large one. */
+const SAMPLED = 2 ** 24;
+
+/** A short name for the content of each array. */
+export async function contentOfArrays(
+  arrays: Readonly<Record<string, ArrayRows>>,
+): Promise<Record<string, string>> {
+  const contents: Record<string, string> = {};
   for (const [name, rows] of Object.entries(arrays)) {
-    const values = await rows.read(spread(rows.count));
+    const rowBytes = 4 * rows.shape.reduce((product, n) => product * n, 1);
+    const sampled = Math.max(16, Math.floor(SAMPLED / Math.max(1, rowBytes)));
+    const values = await rows.read(spread(rows.count, sampled));
     const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    parts.push(contentHash([name, String(rows.shape), bytes]));
+    contents[name] = contentHash([name, `${rows.count} ${rows.shape}`, bytes]);
   }
-  return parts;
-};
+  return contents;
+}
 
 /**
- * Training data with further arrays, whose row i belongs to image i in the data's own order: of image sets and files that
- * of their names. Closing the data closes them.
- * @throws where an array has not one row for each image.
+ * Training data with further arrays, whose row i belongs to image i in the data's own order: of image sets as they are, of
+ * files, and of shards that were packed of them, that of their names. Closing the data closes them.
+ * @throws where an array has not one row for each image, where the data have one of its name, and where nobody knows
+ * which image an example is.
  */
 export function withArrays(data: TrainingData, arrays: Readonly<Record<string, ArrayRows>>): TrainingData {
   if (Object.keys(arrays).length === 0) return data;
+  for (const [name, rows] of Object.entries(arrays)) {
+    if (data.arrays && Object.hasOwn(data.arrays, name))
+      throw new Error(
+        `${data.name} have an array '${name}' already, got another (${rows.name}); expected another name`,
+      );
+    if (data.unnumbered)
+      throw new Error(`the array '${name}' (${rows.name}) does not go with ${data.name}: ${data.unnumbered}`);
+  }
   checkRows(arrays, data.name, data.count);
   const shapes = Object.fromEntries(Object.entries(arrays).map(([name, { shape }]) => [name, shape]));
   return {
@@ -79,7 +95,7 @@ export function withArrays(data: TrainingData, arrays: Readonly<Record<string, A
       return { ...examples, arrays: read };
     },
     fingerprint: async () =>
-      contentHash([(await data.fingerprint?.()) ?? "", ...(await fingerprintOf(arrays))]),
+      contentHash([(await data.fingerprint?.()) ?? "", ...Object.values(await contentOfArrays(arrays))]),
     async close() {
       await closeArrays(arrays);
       await data.close();

@@ -8,7 +8,7 @@ export interface Examples {
   /** One example after the other, each of the data's `shape`. */
   values: Float32Array;
   labels: number[];
-  /** The number of each example in the data's own order, which an epoch shuffles. */
+  /** The number of each image in the data's own order, of files that of their names, which an epoch shuffles. */
   indices: number[];
   /** Further arrays by name, one example after the other. */
   arrays?: Record<string, Float32Array>;
@@ -28,6 +28,8 @@ export interface TrainingData {
   scale?: number;
   /** The largest label and one; 0 where there are none, and examples have the label 0. */
   classes: number;
+  /** Why nobody knows which image an example is: `indices` are then of no use to what belongs to the images. */
+  unnumbered?: string;
   /** Shapes of one example's further arrays, by name. */
   arrays?: Readonly<Record<string, readonly number[]>>;
   /**

@@ -5,8 +5,7 @@ import pMap from "p-map";
 import { exists } from "../io/files.ts";
 import { elementCount, type NdArray, ndarray, writeAtomic, writeSafetensors } from "../io/index.ts";
 import type { ArrayRows } from "../io/npy-rows.ts";
-import { randomStream, streams01 } from "../tensor/random.ts";
-import { checkRows, closeArrays, openArrays } from "./arrays.ts";
+import { checkRows, closeArrays, contentOfArrays, openArrays } from "./arrays.ts";
 import { checkPositive, decodeImage } from "./crop.ts";
 import {
   claimDestination,
@@ -19,13 +18,11 @@ import {
   type PrepareResult,
 } from "./destination.ts";
 import { parseMoments } from "./latents.ts";
-import { arrayTensor, FORMAT, type ShardIndex, type Stored } from "./shards.ts";
+import { arrayTensor, FORMAT, type PackOrder, packedOrder, type ShardIndex, type Stored } from "./shards.ts";
 import { EXAMPLE_NAME, openSource, type Source } from "./sources.ts";
 
 /** A shard's size unless another number of examples is asked for. */
 const SHARD_BYTES = 2 ** 27;
-/** What is said of the random order of examples over shards. */
-const ORDER = "stream";
 /** Files read at a time. */
 const CONCURRENCY = 16;
 
@@ -65,16 +62,13 @@ export async function packShards(
       content: kind,
       ...describeSource(source),
       shardSize: perShard,
-      ...(Object.keys(shapes).length > 0 && { arrays: JSON.stringify(shapes) }),
+      ...(await describeArrays(arrays)),
     };
     // A folder that ditlab 0.1 began says nothing of its order, and is gone on with in that one.
     const begun = await describedAs(destination);
-    const streams = begun && begun.order === undefined ? streams01 : randomStream;
-    await claimDestination(destination, {
-      ...description,
-      ...(streams === randomStream && { order: ORDER }),
-    });
-    const order = streams(0, "pack", 0).permutation(files.length);
+    const named: PackOrder = begun && begun.order === undefined ? "0.1" : "stream";
+    await claimDestination(destination, { ...description, ...(named !== "0.1" && { order: named }) });
+    const order = packedOrder(named, files.length);
     const labelled = files.every(({ label }) => label !== null);
     const shards = Array.from({ length: Math.ceil(files.length / perShard) }, (_, i) => ({
       name: `shard-${String(i).padStart(5, "0")}.safetensors`,
@@ -116,6 +110,7 @@ export async function packShards(
         ...(kind === "latents" && { scale: await latentScale(source.path) }),
         classes: labelled ? files.reduce((most, { label }) => Math.max(most, label! + 1), 0) : 0,
         shards,
+        order: named,
         ...(Object.keys(shapes).length > 0 && { arrays: shapes }),
       };
       await writeAtomic(join(destination, INDEX), `${JSON.stringify(index, null, 2)}\n`);
@@ -125,6 +120,14 @@ export async function packShards(
     await closeArrays(arrays);
     await source.close();
   }
+}
+
+/** What a folder notes of arrays, a line for each: another file's rows are not to be packed beside those of the first. */
+async function describeArrays(arrays: Readonly<Record<string, ArrayRows>>): Promise<Record<string, string>> {
+  const contents = await contentOfArrays(arrays);
+  return Object.fromEntries(
+    Object.entries(arrays).map(([name, { shape }]) => [`array ${name}`, `[${shape}] ${contents[name]}`]),
+  );
 }
 
 /** The rows of some files as a shard's tensors. */

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openForReading, readExactly } from "../io/files.ts";
 import { openSafetensors } from "../io/index.ts";
-import { randomStream, type Streams } from "../tensor/random.ts";
+import { randomStream, type Streams, streams01 } from "../tensor/random.ts";
 import { checkPositive } from "./crop.ts";
 import { INDEX, readJson } from "./destination.ts";
 import type { Examples, TrainingData } from "./examples.ts";
@@ -26,9 +26,19 @@ export interface ShardIndex {
   /** The largest label and one; 0 where there are none. */
   classes: number;
   shards: { name: string; count: number }[];
+  /** The order in which they were packed, which says what image each example is; absent in shards of earlier versions. */
+  order?: PackOrder;
   /** Shapes of one example's further arrays, float32 tensors `array.<name>`. */
   arrays?: Record<string, number[]>;
 }
+
+/** The random orders that examples are packed in, by name: the present one, and that of ditlab 0.1. */
+const PACK_ORDERS = { stream: randomStream, "0.1": streams01 } as const;
+export type PackOrder = keyof typeof PACK_ORDERS;
+
+/** The source's number of the example at each place of the shards. */
+export const packedOrder = (order: PackOrder, count: number): Uint32Array =>
+  PACK_ORDERS[order](0, "pack", 0).permutation(count);
 
 /** The tensor of a shard that holds an array. */
 export const arrayTensor = (name: string): string => `array.${name}`;
@@ -57,6 +67,7 @@ export async function openShards(folder: string, memory = MEMORY): Promise<Train
   const largest = Math.max(...shards.map(({ count }) => count)) * exampleBytes;
   const perWindow = Math.max(1, Math.floor(memory / 2 / largest));
   const count = shards.reduce((sum, shard) => sum + shard.count, 0);
+  const packed = index.order && packedOrder(index.order, count);
 
   /** Where the windows of an epoch begin, and what they hold. */
   const plan = (seed: number, epoch: number, streams: Streams) => {
@@ -89,7 +100,7 @@ export async function openShards(folder: string, memory = MEMORY): Promise<Train
     for (const member of members) parts.push(await readShard(folder, shards[member], index));
     const first = members.map((member) => shards.slice(0, member).reduce((sum, one) => sum + one.count, 0));
     const places = parts.flatMap(({ labels }, part) =>
-      labels.map((_, i) => ({ part, i, index: first[part] + i })),
+      labels.map((_, i) => ({ part, i, index: packed?.[first[part] + i] ?? first[part] + i })),
     );
     return { parts, places, order: streams(seed, "window", shuffle).permutation(places.length) };
   };
@@ -111,6 +122,7 @@ export async function openShards(folder: string, memory = MEMORY): Promise<Train
     shape: kind === "images" ? [3, shape[0], shape[1]] : [shape[0] / 2, shape[1], shape[2]],
     ...(scale !== undefined && { scale }),
     classes,
+    ...(!packed && { unnumbered: UNNUMBERED }),
     ...(index.arrays && { arrays }),
     async read(seed, position, amount, streams = randomStream): Promise<Examples> {
       const values = new Float32Array(amount * size);
@@ -145,13 +157,18 @@ export async function openShards(folder: string, memory = MEMORY): Promise<Train
     },
     async fingerprint() {
       const samples = spread(shards.length).map((i) => endsOf(join(folder, shards[i].name)));
-      return contentHash([JSON.stringify(index), ...(await Promise.all(samples))]);
+      // The order says nothing of the content, and shards of earlier versions get theirs later.
+      const { order: _, ...content } = index;
+      return contentHash([JSON.stringify(content), ...(await Promise.all(samples))]);
     },
     async close() {
       held = [];
     },
   };
 }
+
+const UNNUMBERED =
+  "shards of an earlier version do not say which image an example is; run the 'ditlab prepare shards' that made them again, which adds that alone, or pack the array along into another folder with --array";
 
 /** The first and last bytes of a file. */
 async function endsOf(path: string, most = 2 ** 16): Promise<Uint8Array> {
@@ -223,6 +240,7 @@ async function readIndex(path: string): Promise<ShardIndex> {
     (index.classes === 0 || isCount(index.classes)) &&
     Array.isArray(index.shards) &&
     index.shards.length > 0 &&
+    (index.order === undefined || Object.hasOwn(PACK_ORDERS, index.order)) &&
     Object.values(index.arrays ?? {}).every((one) => Array.isArray(one) && one.every(isCount)) &&
     index.shards.every((shard) => /^shard-\d+\.safetensors$/.test(shard?.name) && isCount(shard.count));
   if (!fits) throw new Error(`${path} is no index of shards as 'ditlab prepare shards' writes it`);

@@ -4,7 +4,7 @@
  */
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { splitOutput } from "./gaussian.ts";
-import { type InterpolantName, interpolantCoefficients } from "./interpolants.ts";
+import { type InterpolantName, interpolantCoefficients, timesOf } from "./interpolants.ts";
 import type { PathWeights } from "./path.ts";
 import type { ProcessConfig } from "./process.ts";
 
@@ -74,8 +74,27 @@ function estimated(
   return { ...fromBoth(data, () => prediction, at), variance };
 }
 
+/** Weights as they multiply x: one for all samples, or those of times [B] or [B,T]. */
+function weightsFor(at: PathWeights<number | Tensor>, x: Tensor): PathWeights<number | Tensor> {
+  const fit = (weight: number | Tensor): number | Tensor =>
+    typeof weight === "number" || weight.rank === 0 || weight.rank === x.rank ? weight : timesOf(weight, x);
+  return { alpha: fit(at.alpha), sigma: fit(at.sigma), dAlpha: fit(at.dAlpha), dSigma: fit(at.dSigma) };
+}
+
+/** An output of another shape may broadcast, to numbers that mean nothing. */
+function checkOutput(process: ProcessConfig, output: Tensor, x: Tensor): void {
+  const expected = [...x.shape];
+  const learned = process.type === "gaussian" && process.learnSigma;
+  if (learned) expected[1] *= 2;
+  if (`${output.shape}` !== `${expected}`)
+    throw new Error(
+      `what a network says of [${x.shape}] must be [${expected}]${learned ? ", prediction and variance" : ""}, got [${output.shape}]`,
+    );
+}
+
 /**
- * What a network's output [B,C or 2C,H,W] says of its input x [B,C,H,W] at a point of the process's path.
+ * What a network's output [B,C or 2C,H,W] says of its input x [B,C,H,W] at a point of the process's path: one for all
+ * samples, or with numbers [B] for each.
  * @param clip the data are clamped to [-1, 1], and noise, velocity and score are those of what is left: for pixels, not
  * for latents
  */
@@ -86,20 +105,22 @@ export function estimates(
   at: PathWeights<number | Tensor>,
   clip = false,
 ): Estimates {
-  const plain = estimated(process, output, x, at);
+  checkOutput(process, output, x);
+  const weights = weightsFor(at, x);
+  const plain = estimated(process, output, x, weights);
   if (!clip) return plain;
   const data = tf.clipByValue(plain.data(), -1, 1);
   return {
     ...fromBoth(
       () => data,
-      () => noiseOf(data, x, at),
-      at,
+      () => noiseOf(data, x, weights),
+      weights,
     ),
     variance: plain.variance,
   };
 }
 
-/** The score grad log p_t(x) that an interpolant's velocity implies, at one time t from 0 to 1. */
+/** The score grad log p_t(x) that an interpolant's velocity implies, at times from 0 to 1: one t, or [B] or [B,T]. */
 export function scoreFromVelocity(
   velocity: Tensor,
   x: Tensor,
@@ -109,7 +130,7 @@ export function scoreFromVelocity(
   if (typeof t === "number" && !(t >= 0 && t <= 1))
     throw new RangeError(`a score's time must be from 0 to 1, got ${t}`);
   return tf.tidy(() => {
-    const time = typeof t === "number" ? tf.scalar(t) : t;
+    const time = typeof t === "number" ? tf.scalar(t) : t.rank === 0 ? t : timesOf(t, x);
     return fromVelocity(velocity, x, interpolantCoefficients(interpolant, time)).score();
   });
 }

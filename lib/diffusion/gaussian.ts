@@ -144,6 +144,10 @@ export function respace(
 
 /** A schedule's entries at steps t [B], for tensors [B,C,H,W]: [B,1,1,1]. */
 export function entriesAt(values: Float64Array, t: Tensor): Tensor {
+  if (t.rank !== 1)
+    throw new Error(
+      `a Gaussian process takes one step a sample, [batch], got [${t.shape}]; times of tokens are an interpolant's`,
+    );
   const table = tf.tensor1d(Float32Array.from(values));
   return tf.reshape(tf.gather(table, tf.cast(t, "int32")), [-1, 1, 1, 1]);
 }
@@ -153,6 +157,8 @@ export function noisedAt(
   { alphasCumprod }: GaussianDiffusion,
   { x, noise, t }: { x: Tensor; noise: Tensor; t: Tensor },
 ): Tensor {
+  if (t.rank === 1 && t.shape[0] !== x.shape[0])
+    throw new Error(`steps of images [${x.shape}] must be [${x.shape[0]}], one a sample, got [${t.shape}]`);
   const signal = entriesAt(alphasCumprod.map(Math.sqrt), t);
   const spread = entriesAt(
     alphasCumprod.map((alpha) => Math.sqrt(1 - alpha)),

@@ -5,7 +5,7 @@ import { type Tensor, tf } from "../tensor/tf.ts";
 export const INTERPOLANTS = ["linear", "cosine"] as const;
 export type InterpolantName = (typeof INTERPOLANTS)[number];
 
-/** alpha, sigma and their derivatives in time, each of t's shape. */
+/** alpha, sigma and their derivatives in time, each of t's shape. `estimates` takes those of times [B] as they are. */
 export interface Coefficients {
   alpha: Tensor;
   sigma: Tensor;
@@ -32,11 +32,14 @@ export function interpolantCoefficients(name: InterpolantName, t: Tensor): Coeff
  */
 export function timesOf(t: Tensor, images: Tensor): Tensor {
   const [batch, ...rest] = images.shape;
-  if (t.rank === 1) return tf.reshape(t, [batch, ...rest.map(() => 1)]);
-  const side = Math.sqrt(t.shape[1]!);
+  if (t.rank === 1 && t.shape[0] === batch) return tf.reshape(t, [batch, ...rest.map(() => 1)]);
+  const side = Math.sqrt(t.shape[1] ?? 0);
   const [height, width] = images.shape.slice(2);
-  if (images.rank !== 4 || !Number.isInteger(height / side) || !Number.isInteger(width / side))
-    throw new Error(`times [${t.shape}], one a token, do not fit images [${images.shape}]`);
+  const isGrid = images.rank === 4 && Number.isInteger(height / side) && Number.isInteger(width / side);
+  if (t.rank !== 2 || t.shape[0] !== batch || !isGrid)
+    throw new Error(
+      `times of images [${images.shape}] must be [${batch}], one a sample, or [${batch},T], one for each token of a square grid, got [${t.shape}]`,
+    );
   const columns = tf.tile(tf.reshape(t, [batch, side, side, 1]), [1, 1, 1, width / side]);
   const rows = tf.tile(tf.reshape(columns, [batch, side, 1, width]), [1, 1, height / side, 1]);
   return tf.reshape(rows, [batch, 1, height, width]);

@@ -40,6 +40,13 @@ export const DIT_PROCESS: GaussianConfig = {
   learnSigma: true,
 };
 
+/** Whether what networks say under two processes means the same: how training times are drawn does not matter. */
+export function predictsAlike(a: ProcessConfig, b: ProcessConfig): boolean {
+  if (a.type === "interpolant") return b.type === a.type && b.path === a.path;
+  const fields = ["schedule", "steps", "prediction", "learnSigma"] as const;
+  return b.type === a.type && fields.every((field) => a[field] === b[field]);
+}
+
 /** Clean data [B,C,H,W], standard normal noise of its shape, and times [B], or [B,T] of an interpolant's tokens. */
 export interface NoisedBatch {
   x: Tensor;
@@ -55,10 +62,20 @@ export interface Process {
   drawTimes(random: RandomGenerator, count: number): Float32Array<ArrayBuffer>;
   /** The network's input x_t [B,C,H,W]. */
   noised(batch: NoisedBatch): Tensor;
-  /** The times that are less noisy by k, which is of t's shape; never less noisy than data. */
+  /** The times that are less noisy by k, which is of t's shape or one for each sample [B]; never less noisy than data. */
   earlier(t: Tensor, k: Tensor): Tensor;
   /** The loss of each sample [B], from the network's output on its input. */
   loss(output: Tensor, input: Tensor, batch: NoisedBatch): Tensor;
+}
+
+/** t - k, where k [B] may be one for all tokens of a sample: as it stands it would be taken along the tokens. */
+function lessBy(t: Tensor, k: Tensor): Tensor {
+  if (`${k.shape}` === `${t.shape}` || k.rank === 0) return tf.sub(t, k);
+  if (k.rank !== 1 || k.shape[0] !== t.shape[0])
+    throw new Error(
+      `how much less noisy times [${t.shape}] are to be must be [${t.shape}], or [${t.shape[0]}], got [${k.shape}]`,
+    );
+  return tf.sub(t, tf.reshape(k, [-1, ...t.shape.slice(1).map(() => 1)]));
 }
 
 /** The mean squared error of the velocity; times are in [0, 1]. */
@@ -67,7 +84,7 @@ const interpolantProcess = (config: InterpolantConfig): Process => ({
   outChannels: (channels) => channels,
   drawTimes: (random, count) => drawTimes(random, count, config.times, config.path),
   noised: ({ x, noise, t }) => interpolate(config.path, x, noise, t),
-  earlier: (t, k) => tf.maximum(tf.sub(t, k), 0),
+  earlier: (t, k) => tf.maximum(lessBy(t, k), 0),
   loss: (output, _input, { x, noise, t }) =>
     tf.mean(tf.squaredDifference(output, velocityTarget(config.path, x, noise, t)), [1, 2, 3]),
 });
@@ -80,7 +97,7 @@ function gaussianProcess(config: GaussianConfig): Process {
     outChannels: (channels) => (config.learnSigma ? 2 * channels : channels),
     drawTimes: (random, count) => drawSteps(random, count, config),
     noised: (batch) => noisedAt(diffusion, batch),
-    earlier: (t, k) => tf.clipByValue(tf.sub(t, k), 1, config.steps - 1),
+    earlier: (t, k) => tf.clipByValue(lessBy(t, k), 1, config.steps - 1),
     loss: (output, input, batch) => {
       const { mse, vb } = hybridLoss(diffusion, config, output, input, batch);
       return vb ? tf.add(mse, vb) : mse;

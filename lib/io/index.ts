@@ -52,6 +52,7 @@ export {
   openTorch,
   PythonObject,
   type TorchFile,
+  type TorchStorage,
   TorchTensor,
   type TorchValue,
   writeTorch,

@@ -3,3 +3,4 @@ export { loop } from "./loop.ts";
 export type { Lowered } from "./lower.ts";
 export type { GraphMemory } from "./memory.ts";
 export type { Profile, ProfiledOperator, ProfiledPart, ProfiledProduct } from "./profile-types.ts";
+export type { ProgramStats } from "./program.ts";

@@ -8,6 +8,7 @@ import { jit } from "../jit/index.ts";
 import { linear } from "../nn/layers.ts";
 import type { Params } from "../tensor/params.ts";
 import { type Tensor, type Tensor4D, tf } from "../tensor/tf.ts";
+import { disposeTree } from "../tensor/tree.ts";
 import type { Features } from "./features.ts";
 
 export interface SmallCnn {
@@ -59,13 +60,17 @@ async function evaluateImages(
   const [featureSize, classes] = [params["features.bias"].shape[0], params["classes.bias"].shape[0]];
   const features = new Float32Array(count * featureSize);
   const probabilities = new Float64Array(count * classes);
-  for (let start = 0; start < count; start += EVALUATION_BATCH) {
-    const size = Math.min(EVALUATION_BATCH, count - start);
-    const result = await forward(params, batchAt(start, size));
-    features.set(result.features.dataSync(), start * featureSize);
-    probabilities.set(result.probabilities.dataSync(), start * classes);
+  try {
+    for (let start = 0; start < count; start += EVALUATION_BATCH) {
+      const x = batchAt(start, Math.min(EVALUATION_BATCH, count - start));
+      const result = await forward(params, x).finally(() => x.dispose());
+      features.set(result.features.dataSync(), start * featureSize);
+      probabilities.set(result.probabilities.dataSync(), start * classes);
+      disposeTree(result);
+    }
+  } finally {
+    await forward.dispose();
   }
-  await forward.dispose();
   return {
     features: { data: features, count, size: featureSize },
     probabilities: { data: probabilities, count, size: classes },

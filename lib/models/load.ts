@@ -24,7 +24,7 @@ const HEADS = /^(ap_head|projectors?)\./;
 
 /**
  * Loads a model: a PyTorch file or safetensors, a bare state dictionary or a training checkpoint, in any float type.
- * With a name of the zoo, image size, classes, channels and norms are those of the file; with a config it must fit.
+ * With a name of the zoo, image size, classes (0 where it has no table of them), channels and norms are those of the file; with a config it must fit.
  * Projection heads are left out, but for those asked for. Besides the parameters, one tensor is in memory at a time.
  * @returns float32 parameters by the reference's names
  * @throws one error that lists all parameters that are missing, unexpected and of the wrong shape.
@@ -58,14 +58,16 @@ export async function loadModel(
 function fitted(name: ModelName, { shapes }: WeightFile): NetworkConfig {
   const { family, patchSize } = parseModelName(name);
   const side = Math.sqrt(shapes.pos_embed?.[1] ?? 0);
-  const rows = shapes["y_embedder.embedding_table.weight"]?.[0] ?? 0;
+  const rows = shapes["y_embedder.embedding_table.weight"]?.[0];
   const channels = shapes["x_embedder.proj.weight"]?.[1];
   const out = (shapes["final_layer.linear.bias"]?.[0] ?? 0) / patchSize ** 2;
   // Of all SiTs only those of the first release have channels for a variance, and that release counts time from noise.
   const first = family === "SiT" && out === 2 * channels;
   return modelConfig(name, {
     ...(Number.isInteger(side) && side > 0 && { inputSize: side * patchSize }),
-    ...(rows > 1 && { numClasses: rows - 1 }),
+    ...(rows !== undefined && rows > 1 && { numClasses: rows - 1 }),
+    // A file of such a model that has no table of classes knows none; one of anything else lacks it with all the rest.
+    ...(rows === undefined && channels && { numClasses: 0 }),
     ...(channels && { inChannels: channels }),
     ...(channels && out !== channels && Number.isInteger(out) && out > 0 && { outChannels: out }),
     ...(first && { reversedTime: true }),

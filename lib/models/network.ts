@@ -13,7 +13,10 @@ export type Condition = { readonly [name: string]: Tree };
 export interface ApplyOptions {
   /** Blocks whose output tokens are wanted, counted from 1. */
   taps?: readonly number[];
-  /** Which tokens a token may attend to, bool [B or 1, T, T] (query, key). Default: all of them. */
+  /**
+   * Which tokens a token may attend to, bool [B or 1, T, T] (query, key). Each row must have a true: a token whose row is
+   * all false silently gets the plain mean over all tokens, for what is compiled cannot look. Default: all of them.
+   */
   attentionMask?: Tensor;
   /** Of each block keep only its input for the gradient, and compute the block again there: memory for time. */
   remat?: boolean;

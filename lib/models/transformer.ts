@@ -77,9 +77,6 @@ function initTransformer(config: TransformerConfig, random: RandomGenerator): Pa
   );
 }
 
-/** Which tokens attend to which, and how a block is computed. */
-type BlockOptions = Pick<ApplyOptions, "attentionMask">;
-
 function checkInput({ inputSize, inChannels }: TransformerConfig, x: Tensor): void {
   if (x.rank !== 4 || x.shape[1] !== inChannels || x.shape[2] !== inputSize || x.shape[3] !== inputSize)
     throw new Error(
@@ -97,10 +94,14 @@ function checkTimes(config: TransformerConfig, x: Tensor, t: Tensor): void {
 }
 
 /** The class ids in a condition, int32 [B]. */
-function classesOf({ y }: Condition): Tensor {
+function classesOf({ y }: Condition, batch: number): Tensor {
   if (!(y instanceof tf.Tensor))
     throw new Error(
       "the network's condition must be { y }, class ids [batch] int32, and has no y; nullCondition(batch) is no class",
+    );
+  if (y.dtype !== "int32" || `${y.shape}` !== `${batch}`)
+    throw new Error(
+      `the network's condition y must be class ids [${batch}] int32, one a sample, got [${y.shape}] ${y.dtype}`,
     );
   return y;
 }
@@ -115,7 +116,7 @@ function conditioning(params: Params, config: TransformerConfig, t: Tensor, cond
   const embedded = timestepEmbedding(params, "t_embedder", tf.reshape(t, [-1]));
   const times = tf.reshape(embedded, [batch, tokens, width]);
   if (config.numClasses === 0) return times;
-  const classes = labelEmbedding(params, "y_embedder", classesOf(condition));
+  const classes = labelEmbedding(params, "y_embedder", classesOf(condition, batch));
   return tf.add(times, tf.reshape(classes, [batch, 1, width]));
 }
 
@@ -147,7 +148,7 @@ export function transformerBlock(
   block: number,
   x: Tensor,
   c: Tensor,
-  { attentionMask }: BlockOptions = {},
+  { attentionMask }: Pick<ApplyOptions, "attentionMask"> = {},
 ): Tensor {
   const name = `blocks.${block - 1}`;
   if (c.rank !== 3 || (c.shape[1] !== 1 && c.shape[1] !== x.shape[1]))
@@ -178,7 +179,7 @@ function rematerializedBlock(
   block: number,
   x: Tensor,
   c: Tensor,
-  options: BlockOptions,
+  options: Pick<ApplyOptions, "attentionMask">,
 ): Tensor {
   const names = Object.keys(params).filter((name) => name.startsWith(`blocks.${block - 1}.`));
   const weights = names.map((name) => params[name]);

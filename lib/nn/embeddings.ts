@@ -48,8 +48,11 @@ export const timestepEmbedding = (params: Params, name: string, t: Tensor): Tens
   siluMlp(params, `${name}.mlp`, timestepFrequencies(t), "0", "2");
 
 /** Class ids y [B] int32 -> [B,D]; the last row of the table is the null class. */
-export const labelEmbedding = (params: Params, name: string, y: Tensor): Tensor =>
-  tf.gather(param(params, `${name}.embedding_table.weight`), tf.cast(y, "int32"));
+export function labelEmbedding(params: Params, name: string, y: Tensor): Tensor {
+  // As an integer 0.7 would be class 0.
+  if (y.dtype !== "int32") throw new Error(`class ids must be int32, got ${y.dtype} [${y.shape}]`);
+  return tf.gather(param(params, `${name}.embedding_table.weight`), y);
+}
 
 /** Fixed 2-D sine-cosine position embedding [1, side*side, width]: half of the width for columns, half for rows. */
 export function positionEmbedding(width: number, side: number): Tensor {

@@ -132,11 +132,27 @@ export function gelu(x: Tensor): Tensor {
 /** Added to the score of a key that a query must not see; far enough from float32's least to stay finite. */
 const UNSEEN = -1e30;
 
+/** Masks of other kinds, such as the numbers 0 and -infinity that are added to scores, would be read the wrong way round. */
+function checkMask({ dtype, shape }: Tensor, q: Tensor, k: Tensor): void {
+  const [batch, , queries] = q.shape;
+  const keys = k.shape[2];
+  if (
+    dtype === "bool" &&
+    (`${shape}` === `${[batch, queries, keys]}` || `${shape}` === `1,${queries},${keys}`)
+  )
+    return;
+  throw new Error(
+    `an attention mask must be bool [${batch === 1 ? "1" : `${batch} or 1`},${queries},${keys}], by query and key, got ${dtype} [${shape}]`,
+  );
+}
+
 /**
  * softmax(q k^T / sqrt(d)) v, with q, k, v [B,heads,T,d]. A query attends to the keys where `mask`, bool [B or 1, T, T],
- * is true; its rows must not be all false.
+ * is true. Where all of its row is false it attends to all keys alike, whatever they are; what they come to is no answer,
+ * so rows must not be all false.
  */
 export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, mask?: Tensor): Tensor {
+  if (mask) checkMask(mask, q, k);
   const scale = 1 / Math.sqrt(q.shape[3]!);
   const unseen = mask && tf.mul(tf.expandDims(tf.sub(1, tf.cast(mask, "float32")), 1), UNSEEN);
   return withGradient(

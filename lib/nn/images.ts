@@ -6,7 +6,7 @@ import { type Params, param } from "../tensor/params.ts";
 import { type Tensor, type Tensor1D, type Tensor4D, tf } from "../tensor/tf.ts";
 
 /** Zeros around an image: top, bottom, left, right. */
-type Padding = readonly [number, number, number, number];
+export type Padding = readonly [number, number, number, number];
 
 export interface Conv2dOptions {
   /** Distance of neighbouring windows. Default: 1. */

@@ -12,6 +12,7 @@ export {
   type Conv2dOptions,
   conv2d,
   maxPool2d,
+  type Padding,
   type PoolOptions,
   upsampleConv2d,
 } from "./images.ts";

@@ -51,7 +51,7 @@ function withIdleKeyBias(params: Params, name: string, qkNorm: boolean): Params 
 export interface AttentionOptions {
   /** Layer-normalize queries and keys per head. */
   qkNorm?: boolean;
-  /** Which keys a query attends to, bool [B or 1, T, T]. Default: all. */
+  /** Which keys a query attends to, bool [B or 1, T, T], no row all false. Default: all. */
   mask?: Tensor;
 }
 

@@ -30,8 +30,7 @@ export async function imageDecoder(
     async decode(latents) {
       const [count, , height, width] = latents.shape;
       const z = toTensor(latents) as Tensor4D;
-      const data = await decoder.decode(z);
-      z.dispose();
+      const data = await decoder.decode(z).finally(() => z.dispose());
       return ndarray(data as Float32Array<ArrayBuffer>, [count, 3, height * scale, width * scale]);
     },
   };

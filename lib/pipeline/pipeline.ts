@@ -5,7 +5,7 @@ import {
   type DrawnOptions,
   type GenerateOptions,
   type Guidance,
-  type SamplerName,
+  type SamplerChoice,
   sampleGenerator,
 } from "../samplers/index.ts";
 import { disposeTree } from "../tensor/tree.ts";
@@ -20,7 +20,7 @@ export interface PipelineOptions extends PipelineSourceOptions {
 
 export interface PipelineSampleOptions extends Omit<GenerateOptions, "sampler" | "steps" | "guidance"> {
   /** Default: euler, of a Gaussian process ddpm. */
-  sampler?: SamplerName;
+  sampler?: SamplerChoice;
   /** Sampler steps. Default 50. */
   steps?: number;
   /** Guidance, or its scale alone. Default: none. */
@@ -45,10 +45,15 @@ const COUNT = 8;
 const STEPS = 50;
 
 /** What is drawn, with classes in turn where only a number is given. */
-function drawnOf({ classes }: Network, { labels, condition, count }: DrawnOptions): DrawnOptions {
+function drawnOf(
+  { classes }: Network,
+  { labels, condition, count }: DrawnOptions,
+  first: number,
+): DrawnOptions {
   if (labels !== undefined || condition !== undefined) return { labels, condition, count };
   if (classes === 0) return { count: count ?? COUNT };
-  return { labels: Array.from({ length: count ?? COUNT }, (_, i) => i % classes) };
+  // By the images' numbers, so that a run in parts equals one run.
+  return { labels: Array.from({ length: count ?? COUNT }, (_, i) => (first + i) % classes) };
 }
 
 /** Options with what they leave out. */
@@ -60,7 +65,7 @@ const completed = (
   sampler: options.sampler ?? (process.type === "gaussian" ? "ddpm" : "euler"),
   steps: options.steps ?? STEPS,
   guidance: typeof guidance === "number" ? { scale: guidance } : guidance,
-  ...drawnOf(network, { labels, condition, count }),
+  ...drawnOf(network, { labels, condition, count }, options.first ?? 0),
 });
 
 /**

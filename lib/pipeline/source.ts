@@ -1,7 +1,8 @@
 /** What images are sampled from: a run or checkpoint of ours, a file of weights, or what is published under a name. */
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DIT_PROCESS, makeProcess, type ProcessConfig, SIT_PROCESS } from "../diffusion/index.ts";
+import { exists } from "../io/files.ts";
+import { isFolder } from "../io/folders.ts";
 import {
   openSafetensors,
   type PublishedOptions,
@@ -9,6 +10,7 @@ import {
   publishedModel,
   type WeightsName,
 } from "../io/index.ts";
+import { isSafetensors, OWN_CHECKPOINT } from "../io/weights.ts";
 import {
   loadModel,
   type ModelName,
@@ -17,6 +19,7 @@ import {
   type NetworkConfig,
   parseModelName,
 } from "../models/index.ts";
+import { checkKnown } from "../schema.ts";
 import type { Params } from "../tensor/params.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import {
@@ -57,8 +60,42 @@ export async function loadSource(
   source: string,
   options: PipelineSourceOptions = {},
 ): Promise<PipelineSource> {
+  checkOptions(options);
+  if (await isOurs(source)) return ofRun(source, options);
   const { model = knownModel(source) } = options;
-  return model === undefined ? ofRun(source, options) : ofWeights(source, model, options);
+  if (model !== undefined) return ofWeights(source, model, options);
+  if (!(await exists(source))) throw new Error(`there is no run folder or checkpoint at ${source}`);
+  throw new Error(
+    `${source} does not say which model its weights are of; expected the option model, for example SiT-XL/2`,
+  );
+}
+
+const OPTIONS = Object.keys({
+  model: true,
+  process: true,
+  weights: true,
+  emaDecay: true,
+  onLoad: true,
+} satisfies Record<keyof PipelineSourceOptions, true>);
+
+function checkOptions(options: PipelineSourceOptions): void {
+  checkKnown(options, OPTIONS, "pipeline options");
+  const { weights = "ema", emaDecay } = options;
+  if (weights !== "ema" && weights !== "model")
+    throw new RangeError(`weights must be ema or model, got '${weights}'`);
+  if (emaDecay !== undefined && weights !== "ema")
+    throw new Error(
+      `emaDecay ${emaDecay} is one of averaged weights; expected weights 'ema', got '${weights}'`,
+    );
+}
+
+/** Whether what lies at a path says itself what it is: a run folder, or a checkpoint of ours. */
+async function isOurs(path: string): Promise<boolean> {
+  if (await isFolder(path)) return true;
+  if (!(await isSafetensors(path).catch(() => false))) return false;
+  const file = await openSafetensors(path);
+  await file.close();
+  return file.metadata.format?.startsWith(OWN_CHECKPOINT) ?? false;
 }
 
 /** The model of weights that are published under a name. */
@@ -77,6 +114,10 @@ async function ofWeights(
   model: ModelName | NetworkConfig,
   options: PipelineSourceOptions,
 ): Promise<PipelineSource> {
+  if (options.emaDecay !== undefined)
+    throw new Error(
+      `emaDecay chooses one of the averages that a run keeps; ${source} is a file of weights, expected none`,
+    );
   const path = await pathOrPublished(source, downloads(options));
   const what = typeof model === "string" ? model : source;
   const { config, params } = await loadModel(path, model, {
@@ -102,8 +143,12 @@ function usualProcess(model: ModelName | NetworkConfig, { input, outChannels }: 
 
 async function ofRun(
   source: string,
-  { weights = "ema", emaDecay, process }: PipelineSourceOptions,
+  { weights = "ema", emaDecay, process, model }: PipelineSourceOptions,
 ): Promise<PipelineSource> {
+  if (model !== undefined)
+    throw new Error(
+      `the run ${source} has a model of its own; expected the option model with a file of weights alone`,
+    );
   if (process !== undefined)
     throw new Error(
       `the run ${source} has a process of its own; expected the option process with model alone`,
@@ -135,27 +180,8 @@ function averageOf({ ema, averages = [] }: TrainState, config: TrainConfig, deca
 
 /** The newest checkpoint of a run folder, or the one in a file. */
 async function readRun(path: string): Promise<Checkpoint> {
-  const isFolder = await stat(path).then(
-    (info) => info.isDirectory(),
-    () => {
-      throw new Error(`there is no run folder or checkpoint at ${path}`);
-    },
-  );
-  if (!isFolder) {
-    await checkOurs(path);
-    return readCheckpoint(path, { anyMethods: true });
-  }
+  if (!(await isFolder(path))) return readCheckpoint(path, { anyMethods: true });
   const found = await latestCheckpoint(join(path, "checkpoints"), { anyMethods: true });
   if (!found) throw new Error(`${path} holds no checkpoint; expected a run folder or a checkpoint file`);
   return found.checkpoint;
-}
-
-/** Throws where a file holds weights alone. */
-async function checkOurs(path: string): Promise<void> {
-  const unnamed = `${path} does not say which model its weights are of; expected the option model, for example SiT-XL/2`;
-  if (!path.endsWith(".safetensors")) throw new Error(unnamed);
-  const file = await openSafetensors(path);
-  const { format } = file.metadata;
-  await file.close();
-  if (format === undefined) throw new Error(unnamed);
 }

@@ -12,6 +12,7 @@ import { valueAndGrad } from "../tensor/gradient.ts";
 import type { Params } from "../tensor/params.ts";
 import { randomStream, stackNormals } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
+import { disposeTree, tidyTree } from "../tensor/tree.ts";
 
 /** Pooled features of every block: [blocks, count, width], block 1 first. */
 export interface BlockFeatures {
@@ -62,14 +63,20 @@ export function featureExtractor(network: Network, config: ProcessConfig): Featu
       const result = new Float32Array(blocks.length * count * width);
       for (let start = 0; start < count; start += BATCH) {
         const indices = Array.from({ length: BATCH }, (_, i) => Math.min(start + i, images.count - 1));
-        const x = imageTensor(images, indices);
-        const noise = stackNormals(
-          indices.map((i) => randomStream(seed, "probe", i)),
-          x.shape.slice(1),
-        );
-        const nothing = network.nullCondition(BATCH);
-        const features = await pooled(params, x, noise, tf.fill([BATCH], t), nothing);
-        const values = features.dataSync() as Float32Array;
+        const inputs = tidyTree(() => {
+          const x = imageTensor(images, indices);
+          const streams = indices.map((i) => randomStream(seed, "probe", i));
+          const noise = stackNormals(streams, x.shape.slice(1));
+          return { x, noise, t: tf.fill([BATCH], t), nothing: network.nullCondition(BATCH) };
+        });
+        let values: Float32Array;
+        try {
+          const features = await pooled(params, inputs.x, inputs.noise, inputs.t, inputs.nothing);
+          values = features.dataSync() as Float32Array;
+          features.dispose();
+        } finally {
+          disposeTree(inputs);
+        }
         const used = Math.min(BATCH, count - start) * width;
         for (let block = 0; block < blocks.length; block++) {
           const from = block * BATCH * width;
@@ -130,9 +137,6 @@ export async function linearProbe(
   }
   const array = ({ data, count }: BlockFeatures): Tensor => tf.tensor(data, [blocks, count, width]);
   const prepare = jit(standardize, { name: "standardize" });
-  const [x, xTest] = await prepare(array(train), array(test));
-  const targets = tf.oneHot(tf.tensor1d(Int32Array.from(trainLabels), "int32"), classes, 1, 0, "float32");
-
   const step = jit(
     (params: Params, optimizer: AdamWState, x: Tensor, targets: Tensor) => {
       const loss = (given: Params): Tensor => crossEntropy(logitsOf(given, x), targets);
@@ -141,12 +145,33 @@ export async function linearProbe(
     },
     { name: "probeStep" },
   );
-  let params: Params = { weight: tf.zeros([blocks, width, classes]), bias: tf.zeros([blocks, 1, classes]) };
-  let state = initAdamW(params);
-  for (let i = 0; i < steps; i++) ({ params, state } = await step(params, state, x, targets));
-
-  const predicted = (await tf.argMax(logitsOf(params, xTest), 2).data()) as Int32Array;
-  await Promise.all([prepare.dispose(), step.dispose()]);
+  const made: unknown[] = [];
+  const own = <T>(tree: T): T => {
+    made.push(tree);
+    return tree;
+  };
+  let predicted: Int32Array;
+  try {
+    const [x, xTest] = own(await prepare(own(array(train)), own(array(test))));
+    const targets = own(
+      tf.tidy(() => tf.oneHot(tf.tensor1d(Int32Array.from(trainLabels), "int32"), classes, 1, 0, "float32")),
+    );
+    const params: Params = {
+      weight: tf.zeros([blocks, width, classes]),
+      bias: tf.zeros([blocks, 1, classes]),
+    };
+    let probe = { params, state: initAdamW(params) };
+    for (let i = 0; i < steps; i++) {
+      const next = await step(probe.params, probe.state, x, targets).finally(() => disposeTree(probe));
+      probe = next;
+    }
+    own(probe);
+    const chosen = own(tf.tidy(() => tf.argMax(logitsOf(probe.params, xTest), 2)));
+    predicted = (await chosen.data()) as Int32Array;
+  } finally {
+    disposeTree(made);
+    await Promise.all([prepare.dispose(), step.dispose()]);
+  }
   return Array.from({ length: blocks }, (_, block) => {
     let right = 0;
     for (let i = 0; i < test.count; i++) if (predicted[block * test.count + i] === testLabels[i]) right++;

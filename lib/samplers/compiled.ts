@@ -8,12 +8,12 @@ import { type Guidance, guidesAt } from "./guidance.ts";
 import { layoutOf, numbersAt, tableOf } from "./numbers.ts";
 import { type PlannedStep, samplerFor } from "./plan.ts";
 import { type ConditionalModel, guidedOutput, plainOutput, type Sampleable } from "./predictor.ts";
-import type { Question, State, Step, StepNumbers } from "./sampler.ts";
-import type { SamplerName } from "./samplers.ts";
+import type { Question, SamplerState, SamplerStep, StepNumbers } from "./sampler.ts";
+import type { SamplerChoice } from "./samplers.ts";
 
 /** Consecutive steps that are alike: what one run of a program does. */
 export interface Segment {
-  sampler: SamplerName;
+  sampler: SamplerChoice;
   guided: boolean;
   /** Whether its steps draw noise, but for those whose own number for it is 0. */
   noisy: boolean;
@@ -25,7 +25,7 @@ const NOISY_STEPS = 8;
 
 /** A sampler's steps in runs. Guidance switches by the time at which a step begins. */
 export function segmentsOf(
-  sampler: SamplerName,
+  sampler: SamplerChoice,
   planned: readonly PlannedStep[],
   guidance?: Guidance,
 ): Segment[] {
@@ -60,15 +60,15 @@ export interface RunOptions {
 }
 
 export interface RunResult {
-  state: State;
+  state: SamplerState;
   denoised?: Tensor;
 }
 
 export interface CompiledSampler {
   /** The state before a sampler's first step. */
-  start(sampler: SamplerName, x: Tensor): State;
+  start(sampler: SamplerChoice, x: Tensor): SamplerState;
   /** Runs a segment from a state, which it leaves to the caller. */
-  run(state: State, segment: Segment, options: RunOptions): Promise<RunResult>;
+  run(state: SamplerState, segment: Segment, options: RunOptions): Promise<RunResult>;
   dispose(): Promise<void>;
 }
 
@@ -76,7 +76,7 @@ export interface CompiledSampler {
 interface Inputs {
   params: Params;
   weaker?: Params;
-  state: State;
+  state: SamplerState;
   condition: Condition;
   /** Numbers of the steps [capacity, names], and how many there are. */
   table: Tensor;
@@ -88,7 +88,6 @@ interface Inputs {
 
 /** What is part of a program. */
 interface Structure {
-  sampler: SamplerName;
   layout: StepNumbers;
   guided: boolean;
   channels: number;
@@ -97,45 +96,49 @@ interface Structure {
 
 /** One sampler for a network and its process; the programs are compiled when they are first needed. */
 export function compiledSampler(network: Sampleable, process: ProcessConfig): CompiledSampler {
-  const steps = (weakerNetwork: Sampleable | undefined, inputs: Inputs, structure: Structure): RunResult => {
-    const { params, weaker, condition, table, count, scale, noise } = inputs;
-    const { sampler, layout, guided, channels, watched } = structure;
-    const { step } = samplerFor(sampler, process);
-    const model = (network: Sampleable, params: Params): ConditionalModel<Tensor> => {
-      return (x, t, condition) => network.apply(params, x, t, condition).output;
+  /** The steps of a sampler, guided by a weaker network or not. */
+  const stepsOf =
+    (sampler: SamplerChoice, weakerNetwork?: Sampleable) =>
+    (inputs: Inputs, structure: Structure): RunResult => {
+      const { params, weaker, condition, table, count, scale, noise } = inputs;
+      const { layout, guided, channels, watched } = structure;
+      const { step } = samplerFor(sampler, process);
+      const model = (network: Sampleable, params: Params): ConditionalModel<Tensor> => {
+        return (x, t, condition) => network.apply(params, x, t, condition).output;
+      };
+      const strong = model(network, params);
+      const against =
+        weakerNetwork && weaker
+          ? { weaker: model(weakerNetwork, weaker) }
+          : { none: guided ? network.nullCondition(inputs.state.x.shape[0]) : {} };
+      const asked = (x: Tensor, t: Tensor | number): Tensor =>
+        guided
+          ? guidedOutput(strong, x, t, condition, against, { scale, channels })
+          : plainOutput(strong, x, t, condition);
+      const first: RunResult = { state: inputs.state, ...(watched && { denoised: inputs.state.x }) };
+      return loop(count, first, ({ state }, index) => {
+        const z = noise && tf.reshape(tf.gather(noise, index), state.x.shape);
+        const numbers = numbersAt(table, index, layout);
+        return outcome(
+          step(state, numbers, z),
+          ({ x, at }) => estimates(process, asked(x, at.t), x, at),
+          watched,
+        );
+      });
     };
-    const strong = model(network, params);
-    const against =
-      weakerNetwork && weaker
-        ? { weaker: model(weakerNetwork, weaker) }
-        : { none: guided ? network.nullCondition(inputs.state.x.shape[0]) : {} };
-    const asked = (x: Tensor, t: Tensor | number): Tensor =>
-      guided
-        ? guidedOutput(strong, x, t, condition, against, { scale, channels })
-        : plainOutput(strong, x, t, condition);
-    const first: RunResult = { state: inputs.state, ...(watched && { denoised: inputs.state.x }) };
-    return loop(count, first, ({ state }, index) => {
-      const z = noise && tf.reshape(tf.gather(noise, index), state.x.shape);
-      const numbers = numbersAt(table, index, layout);
-      return outcome(
-        step(state, numbers, z),
-        ({ x, at }) => estimates(process, asked(x, at.t), x, at),
-        watched,
-      );
-    });
-  };
-  const programs = new Map<Sampleable | undefined, Compiled<[Inputs, Structure], RunResult>>();
-  const programFor = (weaker?: Sampleable): Compiled<[Inputs, Structure], RunResult> => {
-    const program =
-      programs.get(weaker) ??
-      jit((inputs: Inputs, structure: Structure) => steps(weaker, inputs, structure), { name: "sample" });
-    programs.set(weaker, program);
+  type Program = Compiled<[Inputs, Structure], RunResult>;
+  const programs = new Map<SamplerChoice, Map<Sampleable | undefined, Program>>();
+  const programFor = (sampler: SamplerChoice, weaker?: Sampleable): Program => {
+    const ofSampler = programs.get(sampler) ?? new Map<Sampleable | undefined, Program>();
+    const program = ofSampler.get(weaker) ?? jit(stepsOf(sampler, weaker), { name: "sample" });
+    programs.set(sampler, ofSampler.set(weaker, program));
     return program;
   };
   return {
     start: (sampler, x) => samplerFor(sampler, process).start?.(x) ?? { x },
     async dispose() {
-      await Promise.all([...programs.values()].map((program) => program.dispose()));
+      const all = [...programs.values()].flatMap((ofSampler) => [...ofSampler.values()]);
+      await Promise.all(all.map((program) => program.dispose()));
     },
     async run(state, { sampler, guided, noisy, steps }, options) {
       const { params, condition, scale, channels, weaker, noise, watched = false } = options;
@@ -150,22 +153,23 @@ export function compiledSampler(network: Sampleable, process: ProcessConfig): Co
         ...(noisy && { noise: stackedNoise(state.x, steps, noise) }),
       };
       const structure = {
-        sampler,
         layout: layoutOf(steps[0]),
         guided,
         channels: guided ? channels : 0,
         watched,
       };
-      const result = await programFor(guided ? weaker?.network : undefined)(inputs, structure);
-      tf.dispose([inputs.table, inputs.count, inputs.scale, ...(inputs.noise ? [inputs.noise] : [])]);
-      return result;
+      try {
+        return await programFor(sampler, guided ? weaker?.network : undefined)(inputs, structure);
+      } finally {
+        tf.dispose([inputs.table, inputs.count, inputs.scale, ...(inputs.noise ? [inputs.noise] : [])]);
+      }
     },
   };
 }
 
 /** The outcome of a step whose questions are answered at once. */
 function outcome(
-  asking: Step<State>,
+  asking: SamplerStep<SamplerState>,
   answer: (question: Question) => Estimates,
   watched: boolean,
 ): RunResult {

@@ -1,4 +1,5 @@
 /** EDM's stochastic sampler (Karras et al. 2022, algorithm 2), on whatever path: some noise is added, then Heun's step taken. */
+import { checkKnown } from "../schema.ts";
 import { tf } from "../tensor/tf.ts";
 import { advance, defineSampler, noisy } from "./sampler.ts";
 
@@ -17,7 +18,9 @@ export interface EDMSettings {
   churn?: Churn;
 }
 
-function checkChurn({ amount, noise = 1, interval = [0, Number.POSITIVE_INFINITY] }: Churn): void {
+function checkChurn(churn: Churn): void {
+  checkKnown(churn, ["amount", "noise", "interval"] satisfies (keyof Churn)[], "churn");
+  const { amount, noise = 1, interval = [0, Number.POSITIVE_INFINITY] } = churn;
   if (!(amount >= 0 && Number.isFinite(amount)))
     throw new RangeError(`churn must be a finite amount of at least 0, got ${amount}`);
   if (!(noise > 0 && Number.isFinite(noise)))

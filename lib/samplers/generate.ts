@@ -6,11 +6,11 @@ import type { Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { disposeTree, flattenTree, mapTensors, tidyTree } from "../tensor/tree.ts";
 import { compiledSampler, type Segment, segmentsOf } from "./compiled.ts";
-import { checkGuidance, type Guidance } from "./guidance.ts";
+import type { Guidance } from "./guidance.ts";
 import { type NoiseOptions, noiseSource } from "./noise.ts";
-import { planSteps, type SamplerSchedule } from "./plan.ts";
-import { checkAgainst, type Sampleable } from "./predictor.ts";
-import type { SamplerName, SamplerSettings } from "./samplers.ts";
+import { planSteps, type SamplerSchedule, samplerName } from "./plan.ts";
+import { checkGuided, checkPredicts, checkWeaker, type Sampleable, type WeakerModel } from "./predictor.ts";
+import type { SamplerChoice, SamplerSettings } from "./samplers.ts";
 
 /** What is drawn: by class, by another condition, or so many of a network that takes none. One of them. */
 export interface DrawnOptions {
@@ -23,12 +23,13 @@ export interface DrawnOptions {
 }
 
 export interface GenerateOptions extends DrawnOptions, NoiseOptions, SamplerSchedule, SamplerSettings {
-  sampler: SamplerName;
+  /** By its name, or one of one's own. */
+  sampler: SamplerChoice;
   /** Images at a time. Default 64. */
   batchSize?: number;
   guidance?: Guidance;
-  /** A weaker model to be guided by; without one guidance is classifier-free. Its network is the same where none is given. */
-  weaker?: { network?: Sampleable; params: Params };
+  /** A weaker model to be guided by; without one guidance is classifier-free. */
+  weaker?: WeakerModel;
   /** Called as images are done. */
   onProgress?: (done: number, total: number) => void;
   /** Called after each step of each batch. Only with it a step's images come back from the compiled loop. */
@@ -101,14 +102,47 @@ function countOf({ name, classes }: Sampleable, { labels, condition, count }: Dr
   return count as number;
 }
 
-/** The condition of all images. */
-const conditionOf = (network: Sampleable, { labels, condition }: DrawnOptions): Condition =>
-  condition ?? (labels ? network.conditionOf(tf.tensor1d(Int32Array.from(labels), "int32"), {}) : {});
+/** The condition of some of the images. */
+const conditionOf = (
+  network: Sampleable,
+  { labels, condition = {} }: DrawnOptions,
+  images: readonly number[],
+): Condition =>
+  tidyTree(() => {
+    if (labels)
+      return network.conditionOf(
+        tf.tensor1d(
+          Int32Array.from(images, (i) => labels[i]),
+          "int32",
+        ),
+        {},
+      );
+    const rows = tf.tensor1d([...images], "int32");
+    return mapTensors(condition, (tensor) => tf.gather(tensor, rows));
+  });
 
 function checkShape(name: string, given: NoiseOptions["latents"], expected: readonly number[]): void {
   if (given && `${given.shape}` !== `${expected}`)
     throw new RangeError(`${name} must be [${expected}], got [${given.shape}]`);
 }
+
+const COMMON = Object.keys({
+  sampler: true,
+  steps: true,
+  grid: true,
+  labels: true,
+  condition: true,
+  count: true,
+  seed: true,
+  first: true,
+  latents: true,
+  noise: true,
+  batchSize: true,
+  guidance: true,
+  weaker: true,
+  onProgress: true,
+  onStep: true,
+} satisfies Record<Exclude<keyof GenerateOptions, keyof SamplerSettings>, true>);
 
 /** What `generate` refuses, known before a parameter is read or a file written. Returns the sampler's steps in runs. */
 export function checkGenerate(
@@ -117,12 +151,11 @@ export function checkGenerate(
   options: GenerateOptions,
 ): Segment[] {
   const { sampler, steps, guidance, weaker, latents, noise, seed = 0, batchSize = 64 } = options;
-  if (guidance) {
-    checkGuidance(guidance, network.input[0]);
-    if (guidance.scale !== 1)
-      tidyTree(() => checkAgainst(weaker ? { weaker } : { none: network.nullCondition(1) }));
-  } else if (weaker) throw new Error("a weaker model guides by guidance.scale; expected guidance, got none");
-  const planned = planSteps(sampler, process, options);
+  checkPredicts(network, process);
+  if (weaker) checkWeaker(network, weaker, process);
+  const against = () => (weaker ? { weaker } : guidance ? { none: network.nullCondition(1) } : {});
+  tidyTree(() => checkGuided(guidance, against(), network.input[0]));
+  const planned = planSteps(sampler, process, options, COMMON);
   const count = countOf(network, options);
   if (typeof seed !== "number" && seed.length !== count)
     throw new RangeError(`expected a seed, or one for each of ${count} images, got ${seed.length}`);
@@ -131,7 +164,8 @@ export function checkGenerate(
   const all = [count, ...network.input];
   const draws = planned.filter(({ numbers }) => numbers.noise).length;
   checkShape("latents", latents, all);
-  if (noise && draws === 0) throw new Error(`noise was given, but '${sampler}' of ${steps} steps draws none`);
+  if (noise && draws === 0)
+    throw new Error(`noise was given, but '${samplerName(sampler)}' of ${steps} steps draws none`);
   checkShape("noise", noise, [draws, ...all]);
   return segmentsOf(sampler, planned, guidance);
 }
@@ -151,23 +185,22 @@ export function sampleGenerator(network: Sampleable, process: ProcessConfig): Sa
         onStep ? segment.steps.map((numbers) => ({ ...segment, steps: [numbers] })) : segment,
       );
       const count = countOf(network, options);
-      const condition = conditionOf(network, options);
       const noiseOf = await noiseSource(options, count, size);
       const width = Math.min(batchSize, count);
       const images = new Float32Array(count * size);
       for (let start = 0; start < count; start += width) {
         // The last batch is filled up, because another batch size would be another program to compile.
         const indices = Array.from({ length: width }, (_, i) => start + i);
-        const rows = tf.tensor1d(
-          indices.map((i) => Math.min(i, count - 1)),
-          "int32",
-        );
         const draw = noiseOf(indices);
         const noise = (): Tensor => tf.tensor(draw(), [width, ...shape]);
         const done = Math.min(start + width, count);
         const run = {
           params,
-          condition: mapTensors(condition, (tensor) => tf.gather(tensor, rows)),
+          condition: conditionOf(
+            network,
+            options,
+            indices.map((i) => Math.min(i, count - 1)),
+          ),
           scale: guidance?.scale ?? 1,
           channels: guidedChannels(network.input, process, guidance),
           ...(weaker && { weaker: { network: weaker.network ?? network, params: weaker.params } }),
@@ -175,25 +208,28 @@ export function sampleGenerator(network: Sampleable, process: ProcessConfig): Sa
           watched: onStep !== undefined,
         };
         let state = compiled.start(sampler, noise());
-        for (const [i, segment] of segments.entries()) {
-          const { state: next, denoised } = await compiled.run(state, segment, run);
-          disposeTree(state);
-          state = next;
-          if (!denoised) continue;
-          await onStep?.({
-            step: i + 1,
-            steps: segments.length,
-            images: numbersOf(state.x, done - start),
-            first: first + start,
-            denoised: numbersOf(denoised, done - start),
-          });
-          denoised.dispose();
+        try {
+          for (const [i, segment] of segments.entries()) {
+            const { state: next, denoised } = await compiled.run(state, segment, run);
+            disposeTree(state);
+            state = next;
+            if (!denoised) continue;
+            const progress = {
+              step: i + 1,
+              steps: segments.length,
+              images: numbersOf(state.x, done - start),
+              first: first + start,
+              denoised: numbersOf(denoised, done - start),
+            };
+            denoised.dispose();
+            await onStep?.(progress);
+          }
+          images.set(numbersOf(state.x, done - start).data, start * size);
+        } finally {
+          disposeTree([state, run.condition]);
         }
-        images.set(numbersOf(state.x, done - start).data, start * size);
-        disposeTree([state, run.condition, rows]);
         onProgress?.(done, count);
       }
-      if (!options.condition) disposeTree(condition);
       return ndarray(images, [count, ...shape]);
     },
   };

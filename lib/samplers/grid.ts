@@ -1,5 +1,6 @@
 /** At which times a sampler takes its steps. */
 import { type PathPoint, type ProcessConfig, processPath, respacedTimesteps } from "../diffusion/index.ts";
+import { checkKnown } from "../schema.ts";
 
 /** How the times of an interpolant are spaced between 1 and 0. */
 export interface TimeSpacing {
@@ -70,6 +71,7 @@ export function timeGrid(steps: number, grid: Grid = {}): number[] {
     checkList("times within [0, 1]", grid, steps + 1, (t) => t >= 0 && t <= 1);
     return [...grid];
   }
+  checkKnown(grid, ["spacing", "shift", "last"] satisfies (keyof TimeSpacing)[], "the grid");
   const { last } = grid;
   checkSteps(steps, last === undefined ? 1 : 2);
   if (last === undefined) return spacedTimes(steps, grid);

@@ -1,4 +1,5 @@
 /** Guidance: away from no condition, or from a weaker model, within an interval of times (of a DiT: step / T). */
+import { checkKnown } from "../schema.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 
 export interface Guidance {
@@ -20,10 +21,9 @@ export function checkChannels(channels: number | undefined, all: number): void {
 }
 
 /** Throws on guidance that means nothing. `all` is how many channels there are, where that is known. */
-export function checkGuidance(
-  { scale, interval = [0, 1], channels }: Guidance,
-  all = Number.POSITIVE_INFINITY,
-): void {
+export function checkGuidance(guidance: Guidance, all = Number.POSITIVE_INFINITY): void {
+  checkKnown(guidance, ["scale", "interval", "channels"] satisfies (keyof Guidance)[], "guidance");
+  const { scale, interval = [0, 1], channels } = guidance;
   if (!Number.isFinite(scale)) throw new RangeError(`guidance scale must be a finite number, got ${scale}`);
   const [low, high] = interval;
   if (!(interval.length === 2 && low >= 0 && low <= high && high <= 1)) {

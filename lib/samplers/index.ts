@@ -1,3 +1,4 @@
+export type { Segment } from "./compiled.ts";
 export type { DDIMSettings } from "./ddim.ts";
 export type { Churn, EDMSettings } from "./edm.ts";
 export { type GatherOptions, gatherSamples } from "./gather.ts";
@@ -21,6 +22,18 @@ export {
   type PredictorOptions,
   predictor,
   type Sampleable,
+  type WeakerModel,
 } from "./predictor.ts";
 export { type Predict, type Sampled, type SampleOptions, sample, sampleSync } from "./sample.ts";
-export { SAMPLERS, type SamplerName, type SamplerSettings } from "./samplers.ts";
+export {
+  defineSampler,
+  type Lifted,
+  type Question,
+  type Sampler,
+  type SamplerState,
+  type SamplerStep,
+  type StepNumber,
+  type StepNumbers,
+  type Stretch,
+} from "./sampler.ts";
+export { SAMPLERS, type SamplerChoice, type SamplerName, type SamplerSettings } from "./samplers.ts";

@@ -1,8 +1,15 @@
 /** The steps of a sampler in numbers, with all that is wrong with its options refused. */
 import { type ProcessConfig, processPath } from "../diffusion/index.ts";
+import { checkKnown } from "../schema.ts";
 import { type Grid, gridPoints } from "./grid.ts";
-import type { Sampler, State, StepNumbers } from "./sampler.ts";
-import { SAMPLERS, type SamplerName, type SamplerSettings, samplers } from "./samplers.ts";
+import type { Sampler, SamplerState, StepNumbers } from "./sampler.ts";
+import {
+  SAMPLERS,
+  type SamplerChoice,
+  type SamplerName,
+  type SamplerSettings,
+  samplers,
+} from "./samplers.ts";
 
 export interface SamplerSchedule {
   /** Number of steps, at least 1. */
@@ -17,50 +24,67 @@ export interface PlannedStep {
   begins: number;
 }
 
-/** All samplers, whatever their states, numbers and options. */
-const registry: Readonly<Record<string, Sampler<State, StepNumbers, SamplerSettings>>> = samplers;
+/** A sampler, whatever its state, numbers and options. */
+type AnySampler = Sampler<SamplerState, StepNumbers, SamplerSettings>;
+const registry: Readonly<Record<SamplerName, AnySampler>> = samplers;
 
-const fits = (name: string, { type }: ProcessConfig): boolean =>
-  registry[name].processes?.includes(type) ?? true;
+const fits = ({ processes }: AnySampler, { type }: ProcessConfig): boolean =>
+  processes?.includes(type) ?? true;
 
-/** The sampler of a name. @throws where there is none, or it is not one for a process. */
-export function samplerFor(
-  name: SamplerName,
-  process: ProcessConfig,
-): Sampler<State, StepNumbers, SamplerSettings> {
-  if (!SAMPLERS.includes(name))
-    throw new Error(`unknown sampler '${name}'; expected one of ${SAMPLERS.join(", ")}`);
-  if (!fits(name, process)) {
-    const kind = process.type === "gaussian" ? "a Gaussian process" : "an interpolant";
-    const others = SAMPLERS.filter((other) => fits(other, process));
-    throw new Error(`sampler '${name}' is not one for ${kind}; expected ${others.join(", ")}`);
-  }
-  return registry[name];
-}
+/** What errors call a sampler. */
+export const samplerName = (sampler: SamplerChoice): string =>
+  typeof sampler === "string" ? sampler : (sampler.name ?? "of one's own");
 
-const takes = (name: SamplerName, setting: string): boolean =>
-  registry[name].settings?.includes(setting) ?? false;
-
-/** Throws on an option that another sampler takes, or whose value means nothing. */
-function checkSettings(name: SamplerName, options: SamplerSchedule & SamplerSettings): void {
-  for (const [setting, value] of Object.entries(options)) {
-    const owner = SAMPLERS.find((other) => takes(other, setting));
-    if (value === undefined || owner === undefined || takes(name, setting)) continue;
+/** The definition of a sampler. @throws where there is none, or it is not one for a process. */
+export function samplerFor(sampler: SamplerChoice, process: ProcessConfig): AnySampler {
+  const found = typeof sampler === "string" ? registry[sampler] : sampler;
+  if (typeof found?.numbers !== "function" || typeof found.step !== "function")
     throw new Error(
-      `${setting} is an option of the sampler '${owner}'; got ${setting} ${JSON.stringify(value)} for '${name}'`,
+      `unknown sampler '${typeof sampler === "string" ? sampler : JSON.stringify(sampler)}'; expected one of ${SAMPLERS.join(", ")}, or one that defineSampler made`,
+    );
+  if (!fits(found, process)) {
+    const kind = process.type === "gaussian" ? "a Gaussian process" : "an interpolant";
+    const others = SAMPLERS.filter((other) => fits(registry[other], process));
+    throw new Error(
+      `sampler '${samplerName(sampler)}' is not one for ${kind}; expected ${others.join(", ")}`,
     );
   }
-  registry[name].check?.(options);
+  return found;
 }
 
-/** The steps of a sampler on a process's path, from its noisiest on. */
+const takes = ({ settings = [] }: AnySampler, setting: string): boolean => settings.includes(setting);
+
+/** Throws on an option that nobody takes, that another sampler takes, or whose value means nothing. */
+function checkSettings(
+  sampler: SamplerChoice,
+  definition: AnySampler,
+  options: SamplerSchedule & SamplerSettings,
+  common: readonly string[],
+): void {
+  for (const [setting, value] of Object.entries(options)) {
+    const owner = SAMPLERS.find((other) => takes(registry[other], setting));
+    if (value === undefined || owner === undefined || takes(definition, setting)) continue;
+    throw new Error(
+      `${setting} is an option of the sampler '${owner}'; got ${setting} ${JSON.stringify(value)} for '${samplerName(sampler)}'`,
+    );
+  }
+  const settings = [definition, ...Object.values(registry)].flatMap(({ settings = [] }) => settings);
+  checkKnown(options, [...new Set([...common, ...settings])], "sampler options");
+  definition.check?.(options);
+}
+
+/**
+ * The steps of a sampler on a process's path, from its noisiest on. `common` are the names of options that are not the
+ * sampler's own.
+ */
 export function planSteps(
-  name: SamplerName,
+  choice: SamplerChoice,
   process: ProcessConfig,
   options: SamplerSchedule & SamplerSettings,
+  common: readonly string[] = ["steps", "grid"] satisfies (keyof SamplerSchedule)[],
 ): PlannedStep[] {
-  const sampler = samplerFor(name, process);
-  checkSettings(name, options);
+  const sampler = samplerFor(choice, process);
+  checkSettings(choice, sampler, options, common);
   const { steps, grid = sampler.grid } = options;
   const path = processPath(process);
   const points = gridPoints(process, steps, grid);

@@ -2,9 +2,9 @@
 import { estimates, type ProcessConfig, SIT_PROCESS } from "../diffusion/index.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { newcomers, within } from "./own.ts";
-import { planSteps, type SamplerSchedule, samplerFor } from "./plan.ts";
-import type { State } from "./sampler.ts";
-import type { SamplerName, SamplerSettings } from "./samplers.ts";
+import { planSteps, type SamplerSchedule, samplerFor, samplerName } from "./plan.ts";
+import type { SamplerState } from "./sampler.ts";
+import type { SamplerChoice, SamplerSettings } from "./samplers.ts";
 
 /**
  * What a network says of a batch x [B,C,H,W] at one time t of a SiT, or one of a DiT's steps: the velocity of an
@@ -15,7 +15,7 @@ import type { SamplerName, SamplerSettings } from "./samplers.ts";
  */
 export type Predict<V = Tensor | Promise<Tensor>> = (x: Tensor, t: number, stepTime: number) => V;
 
-/** Where a sampler is. The tensors belong to whoever is told. */
+/** Where a sampler is. The tensors belong to whoever is told, unless the callback throws. */
 export interface Sampled {
   /** After the step [B,C,H,W]. */
   x: Tensor;
@@ -34,42 +34,70 @@ export interface SampleOptions extends SamplerSchedule {
   onStep?: (done: number, total: number, sampled: Sampled) => void;
 }
 
+const COMMON = Object.keys({
+  steps: true,
+  grid: true,
+  process: true,
+  noise: true,
+  clip: true,
+  onStep: true,
+} satisfies Record<keyof SampleOptions, true>);
+
+function checkNoise(noise: Tensor, step: number, { shape }: Tensor): Tensor {
+  if (`${noise.shape}` === `${shape}`) return noise;
+  throw new Error(`the noise of step ${step} must be [${shape}], as x is, got [${noise.shape}]`);
+}
+
 type Questions = Generator<Parameters<Predict>, Tensor, Tensor>;
 
-/** The questions of all steps. What a step made goes when the next has no use for it. */
-function* questions(name: SamplerName, x: Tensor, options: SampleOptions & SamplerSettings): Questions {
+/** The questions of all steps. What a step made goes when the next has no use for it, and all of it where one fails. */
+function* questions(sampler: SamplerChoice, x: Tensor, options: SampleOptions & SamplerSettings): Questions {
   const { process = SIT_PROCESS, noise, clip, onStep } = options;
-  const planned = planSteps(name, process, options);
+  const planned = planSteps(sampler, process, options, COMMON);
   if (!noise && planned.some(({ numbers }) => numbers.noise))
-    throw new Error(`sampler '${name}' draws noise; expected the option noise, got none`);
-  const { start, step } = samplerFor(name, process);
+    throw new Error(`sampler '${samplerName(sampler)}' draws noise; expected the option noise, got none`);
+  const { start, step } = samplerFor(sampler, process);
   let made: Tensor[] = [];
-  let state: State = start ? within(made, () => start(x)) : { x };
-  for (const [i, { numbers, begins }] of planned.entries()) {
-    let isNew = newcomers();
-    const own = (tensor: Tensor): Tensor => {
-      if (isNew(tensor)) made.push(tensor);
-      return tensor;
-    };
-    const asking = step(state, numbers, numbers.noise && noise ? own(noise(i, x.shape)) : undefined);
-    let asked = within(made, () => asking.next());
-    let denoised: Tensor | undefined;
-    while (!asked.done) {
-      const question = asked.value;
-      isNew = newcomers();
-      const output = own(yield [question.x, question.at.t as number, begins]);
-      const estimated = within(made, () => estimates(process, output, question.x, question.at, clip));
-      if (onStep) denoised ??= tf.clone(within(made, () => estimated.data()));
-      asked = within(made, () => asking.next(estimated));
+  let told: Tensor[] = [];
+  let result: Tensor | undefined;
+  try {
+    let state: SamplerState = start ? within(made, () => start(x)) : { x };
+    for (const [i, { numbers, begins }] of planned.entries()) {
+      let isNew = newcomers();
+      const own = (tensor: Tensor): Tensor => {
+        if (isNew(tensor)) made.push(tensor);
+        return tensor;
+      };
+      const z = numbers.noise && noise ? checkNoise(own(noise(i, x.shape)), i, x) : undefined;
+      const asking = step(state, numbers, z);
+      let asked = within(made, () => asking.next());
+      let denoised: Tensor | undefined;
+      while (!asked.done) {
+        const question = asked.value;
+        isNew = newcomers();
+        const output = own(yield [question.x, question.at.t as number, begins]);
+        const estimated = within(made, () => estimates(process, output, question.x, question.at, clip));
+        if (onStep && !denoised) {
+          denoised = tf.clone(within(made, () => estimated.data()));
+          told.push(denoised);
+        }
+        asked = within(made, () => asking.next(estimated));
+      }
+      state = asked.value;
+      const needed = new Set(Object.values(state));
+      for (const tensor of made) if (!needed.has(tensor) && !tensor.kept) tensor.dispose();
+      made = made.filter((tensor) => needed.has(tensor));
+      if (!onStep || !denoised) continue;
+      const here = tf.clone(state.x);
+      told.push(here);
+      onStep(i + 1, planned.length, { x: here, denoised });
+      told = [];
     }
-    state = asked.value;
-    const needed = new Set(Object.values(state));
-    for (const tensor of made) if (!needed.has(tensor) && !tensor.kept) tensor.dispose();
-    made = made.filter((tensor) => needed.has(tensor));
-    if (denoised) onStep?.(i + 1, planned.length, { x: tf.clone(state.x), denoised });
+    result = state.x;
+    return result;
+  } finally {
+    for (const tensor of [...made, ...told]) if (tensor !== result && !tensor.kept) tensor.dispose();
   }
-  for (const tensor of made) if (tensor !== state.x) tensor.dispose();
-  return state.x;
 }
 
 /**
@@ -79,35 +107,46 @@ function* questions(name: SamplerName, x: Tensor, options: SampleOptions & Sampl
  * @throws on options that mean nothing, before anything is asked.
  */
 export async function sample(
-  name: SamplerName,
+  sampler: SamplerChoice,
   predict: Predict,
   x: Tensor,
   options: SampleOptions & SamplerSettings,
 ): Promise<Tensor> {
-  const asking = questions(name, x, options);
-  let asked = asking.next();
-  while (!asked.done) asked = asking.next(await predict(...asked.value));
-  return asked.value;
+  const asking = questions(sampler, x, options);
+  try {
+    let asked = asking.next();
+    while (!asked.done) asked = asking.next(await predict(...asked.value));
+    return asked.value;
+  } finally {
+    leave(asking);
+  }
 }
+
+/** Ends questions that nobody answers any more: what they hold goes. */
+const leave = (asking: Questions): void => void asking.return(undefined as unknown as Tensor);
 
 /** The same for a function without promises: in one that `jit` compiles, its steps follow one another in the graph. */
 export function sampleSync(
-  name: SamplerName,
+  sampler: SamplerChoice,
   predict: Predict<Tensor>,
   x: Tensor,
   options: SampleOptions & SamplerSettings,
 ): Tensor {
-  const asking = questions(name, x, options);
-  let asked = asking.next();
-  while (!asked.done) {
-    const said: unknown = predict(...asked.value);
-    if (said instanceof Promise) {
-      said.catch(() => {}); // what it would say is not asked for any more
-      throw new TypeError(
-        "sampleSync was given a function that returns a promise; expected a tensor, or sample",
-      );
+  const asking = questions(sampler, x, options);
+  try {
+    let asked = asking.next();
+    while (!asked.done) {
+      const said: unknown = predict(...asked.value);
+      if (said instanceof Promise) {
+        said.catch(() => {}); // what it would say is not asked for any more
+        throw new TypeError(
+          "sampleSync was given a function that returns a promise; expected a tensor, or sample",
+        );
+      }
+      asked = asking.next(said as Tensor);
     }
-    asked = asking.next(said as Tensor);
+    return asked.value;
+  } finally {
+    leave(asking);
   }
-  return asked.value;
 }

@@ -6,6 +6,7 @@ import { type EDMSettings, edm } from "./edm.ts";
 import { euler } from "./euler.ts";
 import { eulerMaruyama } from "./euler-maruyama.ts";
 import { heun } from "./heun.ts";
+import type { Sampler } from "./sampler.ts";
 
 export const samplers = {
   euler,
@@ -18,6 +19,8 @@ export const samplers = {
 };
 
 export type SamplerName = keyof typeof samplers;
+/** A sampler by its name, or one of one's own. */
+export type SamplerChoice = SamplerName | Sampler;
 export const SAMPLERS = Object.keys(samplers) as SamplerName[];
 
 /** The options that some samplers alone take. */

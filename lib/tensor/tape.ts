@@ -20,3 +20,11 @@ export function gradientsWithin(fn: (...inputs: Tensor[]) => Tensor, inputs: Ten
     state.activeTape = activeTape;
   }
 }
+
+/** Lets go of what tfjs kept for a gradient that failed; of one within another, whose record it is too, nothing. */
+export function forgetTape(): void {
+  const { state } = tf.engine();
+  if (state.gradientDepth > 0 || !state.activeTape) return;
+  for (const { saved = [] } of state.activeTape) tf.dispose(saved);
+  state.activeTape = null as unknown as typeof state.activeTape;
+}

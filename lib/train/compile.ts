@@ -19,7 +19,7 @@ import {
 } from "./step.ts";
 import type { Task } from "./task.ts";
 
-type StepArguments = [state: TrainState, batch: Batch, scalars: StepScalars];
+export type StepArguments = [state: TrainState, batch: Batch, scalars: StepScalars];
 
 /**
  * The whole step as one program: (state, batch, scalars) -> (state, metrics). The state is updated in place: the one

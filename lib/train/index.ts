@@ -1,5 +1,5 @@
 export { type BatchOptions, batchSource, neededArrays } from "./batches.ts";
-export type { Metrics } from "./checkpoint.ts";
+export type { CheckpointOptions, Metrics } from "./checkpoint.ts";
 export {
   type Checkpoint,
   latestCheckpoint,
@@ -7,7 +7,7 @@ export {
   readCheckpoint,
   writeCheckpoint,
 } from "./checkpoint.ts";
-export { compileRuns, compileStep } from "./compile.ts";
+export { compileRuns, compileStep, type StepArguments } from "./compile.ts";
 export { checkTrainConfig, type TrainConfig } from "./config.ts";
 export { currentConfig } from "./legacy.ts";
 export { type TrainOptions, type TrainResult, train } from "./loop.ts";
@@ -23,10 +23,12 @@ export {
 export { makeTask, type TaskConfig } from "./make-task.ts";
 export { microBatchesFor } from "./micro-batches.ts";
 export { scalarsAt, type TrainingStep } from "./one-step.ts";
+export type { OwnParts } from "./own-parts.ts";
 export { measureStep, planTraining, type TrainPlan } from "./plan.ts";
 export type { LogEntry } from "./recorder.ts";
 export { readReferenceState, writeReferenceState } from "./reference.ts";
 export type { DataSource } from "./run-folder.ts";
+export type { Decode } from "./sample-grids.ts";
 export {
   accumulateGradients,
   applyGradients,

@@ -10,12 +10,17 @@ export async function oneByOne(
 ): Promise<Float32Array> {
   let all = new Float32Array();
   const count = batch.shape[0];
-  for (const [i, element] of tf.split(batch, count).entries()) {
-    const result = await compute(element);
-    const values = (await result.data()) as Float32Array;
-    if (i === 0) all = new Float32Array(count * values.length);
-    all.set(values, i * values.length);
-    tf.dispose([element, result]);
+  const elements = tf.split(batch, count);
+  try {
+    for (const [i, element] of elements.entries()) {
+      const result = await compute(element);
+      const values = (await result.data()) as Float32Array;
+      if (i === 0) all = new Float32Array(count * values.length);
+      all.set(values, i * values.length);
+      result.dispose();
+    }
+  } finally {
+    tf.dispose(elements);
   }
   return all;
 }

@@ -51,15 +51,33 @@ export async function decodeTiled(
   const starts = (size: number): number[] =>
     Array.from({ length: Math.ceil(size / stride) }, (_, i) => i * stride);
   const rows: Tensor[][] = [];
-  for (const top of starts(height)) {
-    const row: Tensor[] = [];
-    for (const left of starts(width)) {
-      const size = [batch, channels, Math.min(tile, height - top), Math.min(tile, width - left)];
-      row.push(await decode(tf.slice(latents, [0, 0, top, left], size)));
+  const made: Tensor[] = [];
+  try {
+    for (const top of starts(height)) {
+      const row: Tensor[] = [];
+      for (const left of starts(width)) {
+        const size = [batch, channels, Math.min(tile, height - top), Math.min(tile, width - left)];
+        const part = tf.slice(latents, [0, 0, top, left], size);
+        made.push(part);
+        row.push(await decode(part));
+        made.push(row[row.length - 1]);
+      }
+      rows.push(row);
     }
-    rows.push(row);
+    return joined(rows, extent, kept, [height * scale, width * scale]);
+  } finally {
+    tf.dispose(made);
   }
-  return tf.tidy(() => {
+}
+
+/** Tiles as one image: each faded in over the one above and the one before, of which `kept` pixels are left. */
+const joined = (
+  rows: Tensor[][],
+  extent: number,
+  kept: number,
+  [height, width]: [height: number, width: number],
+): Tensor =>
+  tf.tidy(() => {
     const bands = rows.map((row, i) => {
       const blended = row.map((image, j) => {
         const down = i > 0 ? blend(rows[i - 1][j], image, 2, extent) : image;
@@ -79,6 +97,5 @@ export async function decodeTiled(
       );
     });
     const image = tf.concat(bands, 2);
-    return tf.slice(image, [0, 0, 0, 0], [batch, image.shape[1]!, height * scale, width * scale]);
+    return tf.slice(image, [0, 0, 0, 0], [image.shape[0], image.shape[1]!, height, width]);
   });
-}

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { type ConfigOptions, withModel } from "../../lib/cli/config.ts";
 import { readNpz } from "../../lib/io/index.ts";
 import { loadModel } from "../../lib/models/index.ts";
 import { headShapes, makeTask, readCheckpoint, type TrainConfig } from "../../lib/train/index.ts";
@@ -143,6 +144,35 @@ test("learning rate, its schedule, averages, intervals and what is kept are opti
     (await run(...sample, "--model", "SiT-XL/2")).stderr,
     /--model is for the weights of --checkpoint/,
   );
+});
+
+test("a model that knows no classes stays one beside labelled images, and --classes 0 makes one", async () => {
+  const folder = await temporaryFolder();
+  const base = smallConfig();
+  const free = join(folder, "free.json");
+  await writeFile(free, JSON.stringify({ ...base.model, numClasses: 0 }));
+  const images = { shape: [1, 8, 8], classes: 5 } as const;
+  const classesOf = async (options: Partial<ConfigOptions>, given: TrainConfig = base): Promise<number> =>
+    (await withModel(given, options as ConfigOptions, images)).model.numClasses;
+  assert.is(await classesOf({}), 5);
+  assert.is(await classesOf({ classes: 0 }), 0);
+  assert.is(await classesOf({ model: free }), 0);
+  assert.is(await classesOf({ model: free, classes: 3 }), 3);
+  const none = { ...base, model: { ...base.model, numClasses: 0 } };
+  assert.is(await classesOf({}, none), 0);
+  assert.is(await classesOf({ model: "SiT-S/4" }, none), 0);
+  assert.is(await classesOf({ model: "SiT-S/4", classes: 0 }), 0);
+
+  const out = join(folder, "run");
+  const train = ["train", "--preset", "tiny", "--data", await data, "--classes", "0"];
+  const trained = await run(...train, "--out", out, "--steps", "2", "--sample-every", "2");
+  assert.is(trained.code, 0, trained.stderr);
+  assert.not.match(trained.stderr, /class|warn/i);
+  assert.is((await configIn(out)).model.numClasses, 0);
+  assert.equal(await readdir(join(out, "samples")), ["step-00000002.png"]);
+  const npz = join(folder, "s.npz");
+  const drawn = await run("sample", out, "--count", "2", "--steps", "2", "--out", npz);
+  assert.is(drawn.code, 0, drawn.stderr);
 });
 
 test("a model follows images of one's own, whose size and classes need no file", async () => {

@@ -95,6 +95,10 @@ test("options that contradict each other, or mean nothing, leave no file", async
     ],
     [["--weaker-model", weak.model], /--weaker-model is for the weights of --weaker/],
     [["--respacing", "ddim4"], /the grid 'ddim4' is one of a Gaussian process/],
+    [
+      ["--guidance", "2", "--weaker", dit.checkpoint, "--weaker-model", dit.model],
+      /a weaker model guides within one process; expected {"type":"interpolant",.*}, got {"type":"gaussian",.*}/,
+    ],
   ] as const) {
     const { code, stderr } = await ditlab(["sample", ...sit.args, ...common, ...args, "--out", out]);
     assert.is(code, 1, `${args.join(" ")}: ${stderr}`);

@@ -1,9 +1,17 @@
 /** Further arrays of every image: from .npy files beside images, and through shards. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { openArrays, openTrainingData, packShards, withArrays } from "../../lib/data/index.ts";
+import { namedFile } from "../../lib/cli/options.ts";
+import {
+  openArrays,
+  openTrainingData,
+  type PrepareResult,
+  packShards,
+  type TrainingData,
+  withArrays,
+} from "../../lib/data/index.ts";
 import { formatNpy, ndarray, openNpyRows } from "../../lib/io/index.ts";
 import { rejects, temporaryFolder } from "../io/helpers.ts";
 
@@ -70,10 +78,89 @@ test("arrays travel with their images, from files and from shards", async () => 
     assert.is(seen.size, COUNT);
     await data.close();
   }
-  // A row for shards is in the order of shards: their own arrays come with them.
   await rejects(
     packShards(folder, shards, { shardSize: 3 }),
-    /was prepared with arrays .*, got undefined; expected the same/,
+    /was prepared with array dinov2 "\[3,2\] \w+", got undefined; expected the same/,
+  );
+});
+
+/** The images that examples show, and those that their rows belong to. */
+async function pairsOf(data: TrainingData): Promise<[images: number[], rows: number[]]> {
+  const { values, arrays } = await data.read(1, 0, COUNT);
+  const images = Array.from({ length: COUNT }, (_, i) => values[8 * i]);
+  return [images, images.map((_, i) => arrays!.dinov2[6 * i] / 10)];
+}
+
+test("rows beside shards are those of the images in the order of their names", async () => {
+  const { folder, features } = await latents();
+  const shards = join(await temporaryFolder(), "shards");
+  const beside = async (): Promise<TrainingData> =>
+    withArrays(await openTrainingData(shards, {}), await openArrays({ dinov2: features }));
+  await packShards(folder, shards, { shardSize: 3 });
+  const data = await beside();
+  const [images, rows] = await pairsOf(data);
+  assert.equal(rows, images);
+  const identity = await data.fingerprint!();
+  await data.close();
+
+  // Shards of earlier versions do not know their images; packing them again, which writes no shard, tells.
+  const index = join(shards, "index.json");
+  const { order, ...earlier } = JSON.parse(await readFile(index, "utf8"));
+  assert.is(order, "stream");
+  await writeFile(index, JSON.stringify(earlier, null, 2));
+  await rejects(
+    beside(),
+    /^the array 'dinov2' \(.*features\.npy\) does not go with .*shards: shards of an earlier version do not say which image an example is; run the 'ditlab prepare shards' that made them again/,
+  );
+  assert.is((await packShards(folder, shards, { shardSize: 3 })).written, 0);
+  const again = await beside();
+  assert.equal(await pairsOf(again), [images, rows]);
+  assert.is(await again.fingerprint!(), identity);
+  await again.close();
+
+  // Those that ditlab 0.1 began are in its order.
+  const description = JSON.parse(await readFile(join(shards, "prepare.json"), "utf8"));
+  await rm(shards, { recursive: true });
+  await mkdir(shards);
+  await writeFile(join(shards, "prepare.json"), JSON.stringify({ ...description, order: undefined }));
+  await packShards(folder, shards, { shardSize: 3 });
+  const old = await beside();
+  const [oldImages, oldRows] = await pairsOf(old);
+  assert.equal(oldRows, oldImages);
+  assert.not.equal(oldImages, images);
+  await old.close();
+});
+
+test("one folder of shards holds the rows of one file", async () => {
+  const { folder, features } = await latents();
+  const other = join(await temporaryFolder(), "other.npy");
+  await writeFile(other, formatNpy(ndarray(new Float32Array(COUNT * 6).fill(1000), [COUNT, 3, 2])));
+  const shards = join(await temporaryFolder(), "shards");
+  const pack = (path: string, signal?: AbortSignal, onProgress?: () => void): Promise<PrepareResult> =>
+    packShards(folder, shards, { shardSize: 3, arrays: { dinov2: path }, signal, onProgress });
+  const controller = new AbortController();
+  await pack(features, controller.signal, () => controller.abort());
+  const refused = /was prepared with array dinov2 "\[3,2\] \w+", got "\[3,2\] \w+"; expected the same/;
+  await rejects(pack(other), refused);
+  // The same content under another name is the same.
+  const copy = join(await temporaryFolder(), "copy.npy");
+  await writeFile(copy, await readFile(features));
+  assert.ok((await pack(copy)).finished);
+  await rejects(pack(other), refused);
+});
+
+test("data have one array of a name", async () => {
+  const { folder, features } = await latents();
+  const data = withArrays(await openTrainingData(folder, {}), await openArrays({ dinov2: features }));
+  const more = await openArrays({ dinov2: features });
+  assert.throws(
+    () => withArrays(data, more),
+    /latents have an array 'dinov2' already, got another \(.*features\.npy\); expected another name$/,
+  );
+  await Promise.all([data.close(), more.dinov2.close()]);
+  assert.throws(
+    () => namedFile("dinov2=b.npy", namedFile("dinov2=a.npy")),
+    /dinov2 is a\.npy already; expected another name/,
   );
 });
 

@@ -5,6 +5,7 @@ import {
   DIT_PROCESS,
   estimates,
   INTERPOLANTS,
+  interpolantCoefficients,
   type PathPoint,
   type ProcessConfig,
   processPath,
@@ -125,6 +126,44 @@ test("a Gaussian's velocity implies its score -x / variance", () => {
     }
   }
   assert.throws(() => scoreFromVelocity(noise, noise, 900), /^a score's time must be from 0 to 1, got 900$/);
+});
+
+test("times of each sample are those of the sample, also where the batch is as large as the width", () => {
+  const [x, output] = [2, 3].map((seed) => normalTensor(randomGenerator(seed), [4, 2, 4, 4]));
+  const times = [0.2, 0.4, 0.6, 0.8];
+  const alone = (of: (x: Tensor, output: Tensor, t: number) => Tensor): Tensor =>
+    tf.concat(times.map((t, i) => of(tf.slice(x, i, 1), tf.slice(output, i, 1), t)));
+  for (const path of INTERPOLANTS) {
+    const process = interpolant(path);
+    const { at } = processPath(process);
+    const t = tf.tensor1d(times);
+    const weights = interpolantCoefficients(path, t);
+    for (const clip of [false, true]) {
+      const whole = estimates(process, output, x, weights, clip);
+      for (const name of ["data", "noise", "velocity", "score"] as const) {
+        const each = alone((x, output, t) => estimates(process, output, x, at(t), clip)[name]());
+        assert.ok(relativeError(whole[name](), each) < 1e-5, `${name} on ${path}`);
+      }
+    }
+    const score = alone((x, output, t) => scoreFromVelocity(output, x, t, path));
+    assert.ok(relativeError(scoreFromVelocity(output, x, t, path), score) < 1e-5, path);
+    const tokens = tf.tile(tf.expandDims(t, 1), [1, 4]);
+    assert.ok(relativeError(scoreFromVelocity(output, x, tokens, path), score) < 1e-5, path);
+    assert.throws(() => scoreFromVelocity(output, x, tf.ones([2]), path), /^times of images .* got \[2\]$/);
+  }
+});
+
+test("an output of another shape does not broadcast", () => {
+  const at = processPath(SIT_PROCESS).at(0.5);
+  for (const other of [tf.zeros([4, 2, 3, 1]), tf.zeros([4, 4, 3, 3]), tf.scalar(0)])
+    assert.throws(
+      () => estimates(SIT_PROCESS, other, data, at),
+      /^what a network says of \[4,2,3,3\] must be \[4,2,3,3\], got \[.*\]$/,
+    );
+  assert.throws(
+    () => estimates(DIT_PROCESS, data, data, processPath(DIT_PROCESS).at(5)),
+    /^what a network says of \[4,2,3,3\] must be \[4,4,3,3\], prediction and variance, got \[4,2,3,3\]$/,
+  );
 });
 
 test("the published processes are what their names say", () => {

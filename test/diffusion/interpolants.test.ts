@@ -2,10 +2,13 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
+  DIT_PROCESS,
   drawTimes,
   INTERPOLANTS,
   interpolantCoefficients,
   interpolate,
+  makeProcess,
+  SIT_PROCESS,
   velocityTarget,
 } from "../../lib/diffusion/index.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
@@ -97,7 +100,42 @@ test("times of tokens reach the pixels of their patches, and the same time for a
   }
   assert.throws(
     () => interpolate("linear", x, noise, tf.ones([2, 9])),
-    /^times \[2,9\], one a token, do not fit images \[2,3,4,4\]$/,
+    /^times of images \[2,3,4,4\] must be \[2\], one a sample, or \[2,T\], one for each token of a square grid, got \[2,9\]$/,
+  );
+  for (const other of [tf.ones([3]), tf.scalar(0.5), tf.ones([1, 4])])
+    assert.throws(() => interpolate("linear", x, noise, other), /^times of images \[2,3,4,4\] must be \[2\]/);
+});
+
+test("times of tokens are an interpolant's: a Gaussian process says so, where its steps do not fit", () => {
+  const gaussian = makeProcess(DIT_PROCESS);
+  const [x, noise] = [1, 2].map((seed) => normalTensor(randomGenerator(seed), [2, 1, 4, 4]));
+  const each = tf.tensor2d([
+    [3, 3, 3, 3],
+    [6, 6, 6, 6],
+  ]);
+  const refused =
+    /^a Gaussian process takes one step a sample, \[batch\], got \[2,4\]; times of tokens are an interpolant's$/;
+  assert.throws(() => gaussian.noised({ x, noise, t: each }), refused);
+  const output = tf.concat([x, x], 1);
+  assert.throws(() => gaussian.loss(output, x, { x, noise, t: each }), refused);
+  assert.throws(
+    () => gaussian.noised({ x, noise, t: tf.tensor1d([3]) }),
+    /^steps of images \[2,1,4,4\] must be \[2\], one a sample, got \[1\]$/,
+  );
+});
+
+test("an interval of each sample is that of all its tokens, also where there are as many tokens as samples", () => {
+  const t = tf.fill([4, 4], 0.5);
+  const k = tf.tensor1d([0, 0.25, 0.5, 0.75]);
+  const { earlier } = makeProcess(SIT_PROCESS);
+  assert.equal(
+    earlier(t, k).arraySync(),
+    [0.5, 0.25, 0, 0].map((time) => [time, time, time, time]),
+  );
+  assert.equal(earlier(t, tf.tile(tf.expandDims(k, 1), [1, 4])).dataSync(), earlier(t, k).dataSync());
+  assert.throws(
+    () => earlier(t, tf.tensor1d([0.1])),
+    /^how much less noisy times \[4,4\] are to be must be \[4,4\], or \[4\], got \[1\]$/,
   );
 });
 

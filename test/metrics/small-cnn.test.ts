@@ -4,7 +4,7 @@ import { type ImageSet, imageTensor } from "../../lib/data/index.ts";
 import { loadSmallCnn } from "../../lib/experiments/index.ts";
 import { ndarray } from "../../lib/io/index.ts";
 import { cnnFeatures, cnnFeaturesOfSet, sampleMetrics } from "../../lib/metrics/index.ts";
-import { randomGenerator } from "../../lib/tensor/index.ts";
+import { randomGenerator, tf } from "../../lib/tensor/index.ts";
 import { dataset } from "../experiments/bars.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 import { relativeError } from "../parity.ts";
@@ -40,7 +40,9 @@ test("float images and stored pixels have the same features", async () => {
     network,
     ndarray(floats.dataSync() as Float32Array<ArrayBuffer>, floats.shape),
   );
+  const before = tf.memory().numTensors;
   const fromPixels = await cnnFeaturesOfSet(network, dataset.test, indices);
+  assert.is(tf.memory().numTensors, before);
   assert.ok(relativeError(fromFloats.features.data, fromPixels.features.data) < 1e-6);
 });
 

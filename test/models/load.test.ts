@@ -86,12 +86,12 @@ test("a model of the zoo takes image size, classes and channels from the file, a
   const small = { ...TINY, depth: 12, hiddenSize: 384, numHeads: 6, inputSize: 4, numClasses: 3 };
   const path = join(folder, "s.safetensors");
   const first = { ...small, outChannels: 8, reversedTime: true };
-  for (const config of [small, first]) {
+  for (const config of [small, first, { ...small, numClasses: 0 }]) {
     const params = makeNetwork(config).init(randomGenerator(1));
     const heads = makeNetwork({ ...small, depth: 1 }).init(randomGenerator(1));
     const beside = { "ap_head.linear1.weight": heads.pos_embed, "projectors.0.0.bias": heads.pos_embed };
     await writeSafetensors(path, await arraysOf({ ...params, ...beside }));
-    // Of all SiTs only the first release predicts twice the channels; it counts time from noise to data.
+    // A file without a table of classes knows none. Of all SiTs only the first release predicts twice the channels; it counts time from noise to data.
     const loaded = await loadModel(path, "SiT-S/2");
     assert.equal(loaded.config, config);
     assert.equal(Object.keys(loaded.params), Object.keys(params));

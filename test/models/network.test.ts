@@ -6,6 +6,7 @@ import { makeProcess, SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { tensorsOf } from "../../lib/io/index.ts";
 import { jit } from "../../lib/jit/index.ts";
 import { makeNetwork, type TransformerConfig } from "../../lib/models/index.ts";
+import { labelEmbedding } from "../../lib/nn/index.ts";
 import {
   mapParams,
   normalTensor,
@@ -93,6 +94,27 @@ test("one time for all tokens is one time for the sample, gradients included", a
     }
   }
   await compiled.dispose();
+});
+
+test("class ids are int32, one a sample", () => {
+  const config = { ...TINY };
+  const network = makeNetwork(config);
+  const [params, t] = [noisy(config), tf.tensor1d([0.1, 0.9])];
+  const refused = (y: Tensor, got: RegExp): void => {
+    for (const run of [
+      () => network.apply(params, x, t, { y }),
+      () => network.features(params, x, t, { y }, { taps: [1] }),
+    ])
+      assert.throws(run, got);
+  };
+  const expected = "^the network's condition y must be class ids \\[2\\] int32, one a sample, got";
+  refused(tf.tensor1d([0.7, 1]), new RegExp(`${expected} \\[2\\] float32$`));
+  refused(tf.tensor1d([1], "int32"), new RegExp(`${expected} \\[1\\] int32$`));
+  refused(tf.tensor1d([1, 1, 0, 0], "int32"), new RegExp(`${expected} \\[4\\] int32$`));
+  assert.throws(
+    () => labelEmbedding(params, "y_embedder", tf.tensor1d([0.7])),
+    /^class ids must be int32, got float32 \[1\]$/,
+  );
 });
 
 test("a network without classes takes nothing, and has no table of them", () => {

@@ -137,6 +137,27 @@ test("a mask hides keys: as if they were not there, in values and gradients", as
   await compiled.dispose();
 });
 
+test("a mask of another shape or type is refused", () => {
+  const q = normalTensor(randomGenerator(5), [2, 3, 5, 4]);
+  const refused = (mask: Tensor, got: string): void =>
+    assert.throws(
+      () => scaledDotProductAttention(q, q, q, mask),
+      new RegExp(`^an attention mask must be bool \\[2 or 1,5,5\\], by query and key, got ${got}$`),
+    );
+  refused(tf.ones([5, 5], "bool"), "bool \\[5,5\\]");
+  refused(tf.ones([3, 5, 5], "bool"), "bool \\[3,5,5\\]");
+  refused(tf.ones([2, 5, 1], "bool"), "bool \\[2,5,1\\]");
+  // One that is added to the scores would be read the wrong way round.
+  refused(tf.zeros([1, 5, 5]), "float32 \\[1,5,5\\]");
+});
+
+test("a query that may attend to nothing gets the mean of all values, as the documentation says", () => {
+  const [q, k, v] = [5, 6, 7].map((seed) => normalTensor(randomGenerator(seed), [2, 3, 5, 4]));
+  const mean = tf.tile(tf.mean(v, 2, true), [1, 1, 5, 1]);
+  const out = scaledDotProductAttention(q, k, v, tf.zeros([1, 5, 5], "bool"));
+  assert.ok(relativeError(out, mean) < 1e-5);
+});
+
 test("three training steps: parts of the batch do not move the keys' bias, which only decays", async () => {
   const student = await weights("sit-model.safetensors");
   const given = await arrays("sit-sra-loss-linear.npz");

@@ -127,6 +127,39 @@ test("guidance by its scale, by a weaker run, and all of the generator's options
   await Promise.all([pipeline.dispose(), weaker.dispose(), generator.dispose()]);
 });
 
+test("a run in parts equals one run, also where classes go in turn", async () => {
+  const pipeline = await loadPipeline(run);
+  const whole = await pipeline.sample({ count: 7, steps: 3 });
+  assert.equal(whole.labels, [0, 1, 0, 1, 0, 1, 0]);
+  const parts = [
+    await pipeline.sample({ count: 3, steps: 3 }),
+    await pipeline.sample({ count: 4, first: 3, steps: 3 }),
+  ];
+  assert.equal(
+    parts.flatMap(({ labels }) => labels!),
+    whole.labels,
+  );
+  const joined = Float32Array.from(parts.flatMap(({ latents }) => [...latents.data]));
+  assert.ok(relativeError(joined, whole.latents.data) < 1e-5);
+  await pipeline.dispose();
+});
+
+test("a weaker run of another process is refused, before anything is computed", async () => {
+  const gaussian = smallConfig({ process: { ...DIT_PROCESS, learnSigma: false }, methods: [] });
+  const other = makeTask(gaussian);
+  const params = { ...initTask(other, random), ...randomParams(other.network, random) };
+  const weak = join(folder, "gaussian");
+  const state = initTrainState(other, params, gaussian);
+  await writeCheckpoint(join(weak, "checkpoints"), { step: 1, state, config: gaussian });
+  const [pipeline, weaker] = [await loadPipeline(run), await loadPipeline(weak)];
+  const message =
+    /^a weaker model guides within one process; expected \{"type":"interpolant".*\}, got \{"type":"gaussian".*\}$/;
+  assert.throws(() => pipeline.check({ guidance: 2, weaker, count: 2 }), message);
+  await rejects(pipeline.sample({ guidance: 2, weaker, count: 2 }), message);
+  await rejects(weaker.sample({ guidance: 2, weaker: pipeline, count: 2 }), /^a weaker model guides within/);
+  await Promise.all([pipeline.dispose(), weaker.dispose()]);
+});
+
 test("in a notebook a bar shows how far it is", async () => {
   const pipeline = await loadPipeline(run);
   const told: unknown[] = [];
@@ -199,6 +232,28 @@ test("what is no source, and options that do not fit it, are refused in a senten
     /no moving average with decay 0.7; expected 0.9 or 0.5$/,
   );
   await rejects(loadPipeline(run, { process: DIT_PROCESS }), /has a process of its own/);
+  // Ours say their model: with another process than their own they would be sampled to images of nothing.
+  for (const source of [run, checkpoint])
+    await rejects(
+      loadPipeline(source, { model: config.model }),
+      /^the run .* has a model of its own; expected the option model with a file of weights alone$/,
+    );
+  await rejects(
+    loadPipeline(run, { weights: "model", emaDecay: 0.5 }),
+    /^emaDecay 0\.5 is one of averaged weights; expected weights 'ema', got 'model'$/,
+  );
+  await rejects(
+    loadPipeline(text, { model: config.model, emaDecay: 0.5 }),
+    /^emaDecay chooses one of the averages that a run keeps; .*x\.pt is a file of weights, expected none$/,
+  );
+  await rejects(
+    loadPipeline(run, { weights: "emaa" as "ema" }),
+    /^weights must be ema or model, got 'emaa'$/,
+  );
+  await rejects(
+    loadPipeline(run, { emadecay: 0.5 } as object),
+    /^pipeline options: emadecay is unknown, did you mean emaDecay\?$/,
+  );
   const pipeline = await loadPipeline(run);
   assert.throws(() => pipeline.check({ sampler: "ddpm" }), /'ddpm' is not one for an interpolant/);
   await rejects(pipeline.sample({ steps: 0 }), /steps must be an integer of at least 1, got 0/);

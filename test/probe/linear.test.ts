@@ -151,6 +151,23 @@ test("a time for a DiT and a step for a SiT are refused, and so is what is out o
   await refused(sit, { time: 0.5, step: 5 }, /^expected a time or a step, got both: time 0.5 and step 5$/);
 });
 
+test("probing leaves no tensors, also where it fails", async () => {
+  const network = makeNetwork(smallConfig().model);
+  const params = network.init(randomGenerator(2));
+  const extractor = featureExtractor(network, SIT_PROCESS);
+  const { features, labels } = makeFeatures(20, 1);
+  const before = tf.memory().numTensors;
+  await extractor.extract(params, smallImages(150), { count: 150, time: 0.4, seed: 9 });
+  await rejects(extractor.extract({}, smallImages(), { count: 5, time: 0.4, seed: 9 }), /is missing/);
+  await linearProbe(features, labels, features, labels, { classes: CLASSES, steps: 3 });
+  await rejects(
+    linearProbe(features, labels, features, labels, { classes: CLASSES, learningRate: "x" as never }),
+    /./,
+  );
+  assert.is(tf.memory().numTensors, before);
+  await extractor.dispose();
+});
+
 test("mismatched features and labels are refused", async () => {
   const { features, labels } = makeFeatures(20, 1);
   await rejects(

@@ -90,6 +90,26 @@ test("a process's images do not keep tensors", async () => {
   assert.is(tf.memory().numTensors, before);
 });
 
+test("nor where something fails on the way", async () => {
+  const options = { ...DEFAULTS, guidance: { scale: 2 }, batchSize: 2 } as const;
+  const before = tf.memory().numTensors;
+  for (const sampler of ["euler", "dpm-solver++", "euler-maruyama"] as const) {
+    let steps = 0;
+    const onStep = (): void => {
+      if (++steps === 4) throw new Error("stop");
+    };
+    await rejects(draw(sit, { ...options, sampler, onStep }), /^stop$/);
+    const onProgress = (): void => {
+      throw new Error("stop");
+    };
+    await rejects(draw(sit, { ...options, sampler, onProgress }), /^stop$/);
+    const y = tf.tensor1d([7], "int32");
+    await rejects(draw(sit, { sampler, steps: 3, condition: { y } }), /out of data bounds/);
+    y.dispose();
+  }
+  assert.is(tf.memory().numTensors, before);
+});
+
 test("images of one batch differ, and the class and guidance matter", async () => {
   const whole = await generate({ labels: [0, 0] });
   assert.ok(relativeError(whole.subarray(0, 64), whole.subarray(64)) > 0.1);
@@ -137,18 +157,15 @@ test("a function of one's own is sampled from as a network is", async () => {
     },
   };
   const latents = normalTensor(randomGenerator(3), [2, 1, 8, 8]);
-  const options = { steps: 6, guidance: { scale: 1.5 } };
+  const [steps, guidance] = [6, { scale: 1.5 }];
   const own = sampleGenerator(closed, sit.process);
   const made = await own.generate(
     { means },
-    { ...options, sampler: "dpm-solver++", labels: [0, 1], latents },
+    { steps, guidance, sampler: "dpm-solver++", labels: [0, 1], latents },
   );
-  const predict = networkPredictor(
-    closed,
-    { means },
-    { ...options, condition: { y: tf.tensor1d([0, 1], "int32") } },
-  );
-  const expected = await sample("dpm-solver++", predict, latents, options);
+  const condition = { y: tf.tensor1d([0, 1], "int32") };
+  const predict = networkPredictor(closed, { means }, { guidance, condition });
+  const expected = await sample("dpm-solver++", predict, latents, { steps });
   assert.ok(relativeError(made, expected) < 1e-5);
   await own.dispose();
 });

@@ -1,7 +1,7 @@
 /** Guidance against its formula, weak + scale (strong - weak), and what means nothing refused, at every way in. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { DIT_PROCESS } from "../../lib/diffusion/index.ts";
+import { DIT_PROCESS, SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { jit } from "../../lib/jit/index.ts";
 import type { Condition } from "../../lib/models/index.ts";
 import {
@@ -11,6 +11,7 @@ import {
   predictor,
   sample,
   sampleGenerator,
+  type WeakerModel,
 } from "../../lib/samplers/index.ts";
 import { normalTensor, type Params, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { rejects } from "../io/helpers.ts";
@@ -124,6 +125,78 @@ test("a network without classes is guided by a weaker one", async () => {
   assert.throws(
     () => networkPredictor(free.network, free.params, { guidance: { scale: 2 } }),
     /^classifier-free guidance leaves the condition out, and the network takes none; expected a weaker model to be guided by, or no guidance$/,
+  );
+});
+
+test("a scale of 1 is no guidance, with or without classes; a weaker model alone says nothing", async () => {
+  const free = smallSiT({ numClasses: 0 });
+  const expected = await sample("euler", networkPredictor(free.network, free.params), x, { steps: 2 });
+  const one = networkPredictor(free.network, free.params, { guidance: { scale: 1 } });
+  assert.equal((await sample("euler", one, x, { steps: 2 })).dataSync(), expected.dataSync());
+  const freely = sampleGenerator(free.network, free.process);
+  const options = { count: 3, sampler: "euler", steps: 2, latents: x, guidance: { scale: 1 } } as const;
+  assert.ok(relativeError(await freely.generate(free.params, options), expected) < 1e-5);
+  await freely.dispose();
+  const message = /^a weaker model guides by guidance\.scale; expected guidance, got none$/;
+  assert.throws(() => networkPredictor(network, params, { condition, weaker: { params: other } }), message);
+  assert.throws(() => predictor(velocity, { condition, weaker: velocity }), message);
+});
+
+test("a weaker model says what the model says, of the same input and classes", async () => {
+  const unread = new Proxy(params, { get: () => assert.unreachable("a parameter was read") });
+  const refused = async (weaker: WeakerModel, message: RegExp, knowsProcess = false): Promise<void> => {
+    const guidance = { scale: 2 };
+    const options = { labels, sampler: "euler", steps: 2, guidance, weaker } as const;
+    await rejects(generator.generate(unread, options), message);
+    if (!knowsProcess)
+      assert.throws(() => networkPredictor(network, params, { condition, guidance, weaker }), message);
+  };
+  const cosine = { type: "interpolant", path: "cosine", times: "uniform" } as const;
+  for (const process of [dit.process, { ...DIT_PROCESS, learnSigma: false }, cosine])
+    await refused(
+      { params: other, process },
+      /^a weaker model guides within one process; expected \{"type":"interpolant","path":"linear",.*\}, got \{.*\}$/,
+      true,
+    );
+  const is = "^a weaker model must";
+  const as = "as the model that it guides; expected";
+  await refused(dit, /^a weaker model guides within one process/, true);
+  const { process: _, ...unnamed } = dit;
+  await refused(unnamed, new RegExp(`${is} predict as many channels ${as} 1, got 2$`));
+  const large = smallSiT({ inputSize: 16 });
+  await refused(large, new RegExp(`${is} take the same input ${as} \\[1,8,8\\], got \\[1,16,16\\]$`));
+  const classes = smallSiT({ numClasses: 3 });
+  await refused(classes, new RegExp(`${is} know the same classes ${as} 2 or none, got 3$`));
+  // How training times are drawn is none of a sampler's business, and a weaker model may know no classes.
+  const lognormal = { ...SIT_PROCESS, times: "lognormal" } as const;
+  const free = smallSiT({ numClasses: 0 });
+  for (const weaker of [{ params: other, process: lognormal }, free]) {
+    const options = { labels, sampler: "euler", steps: 2, guidance: { scale: 2 }, weaker } as const;
+    assert.ok((await generator.generate(params, options)).data.every(Number.isFinite));
+  }
+});
+
+test("a network predicts what its process has it predict", async () => {
+  await rejects(
+    sampleGenerator(dit.network, process).generate(dit.params, { labels, sampler: "euler", steps: 2 }),
+    /^the transformer .* predicts 2 channels; expected 1, as its process has it of 1$/,
+  );
+});
+
+test("what nobody knows by its name is refused", async () => {
+  const misspelt = { scale: 2, intervall: [0, 0.1] } as Guidance;
+  const message = /^guidance: intervall is unknown, did you mean interval\?$/;
+  await rejects(
+    generator.generate(params, { labels, sampler: "euler", steps: 2, guidance: misspelt }),
+    message,
+  );
+  assert.throws(() => predictor(velocity, { condition, guidance: misspelt, none }), message);
+  const options = { conditon: condition } as object;
+  for (const make of [() => predictor(velocity, options), () => networkPredictor(network, params, options)])
+    assert.throws(make, /^predictor options: conditon is unknown, did you mean condition\?$/);
+  await rejects(
+    generator.generate(params, { labels, sampler: "euler", steps: 2, ...({ stepz: 3 } as object) }),
+    /^sampler options: stepz is unknown, did you mean steps\?$/,
   );
 });
 

@@ -189,12 +189,74 @@ test("options that mean nothing are refused before anything is asked", async () 
   await refused("ddim", { eta: 2 }, /^eta must be from 0 to 1, got 2$/);
   await refused("edm", { churn: { amount: -1 } }, /^churn must be a finite amount of at least 0, got -1$/);
   await refused("edm", { churn: { amount: 1, noise: 0 } }, /^churn's noise must be .* above 0, got 0$/);
+  // What nobody knows by its name has no silent effect.
+  const misspelt = <T extends object>(options: object): T => options as T;
+  await refused("ddim", misspelt({ etta: 1 }), /^sampler options: etta is unknown, did you mean eta\?$/);
+  await refused(
+    "euler",
+    misspelt({ guidance: { scale: 2 } }),
+    /^sampler options: guidance is unknown, expected/,
+  );
+  await refused(
+    "euler",
+    { grid: misspelt({ spaceing: "cosine" }) },
+    /^the grid: spaceing is unknown, did you mean spacing\?$/,
+  );
+  await refused(
+    "edm",
+    { churn: { amount: 1, ...misspelt({ nois: 2 }) } },
+    /^churn: nois is unknown, did you mean noise\?$/,
+  );
   await refused(
     "edm",
     { churn: { amount: 1, interval: [2, 1] } },
     /^churn's interval must be two ascending noise ratios of at least 0, got \[2, 1\]$/,
   );
 });
+
+test("noise of another shape than x's does not broadcast", async () => {
+  const before = tf.memory().numTensors;
+  for (const shape of [[3, 1, 1, 1, 8], [1], [3, 1, 8, 1]])
+    await rejects(
+      sample("euler-maruyama", (x) => tf.mul(x, 0.5), x, { steps: 3, noise: () => tf.ones(shape) }),
+      /^the noise of step 0 must be \[3,1,8,8\], as x is, got \[.*\]$/,
+    );
+  assert.is(tf.memory().numTensors, before);
+});
+
+for (const name of SAMPLERS) {
+  const { network, process, params } = name === "ddpm" ? dit : sit;
+  test(`${name} leaves nothing where the network, the noise or the callback fails`, async () => {
+    const predict = networkPredictor(network, params, { condition: { y }, guidance });
+    const fail = (): never => {
+      throw new Error("stop");
+    };
+    const before = tf.memory().numTensors;
+    const options = { steps: STEPS, process, ...(name === "ddim" && { eta: 1 }) };
+    const noise = (_: number, shape: number[]): Tensor => normalTensor(random, shape);
+    const failsIn = (step: number) => ({
+      noise,
+      onStep: (done: number): void => void (done === step && fail()),
+    });
+    let asked = 0;
+    const failsOnce: typeof predict = (...args) => (++asked === 2 ? fail() : predict(...args));
+    const runs: [typeof predict, Partial<SampleOptions>][] = [
+      [predict, failsIn(1)],
+      [failsOnce, { noise, onStep: (_, __, { x, denoised }) => tf.dispose([x, denoised]) }],
+      ...(name === "ddim" ? [[predict, { noise: fail }] as [typeof predict, Partial<SampleOptions>]] : []),
+    ];
+    for (const [predict, more] of runs) {
+      asked = 0;
+      assert.throws(() => sampleSync(name, predict, x, { ...options, ...more }), /^stop$/);
+      asked = 0;
+      await rejects(
+        sample(name, async (...args) => predict(...args), x, { ...options, ...more }),
+        /^stop$/,
+      );
+    }
+    assert.is(tf.memory().numTensors, before);
+  });
+}
 
 test("churn raises the noise only within its interval, and never where there is no data", async () => {
   const asked: number[] = [];

@@ -51,4 +51,92 @@ test("gradients of gradients, and a loss that is no scalar", () => {
   );
 });
 
+test("one tensor in several places has the gradient of each place, and beside the parameters is constant", async () => {
+  const product = ({ p, q }: { p: Tensor; q: Tensor }, c: Tensor): Tensor => tf.sum(tf.mul(tf.mul(p, q), c));
+  const x = tf.tensor1d([1, 2]);
+  const compiled = jit((tree: { p: Tensor; q: Tensor }, c: Tensor) => valueAndGrad(product)(tree, c));
+  const inside = jit((x: Tensor) => valueAndGrad(product)({ p: x, q: x }, x));
+  for (const { value, gradient } of [
+    valueAndGrad(product)({ p: x, q: x }, x),
+    await compiled({ p: x, q: x }, x),
+    await inside(x),
+  ]) {
+    assert.is(value.dataSync()[0], 9);
+    // d/dp of sum(p q c) is q c, whatever else is the same tensor.
+    for (const part of [gradient.p, gradient.q]) assert.equal([...part.dataSync()], [1, 4]);
+  }
+  await Promise.all([compiled.dispose(), inside.dispose()]);
+  // A value that is a parameter is another tensor: letting it go leaves the parameter.
+  const scalar = tf.scalar(3);
+  const { value, gradient } = valueAndGrad((x: Tensor) => x)(scalar);
+  value.dispose();
+  assert.equal([scalar.dataSync()[0], gradient.dataSync()[0]], [3, 1]);
+});
+
+test("integers and bools are constants, whose gradient is 0, also where they are used", async () => {
+  const tree = {
+    table: tf.tensor2d([[1], [2], [3]]),
+    rows: tf.tensor1d([2, 2, 0], "int32"),
+    seen: tf.tensor1d([true, true, false], "bool"),
+  };
+  const sum = ({ table, rows, seen }: typeof tree): Tensor =>
+    tf.sum(tf.mul(tf.gather(table, rows), tf.reshape(tf.cast(seen, "float32"), [3, 1])));
+  const compiled = jit((given: typeof tree) => valueAndGrad(sum)(given));
+  for (const { value, gradient } of [valueAndGrad(sum)(tree), await compiled(tree)]) {
+    assert.is(value.dataSync()[0], 6);
+    assert.equal([...gradient.table.dataSync()], [0, 0, 2]);
+    for (const part of [gradient.rows, gradient.seen]) {
+      assert.equal([...part.dataSync()], [0, 0, 0]);
+      assert.is(part.dtype, "float32");
+    }
+  }
+  await compiled.dispose();
+  const message = (got: string): RegExp =>
+    new RegExp(`^valueAndGrad: params must hold a float32 tensor to differentiate by, got ${got}$`);
+  assert.throws(() => valueAndGrad((_: object) => tf.scalar(1))({ n: 3 }), message("no tensor"));
+  const { rows, seen } = tree;
+  assert.throws(() => valueAndGrad((_: object) => tf.scalar(1))({ rows, seen }), message("int32, bool"));
+});
+
+test("what is not used has the gradient 0, whatever it holds", async () => {
+  const tree = { used: tf.tensor1d([1, 2]), idle: tf.tensor1d([Number.NaN, Number.POSITIVE_INFINITY, -1]) };
+  const sum = ({ used }: typeof tree): Tensor => tf.sum(tf.square(used));
+  const compiled = jit((given: typeof tree) => valueAndGrad(sum)(given));
+  for (const { gradient } of [valueAndGrad(sum)(tree), await compiled(tree)])
+    assert.equal([...gradient.idle.dataSync()], [0, 0, 0]);
+  await compiled.dispose();
+});
+
+test("a gradient that fails leaves nothing, and the next one is right", () => {
+  const x = tf.tensor1d([1, 2]);
+  const before = tf.memory().numTensors;
+  const fails: [(p: Tensor) => { loss: Tensor; aux?: unknown }, RegExp][] = [
+    [
+      (p) => ({ loss: tf.mul(p, 2), aux: [tf.square(p)] }),
+      /^valueAndGrad: the loss must be a scalar, got \[2\]$/,
+    ],
+    [() => ({ loss: undefined as never }), /^valueAndGrad: the loss must be a scalar, got undefined$/],
+    [(p) => ({ loss: tf.sum(tf.square(p)), aux: [tf.mul(p, 2), new Date()] }), /^tree leaf '1' is a Date/],
+    [
+      (p) => {
+        tf.mul(tf.square(p), 3);
+        throw new Error("stop");
+      },
+      /^stop$/,
+    ],
+    [
+      (p) => {
+        const inner = valueAndGrad((q: Tensor) => tf.mul(tf.square(q), p))(p);
+        return { loss: inner.value };
+      },
+      /must be a scalar/,
+    ],
+  ];
+  for (const [fn, message] of fails)
+    for (let i = 0; i < 2; i++) assert.throws(() => valueAndGradWith(fn)(x), message);
+  assert.is(tf.memory().numTensors, before);
+  const { gradient } = valueAndGrad((p: Tensor) => tf.sum(tf.square(p)))(x);
+  assert.equal([...gradient.dataSync()], [2, 4]);
+});
+
 test.run();

@@ -15,6 +15,7 @@ import {
   readCheckpoint,
   type TrainConfig,
 } from "../../lib/train/index.ts";
+import { currentModel } from "../../lib/train/legacy.ts";
 import { fixture, temporaryFolder } from "../io/helpers.ts";
 import { SMALL_SRA, smallConfig } from "./small.ts";
 
@@ -52,6 +53,51 @@ test("configs of 0.1 and 0.2 are taken as what they say; those of now stay as th
     /lerningRate is unknown, did you mean learningRate/,
   );
   for (const value of [undefined, 3, [], { model: { inputSize: 3 } }]) assert.is(currentConfig(value), value);
+});
+
+test("what 0.2 refused is not lost on the way: the field is named, what was expected, and what came", () => {
+  const old = oldConfig(smallConfig());
+  const { model, sra } = old as { model: object; sra: object };
+  const refused = (change: object, message: string): void => {
+    try {
+      currentConfig({ ...old, ...change });
+    } catch (error) {
+      assert.ok(error instanceof RangeError);
+      assert.is(error.message, `train config: ${message}`);
+      return;
+    }
+    assert.unreachable(message);
+  };
+  refused({ sra: true }, "sra must be an object, got true");
+  refused({ sra: "yes" }, 'sra must be an object, got "yes"');
+  refused({ sra: [1] }, "sra must be an object, got [1]");
+  refused({ sra: null }, "sra must be an object, got null");
+  refused({ sra: { ...sra, method: "repa" } }, 'sra.method must be left out, for sra says it, got "repa"');
+  refused({ model: { ...model, diffusion: null } }, "model.diffusion must be an object, got null");
+  refused(
+    { model: { ...model, diffusion: { ...DIT_PROCESS, learnSigma: "yes" } } },
+    'model.diffusion.learnSigma must be true or false, got "yes"; model.diffusion.type is unknown, expected one of schedule, steps, prediction, learnSigma',
+  );
+  refused(
+    { model: { ...model, projectionHead: "maybe" } },
+    'model.projectionHead must be true or false, got "maybe"',
+  );
+  refused({ model: null }, "model must be an object, got null");
+  // Also of fields that nothing is made of: those of a SiT in a DiT, and the weight of a baseline.
+  const ofDiT = oldConfig(dit);
+  assert.throws(
+    () => currentConfig({ ...ofDiT, interpolant: "lineer", timeDistribution: 3 }),
+    /interpolant must be linear or cosine, got "lineer"; timeDistribution must be uniform or lognormal, got 3/,
+  );
+  refused(
+    { sra: undefined, alignWeight: "x" },
+    'alignWeight must be a number, a curve (from, to, steps, shape) or a list of curves, got "x"',
+  );
+  for (const change of [{ diffusion: [] }, { projectionHead: 1 }])
+    assert.throws(
+      () => currentModel({ ...smallConfig().model, ...change }),
+      /model config: (diffusion must be an object, got \[\]|projectionHead must be true or false, got 1)/,
+    );
 });
 
 test("a baseline's checkpoint of 0.2 has a head that nothing trained; it is left there", async () => {

@@ -94,6 +94,16 @@ test("tiles: one is the whole, several meet without a seam", async () => {
     return tf.transpose(wide, [0, 3, 1, 2]);
   };
   const large = normalTensor(randomGenerator(3), [2, 4, 21, 14]);
+  const tidy = (z: Tensor): Tensor => tf.tidy(() => pixelwise(z));
+  const before = tf.memory().numTensors;
+  (await decodeTiled(tidy, large, { tile: 8, scale: 4 })).dispose();
+  let calls = 0;
+  const failing = (z: Tensor): Tensor => {
+    if (++calls === 3) throw new Error("stop");
+    return tidy(z);
+  };
+  await rejects(decodeTiled(failing, large, { tile: 8, scale: 4 }), /^stop$/);
+  assert.is(tf.memory().numTensors, before);
   for (const overlap of [0.25, 0.5]) {
     const tiled = await decodeTiled(pixelwise, large, { tile: 8, overlap, scale: 4 });
     assert.equal(tiled.shape, [2, 4, 84, 56]);

@@ -1,4 +1,4 @@
 export { type Dict, Global, PythonObject } from "./pickle.ts";
-export { TorchTensor } from "./rebuild.ts";
+export { type TorchStorage, TorchTensor } from "./rebuild.ts";
 export { openTorch, type TorchFile } from "./torch.ts";
 export { type TorchValue, writeTorch } from "./write.ts";

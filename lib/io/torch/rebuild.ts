@@ -4,7 +4,7 @@ import { bytesPerElement, elementCount } from "../ndarray.ts";
 import { type Dict, Global, type PickleRules, PythonObject } from "./pickle.ts";
 
 /** A piece of memory that tensors share. */
-export interface Storage {
+export interface TorchStorage {
   key: string;
   /** PyTorch's name of its elements' type; `bytes` where each tensor brings its own. */
   dtype: string;
@@ -23,7 +23,7 @@ export class TorchTensor {
     readonly strides: readonly number[],
     /** Elements before the first. */
     readonly offset: number,
-    readonly storage: Storage,
+    readonly storage: TorchStorage,
     /** The numbers are those of the storage with the other sign. */
     readonly negated = false,
   ) {}
@@ -62,10 +62,10 @@ export const describe = (value: unknown): string => {
   return typeof value === "object" && value !== null ? value.constructor.name : printable(String(value));
 };
 
-function storageOf(value: unknown): Storage {
+function storageOf(value: unknown): TorchStorage {
   if (value instanceof PythonObject || typeof value !== "object" || value === null || !("key" in value))
     throw new Error(`a tensor lies in ${describe(value)}; expected a storage`);
-  return value as Storage;
+  return value as TorchStorage;
 }
 
 function tensor(
@@ -162,7 +162,7 @@ function storageType(className: string): readonly [dtype: string, bytes: number]
 }
 
 /** The rules of `torch.save`; `storages` receives each storage that occurs. */
-export function torchRules(storages: Map<string, Storage>): PickleRules {
+export function torchRules(storages: Map<string, TorchStorage>): PickleRules {
   return {
     calls: CALLS,
     persistent(id) {
@@ -174,7 +174,7 @@ export function torchRules(storages: Map<string, Storage>): PickleRules {
       const known = storageType(nameOf(type));
       // An unknown class of storage, or a view of one as the first versions of PyTorch had.
       if (!known || view != null) return new PythonObject(nameOf(type), id.slice(2));
-      const storage: Storage = {
+      const storage: TorchStorage = {
         key: String(key),
         dtype: known[0],
         elementBytes: known[1],

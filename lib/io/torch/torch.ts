@@ -12,7 +12,7 @@ import {
 } from "../ndarray.ts";
 import { openZip } from "../zip.ts";
 import { parsePickle } from "./pickle.ts";
-import { describe, type Storage, TorchTensor, torchRules } from "./rebuild.ts";
+import { describe, type TorchStorage, TorchTensor, torchRules } from "./rebuild.ts";
 
 export interface TorchFile {
   /** What was saved: maps, arrays, plain values, `PythonObject`s, and `TorchTensor`s that have not been read. */
@@ -28,8 +28,8 @@ export interface TorchFile {
 /** Where the bytes of storages lie. */
 interface Storages {
   byteOrder: "LE" | "BE";
-  bytesOf(storage: Storage): number;
-  readRange(storage: Storage, start: number, length: number): Promise<Uint8Array>;
+  bytesOf(storage: TorchStorage): number;
+  readRange(storage: TorchStorage, start: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -70,12 +70,12 @@ async function openArchive(path: string): Promise<{ value: unknown; storages: St
     if (length > LONGEST_PICKLE)
       throw new Error(`${path} has a pickle of ${length} bytes; expected at most ${LONGEST_PICKLE}`);
     const folder = name.slice(0, -"data.pkl".length);
-    const found = new Map<string, Storage>();
+    const found = new Map<string, TorchStorage>();
     const { value } = unpickle(await zip.read(name), found, path);
     const order = zip.sizes.has(`${folder}byteorder`)
       ? Buffer.from(await zip.read(`${folder}byteorder`)).toString()
       : "little";
-    const file = ({ key }: Storage): string => `${folder}data/${key}`;
+    const file = ({ key }: TorchStorage): string => `${folder}data/${key}`;
     const storages: Storages = {
       byteOrder: order === "big" ? "BE" : "LE",
       bytesOf: (storage) => zip.sizes.get(file(storage)) ?? -1,
@@ -93,7 +93,7 @@ async function openArchive(path: string): Promise<{ value: unknown; storages: St
   }
 }
 
-const unpickle = (bytes: Uint8Array, found: Map<string, Storage>, path: string, start = 0) => {
+const unpickle = (bytes: Uint8Array, found: Map<string, TorchStorage>, path: string, start = 0) => {
   try {
     return parsePickle(bytes, torchRules(found), "its pickle", start);
   } catch (error) {
@@ -110,7 +110,7 @@ async function openLegacy(path: string): Promise<{ value: unknown; storages: Sto
   try {
     const { size } = await handle.stat();
     const head = await readExactly(handle, path, 0, Math.min(size, LONGEST_PICKLE));
-    const found = new Map<string, Storage>();
+    const found = new Map<string, TorchStorage>();
     let position = 0;
     const next = (): unknown => {
       const { value, end } = unpickle(head, found, path, position);
@@ -159,7 +159,7 @@ async function openLegacy(path: string): Promise<{ value: unknown; storages: Sto
   }
 }
 
-function checkStorage(storage: Storage, storages: Storages, path: string): void {
+function checkStorage(storage: TorchStorage, storages: Storages, path: string): void {
   const { key, count, elementBytes } = storage;
   const expected = count * elementBytes;
   const bytes = storages.bytesOf(storage);
