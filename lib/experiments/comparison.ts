@@ -36,9 +36,10 @@ function identityOf(
 ): Record<string, string> {
   const { about, ...settings } = scale;
   return {
+    // The name before what it stands for: it is what a message names first.
+    scale: scaleName,
     dataset: dataset.name,
     images: [dataset.train, dataset.test].map(imageSetFingerprint).join(" "),
-    scale: scaleName,
     settings: JSON.stringify(settings),
     arms: JSON.stringify(arms.map(({ name, configs }) => [name, configs[0]])),
   };

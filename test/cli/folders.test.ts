@@ -56,7 +56,7 @@ test("a comparison that is begun again leaves what others put beside it; resumed
     /cannot go on with the comparison in .*: its images was [0-9a-f ]+, got [0-9a-f ]+; expected the same, or another folder/,
   );
   await refused(
-    ["demo", "--scale", "small", "--out", out, "--data", await data, "--resume"],
+    ["demo", "--scale", "small", "--out", out, "--resume"],
     /its scale was tiny, got small/,
   );
   assert.equal(JSON.parse(await readFile(join(out, "results.json"), "utf8")), results);
