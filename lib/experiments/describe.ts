@@ -1,6 +1,6 @@
 /** The machine and the settings, as the report shows them. */
 import { cpus, type as osType, release, totalmem } from "node:os";
-import { runtimeVersion } from "../jit/onnxruntime.ts";
+import { runtimeVersion } from "../jit/targets/onnxruntime/session.ts";
 import { parameterCount } from "../models/index.ts";
 import { scheduleAt } from "../optim/index.ts";
 import { makeTask, type TrainConfig } from "../train/index.ts";

@@ -2,9 +2,9 @@
 import { productFlops } from "./flops.ts";
 import { type LiveGraph, liveGraph, reads, type Value } from "./graph.ts";
 import { type GraphMemory, memoryOf } from "./memory.ts";
-import { encodeOnnx } from "./onnx.ts";
 import type { Traced } from "./program.ts";
 import { rebuild, structureOf } from "./structure.ts";
+import { encodeOnnx } from "./targets/onnxruntime/onnx.ts";
 import { trace } from "./trace.ts";
 
 /** A traced function that has not been run: what `lower` returns. */

@@ -1,14 +1,19 @@
 /** A traced function, compiled: from the arguments' tensors to the result's. */
 import type { Tensor } from "../tensor/tf.ts";
-import { aliasChecker } from "./alias.ts";
 import { type Buffer, bufferOf, newBuffer, tensorOver } from "./buffers.ts";
-import { cachedSession, dismiss, folderOf, guessSession } from "./cache.ts";
 import { type GraphData, type GraphType, graphData } from "./element-types.ts";
 import { type GraphNode, type LiveGraph, sizeOf, type Value } from "./graph.ts";
-import { encodeOnnx } from "./onnx.ts";
-import { type Binding, createSession, type Session, type SessionOptions } from "./onnxruntime.ts";
-import { idleOptimizers } from "./optimizers.ts";
 import type { Leaf } from "./structure.ts";
+import { aliasChecker } from "./targets/onnxruntime/alias.ts";
+import { cachedSession, dismiss, folderOf, guessSession } from "./targets/onnxruntime/cache.ts";
+import { encodeOnnx } from "./targets/onnxruntime/onnx.ts";
+import { idleOptimizers } from "./targets/onnxruntime/optimizers.ts";
+import {
+  type Binding,
+  createSession,
+  type Session,
+  type SessionOptions,
+} from "./targets/onnxruntime/session.ts";
 
 export interface Output {
   readonly name: string;

@@ -1,5 +1,5 @@
 /** Mean and covariance of features that come batch by batch, in memory that does not grow with their number. */
-import { gemm } from "../jit/gemm.ts";
+import { gemm } from "../jit/targets/onnxruntime/gemm.ts";
 import { checkFeatures, type Features } from "./features.ts";
 import { columnMeans, type GaussianStatistics, statisticsOfSums } from "./stats.ts";
 

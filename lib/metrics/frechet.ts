@@ -1,6 +1,6 @@
 /** The Frechet distance between Gaussians: FID where the features are Inception's. */
 
-import { gemm } from "../jit/gemm.ts";
+import { gemm } from "../jit/targets/onnxruntime/gemm.ts";
 import type { GaussianStatistics } from "./stats.ts";
 import { choleskyFactor, type Factor, symmetricEigenvalues } from "./symmetric.ts";
 

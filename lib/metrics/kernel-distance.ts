@@ -1,5 +1,5 @@
 /** The kernel distance between sets of features: KID where they are Inception's (Binkowski et al. 2018). */
-import { gemm } from "../jit/gemm.ts";
+import { gemm } from "../jit/targets/onnxruntime/gemm.ts";
 import { randomGenerator } from "../tensor/random.ts";
 import { checkFeatures, checkSameSize, type Features } from "./features.ts";
 

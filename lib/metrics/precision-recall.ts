@@ -1,5 +1,5 @@
 /** Improved precision and recall (Kynkaanniemi et al. 2019). */
-import { type Gemm, gemm } from "../jit/gemm.ts";
+import { type Gemm, gemm } from "../jit/targets/onnxruntime/gemm.ts";
 import { checkFeatures, checkSameSize, type Features } from "./features.ts";
 
 export interface PrecisionRecall {

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { makeRoom } from "../../lib/jit/cache.ts";
 import { type Compiled, jit, loop } from "../../lib/jit/index.ts";
+import { makeRoom } from "../../lib/jit/targets/onnxruntime/cache.ts";
 import { type Tensor, tf } from "../../lib/tensor/index.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { libraryIn, libraryPath, PACKAGES } from "../../lib/jit/library.ts";
+import { libraryIn, libraryPath, PACKAGES } from "../../lib/jit/targets/onnxruntime/library.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 
 /** A folder `bin` with these files. */

@@ -7,7 +7,7 @@ import protobuf from "protobufjs/light.js";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { jit } from "../../lib/jit/index.ts";
-import { createSession } from "../../lib/jit/onnxruntime.ts";
+import { createSession } from "../../lib/jit/targets/onnxruntime/session.ts";
 import { gelu, modulatedLayerNorm, scaledDotProductAttention } from "../../lib/nn/fused.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { temporaryFolder } from "../io/helpers.ts";

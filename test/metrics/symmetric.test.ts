@@ -2,7 +2,7 @@
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { gemm } from "../../lib/jit/gemm.ts";
+import { gemm } from "../../lib/jit/targets/onnxruntime/gemm.ts";
 import { transposedProduct } from "../../lib/metrics/frechet.ts";
 import { choleskyFactor, symmetricEigenvalues } from "../../lib/metrics/symmetric.ts";
 import { randomGenerator } from "../../lib/tensor/index.ts";

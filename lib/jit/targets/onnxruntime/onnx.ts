@@ -1,7 +1,7 @@
 /** ONNX models as bytes, encoded by protobufjs from the field numbers of the ONNX specification (onnx.proto3). */
 import protobuf from "protobufjs/light.js";
-import type { GraphType } from "./element-types.ts";
-import type { Attribute, Body, GraphNode, LiveGraph, Value } from "./graph.ts";
+import type { GraphType } from "../../element-types.ts";
+import type { Attribute, Body, GraphNode, LiveGraph, Value } from "../../graph.ts";
 
 const repeated = (type: string, id: number) => ({ rule: "repeated", type, id });
 const single = (type: string, id: number) => ({ type, id });

@@ -1,9 +1,9 @@
 /** Matrix products in double precision, which tensors of tfjs do not have, on onnxruntime's compiled routines. */
-import { createGraph, liveGraph } from "./graph.ts";
-import { defaultThreads } from "./jit.ts";
+import { createGraph, liveGraph } from "../../graph.ts";
+import { defaultThreads } from "../../jit.ts";
 import { encodeOnnx } from "./onnx.ts";
-import { createSession } from "./onnxruntime.ts";
 import { idleOptimizers } from "./optimizers.ts";
+import { createSession } from "./session.ts";
 
 export interface GemmShape {
   /** Rows and columns of the result, and length of the sums. */

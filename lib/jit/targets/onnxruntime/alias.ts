@@ -1,5 +1,5 @@
 /** Which outputs of a graph can be written over an input: state that is updated where it lies. */
-import { type GraphNode, type LiveGraph, reads, sameShape, type Value } from "./graph.ts";
+import { type GraphNode, type LiveGraph, reads, sameShape, type Value } from "../../graph.ts";
 
 /** Operators whose output is another view of their first input's memory. */
 const VIEWS = new Set(["Reshape", "Identity", "Squeeze", "Unsqueeze", "Flatten"]);

@@ -4,7 +4,7 @@
  * given, which may be those that it reads.
  */
 import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
-import type { GraphData, GraphType } from "./element-types.ts";
+import type { GraphData, GraphType } from "../../element-types.ts";
 import { installed, libraryPath } from "./library.ts";
 
 /** An array under the name of a graph's input or output. */

@@ -2,7 +2,7 @@
  * onnxruntime's graph optimizers that have nothing to find in a graph. Each looks at all nodes, and sorts them first,
  * several times: in a training step most of the time of compiling goes there.
  */
-import type { GraphNode } from "./graph.ts";
+import type { GraphNode } from "../../graph.ts";
 
 /** Those for operators that no kernel emits, and for equal nodes, which a graph does not have. */
 const NEVER = [

@@ -8,9 +8,9 @@ import { appendFile, mkdir, open, readdir, readFile, rename, rm, stat, utimes } 
 import { cpus } from "node:os";
 import { join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
-import { digestOf } from "../fingerprint.ts";
-import { cacheFolder } from "../home.ts";
-import { createSession, runtimeVersion, type Session, type SessionOptions } from "./onnxruntime.ts";
+import { digestOf } from "../../../fingerprint.ts";
+import { cacheFolder } from "../../../home.ts";
+import { createSession, runtimeVersion, type Session, type SessionOptions } from "./session.ts";
 
 /** Part of every name: raise it when what is stored, or how, changes. */
 const FORMAT = 1;
