@@ -1,7 +1,14 @@
-/** A graph under construction: ONNX nodes with known shapes, written by the tracing backend's kernels. */
+/**
+ * A graph under construction: nodes with known shapes, written by the tracing backend's kernels. Its operators are those of
+ * the ONNX standard, which say what is computed and nothing of how, and a few larger ones of our own (`operations.ts`). A
+ * target's dialect rewrites it in what the target has.
+ */
 import { currentScope } from "../tensor/scope.ts";
 import { tf } from "../tensor/tf.ts";
 import { type GraphData, type GraphType, graphData } from "./element-types.ts";
+
+/** The domain of operators that the ONNX standard does not have: those of `tensor/operations.ts`, and loops. */
+export const OWN = "ditlab";
 
 /** A symbolic array: an input, a constant or a node's output. */
 export interface Value {
@@ -48,8 +55,6 @@ export type ValueType = Pick<Value, "shape" | "dtype">;
 type LoopBody = (inner: Graph, index: Value, state: Value[]) => Value[];
 
 export interface Graph {
-  /** With `portable`, only operators of the ONNX standard are used, none of onnxruntime's own. */
-  readonly portable: boolean;
   readonly nodes: GraphNode[];
   readonly inputs: Value[];
   input(name: string, shape: number[], dtype: GraphType): Value;
@@ -77,7 +82,18 @@ export interface Graph {
    * Repeats `body` `count` times (int32, a scalar) on values of unchanging shapes; it gets a graph for what it adds,
    * the iteration's number from 0 (int32, a scalar) and the values.
    */
-  loop(count: Value, state: Value[], body: LoopBody): Value[];
+  loop(count: Value, state: readonly Value[], body: LoopBody): Value[];
+  /** Adds a node that has a body, which `build` adds to a graph within. */
+  nest(
+    op: string,
+    inputs: Value[],
+    outputs: readonly ValueType[],
+    build: (inner: Graph) => Value[],
+    domain?: string,
+    scope?: string,
+  ): Value[];
+  /** A name that nothing else has. */
+  name(prefix: string): string;
   /** What `body` adds to a graph for values like these, as a function that adds it for others. */
   piece(
     like: readonly ValueType[],
@@ -134,40 +150,13 @@ function checkLoopState(before: readonly Value[], after: readonly Value[]): void
   });
 }
 
-/** What a loop repeats, as ONNX wants it: from iteration, condition and state to condition and state. */
-function loopBody(inner: Graph, state: readonly Value[], { name }: Outer, body: LoopBody): Body {
-  const iteration = inner.input(name("iteration"), [], "int64");
-  const going = inner.input(name("going"), [], "bool");
-  const before = state.map(({ shape, dtype }) => inner.input(name("state"), shape, dtype));
-  const index = inner.emit("Cast", [iteration], { shape: [], dtype: "int32" }, { to: 6 });
-  const after = body(inner, index, before);
-  checkLoopState(state, after);
-  const outputs = [going, ...after].map((value) =>
-    inner.emit("Identity", [value], { shape: value.shape, dtype: value.dtype }),
-  );
+/** What `build` adds to a graph within another. */
+function bodyOf(inner: Graph, build: (inner: Graph) => Value[]): Body {
+  const outputs = build(inner);
   const { nodes } = liveGraph(inner, outputs);
   const inside = new Set([...inner.inputs, ...nodes.flatMap((node) => node.outputs)]);
-  const captures = [...new Set(nodes.flatMap(reads))].filter((value) => !inside.has(value));
+  const captures = [...new Set([...nodes.flatMap(reads), ...outputs])].filter((value) => !inside.has(value));
   return { nodes, inputs: inner.inputs, outputs, captures };
-}
-
-/** The node of a loop around a body. */
-function loopNode(graph: Graph, times: Value, state: readonly Value[], body: Body, outer: Outer): GraphNode {
-  const node: GraphNode = {
-    op: "Loop",
-    domain: "",
-    inputs: [
-      graph.emit("Cast", [times], { shape: [], dtype: "int64" }, { to: 7 }),
-      graph.constant(Uint8Array.of(1), [], "bool"),
-      ...state,
-    ],
-    outputs: [],
-    attributes: {},
-    scope: currentScope(),
-    body,
-  };
-  node.outputs = outputsOf(node, state, outer);
-  return node;
 }
 
 /** Records what a body adds to an inner graph, to add copies of it to a graph. */
@@ -216,15 +205,14 @@ function transposed(graph: Graph, value: Value, permutation: number[]): Value {
   return graph.emit("Transpose", [source], { shape, dtype: source.dtype }, { perm });
 }
 
-export function createGraph(portable = false, outer = newOuter()): Graph {
+export function createGraph(outer = newOuter()): Graph {
   const nodes: GraphNode[] = [];
   const inputs: Value[] = [];
   const own = new Map<string, Value[]>();
   const made = (key: string) => own.get(key) ?? outer.made(key);
-  const nested = (): Graph => createGraph(portable, { ...outer, made });
+  const nested = (): Graph => createGraph({ ...outer, made });
 
   const graph: Graph = {
-    portable,
     nodes,
     inputs,
     input(name, shape, dtype) {
@@ -246,11 +234,28 @@ export function createGraph(portable = false, outer = newOuter()): Graph {
       own.set(key, node.outputs);
       return node.outputs;
     },
-    loop(times, state, body) {
-      const node = loopNode(graph, times, state, loopBody(nested(), state, outer, body), outer);
+    loop: (count, state, body) =>
+      graph.nest(
+        "Loop",
+        [count, ...state],
+        state,
+        (inner) => {
+          const index = inner.input(outer.name("iteration"), [], "int32");
+          const before = state.map(({ shape, dtype }) => inner.input(outer.name("state"), shape, dtype));
+          const after = body(inner, index, before);
+          checkLoopState(state, after);
+          return after;
+        },
+        OWN,
+      ),
+    nest(op, ins, outs, build, domain = "", scope = currentScope()) {
+      const body = bodyOf(nested(), build);
+      const node: GraphNode = { op, domain, inputs: ins, outputs: [], attributes: {}, scope, body };
+      node.outputs = outputsOf(node, outs, outer);
       nodes.push(node);
       return node.outputs;
     },
+    name: outer.name,
     piece: (like, body) => recordedPiece(graph, nested(), like, outer, body),
     reshape: (value, shape) => reshaped(graph, value, shape),
     transpose: (value, permutation) => transposed(graph, value, permutation),

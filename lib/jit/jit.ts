@@ -5,12 +5,13 @@ import { type Tensor, tf } from "../tensor/tf.ts";
 import { mapTree } from "../tensor/tree.ts";
 import { claim } from "./claims.ts";
 import type { GraphData } from "./element-types.ts";
-import { type Lowered, lowered, traceFunction } from "./lower.ts";
+import { type Lowered, lowered, traceFunction, written } from "./lower.ts";
 import { UnreadTensors } from "./outside.ts";
 import { recordTrace, summarizeTrace } from "./profile.ts";
 import type { Profile } from "./profile-types.ts";
 import { compile, leafNumbers, type Program, type ProgramStats, type Traced } from "./program.ts";
 import { Leaf, rebuild, structureOf } from "./structure.ts";
+import { ONNXRUNTIME, PORTABLE } from "./targets/onnxruntime/dialect.ts";
 import { refuseWhileTracing } from "./trace.ts";
 
 export interface JitOptions {
@@ -129,12 +130,12 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   };
 
   /** Traces; tensors from outside whose numbers come asynchronously are read, and it is traced again. */
-  const traceWith = async (args: A, portable: boolean): Promise<Traced> => {
+  const traceWith = async (args: A): Promise<Traced> => {
     // The caller's own trees may change meanwhile.
     const kept = mapTree(args, (tensor) => tensor) as A;
     for (;;) {
       try {
-        return traceFunction(fn, kept, name, portable);
+        return traceFunction(fn, kept, name);
       } catch (error) {
         if (!(error instanceof UnreadTensors)) throw error;
         await error.reading;
@@ -146,7 +147,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     args: A,
     { leaves, donated, key }: ReturnType<typeof leavesOf>,
   ): Promise<Program> => {
-    const trace = () => traceWith(args, false);
+    const trace = async () => written(await traceWith(args), ONNXRUNTIME);
     const program = await compile(trace, leaves, donated, { threads, cache, identity: [name, donate, key] });
     stats.traces.push(program.stats);
     if (stats.traces.length === RETRACE_WARNING) {
@@ -212,7 +213,8 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
 
   return Object.assign(call, {
     stats,
-    lower: (args: A, { portable = false } = {}) => lowered(traceFunction(fn, args, name, portable)),
+    lower: (args: A, { portable = false } = {}) =>
+      lowered(traceFunction(fn, args, name), portable ? PORTABLE : ONNXRUNTIME),
     profile: async (given?: A, { runs = 5 } = {}) => {
       const args = given ?? standIns?.();
       if (!args)
@@ -223,7 +225,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
       const use = claim(leaves, [], name);
       try {
         const numbers = new Map(await Promise.all(reading));
-        const traced = await traceWith(args, false);
+        const traced = written(await traceWith(args), ONNXRUNTIME);
         const trace = await recordTrace(async (profile) => {
           // A stored model has other nodes' names than the graph.
           const program = await compile(async () => traced, leaves, donated, {
@@ -245,7 +247,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
       }
     },
     save: async (path: string, args: A) =>
-      writeFileAtomic(path, Buffer.from(lowered(await traceWith(args, true)).onnx)),
+      writeFileAtomic(path, Buffer.from(lowered(await traceWith(args), PORTABLE).onnx)),
     dispose: async () => {
       const released = [...programs.values()].map(({ program }) => program);
       programs.clear();

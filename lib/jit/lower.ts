@@ -1,4 +1,5 @@
 /** A function of trees of tensors becomes a graph: traced with arguments, checked, and shown without being run. */
+import { type Dialect, writeIn } from "./dialect.ts";
 import { productFlops } from "./flops.ts";
 import { type LiveGraph, liveGraph, reads, type Value } from "./graph.ts";
 import { type GraphMemory, memoryOf } from "./memory.ts";
@@ -34,13 +35,8 @@ function dependentValues(live: LiveGraph): Set<Value> {
 }
 
 /** Traces `fn`, named `name` in errors, with these arguments; nothing is compiled. */
-export function traceFunction(
-  fn: (...args: never[]) => unknown,
-  args: unknown[],
-  name: string,
-  portable: boolean,
-): Traced {
-  const { graph, result } = trace(portable, (makeInput, symbolOf) => {
+export function traceFunction(fn: (...args: never[]) => unknown, args: unknown[], name: string): Traced {
+  const { graph, result } = trace((makeInput, symbolOf) => {
     const symbolic = args.map((arg, i) => {
       const { skeleton } = structureOf(arg, `arg${i}`);
       return rebuild(skeleton, (leaf) => makeInput(leaf.name, leaf.tensor));
@@ -87,7 +83,22 @@ const countBy = (names: string[]): Record<string, number> => {
   return counts;
 };
 
-export function lowered({ live, outputs }: Traced): Lowered {
+/** A traced function in a target's operators. */
+export function written(traced: Traced, dialect: Dialect): Traced {
+  const { live, writtenOf } = writeIn(
+    dialect,
+    traced.live,
+    traced.outputs.map(({ value }) => value),
+  );
+  return {
+    ...traced,
+    live,
+    outputs: traced.outputs.map(({ name, value }) => ({ name, value: writtenOf(value) })),
+  };
+}
+
+export function lowered(traced: Traced, dialect: Dialect): Lowered {
+  const { live, outputs } = written(traced, dialect);
   return {
     nodes: live.nodes.length,
     flops: productFlops(live),

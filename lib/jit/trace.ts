@@ -216,13 +216,12 @@ export function traceLoop(
  * @throws UnreadTensors when tensors from outside have to be read first.
  */
 export function trace<T>(
-  portable: boolean,
   body: (input: (name: string, like: Tensor) => Tensor, symbolOfTensor: (tensor: Tensor) => Value) => T,
 ): { graph: Graph; result: T } {
   refuseWhileTracing();
   const previous = currentBackend();
   const engine = tf.engine();
-  const current = createGraph(portable);
+  const current = createGraph();
   graph = current;
   failure = undefined;
   unread = [];

@@ -2,7 +2,7 @@
  * Operations with hand-written gradients: fewer and larger steps than the tape would record.
  * Each is composed from core operations where the backend has no fused kernel (`jit` has them all).
  */
-import { hasKernel, runKernel } from "../tensor/kernels.ts";
+import { GELU, hasOperation, operation } from "../tensor/operations.ts";
 import { isRecording } from "../tensor/tape.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 
@@ -23,14 +23,14 @@ export const withGradient = (
 
 /** alpha * op(a) op(b) over equal leading axes. No gradient: for use inside gradients. */
 function scaledMatMul(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean, alpha: number): Tensor {
-  if (hasKernel("ScaledMatMul"))
-    return runKernel("ScaledMatMul", { a, b }, { transposeA, transposeB, alpha });
+  if (hasOperation("ScaledMatMul"))
+    return operation("ScaledMatMul", { a, b }, { transposeA, transposeB, alpha });
   return tf.mul(tf.matMul(a, b, transposeA, transposeB), alpha);
 }
 
 /** The normalized x and 1/deviation over the last axis. */
 function normalize(x: Tensor, epsilon: number): Tensor[] {
-  if (hasKernel("LayerNorm")) return runKernel("LayerNorm", { x }, { epsilon });
+  if (hasOperation("LayerNorm")) return operation("LayerNorm", { x }, { epsilon });
   const centered = tf.sub(x, tf.mean(x, -1, true));
   const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centered), -1, true), epsilon));
   return [tf.mul(centered, inverse), inverse];
@@ -47,8 +47,8 @@ export function modulatedLayerNorm(x: Tensor, shift: Tensor, scale: Tensor, epsi
       const gain = tf.add(scale, 1);
       save([x, gain]);
       return {
-        value: hasKernel("ModulatedLayerNorm")
-          ? runKernel("ModulatedLayerNorm", { x, gain, shift }, { epsilon })
+        value: hasOperation("ModulatedLayerNorm")
+          ? operation("ModulatedLayerNorm", { x, gain, shift }, { epsilon })
           : tf.add(tf.mul(normalize(x, epsilon)[0], gain), shift),
         gradFunc: (dy, [x, gain]) => {
           // Made again rather than kept: one pass, against memory until here.
@@ -78,52 +78,31 @@ function rowMeansOfShared(dy: Tensor, product: Tensor, gain: Tensor): { mean: Te
   return { mean: meanOf(dy), slope: meanOf(product) };
 }
 
-const GELU_SCALE = 2 * Math.sqrt(2 / Math.PI);
-const GELU_CUBIC = 0.044715;
-
-/**
- * Elements from which on a long elementwise formula is computed in parts: about 3 MB, so that its dozen temporaries stay
- * in the processor's cache.
- */
-const PART = 786_432;
-
-/** The fewest equal parts of `count` rows of which each has at most `PART` elements. */
-function partsOf(rows: number, size: number): number {
-  let parts = Math.max(1, Math.ceil(size / PART));
-  while (parts < rows && rows % parts !== 0) parts++;
-  return Math.min(parts, rows);
-}
-
-/** An elementwise function of tensors of one shape, part by part. */
-function inParts(fn: (...parts: Tensor[]) => Tensor, ...tensors: Tensor[]): Tensor {
-  const [{ shape, size }] = tensors;
-  const parts = partsOf(shape[0] ?? 1, size);
-  if (parts === 1) return fn(...tensors);
-  const split = tensors.map((tensor) => tf.split(tensor, parts));
-  return tf.concat(split[0].map((_, i) => fn(...split.map((pieces) => pieces[i]))));
-}
-
 /** A sigmoid that is multiplied with: one step, and onnxruntime makes one of the product with it too. */
-const gate = (x: Tensor): Tensor => (hasKernel("Gate") ? runKernel("Gate", { x }) : tf.sigmoid(x));
+const gate = (x: Tensor): Tensor => (hasOperation("Gate") ? operation("Gate", { x }, {}) : tf.sigmoid(x));
 
 /** GELU with the tanh approximation: x * sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)). */
 export function gelu(x: Tensor): Tensor {
   const gateOf = (x: Tensor, squared: Tensor): Tensor =>
-    gate(tf.mul(tf.add(tf.mul(squared, GELU_SCALE * GELU_CUBIC), GELU_SCALE), x));
+    gate(tf.mul(tf.add(tf.mul(squared, GELU.scale * GELU.cubic), GELU.scale), x));
   const gradient = (dy: Tensor, x: Tensor, y: Tensor): Tensor => {
     const squared = tf.square(x);
     const share = gateOf(x, squared);
-    const slope = tf.add(tf.mul(squared, 3 * GELU_SCALE * GELU_CUBIC), GELU_SCALE);
+    const slope = tf.add(tf.mul(squared, 3 * GELU.scale * GELU.cubic), GELU.scale);
     return tf.mul(dy, tf.add(share, tf.mul(tf.mul(y, tf.sub(1, share)), slope)));
   };
   return withGradient(
     ([x], save) => {
-      const value: Tensor = hasKernel("GeluTanh")
-        ? runKernel("GeluTanh", { x })
+      const value: Tensor = hasOperation("Gelu")
+        ? operation("Gelu", { x }, {})
         : tf.mul(x, gateOf(x, tf.square(x)));
       // The next layer keeps the value for its weights' gradient anyway.
       save([x, value]);
-      return { value, gradFunc: (dy, [x, y]) => inParts(gradient, dy, x, y) };
+      return {
+        value,
+        gradFunc: (dy, [x, y]) =>
+          hasOperation("GeluGradient") ? operation("GeluGradient", { dy, x, y }, {}) : gradient(dy, x, y),
+      };
     },
     [x],
   );
@@ -183,8 +162,8 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, mask?
 /** Attention in heads: q, k, v [B,T,D] -> [B,T,D]; `mask` as in `scaledDotProductAttention`. */
 export function multiHeadAttention(q: Tensor, k: Tensor, v: Tensor, heads: number, mask?: Tensor): Tensor {
   // One operator where nobody asks for the gradient: in the teacher and when sampling.
-  if (!mask && hasKernel("MultiHeadAttention") && !isRecording())
-    return runKernel("MultiHeadAttention", { q, k, v }, { heads });
+  if (!mask && hasOperation("MultiHeadAttention") && !isRecording())
+    return operation("MultiHeadAttention", { q, k, v }, { heads });
   const [batch, tokens, width] = q.shape;
   const [queries, keys, values] = [q, k, v].map((x) =>
     tf.transpose(tf.reshape(x, [batch, tokens, heads, width / heads]), [0, 2, 1, 3]),
@@ -220,10 +199,10 @@ export const withMaskedGradient = (x: Tensor, mask: () => Tensor): Tensor =>
 
 /** Sum of the squares of all elements, a scalar. No gradient on backends with the fused kernel. */
 export const sumOfSquares = (x: Tensor): Tensor =>
-  hasKernel("SumOfSquares") ? runKernel("SumOfSquares", { x }) : tf.sum(tf.square(x));
+  hasOperation("SumOfSquares") ? operation("SumOfSquares", { x }, {}) : tf.sum(tf.square(x));
 
 /** `x`, not before all of `after` has been computed. What keeps the parts of a graph from being interleaved. */
 export const inOrder = (x: Tensor, after: readonly Tensor[]): Tensor =>
-  hasKernel("After")
-    ? runKernel("After", { x, ...Object.fromEntries(after.map((tensor, i) => [`after${i}`, tensor])) })
+  hasOperation("After")
+    ? operation("After", { x, ...Object.fromEntries(after.map((tensor, i) => [`after${i}`, tensor])) }, {})
     : x;

@@ -6,7 +6,8 @@ let current = "";
 /** The names of the scopes under way, outermost first, joined by "/". */
 export const currentScope = (): string => current;
 
-function inScope<T>(scope: string, body: () => T): T {
+/** Runs `body` in a scope whose full name is known. */
+export function withScope<T>(scope: string, body: () => T): T {
   const outer = current;
   current = scope;
   try {
@@ -30,13 +31,13 @@ export function namedScope<T>(name: string, body: () => T): T {
   const scope = current === "" ? name : `${current}/${name}`;
   const tape = (tf.engine().state as { activeTape?: TapeNode[] | null }).activeTape;
   const before = tape?.length ?? 0;
-  const result = inScope(scope, body);
+  const result = withScope(scope, body);
   // Gradients are computed long after, in the reverse order of the tape; scopes inside have had theirs.
   for (const node of tape?.slice(before) ?? []) {
     const { gradient } = node;
     if (!gradient || scoped.has(node)) continue;
     scoped.add(node);
-    const inGradient = <G>(body: () => G): G => inScope(`${scope}/gradient`, body);
+    const inGradient = <G>(body: () => G): G => withScope(`${scope}/gradient`, body);
     node.gradient = (dys) =>
       Object.fromEntries(
         Object.entries(inGradient(() => gradient(dys))).map(([input, of]) => [input, () => inGradient(of)]),

@@ -1,21 +1,10 @@
 /** Matrix products. */
 
 import { tf } from "../../tensor/tf.ts";
-import { type Attribute, float, type Graph, sizeOf, type Value } from "../graph.ts";
+import { type Attribute, float, type Graph, OWN, sizeOf, type Value } from "../graph.ts";
 import { refuseBool } from "./dtypes.ts";
 import { elementwise } from "./elementwise.ts";
 import { inputList, type KernelTable } from "./kernel.ts";
-
-/** onnxruntime's own operators; the portable form is composed of standard ones. */
-export const ORT = "com.microsoft";
-
-const transposeLast = (graph: Graph, x: Value): Value => {
-  const rank = x.shape.length;
-  const permutation = x.shape.map((_, i) => i);
-  permutation[rank - 2] = rank - 1;
-  permutation[rank - 1] = rank - 2;
-  return graph.transpose(x, permutation);
-};
 
 /** alpha * op(a) op(b), floats or integers (alpha 1), batched with broadcasting over the leading axes; `op` transposes where asked. */
 export function matMul(
@@ -46,18 +35,12 @@ export function matMul(
   if (a.dtype === "bool") refuseBool("a product");
   const output = { shape, dtype: a.dtype };
   if (!transposeA && !transposeB && alpha === 1) return graph.emit("MatMul", [a, b], output);
-  if (!graph.portable && a.dtype === "float32") {
-    const attributes: Record<string, Attribute> = {
-      transA: transposeA ? 1 : 0,
-      transB: transposeB ? 1 : 0,
-      alpha: float(alpha),
-    };
-    return graph.emit("FusedMatMul", [a, b], output, attributes, ORT);
-  }
-  const left = transposeA ? transposeLast(graph, a) : a;
-  const right = transposeB ? transposeLast(graph, b) : b;
-  const product = graph.emit("MatMul", [left, right], output);
-  return alpha === 1 ? product : graph.emit("Mul", [product, graph.scalar(alpha)], output);
+  const attributes: Record<string, Attribute> = {
+    transA: transposeA ? 1 : 0,
+    transB: transposeB ? 1 : 0,
+    alpha: float(alpha),
+  };
+  return graph.emit("ScaledMatMul", [a, b], output, attributes, OWN);
 }
 
 export const products: KernelTable = {

@@ -1,5 +1,5 @@
 /** Reductions, cumulative sums, softmax and sorting kernels. */
-import { type Graph, sizeOf, type Value } from "../graph.ts";
+import { type Graph, OWN, type Value } from "../graph.ts";
 import { asNumber, withNumbers } from "./dtypes.ts";
 import { binary } from "./elementwise.ts";
 import {
@@ -31,31 +31,6 @@ function extreme(graph: Graph, op: "ReduceMax" | "ReduceMin", given: Value, attr
   const bad = graph.emit("IsNaN", [x], { shape: x.shape, dtype: "bool" });
   const anyBad = cast(graph, reduce(graph, "ReduceMax", cast(graph, bad, "int32"), attributes), "bool");
   return where(graph, anyBad, graph.scalar(Number.NaN), result);
-}
-
-/** Fewer rows than this are summed as fast at once. */
-const MANY_ROWS = 128;
-
-/**
- * The sum of the leading axes (a bias gradient) in two steps, over groups of rows and then over the groups: onnxruntime
- * adds rows of a matrix one column after the other, but rows within groups side by side.
- */
-function sum(graph: Graph, x: Value, attributes: Attributes): Value {
-  const axes = normalizeAxes(attributes.axis, x.shape.length);
-  const whole = (): Value => reduce(graph, "ReduceSum", x, attributes);
-  if (axes.length === 0) return whole();
-  const [first, last] = [axes[0], axes[axes.length - 1]];
-  const rows = sizeOf(axes.map((axis) => x.shape[axis]));
-  const width = sizeOf(x.shape.slice(last + 1));
-  const leading = last - first + 1 === axes.length && sizeOf(x.shape.slice(0, first)) === 1;
-  if (x.dtype !== "float32" || !leading || rows < MANY_ROWS || width < 2) return whole();
-  let groups = Math.max(8, Math.floor(rows / 512));
-  while (rows % groups !== 0) groups--;
-  if (groups === 1) return whole();
-  const over = (value: Value, axis: number): Value =>
-    reduce(graph, "ReduceSum", value, { axis: [axis], keepDims: false });
-  const total = over(over(graph.reshape(x, [groups, rows / groups, width]), 1), 0);
-  return graph.reshape(total, reducedShape(x, axes, attributes.keepDims as boolean));
 }
 
 const reduction =
@@ -120,7 +95,8 @@ function cumulativeProduct(
 }
 
 export const reductions: KernelTable = {
-  Sum: (graph, { x }, attributes) => sum(graph, x.dtype === "bool" ? cast(graph, x, "int32") : x, attributes),
+  Sum: (graph, { x }, attributes) =>
+    reduce(graph, "ReduceSum", x.dtype === "bool" ? cast(graph, x, "int32") : x, attributes),
   Mean: (graph, { x }, attributes) => reduce(graph, "ReduceMean", cast(graph, x, "float32"), attributes),
   Prod: reduction("ReduceProd"),
   Max: (graph, { x }, { reductionIndices, axis, ...rest }) =>
@@ -166,18 +142,16 @@ export const reductions: KernelTable = {
     return [cast(graph, values, given.dtype), cast(graph, indices, "int32")];
   },
   UnsortedSegmentSum: (graph, { x, segmentIds }, { numSegments }) => {
-    // As a product with the one-hot segment matrix: faster than scattered adds at the sizes embeddings have.
     if (segmentIds.shape.length !== 1)
       throw new Error(`jit: unsortedSegmentSum needs segmentIds of rank 1, got [${segmentIds.shape}]`);
     const count = numSegments as number;
-    const [rows] = segmentIds.shape;
-    const range = Int32Array.from({ length: count }, (_, i) => i);
-    const ids = graph.reshape(segmentIds, [1, rows]);
-    const member = binary(graph, "Equal", graph.constant(range, [count, 1], "int32"), ids, "bool");
-    const rest = x.shape.slice(1);
-    const flat = graph.reshape(cast(graph, x, "float32"), [rows, sizeOf(rest)]);
-    const operands = [cast(graph, member, "float32"), flat];
-    const sum = graph.emit("MatMul", operands, { shape: [count, sizeOf(rest)], dtype: "float32" });
-    return graph.reshape(sum, [count, ...rest]);
+    const operands = [cast(graph, x, "float32"), segmentIds];
+    return graph.emit(
+      "SegmentSum",
+      operands,
+      { shape: [count, ...x.shape.slice(1)], dtype: "float32" },
+      { count },
+      OWN,
+    );
   },
 };

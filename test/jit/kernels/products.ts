@@ -10,10 +10,10 @@ import {
   sumOfSquares,
 } from "../../../lib/nn/fused.ts";
 import { type Tensor, tf } from "../../../lib/tensor/index.ts";
-import { hasKernel, runKernel } from "../../../lib/tensor/kernels.ts";
 import type { Case } from "./compare.ts";
 import type { Cases } from "./elementwise.ts";
 import { between, given, operand, operands, positive, shapes } from "./operands.ts";
+import { hasKernel, runKernel } from "./run-kernel.ts";
 
 const matrices = fc
   .tuple(
@@ -116,6 +116,8 @@ const modulated = fc.tuple(fc.constantFrom(1, 2), fc.constantFrom(1, 4), fc.cons
   }),
 );
 
+const gelus = operands(shapes(0, 4), between(-2.5, 2.5)).map((x): Case => ({ inputs: [x], fn: gelu }));
+
 export const products: Record<string, Cases> = {
   BatchMatMul: [
     matrices.map(({ a, b, transposeA, transposeB, wrt }) => ({
@@ -153,7 +155,9 @@ export const products: Record<string, Cases> = {
   // The value comes from the one and the gradient from the other.
   LayerNorm: [modulated],
   ModulatedLayerNorm: [modulated],
-  GeluTanh: [operands(shapes(0, 4), between(-2.5, 2.5)).map((x) => ({ inputs: [x], fn: gelu }))],
+  // The value comes from the one and the gradient from the other.
+  Gelu: [gelus],
+  GeluGradient: [gelus],
   Gate: [
     operands(shapes(0, 4), between(-2.5, 2.5)).map((x) => ({ inputs: [x], fn: silu })),
     // Where a sigmoid that passes 1 or stops short of 0 would be multiplied with something large.

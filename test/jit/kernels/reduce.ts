@@ -1,7 +1,6 @@
 /** Cases for reductions, cumulative sums and products, softmax, sorting and segment kernels. */
 import fc from "fast-check";
 import { type Tensor, tf } from "../../../lib/tensor/index.ts";
-import { hasKernel, runKernel } from "../../../lib/tensor/kernels.ts";
 import type { Case } from "./compare.ts";
 import type { Cases } from "./elementwise.ts";
 import {
@@ -18,6 +17,7 @@ import {
   operands,
   shapes,
 } from "./operands.ts";
+import { hasKernel, runKernel } from "./run-kernel.ts";
 
 type Reduction = (x: Tensor, axis?: number[], keepDims?: boolean) => Tensor;
 

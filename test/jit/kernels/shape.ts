@@ -1,7 +1,6 @@
 /** Cases for kernels that move, cut, join and repeat arrays. */
 import fc from "fast-check";
 import { type Tensor, tf } from "../../../lib/tensor/index.ts";
-import { hasKernel, runKernel } from "../../../lib/tensor/kernels.ts";
 import type { Case } from "./compare.ts";
 import type { Cases } from "./elementwise.ts";
 import {
@@ -15,6 +14,7 @@ import {
   operands,
   shapes,
 } from "./operands.ts";
+import { hasKernel, runKernel } from "./run-kernel.ts";
 
 /** The same function on float32, int32 and bool operands. */
 const eachType = (

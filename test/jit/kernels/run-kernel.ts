@@ -1,5 +1,5 @@
-/** tfjs's kernel registry: what the active backend can run beyond the public operations. */
-import { type Tensor, tf } from "./tf.ts";
+/** Kernels of tfjs by name, also those that no public operation runs. */
+import { type Tensor, tf } from "../../../lib/tensor/tf.ts";
 
 /** True when the active backend has a kernel. Some exist only while `jit` traces. */
 export const hasKernel = (name: string): boolean => tf.getKernel(name, tf.getBackend()) != null;
