@@ -4,20 +4,38 @@
  */
 import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
 import { type Backend, type BackendValues, IdleBackend } from "./backend.ts";
-import type { GraphData } from "./element-types.ts";
+import { type GraphData, type GraphType, graphData } from "./element-types.ts";
 import type { Value } from "./graph.ts";
 
 const BACKEND = "ditlab-host";
 
+/** An array of a device. */
+export interface DeviceArray {
+  /** The device's own handle of it. */
+  readonly handle: unknown;
+  /** Which device it is of. */
+  readonly device: object;
+  /** A copy of its numbers, once all work on the device that was given before is done. */
+  read(): Promise<GraphData>;
+  /** One more uses it. */
+  retain(): void;
+  /** One of those uses it no more; behind the last it is gone. */
+  release(): void;
+}
+
+/** Where numbers lie. */
+export type Memory = GraphData | DeviceArray;
+export const isOnHost = (memory: Memory): memory is GraphData => ArrayBuffer.isView(memory);
+
 export interface Buffer {
-  readonly data: GraphData;
+  readonly data: Memory;
   /** Whether someone outside may hold the array. */
   left: boolean;
   /** Calls under way that use it; each is settled when its call is over. */
   readonly calls: Set<Promise<void>>;
 }
 
-export const newBuffer = (data: GraphData, left = false): Buffer => ({ data, left, calls: new Set() });
+export const newBuffer = (data: Memory, left = false): Buffer => ({ data, left, calls: new Set() });
 
 type Values = Float32Array | Int32Array | Uint8Array;
 
@@ -30,6 +48,7 @@ class HostBackend extends IdleBackend {
 
   adopt(dataId: object, buffer: Buffer): void {
     this.entries.set(dataId, { buffer, references: 1 });
+    if (!isOnHost(buffer.data)) buffer.data.retain();
   }
   /** The memory that a tensor alone has; none where another tensor shares it, or where it lies elsewhere. */
   bufferOf({ dataId }: Tensor): Buffer | undefined {
@@ -48,16 +67,21 @@ class HostBackend extends IdleBackend {
     entry.references--;
     if (!force && entry.references > 0) return false;
     this.entries.delete(dataId);
+    if (!isOnHost(entry.buffer.data)) entry.buffer.data.release();
     return true;
   }
   override readSync(dataId: object): Values {
     const entry = this.entries.get(dataId);
     if (!entry) throw new Error(this.refusals.get(dataId) ?? "jit: the tensor is gone");
+    const { data } = entry.buffer;
+    if (!isOnHost(data))
+      throw new Error("jit: the tensor lies on a device; read it with `await tensor.data()` first");
     entry.buffer.left = true;
-    return entry.buffer.data as Values;
+    return data as Values;
   }
   override async read(dataId: object): Promise<Values> {
-    return this.readSync(dataId);
+    const data = this.entries.get(dataId)?.buffer.data;
+    return data && !isOnHost(data) ? ((await data.read()) as Values) : this.readSync(dataId);
   }
   override move(dataId: object, values: BackendValues): void {
     this.adopt(dataId, newBuffer(values as GraphData, true));
@@ -106,6 +130,14 @@ export function takeAway(tensor: Tensor, message: string): () => void {
 
 /** Why a tensor's numbers are gone, if they were taken away. */
 export const refusalOf = (dataId: object): string | undefined => host.refusals.get(dataId);
+
+/** A tensor's numbers on the host, as its dtype wants them; those of a compiled function's result are not copied. */
+export async function hostNumbers(tensor: Tensor): Promise<GraphData> {
+  const data = bufferOf(tensor)?.data;
+  if (data && isOnHost(data)) return data;
+  // tfjs casts int32 to float32 by renaming: the array may still be of the former type.
+  return graphData(await tensor.data(), tensor.dtype as GraphType);
+}
 
 /** The buffer of a tensor that a compiled function made, unless tfjs has moved it to another backend since. */
 export const bufferOf = (tensor: Tensor): Buffer | undefined => host.bufferOf(tensor);

@@ -1,7 +1,6 @@
 /** Who may use the arguments of a call, and who may write over them: donated tensors, and calls in the order of their buffers. */
 import type { Tensor } from "../tensor/tf.ts";
-import { type Buffer, bufferOf, takeAway } from "./buffers.ts";
-import type { GraphData } from "./element-types.ts";
+import { type Buffer, bufferOf, type Memory, takeAway } from "./buffers.ts";
 import type { Leaf } from "./structure.ts";
 
 /** Tensors that were donated, and to which function. */
@@ -15,7 +14,7 @@ export interface Claim {
   /** The call is over, and its donated tensors are gone. */
   succeed(): void;
   /** The call failed. Donated tensors are the caller's again, but for those whose buffers were being written. */
-  fail(written: ReadonlySet<GraphData>): void;
+  fail(written: ReadonlySet<Memory>): void;
 }
 
 const goneMessage = (name: string, to: string): string =>

@@ -3,21 +3,24 @@ import { availableParallelism } from "node:os";
 import writeFileAtomic from "write-file-atomic";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { mapTree } from "../tensor/tree.ts";
+import type { Memory } from "./buffers.ts";
 import { claim } from "./claims.ts";
-import type { GraphData } from "./element-types.ts";
 import { type Lowered, lowered, traceFunction, written } from "./lower.ts";
 import { UnreadTensors } from "./outside.ts";
 import { recordTrace, summarizeTrace } from "./profile.ts";
 import type { Profile } from "./profile-types.ts";
-import { compile, leafNumbers, type Program, type ProgramStats, type Traced } from "./program.ts";
+import type { Program, ProgramStats, Target, Traced } from "./program.ts";
 import { Leaf, rebuild, structureOf } from "./structure.ts";
-import { ONNXRUNTIME, PORTABLE } from "./targets/onnxruntime/dialect.ts";
+import { PORTABLE } from "./targets/onnxruntime/dialect.ts";
+import { onnxruntime } from "./targets/onnxruntime/program.ts";
 import { refuseWhileTracing } from "./trace.ts";
 
 export interface JitOptions {
   /** Names the function in errors. Default: the function's own name. */
   name?: string;
-  /** Threads that one operator may use. Default: `DITLAB_THREADS`, or the number of processors. */
+  /** Where it runs. Default: onnxruntime, on the processor. */
+  target?: Target;
+  /** Threads that one operator may use, on a processor. Default: `DITLAB_THREADS`, or the number of processors. */
   threads?: number;
   /**
    * Positions of arguments that are given away: their tensors cannot be used any more, and their memory takes results, as
@@ -114,7 +117,7 @@ const RETRACE_WARNING = 16;
  */
 export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitOptions = {}): Compiled<A, R> {
   const name = options.name ?? (fn.name || "anonymous function");
-  const { threads = defaultThreads(), donate = [], cache = true } = options;
+  const { threads = defaultThreads(), donate = [], cache = true, target = onnxruntime } = options;
   const programs = new Map<string, Entry>();
   const stats: JitStats = { traces: [] };
   /** Makes arguments like those of the last structure that was compiled. */
@@ -147,8 +150,12 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     args: A,
     { leaves, donated, key }: ReturnType<typeof leavesOf>,
   ): Promise<Program> => {
-    const trace = async () => written(await traceWith(args), ONNXRUNTIME);
-    const program = await compile(trace, leaves, donated, { threads, cache, identity: [name, donate, key] });
+    const identity = [name, donate, key];
+    const program = await target.compile(() => traceWith(args), leaves, donated, {
+      threads,
+      cache,
+      identity,
+    });
     stats.traces.push(program.stats);
     if (stats.traces.length === RETRACE_WARNING) {
       process.emitWarning(
@@ -180,10 +187,10 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     const { leaves, donated, key } = structure;
     // Read before anything is awaited: the caller may dispose its tensors while the call is under way.
     const reads = programs.get(key)?.reads ?? [...leaves.keys()];
-    const reading = Promise.all(reads.map(async (i) => [i, await leafNumbers(leaves[i])] as const));
+    const reading = Promise.all(reads.map(async (i) => [i, await target.numbersOf(leaves[i])] as const));
     reading.catch(() => {}); // reported below, unless the program already failed
     const { owned, ready, succeed, fail } = claim(leaves, donated, name);
-    const written = new Set<GraphData>();
+    const written = new Set<Memory>();
     try {
       const program = await programFor(args, structure);
       const numbers = new Map(await reading);
@@ -214,21 +221,22 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   return Object.assign(call, {
     stats,
     lower: (args: A, { portable = false } = {}) =>
-      lowered(traceFunction(fn, args, name), portable ? PORTABLE : ONNXRUNTIME),
+      lowered(traceFunction(fn, args, name), portable ? PORTABLE : target.dialect),
     profile: async (given?: A, { runs = 5 } = {}) => {
       const args = given ?? standIns?.();
       if (!args)
         throw new Error(`jit: '${name}' has not been called; call it first, or profile it with arguments`);
       const { leaves, donated } = leavesOf(args);
       // Nothing is given away: results lie in memory of their own.
-      const reading = leaves.map(async (leaf, i) => [i, await leafNumbers(leaf)] as const);
+      const reading = leaves.map(async (leaf, i) => [i, await onnxruntime.numbersOf(leaf)] as const);
       const use = claim(leaves, [], name);
       try {
         const numbers = new Map(await Promise.all(reading));
-        const traced = written(await traceWith(args), ONNXRUNTIME);
+        const traced = await traceWith(args);
+        const { live, outputs } = written(traced, onnxruntime.dialect);
         const trace = await recordTrace(async (profile) => {
           // A stored model has other nodes' names than the graph.
-          const program = await compile(async () => traced, leaves, donated, {
+          const program = await onnxruntime.compile(async () => traced, leaves, donated, {
             threads,
             cache: false,
             profile,
@@ -239,8 +247,8 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
           program.release();
           return file;
         });
-        const results = traced.outputs.map(({ value }) => value);
-        return summarizeTrace(trace, runs, name, traced.live, results);
+        const results = outputs.map(({ value }) => value);
+        return summarizeTrace(trace, runs, name, live, results);
       } finally {
         use.fail(new Set());
         if (!given) dispose(args);

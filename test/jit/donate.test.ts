@@ -9,7 +9,7 @@ import { rejects } from "../io/helpers.ts";
 
 type State = Record<string, Tensor>;
 /** Where a result lies, looked up without reading it: what has been read is never written again. */
-const memory = (tensor: Tensor): unknown => bufferOf(tensor)?.data.buffer;
+const memory = (tensor: Tensor): unknown => (bufferOf(tensor)?.data as Float32Array | undefined)?.buffer;
 const numbers = (tensor: Tensor): number[] => Array.from(tensor.dataSync());
 
 /** Momentum on a norm, as an optimizer with clipping has it. */
