@@ -1,0 +1,234 @@
+/** Writes a kernel: expressions of an index, each made once, and the statements around them. */
+import { sizeOf, type Value } from "../graph.ts";
+import type { Language, LocalArray, Scalar, Style } from "./language.ts";
+
+export const scalarOf = ({ dtype }: Value): Scalar =>
+  dtype === "float32" || dtype === "float64" ? "f32" : dtype === "bool" ? "bool" : "i32";
+
+/** How a type lies in memory. */
+const storedAs = (type: Scalar): Scalar => (type === "bool" ? "u32" : type);
+
+/** What is known of values while kernels are written. */
+export interface Placement {
+  /** Values that lie in memory: what is not among them is computed where it is read. */
+  readonly stored: ReadonlySet<Value>;
+  /** Single numbers, by their place in the array of scalars. */
+  readonly scalars: ReadonlyMap<Value, number>;
+  /** Results that are written over an argument, and which. */
+  readonly over?: ReadonlyMap<Value, Value>;
+}
+
+/** Writes the expression of a value at an index. */
+export type Expression = (kernel: KernelBuilder, value: Value, index: Index) => string;
+
+export class KernelBuilder {
+  /** Arrays it reads and writes, in the order of its bindings. */
+  readonly buffers: Value[] = [];
+  readonly written = new Set<Value>();
+  readonly sizes: number[] = [];
+  readonly shared: LocalArray[] = [];
+  readonly lines: string[] = [];
+  usesScalars = false;
+  workgroup = 64;
+  /** Workgroups along x, y and z. */
+  groups: [number, number, number] = [1, 1, 1];
+  /** Values that are at hand under a name, at the index of the thread. */
+  readonly local = new Map<Value, string>();
+  /** Told of every access to one of those. */
+  onLocal?: (value: Value, at: string) => void;
+  private made = new Map<string, string>();
+  private count = 0;
+  private depth = 1;
+
+  readonly language: Language;
+
+  constructor(
+    readonly style: Style,
+    readonly placement: Placement,
+    private readonly expressionOf: Expression,
+    /** In profiles and errors. */
+    readonly label: string,
+  ) {
+    this.language = style.language;
+  }
+
+  /** A number of the shapes: 0 and 1 belong to the text, others are given to the kernel. */
+  size(value: number): string {
+    if (value <= 1) return `${value}u`;
+    let place = this.sizes.indexOf(value);
+    if (place < 0) place = this.sizes.push(value) - 1;
+    return `s${place}`;
+  }
+
+  push(line: string): void {
+    this.lines.push(`${"  ".repeat(this.depth)}${line}`);
+  }
+
+  fresh(prefix = "t"): string {
+    return `${prefix}${this.count++}`;
+  }
+
+  /** The name of what an expression gives; one that has been made before is not made again. */
+  let(type: Scalar, expression: string): string {
+    if (/^\w+$/.test(expression)) return expression;
+    const key = `${type} ${expression}`;
+    const known = this.made.get(key);
+    if (known) return known;
+    const name = this.fresh();
+    this.push(this.language.constant(type, name, expression));
+    this.made.set(key, name);
+    return name;
+  }
+
+  variable(type: Scalar, expression: string): string {
+    const name = this.fresh("v");
+    this.push(this.language.variable(type, name, expression));
+    return name;
+  }
+
+  /** Statements in braces; what is made within is forgotten behind. */
+  block(head: string, body: () => void): void {
+    const outside = this.made;
+    this.made = new Map(outside);
+    this.push(`${head} {`);
+    this.depth++;
+    body();
+    this.depth--;
+    this.push("}");
+    this.made = outside;
+  }
+
+  /** A loop over `name` from `start` to below `end`. */
+  repeat(name: string, start: string, end: string, by: string, body: () => void): void {
+    const head = `for (${this.language.variable("u32", name, start)} ${name} < ${end}; ${name} += ${by})`;
+    this.block(head, body);
+  }
+
+  barrier(): void {
+    this.push(this.language.barrier);
+  }
+
+  /** The number at an index of a value: from memory, or computed here. */
+  load(value: Value, index: Index): string {
+    const type = scalarOf(value);
+    if (value.data && sizeOf(value.shape) === 1) return this.language.literal(type, Number(value.data[0]));
+    const local = this.local.get(value);
+    if (local !== undefined) {
+      const at = index.linear(this);
+      this.onLocal?.(value, at);
+      return local;
+    }
+    const scalar = this.placement.scalars.get(value);
+    if (scalar !== undefined) {
+      this.usesScalars = true;
+      const bits = `scalars[${this.size(scalar)}]`;
+      return this.let(type, type === "bool" ? `(${bits} != 0u)` : this.language.bits("u32", type, bits));
+    }
+    if (!value.node || this.placement.stored.has(value)) {
+      const element = `${this.buffer(value)}[${index.linear(this)}]`;
+      return this.let(type, type === "bool" ? `(${element} != 0u)` : element);
+    }
+    return this.let(type, this.expressionOf(this, value, index));
+  }
+
+  /** Writes a number of a value, at its place in memory. */
+  store(value: Value, at: string, number: string): void {
+    const type = scalarOf(value);
+    const scalar = this.placement.scalars.get(value);
+    const bits = type === "bool" ? this.language.convert("bool", "u32", number) : number;
+    if (scalar === undefined) {
+      this.written.add(value);
+      this.push(`${this.buffer(value)}[${at}] = ${bits};`);
+    } else {
+      this.usesScalars = true;
+      this.push(`scalars[${this.size(scalar)}] = ${this.language.bits(storedAs(type), "u32", bits)};`);
+    }
+  }
+
+  private buffer(value: Value): string {
+    const memory = this.placement.over?.get(value) ?? value;
+    let place = this.buffers.indexOf(memory);
+    if (place < 0) place = this.buffers.push(memory) - 1;
+    return `b${place}`;
+  }
+
+  text(): string {
+    return this.language.kernel({
+      buffers: this.buffers.map((value) => storedAs(scalarOf(value))),
+      usesScalars: this.usesScalars,
+      sizes: this.sizes.length,
+      shared: this.shared,
+      workgroup: this.workgroup,
+      lines: this.lines,
+    });
+  }
+}
+
+/** A position in an array: its coordinates, its place in memory, or both. */
+export class Index {
+  constructor(
+    readonly shape: readonly number[],
+    private coordinates?: readonly string[],
+    private place?: string,
+  ) {}
+
+  /** The only position of an array of one number. */
+  static zero(shape: readonly number[]): Index {
+    return new Index(
+      shape,
+      shape.map(() => "0u"),
+      "0u",
+    );
+  }
+
+  linear(kernel: KernelBuilder): string {
+    if (this.place !== undefined) return this.place;
+    const terms: string[] = [];
+    let stride = 1;
+    for (let i = this.shape.length - 1; i >= 0; i--) {
+      const at = this.coordinates![i];
+      if (this.shape[i] !== 1 && at !== "0u") terms.unshift(times(kernel, at, stride));
+      stride *= this.shape[i];
+    }
+    this.place = kernel.let("u32", terms.join(" + ") || "0u");
+    return this.place;
+  }
+
+  coords(kernel: KernelBuilder): readonly string[] {
+    if (this.coordinates) return this.coordinates;
+    const at: string[] = [];
+    let stride = sizeOf(this.shape);
+    let isFirst = true;
+    for (const size of this.shape) {
+      stride /= size;
+      if (size === 1) at.push("0u");
+      else {
+        const above = stride === 1 ? this.place! : `${this.place} / ${kernel.size(stride)}`;
+        at.push(kernel.let("u32", isFirst ? above : `(${above}) % ${kernel.size(size)}`));
+        isFirst = false;
+      }
+    }
+    this.coordinates = at;
+    return at;
+  }
+}
+
+/** An index times a number of the shapes. */
+export const times = (kernel: KernelBuilder, at: string, by: number): string =>
+  by === 1 ? at : `${/^\w+$/.test(at) ? at : `(${at})`} * ${kernel.size(by)}`;
+
+/** An index further by a number of the shapes. */
+export const plus = (kernel: KernelBuilder, at: string, by: number): string =>
+  by === 0 ? at : kernel.let("u32", `${at} + ${kernel.size(by)}`);
+
+/** The position of an array that is broadcast to the shape of an index. */
+export function broadcastIndex(kernel: KernelBuilder, { shape }: Value, index: Index): Index {
+  if (shape.length === index.shape.length && shape.every((d, i) => d === index.shape[i])) return index;
+  if (sizeOf(shape) === 1) return Index.zero(shape);
+  const at = index.coords(kernel);
+  const shift = index.shape.length - shape.length;
+  return new Index(
+    shape,
+    shape.map((d, i) => (d === 1 ? "0u" : at[i + shift])),
+  );
+}

@@ -1,0 +1,80 @@
+/** What a language of kernels must be able to write. Everything else of a kernel is the same in all of them. */
+
+/** Of a number in a kernel. */
+export type Scalar = "f32" | "i32" | "u32" | "bool";
+
+/** Functions of floats that every language has, by the names of WGSL. */
+export type MathFunction =
+  | "abs"
+  | "acosh"
+  | "asinh"
+  | "atan"
+  | "atanh"
+  | "ceil"
+  | "cosh"
+  | "exp"
+  | "floor"
+  | "inverseSqrt"
+  | "log"
+  | "max"
+  | "min"
+  | "pow"
+  | "round"
+  | "sign"
+  | "sinh"
+  | "sqrt"
+  | "tanh"
+  | "trunc";
+
+/** Memory of a workgroup, or of one thread. */
+export interface LocalArray {
+  name: string;
+  type: Scalar;
+  length: number;
+}
+
+/** A kernel's text, without the numbers that differ between shapes: those are its sizes. */
+export interface KernelText {
+  /** Arrays in memory, in the order of their bindings, named b0, b1, ... */
+  buffers: readonly Scalar[];
+  /** Whether it reads or writes single numbers, an array `scalars` of their bits behind the buffers. */
+  usesScalars: boolean;
+  /** How many sizes it has, named s0, s1, ... */
+  sizes: number;
+  shared: readonly LocalArray[];
+  workgroup: number;
+  lines: readonly string[];
+}
+
+/** How a device's kernels compute products. */
+export interface ProductForm {
+  /** A workgroup computes a tile of so many rows and columns, each thread `each` x `each` numbers of it. */
+  tile: number;
+  each: number;
+  /** Terms of the sums that are brought into the workgroup's memory at a time. */
+  terms: number;
+}
+
+/** How kernels are written for a device. */
+export interface Style {
+  language: Language;
+  product: ProductForm;
+}
+
+export interface Language {
+  /** A literal, also one that is not finite. */
+  literal(type: Scalar, value: number): string;
+  /** A name for what an expression gives. */
+  constant(type: Scalar, name: string, expression: string): string;
+  variable(type: Scalar, name: string, expression: string): string;
+  /** An array of one thread, of zeros. */
+  local(array: LocalArray): string;
+  select(condition: string, yes: string, no: string): string;
+  convert(from: Scalar, to: Scalar, expression: string): string;
+  /** The same bits as another type. */
+  bits(from: Scalar, to: Scalar, expression: string): string;
+  call(fn: MathFunction, ...args: string[]): string;
+  /** All threads of a workgroup, and what they wrote into its memory, are as far as this. */
+  readonly barrier: string;
+  kernel(text: KernelText): string;
+}

@@ -1,0 +1,185 @@
+/** Reductions over any axes, in one pass, and rows that are normalized. */
+import { sizeOf, type Value } from "../graph.ts";
+import { broadcastIndex, Index, type KernelBuilder } from "./builder.ts";
+import { type Finish, ints, type Root } from "./root.ts";
+import { added, combine, eachPlace, type Join, joined, multiplied, threads, workgroups } from "./threads.ts";
+
+interface Reduction {
+  start: number;
+  /** What a number adds. Default: itself. */
+  term?: (x: string) => string;
+  join: Join;
+  /** The result, from what all numbers came to and how many they are. */
+  end?: (kernel: KernelBuilder, total: string, count: number) => string;
+}
+
+const LOWEST = -3.4028234663852886e38;
+
+/** From this many numbers on a workgroup shares a sum, where there are not enough sums for all threads. */
+const SHARED_FROM = 128;
+const FEW_SUMS = 4096;
+
+const reduction =
+  ({ start, term = (x) => x, join, end }: Reduction): Root =>
+  (kernel, node, finish) => {
+    const [from, axesValue] = node.inputs;
+    const [out] = node.outputs;
+    const axes = axesValue ? ints(axesValue) : from.shape.map((_, i) => i);
+    const kept = from.shape.map((_, i) => i).filter((i) => !axes.includes(i));
+    const count = sizeOf(axes.map((i) => from.shape[i]));
+    const sums = sizeOf(out.shape);
+    const isShared = count >= SHARED_FROM && sums < FEW_SUMS;
+    const place = isShared ? workgroups(kernel, sums) : threads(kernel, sums);
+    const outer = new Index(
+      kept.map((i) => from.shape[i]),
+      undefined,
+      place,
+    ).coords(kernel);
+    const isFloat = from.dtype === "float32";
+    const type = isFloat ? "f32" : "i32";
+    const total = kernel.variable(
+      type,
+      kernel.language.literal(type, isFloat ? start : Math.max(start, -(2 ** 31))),
+    );
+    const add = (): void => {
+      const inner = new Index(
+        axes.map((i) => from.shape[i]),
+        undefined,
+        "r",
+      ).coords(kernel);
+      const at: string[] = [];
+      kept.forEach((axis, i) => {
+        at[axis] = outer[i];
+      });
+      axes.forEach((axis, i) => {
+        at[axis] = inner[i];
+      });
+      const x = kernel.load(from, new Index(from.shape, at));
+      kernel.push(`${total} = ${join(kernel, total, term(x))};`);
+    };
+    if (isShared && isFloat) eachPlace(kernel, "r", count, add);
+    else kernel.repeat("r", "0u", kernel.size(count), "1u", add);
+    const all = isShared && isFloat ? combine(kernel, total, join) : total;
+    const write = (): void => {
+      const value = kernel.let(type, end ? end(kernel, all, count) : all);
+      finish(out, new Index(out.shape, undefined, place), value);
+    };
+    if (isShared) kernel.block("if (lid == 0u)", write);
+    else write();
+  };
+
+/** A row of the last axis for each workgroup. */
+function rowOf(
+  kernel: KernelBuilder,
+  { shape }: Value,
+): { row: string; width: number; at(column: string): Index } {
+  const width = shape[shape.length - 1];
+  const row = workgroups(kernel, sizeOf(shape) / width);
+  const outer = new Index(shape.slice(0, -1), undefined, row).coords(kernel);
+  return { row, width, at: (column) => new Index(shape, [...outer, column]) };
+}
+
+/** The place in memory of a column of a workgroup's row. */
+const inRow = (kernel: KernelBuilder, row: string, width: number, column: string): string =>
+  kernel.let("u32", `${row} * ${kernel.size(width)} + ${column}`);
+
+const softmax =
+  (isLog: boolean): Root =>
+  (kernel, node, finish) => {
+    const [x] = node.inputs;
+    const [out] = node.outputs;
+    const axis = (node.attributes.axis as number | undefined) ?? -1;
+    if (axis !== -1 && axis !== x.shape.length - 1) throw new Error("jit: a softmax is over the last axis");
+    const { language } = kernel;
+    const { row, width, at } = rowOf(kernel, x);
+    const most = kernel.variable("f32", language.literal("f32", LOWEST));
+    eachPlace(kernel, "c", width, () =>
+      kernel.push(`${most} = ${language.call("max", most, kernel.load(x, at("c")))};`),
+    );
+    const top = combine(kernel, most, joined("max"));
+    const sum = kernel.variable("f32", language.literal("f32", 0));
+    eachPlace(kernel, "c", width, () =>
+      kernel.push(`${sum} += ${language.call("exp", `${kernel.load(x, at("c"))} - ${top}`)};`),
+    );
+    const total = combine(kernel, sum, added);
+    eachPlace(kernel, "c", width, () => {
+      const below = kernel.let("f32", `${kernel.load(x, at("c"))} - ${top}`);
+      const value = isLog
+        ? `${below} - ${language.call("log", total)}`
+        : `${language.call("exp", below)} / ${total}`;
+      finish(out, new Index(out.shape, undefined, inRow(kernel, row, width, "c")), kernel.let("f32", value));
+    });
+  };
+
+/** Normalizes rows: `write` gets each normalized number, and what its deviation is divided by. */
+function normalized(
+  kernel: KernelBuilder,
+  x: Value,
+  epsilon: number,
+  finish: (index: Index, number: string) => void,
+  finishRow?: (row: string, inverse: string) => void,
+): void {
+  const { language } = kernel;
+  const { row, width, at } = rowOf(kernel, x);
+  const mean = (name: string): string => {
+    const all = combine(kernel, name, added);
+    return kernel.let("f32", `${all} / ${language.convert("u32", "f32", kernel.size(width))}`);
+  };
+  const sum = kernel.variable("f32", language.literal("f32", 0));
+  eachPlace(kernel, "c", width, () => kernel.push(`${sum} += ${kernel.load(x, at("c"))};`));
+  const center = mean(sum);
+  const squares = kernel.variable("f32", language.literal("f32", 0));
+  eachPlace(kernel, "c", width, () => {
+    const off = kernel.let("f32", `${kernel.load(x, at("c"))} - ${center}`);
+    kernel.push(`${squares} += ${off} * ${off};`);
+  });
+  const variance = mean(squares);
+  const inverse = kernel.let(
+    "f32",
+    language.call("inverseSqrt", `${variance} + ${language.literal("f32", epsilon)}`),
+  );
+  eachPlace(kernel, "c", width, () => {
+    const number = kernel.let("f32", `(${kernel.load(x, at("c"))} - ${center}) * ${inverse}`);
+    finish(new Index(x.shape, at("c").coords(kernel), inRow(kernel, row, width, "c")), number);
+  });
+  if (finishRow) kernel.block("if (lid == 0u)", () => finishRow(row, inverse));
+}
+
+const epsilonOf = (attributes: Record<string, unknown>): number =>
+  (attributes.epsilon as { float: number }).float;
+
+const layerNorm: Root = (kernel, { inputs: [x], outputs: [out, inverse], attributes }, finish) =>
+  normalized(
+    kernel,
+    x,
+    epsilonOf(attributes),
+    (index, number) => finish(out, index, number),
+    (row, value) => finish(inverse, new Index(inverse.shape, undefined, row), value),
+  );
+
+const modulatedLayerNorm: Root = (
+  kernel,
+  { inputs: [x, gain, shift], outputs: [out], attributes },
+  finish: Finish,
+) =>
+  normalized(kernel, x, epsilonOf(attributes), (index, number) => {
+    const [by, and] = [gain, shift].map((value) => kernel.load(value, broadcastIndex(kernel, value, index)));
+    finish(out, index, kernel.let("f32", `${number} * ${by} + ${and}`));
+  });
+
+export const REDUCTIONS: Readonly<Record<string, Root>> = {
+  ReduceSum: reduction({ start: 0, join: added }),
+  ReduceMean: reduction({
+    start: 0,
+    join: added,
+    end: (kernel, total, count) => `${total} / ${kernel.language.convert("u32", "f32", kernel.size(count))}`,
+  }),
+  ReduceSumSquare: reduction({ start: 0, term: (x) => `${x} * ${x}`, join: added }),
+  ReduceProd: reduction({ start: 1, join: multiplied }),
+  ReduceMax: reduction({ start: LOWEST, join: joined("max") }),
+  ReduceMin: reduction({ start: -LOWEST, join: joined("min") }),
+  Softmax: softmax(false),
+  LogSoftmax: softmax(true),
+  "ditlab.LayerNorm": layerNorm,
+  "ditlab.ModulatedLayerNorm": modulatedLayerNorm,
+};
