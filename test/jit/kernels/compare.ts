@@ -2,6 +2,7 @@
 import * as assert from "uvu/assert";
 import { jit } from "../../../lib/jit/index.ts";
 import { kernels } from "../../../lib/jit/kernels/index.ts";
+import type { Target } from "../../../lib/jit/program.ts";
 import { randomGenerator, type Tensor, tf } from "../../../lib/tensor/index.ts";
 import { type Operand, toTensor } from "./operands.ts";
 
@@ -40,13 +41,20 @@ function pullback({ fn }: Case, wrt: number[], inputs: Tensor[], cotangents: Ten
   return cotangents.length === 1 ? tf.grads(scalar)(chosen, cotangents[0]) : tf.grads(scalar)(chosen);
 }
 
-export function assertClose(actual: Tensor, expected: Tensor, tolerance: number, what: string): void {
+export function assertClose(
+  actual: Tensor,
+  expected: Tensor,
+  tolerance: number,
+  what: string,
+  finiteOnly = false,
+): void {
   assert.equal(actual.shape, expected.shape, `${what}: shape`);
   assert.is(actual.dtype, expected.dtype, `${what}: dtype`);
   const [a, b] = [actual.dataSync() as Float32Array, expected.dataSync() as Float32Array];
   assert.is(a.length, b.length, `${what}: number of elements`);
   const largest = b.reduce((max, x) => (Number.isFinite(x) ? Math.max(max, Math.abs(x)) : max), 0);
   for (let i = 0; i < b.length; i++) {
+    if (finiteOnly && !Number.isFinite(b[i])) continue;
     const same = Object.is(a[i], b[i]) || a[i] === b[i];
     const allowed =
       actual.dtype === "float32" ? tolerance * (Math.abs(b[i]) + 0.1 * Math.min(largest, 1e6)) : 0;
@@ -63,8 +71,24 @@ export function portableModel(test: Case): Uint8Array {
   return compiled.lower([inputs], { portable: true }).onnx;
 }
 
+export interface CompareOptions {
+  /** Default: onnxruntime. */
+  target?: Target;
+  /** What tolerances are multiplied by. */
+  slack?: number;
+  /** Leave out numbers that should not be finite, which a GPU's languages do not promise. Default: no. */
+  finiteOnly?: boolean;
+}
+
+/** A result's numbers on the host. */
+const onHost = async (tensor: Tensor): Promise<Tensor> =>
+  tf.tensor((await tensor.data()).slice(), tensor.shape, tensor.dtype);
+
 /** Throws where `jit` and eager tfjs differ. */
-export async function compare(test: Case): Promise<void> {
+export async function compare(
+  test: Case,
+  { target, slack = 1, finiteOnly }: CompareOptions = {},
+): Promise<void> {
   const inputs = test.inputs.map(toTensor);
   const values = tf.tidy(() => list(test.fn(...inputs)).map((output) => output.clone()));
   const random = randomGenerator(99);
@@ -82,13 +106,18 @@ export async function compare(test: Case): Promise<void> {
 
   const compiled = jit(
     (ins: Tensor[], dys: Tensor[]) => ({ values: list(test.fn(...ins)), gradients: differentiate(ins, dys) }),
-    { threads: 1, name: "kernel test" },
+    { threads: 1, name: "kernel test", target },
   );
-  const actual = await compiled(inputs, cotangents);
-  const tolerance = test.tolerance ?? 1e-5;
-  for (const [i, value] of values.entries()) assertClose(actual.values[i], value, tolerance, `value ${i}`);
+  const results = await compiled(inputs, cotangents);
+  const actual = {
+    values: await Promise.all(results.values.map(onHost)),
+    gradients: await Promise.all(results.gradients.map(onHost)),
+  };
+  const tolerance = slack * (test.tolerance ?? 1e-5);
+  for (const [i, value] of values.entries())
+    assertClose(actual.values[i], value, tolerance, `value ${i}`, finiteOnly);
   for (const [i, gradient] of gradients.entries())
-    assertClose(actual.gradients[i], gradient, tolerance, `gradient of input ${wrt[i]}`);
+    assertClose(actual.gradients[i], gradient, tolerance, `gradient of input ${wrt[i]}`, finiteOnly);
   await compiled.dispose();
-  tf.dispose([inputs, values, cotangents, gradients, actual]);
+  tf.dispose([inputs, values, cotangents, gradients, results, actual]);
 }

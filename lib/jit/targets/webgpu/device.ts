@@ -1,0 +1,229 @@
+/** A GPU through WebGPU: Dawn, in the package `webgpu`. */
+import type { DeviceArray } from "../../buffers.ts";
+import { type GraphData, type GraphType, graphData } from "../../element-types.ts";
+import type { ProductForm } from "../../plan/language.ts";
+
+/** What this library asks of a device: the part of WebGPU's interface that is used, without its types' package. */
+export interface GPU {
+  requestAdapter(options?: object): Promise<GPUAdapter | null>;
+}
+interface GPUAdapter {
+  readonly limits: Record<string, number>;
+  readonly features: ReadonlySet<string>;
+  readonly info: {
+    vendor: string;
+    architecture: string;
+    device: string;
+    description: string;
+    isFallbackAdapter?: boolean;
+  };
+  requestDevice(options: object): Promise<GPUDevice>;
+}
+export interface GPUBuffer {
+  readonly size: number;
+  destroy(): void;
+  mapAsync(mode: number): Promise<void>;
+  getMappedRange(): ArrayBuffer;
+  unmap(): void;
+}
+export interface GPUDevice {
+  readonly queue: {
+    submit(buffers: object[]): void;
+    writeBuffer(
+      buffer: GPUBuffer,
+      offset: number,
+      data: ArrayBufferView,
+      start?: number,
+      size?: number,
+    ): void;
+    onSubmittedWorkDone(): Promise<void>;
+  };
+  readonly limits: Record<string, number>;
+  readonly lost: Promise<{ reason: string; message: string }>;
+  createBuffer(options: { size: number; usage: number }): GPUBuffer;
+  createBindGroupLayout(options: object): object;
+  createPipelineLayout(options: object): object;
+  createShaderModule(options: { code: string }): object;
+  createComputePipelineAsync(options: object): Promise<object>;
+  createBindGroup(options: object): object;
+  createCommandEncoder(): GPUCommandEncoder;
+  pushErrorScope(filter: string): void;
+  popErrorScope(): Promise<{ message: string } | null>;
+  destroy(): void;
+}
+interface GPUCommandEncoder {
+  beginComputePass(): {
+    setPipeline(pipeline: object): void;
+    setBindGroup(index: number, group: object): void;
+    dispatchWorkgroups(x: number, y: number, z: number): void;
+    end(): void;
+  };
+  copyBufferToBuffer(from: GPUBuffer, at: number, to: GPUBuffer, offset: number, size: number): void;
+  finish(): object;
+}
+
+/** WebGPU's numbers for what a buffer is used for. */
+export const USAGE = { mapRead: 1, copySource: 4, copyTarget: 8, uniform: 64, storage: 128 } as const;
+const READ = 1;
+const COMPUTE = 4;
+
+export interface Device {
+  readonly gpu: GPUDevice;
+  /** Arrays that a kernel may bind. */
+  readonly maxBuffers: number;
+  /** What a buffer's part in a binding begins at a multiple of. */
+  readonly alignment: { readonly storage: number; readonly uniform: number };
+  readonly maxBinding: number;
+  /** How products are computed on it. */
+  readonly product: ProductForm;
+  /** Vendor, architecture and driver, as far as they are known. */
+  readonly description: string;
+  /** The layout of kernels of so many arrays. */
+  layout(buffers: number, hasSizes: boolean): object;
+  /** Memory for storage of so many bytes. */
+  allocate(bytes: number): GPUBuffer;
+  /** Compiled kernels by their text. */
+  readonly pipelines: Map<string, Promise<object>>;
+}
+
+/** Limits that are asked for as the adapter has them. */
+const LIMITS = [
+  "maxStorageBuffersPerShaderStage",
+  "maxStorageBufferBindingSize",
+  "maxBufferSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeWorkgroupSizeX",
+];
+
+interface Dawn {
+  create(options: string[]): GPU;
+}
+
+/** Dawn stops when the object that it was made with is collected. */
+let held: GPU | undefined;
+
+async function openGPU(): Promise<GPU> {
+  if (held) return held;
+  let dawn: Dawn;
+  try {
+    dawn = (await import("webgpu" as string)) as Dawn;
+  } catch (error) {
+    throw new Error(
+      `jit: WebGPU needs the package webgpu, which could not be loaded (${(error as Error).message.split("\n")[0]}); install it with: npm install webgpu`,
+    );
+  }
+  held = dawn.create([]);
+  return held;
+}
+
+let opened: Promise<Device> | undefined;
+
+/** The device that compiled functions share; opened when it is first asked for. */
+export function openDevice(): Promise<Device> {
+  opened ??= open();
+  opened.catch(() => {
+    opened = undefined;
+  });
+  return opened;
+}
+
+async function open(): Promise<Device> {
+  const adapter = await (await openGPU()).requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter)
+    throw new Error(
+      "jit: no GPU was found that WebGPU can use; expected one with a driver for Vulkan, Metal or D3D12",
+    );
+  const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
+  const gpu = await adapter.requestDevice({ requiredLimits });
+  void gpu.lost.then(() => {
+    opened = undefined;
+  });
+  const { limits } = gpu;
+  const layouts = new Map<string, object>();
+  const { vendor, architecture, description } = adapter.info;
+  return {
+    gpu,
+    maxBuffers: limits.maxStorageBuffersPerShaderStage,
+    alignment: {
+      storage: limits.minStorageBufferOffsetAlignment,
+      uniform: limits.minUniformBufferOffsetAlignment,
+    },
+    // A processor that plays a GPU compiles small kernels in a fraction of the time, and has no use for large tiles.
+    product: adapter.info.isFallbackAdapter
+      ? { tile: 8, each: 1, terms: 8 }
+      : { tile: 32, each: 4, terms: 16 },
+    maxBinding: limits.maxStorageBufferBindingSize,
+    description: [vendor, architecture, description].filter(Boolean).join(" ") || "unnamed adapter",
+    layout(buffers, hasSizes) {
+      const key = `${buffers} ${hasSizes}`;
+      const entries = Array.from({ length: buffers }, (_, i) => ({
+        binding: i + 1,
+        visibility: COMPUTE,
+        buffer: { type: "storage" },
+      }));
+      const sizes = { binding: 0, visibility: COMPUTE, buffer: { type: "uniform" } };
+      const layout =
+        layouts.get(key) ?? gpu.createBindGroupLayout({ entries: hasSizes ? [sizes, ...entries] : entries });
+      layouts.set(key, layout);
+      return layout;
+    },
+    allocate: (bytes) =>
+      gpu.createBuffer({ size: bytes, usage: USAGE.storage | USAGE.copySource | USAGE.copyTarget }),
+    pipelines: new Map(),
+  };
+}
+
+/** Bytes that an array of so many numbers takes: each has four. */
+export const bytesFor = (count: number): number => Math.max(4, count * 4);
+
+/** Numbers as they lie on the device: of 32 bits each. */
+export function packed(data: GraphData): Float32Array | Int32Array | Uint32Array {
+  if (data instanceof Float32Array || data instanceof Int32Array) return data;
+  if (data instanceof Uint8Array) return Uint32Array.from(data);
+  if (data instanceof Float64Array) return Float32Array.from(data);
+  return Int32Array.from(data, Number);
+}
+
+/** Reads parts of buffers, once the work before is done. */
+export async function readBuffers(
+  { gpu }: Device,
+  parts: readonly { buffer: GPUBuffer; offset: number; bytes: number }[],
+): Promise<ArrayBuffer> {
+  const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  const staging = gpu.createBuffer({ size: total, usage: USAGE.mapRead | USAGE.copyTarget });
+  const encoder = gpu.createCommandEncoder();
+  let at = 0;
+  for (const { buffer, offset, bytes } of parts) {
+    encoder.copyBufferToBuffer(buffer, offset, staging, at, bytes);
+    at += bytes;
+  }
+  gpu.queue.submit([encoder.finish()]);
+  await staging.mapAsync(READ);
+  const copy = staging.getMappedRange().slice(0);
+  staging.destroy();
+  return copy;
+}
+
+/** How many use a buffer: tensors, and calls under way. */
+const users = new WeakMap<GPUBuffer, number>();
+
+/** An array of a device, which a tensor may hold. */
+export function deviceArray(device: Device, buffer: GPUBuffer, count: number, dtype: GraphType): DeviceArray {
+  return {
+    handle: buffer,
+    device,
+    async read() {
+      const bytes = await readBuffers(device, [{ buffer, offset: 0, bytes: bytesFor(count) }]);
+      if (dtype === "float32") return new Float32Array(bytes, 0, count);
+      const integers = new Int32Array(bytes, 0, count);
+      return dtype === "bool" ? graphData(integers, "bool") : integers;
+    },
+    retain: () => void users.set(buffer, (users.get(buffer) ?? 0) + 1),
+    release() {
+      const left = (users.get(buffer) ?? 1) - 1;
+      users.set(buffer, left);
+      if (left === 0) buffer.destroy();
+    },
+  };
+}

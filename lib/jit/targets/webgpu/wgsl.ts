@@ -1,0 +1,59 @@
+/** Kernels in WGSL. */
+import type { Language, LocalArray, Scalar } from "../../plan/language.ts";
+
+const array = ({ name, type, length }: LocalArray): string => `${name}: array<${type}, ${length}>`;
+
+/** WGSL has no literals of infinities and NaN, and refuses what it can tell to be one: these it cannot. */
+const BITS = `fn from_bits(bits: u32) -> f32 { var runtime = bits; return bitcast<f32>(runtime); }`;
+
+function float(value: number): string {
+  if (Number.isNaN(value)) return "from_bits(0x7fc00000u)";
+  if (!Number.isFinite(value)) return `from_bits(${value > 0 ? "0x7f800000u" : "0xff800000u"})`;
+  // Rounded here, as a number of more digits than float32 has may be refused.
+  const text = String(Math.fround(value));
+  return Object.is(value, -0) ? "-0f" : `${text}f`;
+}
+
+const zero = (type: Scalar): string => (type === "bool" ? "false" : `${type}(0)`);
+
+export const WGSL: Language = {
+  literal(type, value) {
+    if (type === "bool") return value ? "true" : "false";
+    if (type === "f32") return value < 0 || Object.is(value, -0) ? `(${float(value)})` : float(value);
+    if (type === "u32") return `${value}u`;
+    // The least integer has no literal.
+    return value === -(2 ** 31) ? "(-2147483647i - 1i)" : value < 0 ? `(${value}i)` : `${value}i`;
+  },
+  constant: (type, name, expression) => `let ${name}: ${type} = ${expression};`,
+  variable: (type, name, expression) => `var ${name}: ${type} = ${expression};`,
+  local: (local) => `var ${array(local)};`,
+  select: (condition, yes, no) => `select(${no}, ${yes}, ${condition})`,
+  convert: (from, to, expression) =>
+    from === "bool" ? `select(${zero(to)}, ${to}(1), ${expression})` : `${to}(${expression})`,
+  bits: (from, to, expression) => (from === to ? expression : `bitcast<${to}>(${expression})`),
+  call: (fn, ...args) => `${fn}(${args.join(", ")})`,
+  barrier: "workgroupBarrier();",
+  kernel({ buffers, usesScalars, sizes, shared, workgroup, lines }) {
+    const arrays = [
+      ...buffers.map((type, i) => [`b${i}`, type]),
+      ...(usesScalars ? [["scalars", "u32"]] : []),
+    ];
+    const fields = Array.from({ length: sizes }, (_, i) => `s${i}: u32`);
+    const uses = lines.some((line) => line.includes("from_bits("));
+    return [
+      ...(uses ? [BITS] : []),
+      ...arrays.map(
+        ([name, type], i) => `@group(0) @binding(${i + 1}) var<storage, read_write> ${name}: array<${type}>;`,
+      ),
+      ...(sizes > 0
+        ? [`struct Sizes { ${fields.join(", ")} }`, "@group(0) @binding(0) var<uniform> sizes: Sizes;"]
+        : []),
+      ...shared.map((memory) => `var<workgroup> ${array(memory)};`),
+      `@compute @workgroup_size(${workgroup})`,
+      "fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(local_invocation_index) lid: u32) {",
+      ...Array.from({ length: sizes }, (_, i) => `  let s${i} = sizes.s${i};`),
+      ...lines,
+      "}",
+    ].join("\n");
+  },
+};

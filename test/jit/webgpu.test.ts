@@ -1,0 +1,99 @@
+/**
+ * Compiled functions on WebGPU, on the GPUs that processors play: Mesa's lavapipe and Chromium's SwiftShader. Each runs in
+ * a process of its own, as a process has one driver.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { allKernels } from "./kernels/index.ts";
+
+const DRIVERS = {
+  lavapipe: ["/usr/share/vulkan/icd.d/lvp_icd.json", "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json"],
+  swiftshader: ["/usr/lib/chromium/vk_swiftshader_icd.json"],
+} as const;
+
+function isInstalled(name: string): boolean {
+  try {
+    createRequire(import.meta.url).resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The lines of JSON that a child process prints. */
+async function run<T>(driver: string, script: string, ...args: string[]): Promise<T[]> {
+  const child = spawn(
+    process.execPath,
+    [
+      "--import",
+      "tsx",
+      "--import",
+      join(import.meta.dirname, "../setup.ts"),
+      join(import.meta.dirname, "webgpu", script),
+      ...args,
+    ],
+    {
+      env: { ...process.env, VK_ICD_FILENAMES: driver, VK_DRIVER_FILES: driver },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
+  const errors: string[] = [];
+  createInterface(child.stderr).on("line", (line) => errors.push(line));
+  const lines: T[] = [];
+  createInterface(child.stdout).on("line", (line) => {
+    if (line.startsWith("{")) lines.push(JSON.parse(line));
+  });
+  const [code] = await once(child, "close");
+  assert.is(code, 0, errors.slice(-12).join("\n"));
+  return lines;
+}
+
+interface StepReport {
+  worst: { relative: number; name: string };
+  metrics: Record<string, [expected: number, actual: number]>;
+  tensors: number[];
+  inPlace: number;
+  overwritten: number;
+  state: number;
+}
+
+for (const [name, paths] of Object.entries(DRIVERS)) {
+  const driver = paths.find((path) => existsSync(path));
+  const missing =
+    driver === undefined ? `the driver ${name}` : isInstalled("webgpu") ? undefined : "the package webgpu";
+  if (missing) {
+    test.skip(`${name}: compiled functions on WebGPU (${missing} is not installed)`, () => {});
+    continue;
+  }
+
+  test(`${name}: every kernel has the numbers of eager tfjs`, async () => {
+    const results = await run<{ name: string; error?: string }>(driver!, "kernels-child.ts");
+    assert.equal(
+      results.filter(({ error }) => error !== undefined),
+      [],
+    );
+    assert.equal(results.map(({ name }) => name).sort(), Object.keys(allKernels).sort());
+  });
+
+  for (const method of ["none", "sra", "layersync", "dispersive"])
+    test(`${name}: training steps (${method}) end where onnxruntime's do, in place`, async () => {
+      const [report] = await run<StepReport>(driver!, "step-child.ts", method, "3");
+      // AdamW divides by the root of second moments, which are tiny at first.
+      assert.ok(report.worst.relative < 2e-4, JSON.stringify(report.worst));
+      for (const [metric, [expected, actual]] of Object.entries(report.metrics))
+        assert.ok(
+          Math.abs(actual - expected) <= 2e-5 * Math.abs(expected) + 1e-7,
+          `${metric}: ${actual}, expected ${expected}`,
+        );
+      assert.is(new Set(report.tensors.slice(1)).size, 1, `tensors after each step: ${report.tensors}`);
+      assert.ok(report.inPlace > 0 && report.overwritten === 3 * report.inPlace);
+    });
+}
+
+test.run();
