@@ -4,3 +4,4 @@ export type { Lowered } from "./lower.ts";
 export type { GraphMemory } from "./memory.ts";
 export type { Profile, ProfiledOperator, ProfiledPart, ProfiledProduct } from "./profile-types.ts";
 export type { ProgramStats } from "./program.ts";
+export type { TargetName } from "./targets/index.ts";

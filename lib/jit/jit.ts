@@ -1,4 +1,4 @@
-/** `jit`: any function over trees of tensors, traced once per structure and run by onnxruntime. */
+/** `jit`: any function over trees of tensors, traced once per structure and run on a target. */
 import { availableParallelism } from "node:os";
 import writeFileAtomic from "write-file-atomic";
 import { type Tensor, tf } from "../tensor/tf.ts";
@@ -11,6 +11,7 @@ import { recordTrace, summarizeTrace } from "./profile.ts";
 import type { Profile } from "./profile-types.ts";
 import type { Program, ProgramStats, Target, Traced } from "./program.ts";
 import { Leaf, rebuild, structureOf } from "./structure.ts";
+import { currentTarget, type TargetName, targetOf } from "./targets/index.ts";
 import { PORTABLE } from "./targets/onnxruntime/dialect.ts";
 import { onnxruntime } from "./targets/onnxruntime/program.ts";
 import { refuseWhileTracing } from "./trace.ts";
@@ -18,8 +19,8 @@ import { refuseWhileTracing } from "./trace.ts";
 export interface JitOptions {
   /** Names the function in errors. Default: the function's own name. */
   name?: string;
-  /** Where it runs. Default: onnxruntime, on the processor. */
-  target?: Target;
+  /** Where it runs: `cpu` (onnxruntime) or `webgpu`. Default: where `useDevice` has put the process, else the processor. */
+  target?: TargetName;
   /** Threads that one operator may use, on a processor. Default: `DITLAB_THREADS`, or the number of processors. */
   threads?: number;
   /**
@@ -44,7 +45,7 @@ export interface JitStats {
 /** A compiled function: called like the original, but asynchronous. */
 export interface Compiled<A extends unknown[], R> {
   /**
-   * Results are tensors over the memory that onnxruntime wrote; an eager operation moves them to tfjs's backend. Calls
+   * Results are tensors over the memory that the target wrote; an eager operation moves them to tfjs's backend. Calls
    * that write over memory wait for earlier ones that read it.
    */
   (...args: A): Promise<R>;
@@ -117,7 +118,9 @@ const RETRACE_WARNING = 16;
  */
 export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitOptions = {}): Compiled<A, R> {
   const name = options.name ?? (fn.name || "anonymous function");
-  const { threads = defaultThreads(), donate = [], cache = true, target = onnxruntime } = options;
+  const { threads = defaultThreads(), donate = [], cache = true } = options;
+  if (options.target !== undefined) targetOf(options.target);
+  const targetNow = (): Target => targetOf(options.target ?? currentTarget());
   const programs = new Map<string, Entry>();
   const stats: JitStats = { traces: [] };
   /** Makes arguments like those of the last structure that was compiled. */
@@ -147,6 +150,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   };
 
   const prepare = async (
+    target: Target,
     args: A,
     { leaves, donated, key }: ReturnType<typeof leavesOf>,
   ): Promise<Program> => {
@@ -166,11 +170,15 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   };
 
   /** The program for arguments of a structure, compiled if it is the first call with it. */
-  const programFor = (args: A, structure: ReturnType<typeof leavesOf>): Promise<Program> => {
-    const { key } = structure;
+  const programFor = (
+    target: Target,
+    key: string,
+    args: A,
+    structure: ReturnType<typeof leavesOf>,
+  ): Promise<Program> => {
     const known = programs.get(key);
     if (known) return known.program;
-    const added: Entry = { program: prepare(args, structure) };
+    const added: Entry = { program: prepare(target, args, structure) };
     standIns = standInsFor(args);
     programs.set(key, added);
     added.program.then(
@@ -184,7 +192,9 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
 
   const start = async (args: A): Promise<R> => {
     const structure = leavesOf(args);
-    const { leaves, donated, key } = structure;
+    const { leaves, donated } = structure;
+    const target = targetNow();
+    const key = `${target.name}\n${structure.key}`;
     // Read before anything is awaited: the caller may dispose its tensors while the call is under way.
     const reads = programs.get(key)?.reads ?? [...leaves.keys()];
     const reading = Promise.all(reads.map(async (i) => [i, await target.numbersOf(leaves[i])] as const));
@@ -192,7 +202,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     const { owned, ready, succeed, fail } = claim(leaves, donated, name);
     const written = new Set<Memory>();
     try {
-      const program = await programFor(args, structure);
+      const program = await programFor(target, key, args, structure);
       const numbers = new Map(await reading);
       await ready;
       const result = (await program.run(numbers, { owned, written })) as R;
@@ -221,7 +231,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
   return Object.assign(call, {
     stats,
     lower: (args: A, { portable = false } = {}) =>
-      lowered(traceFunction(fn, args, name), portable ? PORTABLE : target.dialect),
+      lowered(traceFunction(fn, args, name), portable ? PORTABLE : targetNow().dialect),
     profile: async (given?: A, { runs = 5 } = {}) => {
       const args = given ?? standIns?.();
       if (!args)

@@ -55,10 +55,7 @@ test("a comparison that is begun again leaves what others put beside it; resumed
     [...args, "--data", await otherData, "--resume"],
     /cannot go on with the comparison in .*: its images was [0-9a-f ]+, got [0-9a-f ]+; expected the same, or another folder/,
   );
-  await refused(
-    ["demo", "--scale", "small", "--out", out, "--resume"],
-    /its scale was tiny, got small/,
-  );
+  await refused(["demo", "--scale", "small", "--out", out, "--resume"], /its scale was tiny, got small/);
   assert.equal(JSON.parse(await readFile(join(out, "results.json"), "utf8")), results);
   const same = await run(...args, "--data", await data, "--resume");
   assert.is(same.code, 0, same.stderr);

@@ -1,8 +1,7 @@
 /** Eager tfjs (backend `cpu`) against `jit`: values and gradients of one function on given operands. */
 import * as assert from "uvu/assert";
-import { jit } from "../../../lib/jit/index.ts";
+import { jit, type TargetName } from "../../../lib/jit/index.ts";
 import { kernels } from "../../../lib/jit/kernels/index.ts";
-import type { Target } from "../../../lib/jit/program.ts";
 import { randomGenerator, type Tensor, tf } from "../../../lib/tensor/index.ts";
 import { type Operand, toTensor } from "./operands.ts";
 
@@ -73,7 +72,7 @@ export function portableModel(test: Case): Uint8Array {
 
 export interface CompareOptions {
   /** Default: onnxruntime. */
-  target?: Target;
+  target?: TargetName;
   /** What tolerances are multiplied by. */
   slack?: number;
   /** Leave out numbers that should not be finite, which a GPU's languages do not promise. Default: no. */

@@ -2,8 +2,6 @@
 import { methodPreset } from "../../../lib/align/index.ts";
 import { type ProcessConfig, SIT_PROCESS } from "../../../lib/diffusion/index.ts";
 import { jit } from "../../../lib/jit/index.ts";
-import type { Target } from "../../../lib/jit/program.ts";
-import { webgpu } from "../../../lib/jit/targets/webgpu/program.ts";
 import {
   flattenTree,
   mapParams,
@@ -43,13 +41,13 @@ const scalars: StepScalars = {
   emaDecay: tf.scalar(0.9),
 };
 const options = { adamW: config.adamW, maxGradientNorm: 1, microBatches: 1 };
-const compiled = (target?: Target) =>
+const compiled = (target: "cpu" | "webgpu") =>
   jit(
     (state: TrainState, batch: Parameters<typeof trainStep>[2], scalars: StepScalars) =>
       trainStep(task, state, batch, scalars, options),
     { name: "trainStep", donate: [0], target },
   );
-const [cpu, gpu] = [compiled(), compiled(webgpu)];
+const [cpu, gpu] = [compiled("cpu"), compiled("webgpu")];
 const copied = (): TrainState =>
   initTrainState(
     task,

@@ -109,7 +109,7 @@ async function compileTraced(
 
 /** Processors, by onnxruntime. */
 export const onnxruntime: Target = {
-  name: "onnxruntime",
+  name: "cpu",
   dialect: ONNXRUNTIME,
   numbersOf: ({ tensor }) => hostNumbers(tensor),
   compile,
