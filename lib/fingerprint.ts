@@ -14,11 +14,10 @@ export const fingerprint = (pieces: Iterable<string | NodeJS.ArrayBufferView>, d
   digestOf(pieces).toString("hex").slice(0, digits);
 
 /** The names and numbers of parameters, whatever order they are in. */
-export const contentOfParams = (
+export async function contentOfParams(
   params: Params,
   counts: (name: string) => boolean = () => true,
-): (string | NodeJS.ArrayBufferView)[] =>
-  Object.keys(params)
-    .sort()
-    .filter(counts)
-    .flatMap((name) => [name, params[name].dataSync()]);
+): Promise<(string | NodeJS.ArrayBufferView)[]> {
+  const names = Object.keys(params).sort().filter(counts);
+  return (await Promise.all(names.map(async (name) => [name, await params[name].data()]))).flat();
+}

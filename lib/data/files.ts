@@ -137,7 +137,7 @@ function encoded(data: TrainingData, vae: VAE | undefined): TrainingData {
       }
     },
     fingerprint: async () =>
-      contentHash([(await data.fingerprint?.()) ?? "", encoderFingerprint(vae.params)]),
+      contentHash([(await data.fingerprint?.()) ?? "", await encoderFingerprint(vae.params)]),
     async close() {
       await encoder.dispose();
       await data.close();

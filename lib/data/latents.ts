@@ -44,7 +44,7 @@ export async function prepareLatents(
     await claimDestination(destination, {
       kind: "latents",
       ...describeSource(source),
-      vae: encoderFingerprint(vae.params),
+      vae: await encoderFingerprint(vae.params),
       scale: vae.config.scale,
     });
     const nameOf = (index: number): string => numberedName("img-mean-std-", index, "npy");
@@ -101,11 +101,8 @@ export function parseMoments(bytes: Uint8Array, name: string): { data: Float32Ar
 }
 
 /** One number for the weights that latents depend on. */
-export const encoderFingerprint = (params: Params): string =>
-  fingerprint(
-    contentOfParams(params, (name) => /^(encoder|quant_conv)\./.test(name)),
-    16,
-  );
+export const encoderFingerprint = async (params: Params): Promise<string> =>
+  fingerprint(await contentOfParams(params, (name) => /^(encoder|quant_conv)\./.test(name)), 16);
 
 /** An image, or why there is none; nothing for no index. It never rejects, for it may be awaited late or never. */
 async function readImage(source: Source, index: number | undefined): Promise<Pixels | string> {

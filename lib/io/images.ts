@@ -76,15 +76,17 @@ export function imageGrid(
   images: Images | Tensor | NdArray<"float32">,
   options: GridOptions = {},
 ): Record<symbol, () => Promise<Record<string, string>>> {
-  const pixels =
-    images.dtype === "uint8"
-      ? (images as Images)
-      : toUint8Images(
-          "dataSync" in images ? (images.dataSync() as Float32Array) : (images.data as Float32Array),
-          images.shape,
-        );
+  // A tensor is read now, as it may be gone when it is shown.
+  const reading =
+    "dataSync" in images
+      ? images.data().then((values) => toUint8Images(values as Float32Array, images.shape))
+      : images.dtype === "uint8"
+        ? (images as Images)
+        : toUint8Images(images.data as Float32Array, images.shape);
+  Promise.resolve(reading).catch(() => {}); // reported where it is shown
   return {
     async [Symbol.for("Jupyter.display")]() {
+      const pixels = await reading;
       const png = await pngGrid(pixels, options, "Cannot show images");
       const [count, height, width] = pixels.shape;
       return {

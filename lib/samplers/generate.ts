@@ -175,8 +175,8 @@ export function sampleGenerator(network: Sampleable, process: ProcessConfig): Sa
   const compiled = compiledSampler(network, process);
   const shape = [...network.input];
   const size = tf.util.sizeFromShape(shape);
-  const numbersOf = (tensor: Tensor, count: number): NdArray<"float32"> =>
-    ndarray((tensor.dataSync() as Float32Array).slice(0, count * size), [count, ...shape]);
+  const numbersOf = async (tensor: Tensor, count: number): Promise<NdArray<"float32">> =>
+    ndarray(((await tensor.data()) as Float32Array).slice(0, count * size), [count, ...shape]);
   return {
     dispose: () => compiled.dispose(),
     async generate(params, options) {
@@ -217,14 +217,14 @@ export function sampleGenerator(network: Sampleable, process: ProcessConfig): Sa
             const progress = {
               step: i + 1,
               steps: segments.length,
-              images: numbersOf(state.x, done - start),
+              images: await numbersOf(state.x, done - start),
               first: first + start,
-              denoised: numbersOf(denoised, done - start),
+              denoised: await numbersOf(denoised, done - start),
             };
             denoised.dispose();
             await onStep?.(progress);
           }
-          images.set(numbersOf(state.x, done - start).data, start * size);
+          images.set((await numbersOf(state.x, done - start)).data, start * size);
         } finally {
           disposeTree([state, run.condition]);
         }

@@ -52,7 +52,7 @@ export async function oneStep(
     const { state, metrics }: StepResult = await compiled(run.state!, batch, scalars);
     run.state = state;
     run.step++;
-    const numbers = readMetrics(metrics, run.step, run.checkpoint);
+    const numbers = await readMetrics(metrics, run.step, run.checkpoint);
     disposeTree(metrics);
     seconds.push((performance.now() - started) / 1000);
     return progressOf(run.step, config.steps, numbers, state, seconds);
@@ -89,10 +89,15 @@ export function scalarsAt(
 class DivergenceError extends Error {}
 
 /** Reads a step's metrics; throws when one is not finite. */
-function readMetrics(metrics: StepMetrics, step: number, lastGood: string | undefined): Metrics {
-  const numbers = Object.fromEntries(
-    Object.entries(metrics).map(([name, tensor]) => [name, tensor.dataSync()[0]]),
+async function readMetrics(
+  metrics: StepMetrics,
+  step: number,
+  lastGood: string | undefined,
+): Promise<Metrics> {
+  const read = Object.entries(metrics).map(
+    async ([name, tensor]) => [name, (await tensor.data())[0]] as const,
   );
+  const numbers = Object.fromEntries(await Promise.all(read));
   const bad = Object.entries(numbers).find(([, value]) => !Number.isFinite(value));
   if (bad)
     throw new DivergenceError(

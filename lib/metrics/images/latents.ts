@@ -28,7 +28,7 @@ export function latentImages(latents: LatentRows, vae: VAE, name: string): Image
   const factor = downsampling(vae.config);
   const [height, width] = [latentHeight * factor, latentWidth * factor];
   const decoder = latentDecoder(vae);
-  const recipe = decoderContent(vae);
+  let content: Promise<Uint8Array> | undefined;
 
   const decoded = async (rows: readonly Uint8Array[], first: number): Promise<Pixels[]> => {
     const images: Pixels[] = [];
@@ -43,7 +43,7 @@ export function latentImages(latents: LatentRows, vae: VAE, name: string): Image
     }
     return images;
   };
-  const batch = (rows: readonly Uint8Array[], first: number): ImageBatch => ({
+  const batch = (recipe: Uint8Array, rows: readonly Uint8Array[], first: number): ImageBatch => ({
     count: rows.length,
     width,
     height,
@@ -52,11 +52,13 @@ export function latentImages(latents: LatentRows, vae: VAE, name: string): Image
   });
   return {
     count,
-    batches(size) {
+    async *batches(size) {
+      content ??= decoderContent(vae);
+      const recipe = await content;
       let done = 0;
-      return inPieces(latents.rows(), size, (rows) => {
+      yield* inPieces(latents.rows(), size, (rows) => {
         done += rows.length;
-        return batch(rows, done - rows.length);
+        return batch(recipe, rows, done - rows.length);
       });
     },
     statistics: {},
@@ -88,8 +90,8 @@ export async function latentFiles(source: Source, vae: VAE): Promise<ImageFiles>
 }
 
 /** What decoding depends on. */
-const decoderContent = ({ config, params }: VAE): Uint8Array =>
+const decoderContent = async ({ config, params }: VAE): Promise<Uint8Array> =>
   digestOf([
     JSON.stringify(config),
-    ...contentOfParams(params, (name) => !/^(encoder|quant_conv)\./.test(name)),
+    ...(await contentOfParams(params, (name) => !/^(encoder|quant_conv)\./.test(name))),
   ]);

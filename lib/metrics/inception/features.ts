@@ -61,7 +61,7 @@ export function inceptionExtractor(
     },
     { name: `inception-${suite}` },
   );
-  const weights = cache ? fingerprint(contentOfParams(params)) : "";
+  let weights: Promise<string> | undefined;
   const tidied = cache ? removeUnused(cacheFolder("features")) : undefined;
 
   const compute = async (batch: ImageBatch): Promise<InceptionFeatures> => {
@@ -88,7 +88,8 @@ export function inceptionExtractor(
       const batch = "pixels" in images ? images : pixelBatch(images);
       if (!cache) return compute(batch);
       await tidied;
-      const path = cacheFolder("features", `${keyOf(batch, suite, weights)}.safetensors`);
+      weights ??= contentOfParams(params).then((content) => fingerprint(content));
+      const path = cacheFolder("features", `${keyOf(batch, suite, await weights)}.safetensors`);
       const found = await readCached(path, batch.count);
       if (found) {
         await utimes(path, new Date(), new Date()).catch(() => {});
