@@ -15,6 +15,8 @@ export interface DeviceArray {
   readonly handle: unknown;
   /** Which device it is of. */
   readonly device: object;
+  /** How many use it. */
+  readonly users: number;
   /** A copy of its numbers, once all work on the device that was given before is done. */
   read(): Promise<GraphData>;
   /** One more uses it. */

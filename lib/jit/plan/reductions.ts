@@ -39,7 +39,7 @@ const reduction =
     const type = isFloat ? "f32" : "i32";
     const total = kernel.variable(
       type,
-      kernel.language.literal(type, isFloat ? start : Math.max(start, -(2 ** 31))),
+      kernel.language.literal(type, isFloat ? start : Math.min(Math.max(start, -(2 ** 31)), 2 ** 31 - 1)),
     );
     const add = (): void => {
       const inner = new Index(

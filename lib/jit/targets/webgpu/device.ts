@@ -51,13 +51,14 @@ export interface GPUDevice {
   popErrorScope(): Promise<{ message: string } | null>;
   destroy(): void;
 }
+export interface GPUComputePass {
+  setPipeline(pipeline: object): void;
+  setBindGroup(index: number, group: object): void;
+  dispatchWorkgroups(x: number, y: number, z: number): void;
+  end(): void;
+}
 interface GPUCommandEncoder {
-  beginComputePass(): {
-    setPipeline(pipeline: object): void;
-    setBindGroup(index: number, group: object): void;
-    dispatchWorkgroups(x: number, y: number, z: number): void;
-    end(): void;
-  };
+  beginComputePass(): GPUComputePass;
   copyBufferToBuffer(from: GPUBuffer, at: number, to: GPUBuffer, offset: number, size: number): void;
   finish(): object;
 }
@@ -66,6 +67,13 @@ interface GPUCommandEncoder {
 export const USAGE = { mapRead: 1, copySource: 4, copyTarget: 8, uniform: 64, storage: 128 } as const;
 const READ = 1;
 const COMPUTE = 4;
+
+/** The device is gone, and with it all that lay on it. The next call opens another. */
+export class DeviceLostError extends Error {
+  constructor(why: string) {
+    super(`jit: the GPU was lost (${why}); what lay on it is gone, and the next call opens it anew`);
+  }
+}
 
 export interface Device {
   readonly gpu: GPUDevice;
@@ -82,6 +90,8 @@ export interface Device {
   layout(buffers: number, hasSizes: boolean): object;
   /** Memory for storage of so many bytes. */
   allocate(bytes: number): GPUBuffer;
+  /** @throws saying why, when the device is lost */
+  check(): void;
   /** Compiled kernels by their text. */
   readonly pipelines: Map<string, Promise<object>>;
 }
@@ -136,7 +146,9 @@ async function open(): Promise<Device> {
     );
   const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
   const gpu = await adapter.requestDevice({ requiredLimits });
-  void gpu.lost.then(() => {
+  let lost: Error | undefined;
+  void gpu.lost.then(({ reason, message }) => {
+    lost = new DeviceLostError(message || reason);
     opened = undefined;
   });
   const { limits } = gpu;
@@ -170,6 +182,9 @@ async function open(): Promise<Device> {
     },
     allocate: (bytes) =>
       gpu.createBuffer({ size: bytes, usage: USAGE.storage | USAGE.copySource | USAGE.copyTarget }),
+    check() {
+      if (lost) throw lost;
+    },
     pipelines: new Map(),
   };
 }
@@ -213,6 +228,9 @@ export function deviceArray(device: Device, buffer: GPUBuffer, count: number, dt
   return {
     handle: buffer,
     device,
+    get users() {
+      return users.get(buffer) ?? 0;
+    },
     async read() {
       const bytes = await readBuffers(device, [{ buffer, offset: 0, bytes: bytesFor(count) }]);
       if (dtype === "float32") return new Float32Array(bytes, 0, count);

@@ -1,306 +1,225 @@
 /** A traced function, run as kernels on a GPU. */
-import { bufferOf, hostNumbers, isOnHost, type Memory, newBuffer, tensorOver } from "../../buffers.ts";
-import type { GraphData } from "../../element-types.ts";
-import { sameShape, sizeOf, type Value } from "../../graph.ts";
-import { written as writtenIn } from "../../lower.ts";
-import { makeArena } from "../../plan/arena.ts";
-import { makePlan, type Plan } from "../../plan/plan.ts";
 import {
-  type CompileOptions,
-  type Place,
-  type Program,
-  placeOutputs,
-  type Target,
-  type Traced,
-  type Use,
-} from "../../program.ts";
+  bufferOf,
+  type DeviceArray,
+  hostNumbers,
+  isOnHost,
+  type Memory,
+  newBuffer,
+  tensorOver,
+} from "../../buffers.ts";
+import { sameShape, type Value } from "../../graph.ts";
+import { written } from "../../lower.ts";
+import {
+  isRounds,
+  type Rounds,
+  type Section,
+  type Step,
+  stepsOf,
+  valuesReadBy,
+} from "../../plan/sections.ts";
+import { type CompileOptions, type Place, type Program, placeOutputs, type Target } from "../../program.ts";
 import type { Leaf } from "../../structure.ts";
-import { bytesFor, type Device, deviceArray, type GPUBuffer, openDevice, packed, USAGE } from "./device.ts";
+import { type Device, type GPUBuffer, openDevice, packed } from "./device.ts";
 import { KERNELS } from "./dialect.ts";
-import { WGSL } from "./wgsl.ts";
+import { type Environment, newEnvironment } from "./environment.ts";
+import { newArray, type ReadySection, readySection } from "./section.ts";
 
-/** A part of a buffer, as a kernel binds it. */
-interface Part {
-  buffer: GPUBuffer;
-  offset?: number;
-  size?: number;
-}
-
-/** A kernel, ready to be run. */
-interface Step {
-  pipeline: object;
-  layout: object;
-  groups: readonly [number, number, number];
-  values: readonly Value[];
-  sizes?: Part;
-  usesScalars: boolean;
-  /** What it was bound to last. */
-  bound?: { parts: readonly Part[]; group: object };
-}
-
-/** Calls whose work may be waiting on the device. */
+/** Sections whose work may be waiting on the device. */
 const IN_FLIGHT = 3;
 
-const newBufferOf = (device: Device, value: Value): GPUBuffer =>
-  device.allocate(bytesFor(sizeOf(value.shape)));
-
-/** Compiles the kernels of a plan. Equal texts are one, in whatever program. */
-async function stepsOf(device: Device, { kernels }: Plan): Promise<Step[]> {
-  const { gpu, pipelines, alignment } = device;
-  const texts = kernels.map((kernel) => kernel.text());
-  let bytes = 0;
-  const offsets = kernels.map(({ sizes }) => {
-    const at = bytes;
-    bytes += Math.ceil((sizes.length * 4) / alignment.uniform) * alignment.uniform;
-    return at;
-  });
-  const uniforms = gpu.createBuffer({ size: Math.max(16, bytes), usage: USAGE.uniform | USAGE.copyTarget });
-  const made = kernels.map(async (kernel, i): Promise<Step> => {
-    const { buffers, sizes, usesScalars, groups, label } = kernel;
-    const layout = device.layout(buffers.length + Number(usesScalars), sizes.length > 0);
-    let pipeline = pipelines.get(texts[i]);
-    if (!pipeline) {
-      pipeline = gpu.createComputePipelineAsync({
-        layout: gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
-        compute: { module: gpu.createShaderModule({ code: texts[i] }), entryPoint: "main" },
-      });
-      pipelines.set(texts[i], pipeline);
+/** Compiles sections, those of loops too. `results` may take the place of inputs as `over` says. */
+async function compileSteps(
+  device: Device,
+  steps: readonly Step[],
+  results: readonly Value[],
+  over: ReadonlyMap<Value, Value>,
+  ready = new Map<Section, ReadySection>(),
+): Promise<Map<Section, ReadySection>> {
+  for (const [i, step] of steps.entries()) {
+    if (isRounds(step)) {
+      const inside = new Map(step.state.map(({ next, inside }) => [next, inside]));
+      await compileSteps(device, step.body, [...inside.keys()], inside, ready);
+      continue;
     }
-    if (sizes.length > 0) gpu.queue.writeBuffer(uniforms, offsets[i], Uint32Array.from(sizes));
-    try {
-      return {
-        pipeline: await pipeline,
-        layout,
-        groups,
-        values: buffers,
-        usesScalars,
-        ...(sizes.length > 0 && {
-          // A struct's size is rounded to that of four numbers.
-          sizes: { buffer: uniforms, offset: offsets[i], size: Math.ceil(sizes.length / 4) * 16 },
-        }),
-      };
-    } catch (error) {
-      throw new Error(
-        `jit: the kernel ${label} could not be compiled: ${(error as Error).message}\n${texts[i]}`,
-      );
-    }
-  });
-  return Promise.all(made);
+    // What a later step reads is not written over.
+    const later = new Set([...results, ...steps.slice(i + 1).flatMap(valuesReadBy)]);
+    const free = new Map([...over].filter(([, input]) => !later.has(input)));
+    ready.set(step, await readySection(device, step, free));
+  }
+  return ready;
 }
 
-const isSame = (a: readonly Part[], b: readonly Part[]): boolean =>
-  a.length === b.length &&
-  a.every(({ buffer, offset }, i) => buffer === b[i].buffer && offset === b[i].offset);
+/** An array of the device with the same numbers, which nothing uses yet. */
+const copied = (device: Device, value: Value, memory: Memory): DeviceArray => {
+  const copy = newArray(device, value);
+  const { gpu } = device;
+  const buffer = copy.handle as GPUBuffer;
+  if (isOnHost(memory)) gpu.queue.writeBuffer(buffer, 0, packed(memory));
+  else {
+    const encoder = gpu.createCommandEncoder();
+    encoder.copyBufferToBuffer(memory.handle as GPUBuffer, 0, buffer, 0, buffer.size);
+    gpu.queue.submit([encoder.finish()]);
+  }
+  return copy;
+};
 
-/** Binds a kernel to memory; again only where it is other memory than the last time. */
-function bind({ gpu }: Device, step: Step, parts: readonly Part[]): object {
-  if (step.bound && isSame(step.bound.parts, parts)) return step.bound.group;
-  const first = step.sizes ? 0 : 1;
-  const group = gpu.createBindGroup({
-    layout: step.layout,
-    entries: parts.map((resource, i) => ({ binding: i + first, resource })),
-  });
-  step.bound = { parts, group };
-  return group;
+/** Runs steps in an environment. */
+function runnerOf(device: Device, ready: ReadonlyMap<Section, ReadySection>) {
+  const { gpu } = device;
+  let flying: Promise<void>[] = [];
+  let isProved = false;
+
+  async function runSection(
+    section: Section,
+    environment: Environment,
+    mayOverwrite: (value: Value, memory: DeviceArray) => boolean,
+  ): Promise<void> {
+    if (flying.length >= IN_FLIGHT) await flying.shift();
+    device.check();
+    if (!isProved) gpu.pushErrorScope("validation");
+    const made = ready.get(section)!.run(environment.get, mayOverwrite);
+    for (const [value, array] of made) environment.set(value, array);
+    if (!isProved) {
+      const error = await gpu.popErrorScope();
+      if (error) throw new Error(`jit: the GPU refused a program: ${error.message}`);
+    }
+    flying = [...flying, gpu.queue.onSubmittedWorkDone()].slice(-IN_FLIGHT);
+  }
+
+  async function runRounds(
+    { count, index, state, body, captures }: Rounds,
+    environment: Environment,
+  ): Promise<void> {
+    const given = environment.get(count);
+    const rounds = Number((isOnHost(given) ? given : await given.read())[0]);
+    // What the host has is not sent in every round.
+    for (const value of captures) {
+      const memory = environment.get(value);
+      if (!value.data && isOnHost(memory)) environment.set(value, copied(device, value, memory));
+    }
+    let before: Environment | undefined;
+    try {
+      for (let round = 0; round < rounds; round++) {
+        const inner = newEnvironment(environment);
+        inner.set(index, Int32Array.of(round));
+        for (const { start, inside, next } of state)
+          inner.set(inside, before ? before.get(next) : environment.get(start));
+        // What the state was has no other user from here on.
+        before?.release();
+        before = inner;
+        await runSteps(body, inner, inner.isOnlyUser);
+      }
+      for (const { start, next, result } of state)
+        environment.set(result, before ? before.get(next) : environment.get(start));
+    } finally {
+      before?.release();
+    }
+  }
+
+  async function runSteps(
+    steps: readonly Step[],
+    environment: Environment,
+    mayOverwrite: (value: Value, memory: DeviceArray) => boolean,
+  ): Promise<void> {
+    for (const step of steps)
+      await (isRounds(step) ? runRounds(step, environment) : runSection(step, environment, mayOverwrite));
+  }
+
+  return async (...run: Parameters<typeof runSteps>): Promise<void> => {
+    await runSteps(...run);
+    isProved = true;
+  };
 }
 
 async function compile(
-  trace: () => Promise<Traced>,
+  trace: Parameters<Target["compile"]>[0],
   leaves: readonly Leaf[],
   donated: readonly boolean[],
   _options: CompileOptions,
 ): Promise<Program> {
   const start = performance.now();
-  const traced = writtenIn(await trace(), KERNELS);
+  const traced = written(await trace(), KERNELS);
   const traceSeconds = (performance.now() - start) / 1000;
   const device = await openDevice();
   const { live } = traced;
   const inputs = new Map(live.inputs.map((value) => [value.name, value]));
-  const places = placeOutputs(
-    traced,
-    leaves,
-    donated,
-    (input, output) =>
-      output.node !== undefined && input.dtype === output.dtype && sameShape(input.shape, output.shape),
+  const canAlias = (input: Value, output: Value): boolean =>
+    output.node !== undefined && input.dtype === output.dtype && sameShape(input.shape, output.shape);
+  const places = placeOutputs(traced, leaves, donated, canAlias);
+  const over = new Map(
+    places.flatMap(({ leaf, value, computed }) =>
+      computed && leaf !== undefined ? [[value, inputs.get(leaves[leaf].name)!] as const] : [],
+    ),
   );
-  const plan = makePlan(
-    live,
-    places.map(({ value }) => value),
-    {
-      style: { language: WGSL, product: device.product },
-      maxBuffers: device.maxBuffers,
-      mayOverwrite: new Map(
-        places.flatMap(({ leaf, value, computed }) =>
-          computed && leaf !== undefined ? [[value, inputs.get(leaves[leaf].name)!] as const] : [],
-        ),
-      ),
-    },
-  );
-  const planned = performance.now();
-  const run = await runner(device, traced, plan, places, leaves);
+  const results = places.map(({ value }) => value);
+  const steps = stepsOf(live.nodes, results);
+  const ready = await compileSteps(device, steps, results, over);
+  const run = runnerOf(device, ready);
+  const positions = new Map(leaves.map(({ name }, i) => [name, i]));
+  const feeds = live.inputs.map((value) => ({ value, leaf: positions.get(value.name)! }));
+  const leafOf = new Map(feeds.map(({ value, leaf }) => [value, leaf]));
+  const returned = places.flatMap(({ leaf, computed }) => (computed || leaf === undefined ? [] : [leaf]));
+  const inPlace = steps.reduce((sum, step) => sum + (isRounds(step) ? 0 : ready.get(step)!.inPlace), 0);
   const stats = {
     nodes: live.nodes.length,
     traceSeconds,
     compileSeconds: (performance.now() - start) / 1000 - traceSeconds,
-    encodeSeconds: (planned - start) / 1000 - traceSeconds,
+    encodeSeconds: 0,
     cached: false,
     calls: 0,
-    inPlace: plan.over.size,
+    inPlace,
     overwritten: 0,
   };
   return {
     stats,
-    reads: run.reads,
-    async run(numbers, use) {
-      const tensors = await run.call(numbers, use);
-      stats.calls++;
-      stats.overwritten += plan.over.size;
-      return traced.rebuild(tensors);
+    reads: [...new Set([...feeds.map(({ leaf }) => leaf), ...returned])],
+    async run(numbers, { owned, written }) {
+      const environment = newEnvironment();
+      try {
+        for (const { value, leaf } of feeds) environment.set(value, numbers.get(leaf)!);
+        await run(steps, environment, (value, memory) => {
+          const leaf = leafOf.get(value);
+          const isOwn = leaf !== undefined && owned.get(leaf)?.data === memory;
+          if (isOwn) written.add(memory);
+          return isOwn;
+        });
+        stats.calls++;
+        stats.overwritten += written.size;
+        return traced.rebuild(resultsOf(device, places, environment, numbers, owned));
+      } finally {
+        environment.release();
+        for (const memory of numbers.values()) if (!isOnHost(memory)) memory.release();
+      }
     },
     endProfile: () => undefined,
-    release: run.release,
+    release(): void {
+      for (const section of ready.values()) section.release();
+    },
   };
 }
 
-/** What a plan needs on a device, and how it is run. */
-async function runner(
+/** The tensors of a program's results. */
+function resultsOf(
   device: Device,
-  { live }: Traced,
-  plan: Plan,
   places: readonly Place[],
-  leaves: readonly Leaf[],
+  environment: Environment,
+  numbers: ReadonlyMap<number, Memory>,
+  owned: Parameters<Program["run"]>[1]["owned"],
 ) {
-  const { gpu } = device;
-  const results = new Set(places.map(({ value }) => value));
-  const arena = makeArena(plan, results, {
-    alignment: device.alignment.storage,
-    maxBlock: device.maxBinding,
+  const seen = new Set<unknown>();
+  return places.map(({ value, leaf, computed }) => {
+    if (!computed) {
+      const memory = numbers.get(leaf!)!;
+      return tensorOver(owned.get(leaf!) ?? newBuffer(memory, isOnHost(memory)), value);
+    }
+    const memory = environment.get(value);
+    // An argument that comes back, or a result that is asked for twice, is a copy.
+    const isShared = isOnHost(memory) || !value.node || seen.has(memory.handle);
+    const array = isShared ? copied(device, value, memory) : memory;
+    seen.add(array.handle);
+    return tensorOver(newBuffer(array), value);
   });
-  const blocks = arena.blocks.map((bytes) => device.allocate(bytes));
-  const scalars = device.allocate(bytesFor(plan.scalars.size));
-  const fixed = new Map<Value, Part>();
-  for (const [value, { block, offset, bytes }] of arena.places)
-    fixed.set(value, { buffer: blocks[block], offset, size: bytes });
-  const constants = live.constants.filter((value) =>
-    plan.kernels.some(({ buffers }) => buffers.includes(value)),
-  );
-  for (const value of constants) {
-    const buffer = newBufferOf(device, value);
-    gpu.queue.writeBuffer(buffer, 0, packed(value.data!));
-    fixed.set(value, { buffer });
-  }
-  const steps = await stepsOf(device, plan);
-  const positions = new Map(leaves.map(({ name }, i) => [name, i]));
-  const feeds = live.inputs.map((value) => ({ value, leaf: positions.get(value.name)! }));
-  const returned = places.flatMap(({ leaf, computed }) => (computed || leaf === undefined ? [] : [leaf]));
-  /** Results that lie where a donated argument lay. */
-  const overLeaf = new Map(
-    [...plan.over].map(([result, argument]) => [result, positions.get(argument.name)!]),
-  );
-  let flying: Promise<void>[] = [];
-  let isProved = false;
-
-  const call = async (numbers: ReadonlyMap<number, Memory>, { owned, written }: Use) => {
-    if (flying.length >= IN_FLIGHT) await flying.shift();
-    if (!isProved) gpu.pushErrorScope("validation");
-    const encoder = gpu.createCommandEncoder();
-    const temporary: GPUBuffer[] = [];
-    const at = new Map<Value, Part>(fixed);
-    const taken = new Set<GPUBuffer>();
-    const kept = new Set([...overLeaf.values(), ...returned]);
-    const uploaded = (data: GraphData, value: Value): GPUBuffer => {
-      const buffer = newBufferOf(device, value);
-      gpu.queue.writeBuffer(buffer, 0, packed(data));
-      return buffer;
-    };
-    for (const { value, leaf } of feeds) {
-      const memory = numbers.get(leaf)!;
-      const place = plan.scalars.get(value);
-      if (place !== undefined) {
-        if (isOnHost(memory)) gpu.queue.writeBuffer(scalars, place * 4, packed(memory), 0, 1);
-        else encoder.copyBufferToBuffer(memory.handle as GPUBuffer, 0, scalars, place * 4, 4);
-        continue;
-      }
-      let buffer: GPUBuffer;
-      if (isOnHost(memory)) buffer = uploaded(memory, value);
-      else {
-        buffer = memory.handle as GPUBuffer;
-        const isOwn = owned.get(leaf)?.data === memory;
-        // Nobody else's numbers are written over, and no memory is bound twice.
-        if (taken.has(buffer) || ([...overLeaf.values()].includes(leaf) && !isOwn)) {
-          const copy = newBufferOf(device, value);
-          encoder.copyBufferToBuffer(buffer, 0, copy, 0, copy.size);
-          if (!kept.has(leaf)) temporary.push(copy);
-          buffer = copy;
-        } else if ([...overLeaf.values()].includes(leaf)) written.add(memory);
-      }
-      if (isOnHost(memory) && !kept.has(leaf)) temporary.push(buffer);
-      taken.add(buffer);
-      at.set(value, { buffer });
-    }
-    for (const { value } of places)
-      if (value.node && !plan.scalars.has(value) && !plan.over.has(value) && !at.has(value))
-        at.set(value, { buffer: newBufferOf(device, value) });
-    const pass = encoder.beginComputePass();
-    for (const step of steps) {
-      const parts = [
-        ...(step.sizes ? [step.sizes] : []),
-        ...step.values.map((value) => at.get(value)!),
-        ...(step.usesScalars ? [{ buffer: scalars }] : []),
-      ];
-      pass.setPipeline(step.pipeline);
-      pass.setBindGroup(0, bind(device, step, parts));
-      pass.dispatchWorkgroups(...step.groups);
-    }
-    pass.end();
-    const seen = new Set<GPUBuffer>();
-    const tensors = places.map(({ value, leaf, computed }) => {
-      const count = sizeOf(value.shape);
-      if (!computed) {
-        const memory = numbers.get(leaf!)!;
-        return tensorOver(
-          owned.get(leaf!) ?? newBuffer(isOnHost(memory) ? memory : memory, isOnHost(memory)),
-          value,
-        );
-      }
-      const place = plan.scalars.get(value);
-      let buffer: GPUBuffer;
-      if (place !== undefined) {
-        buffer = device.allocate(4);
-        encoder.copyBufferToBuffer(scalars, place * 4, buffer, 0, 4);
-      } else {
-        buffer = at.get(plan.over.get(value) ?? value)!.buffer;
-        // An argument that comes back, or a result that is asked for twice, is a copy.
-        if (!value.node || seen.has(buffer)) {
-          const copy = newBufferOf(device, value);
-          encoder.copyBufferToBuffer(buffer, 0, copy, 0, copy.size);
-          buffer = copy;
-        }
-      }
-      seen.add(buffer);
-      return tensorOver(newBuffer(deviceArray(device, buffer, count, value.dtype)), value);
-    });
-    gpu.queue.submit([encoder.finish()]);
-    for (const buffer of temporary) buffer.destroy();
-    for (const memory of numbers.values()) if (!isOnHost(memory)) memory.release();
-    if (!isProved) {
-      isProved = true;
-      const error = await gpu.popErrorScope();
-      if (error) throw new Error(`jit: the GPU refused a program: ${error.message}`);
-    }
-    flying.push(gpu.queue.onSubmittedWorkDone());
-    flying = flying.slice(-IN_FLIGHT);
-    return tensors;
-  };
-
-  return {
-    reads: [...new Set([...feeds.map(({ leaf }) => leaf), ...returned])],
-    call,
-    release(): void {
-      for (const buffer of [...blocks, scalars, ...constants.map((value) => fixed.get(value)!.buffer)])
-        buffer.destroy();
-    },
-  };
 }
 
 /** Any GPU with a driver for Vulkan, Metal or D3D12. */

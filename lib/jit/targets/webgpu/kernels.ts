@@ -1,0 +1,96 @@
+/** A plan's kernels, compiled for a device and bound to memory. */
+import type { Value } from "../../graph.ts";
+import type { KernelBuilder } from "../../plan/builder.ts";
+import { type Device, type GPUBuffer, type GPUComputePass, USAGE } from "./device.ts";
+
+/** A part of a buffer, as a kernel binds it. */
+export interface Part {
+  buffer: GPUBuffer;
+  offset?: number;
+  size?: number;
+}
+
+/** A kernel that is ready to be run. */
+export interface Launch {
+  readonly kernel: KernelBuilder;
+  readonly pipeline: object;
+  readonly layout: object;
+  readonly values: readonly Value[];
+  readonly sizes?: Part;
+  /** What it was bound to last. */
+  bound?: { parts: readonly Part[]; group: object };
+}
+
+export interface Launches {
+  readonly all: readonly Launch[];
+  release(): void;
+}
+
+/** Compiles the kernels of a plan. Equal texts are one, in whatever program. */
+export async function compileKernels(device: Device, kernels: readonly KernelBuilder[]): Promise<Launches> {
+  const { gpu, pipelines, alignment } = device;
+  let bytes = 0;
+  const offsets = kernels.map(({ sizes }) => {
+    const at = bytes;
+    bytes += Math.ceil((sizes.length * 4) / alignment.uniform) * alignment.uniform;
+    return at;
+  });
+  const uniforms = gpu.createBuffer({ size: Math.max(16, bytes), usage: USAGE.uniform | USAGE.copyTarget });
+  const made = kernels.map(async (kernel, i): Promise<Launch> => {
+    const { buffers: values, sizes, usesScalars, label } = kernel;
+    const text = kernel.text();
+    const layout = device.layout(values.length + Number(usesScalars), sizes.length > 0);
+    let pipeline = pipelines.get(text);
+    if (!pipeline) {
+      pipeline = gpu.createComputePipelineAsync({
+        layout: gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
+        compute: { module: gpu.createShaderModule({ code: text }), entryPoint: "main" },
+      });
+      pipelines.set(text, pipeline);
+    }
+    if (sizes.length > 0) gpu.queue.writeBuffer(uniforms, offsets[i], Uint32Array.from(sizes));
+    // A struct's size is rounded to that of four numbers.
+    const part = { buffer: uniforms, offset: offsets[i], size: Math.ceil(sizes.length / 4) * 16 };
+    try {
+      return { kernel, pipeline: await pipeline, layout, values, ...(sizes.length > 0 && { sizes: part }) };
+    } catch (error) {
+      throw new Error(`jit: the kernel ${label} could not be compiled: ${(error as Error).message}\n${text}`);
+    }
+  });
+  return { all: await Promise.all(made), release: () => uniforms.destroy() };
+}
+
+const isSame = (a: readonly Part[], b: readonly Part[]): boolean =>
+  a.length === b.length &&
+  a.every(({ buffer, offset }, i) => buffer === b[i].buffer && offset === b[i].offset);
+
+/** Binds a kernel to memory; again only where it is other memory than the last time. */
+function bind({ gpu }: Device, launch: Launch, parts: readonly Part[]): object {
+  if (launch.bound && isSame(launch.bound.parts, parts)) return launch.bound.group;
+  const first = launch.sizes ? 0 : 1;
+  const group = gpu.createBindGroup({
+    layout: launch.layout,
+    entries: parts.map((resource, i) => ({ binding: i + first, resource })),
+  });
+  launch.bound = { parts, group };
+  return group;
+}
+
+/** Adds a kernel to a pass, on the memory that its values have. */
+export function encode(
+  device: Device,
+  pass: GPUComputePass,
+  launch: Launch,
+  memoryOf: (value: Value) => Part,
+  scalars: Part,
+): void {
+  const { kernel, pipeline, sizes, values } = launch;
+  const parts = [
+    ...(sizes ? [sizes] : []),
+    ...values.map(memoryOf),
+    ...(kernel.usesScalars ? [scalars] : []),
+  ];
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, bind(device, launch, parts));
+  pass.dispatchWorkgroups(...kernel.groups);
+}
