@@ -6,6 +6,7 @@ export function flopsOf(op: string, [a, b]: readonly number[][], output: readonl
   switch (op) {
     case "MatMul":
     case "FusedMatMul":
+    case "ScaledMatMul":
     case "Gemm":
       // The contracted axis is what the left factor has beside the output's rows, transposed or not.
       return (2 * sizeOf(output) * a[a.length - 2] * a[a.length - 1]) / output[output.length - 2];

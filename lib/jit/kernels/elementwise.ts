@@ -1,6 +1,6 @@
 /** Unary, binary, comparison, logical and selecting kernels. */
 import { tf } from "../../tensor/tf.ts";
-import { broadcastShape, float, type Graph, sizeOf, type Value } from "../graph.ts";
+import { broadcastShape, float, type Graph, OWN, sizeOf, type Value } from "../graph.ts";
 import {
   asFloat,
   asNumber,
@@ -15,7 +15,7 @@ import {
 } from "./dtypes.ts";
 import { cast, fill, type Kernel, type KernelTable, where } from "./kernel.ts";
 
-const unary = (graph: Graph, op: string, x: Value, attributes = {}): Value =>
+export const unary = (graph: Graph, op: string, x: Value, attributes = {}): Value =>
   graph.emit(op, [x], { shape: x.shape, dtype: x.dtype }, attributes);
 
 export const binary = (graph: Graph, op: string, a: Value, b: Value, dtype = a.dtype): Value =>
@@ -79,15 +79,7 @@ function floorDiv(graph: Graph, a: Value, b: Value): Value {
   return cast(graph, where(graph, finite(graph, quotient), quotient, graph.scalar(0)), "int32");
 }
 
-/** e^x - 1: tanh(x/2) (e^x + 1) keeps the digits that e^x - 1 loses near zero; the plain form serves where tanh saturates. */
-function expm1(graph: Graph, x: Value): Value {
-  const one = graph.scalar(1);
-  const e = unary(graph, "Exp", x);
-  const half = unary(graph, "Tanh", binary(graph, "Mul", x, graph.scalar(0.5)));
-  const small = binary(graph, "Mul", half, binary(graph, "Add", e, one));
-  const near = binary(graph, "Less", unary(graph, "Abs", x), one, "bool");
-  return graph.emit("Where", [near, small, binary(graph, "Sub", e, one)], x);
-}
+const expm1 = (graph: Graph, x: Value): Value => graph.emit("Expm1", [x], x, {}, OWN);
 
 /** gain x above zero, gain alpha (e^x - 1) below: onnxruntime's own forms lose the digits of e^x - 1 near zero. */
 function elu(graph: Graph, x: Value, gain = 1, alpha = 1): Value {
@@ -187,16 +179,7 @@ export const elementwise: KernelTable = {
   Exp: (graph, { x }) => unary(graph, "Exp", asFloat(graph, x)),
   Expm1: throughFloat((graph, { x }) => expm1(graph, x)),
   Log: (graph, { x }) => unary(graph, "Log", asFloat(graph, x)),
-  Log1p: throughFloat((graph, { x }) => {
-    // log(u) x / (u - 1) with u = 1 + x (Kahan): exact where 1 + x rounds.
-    const one = graph.scalar(1);
-    const u = binary(graph, "Add", x, one);
-    const tiny = binary(graph, "Equal", u, one, "bool");
-    const span = graph.emit("Where", [tiny, one, binary(graph, "Sub", u, one)], x);
-    const infinite = graph.emit("IsInf", [x], { shape: x.shape, dtype: "bool" }, { detect_negative: 0 });
-    const corrected = binary(graph, "Div", binary(graph, "Mul", unary(graph, "Log", u), x), span);
-    return graph.emit("Where", [infinite, x, graph.emit("Where", [tiny, x, corrected], x)], x);
-  }),
+  Log1p: throughFloat((graph, { x }) => graph.emit("Log1p", [x], x, {}, OWN)),
   Sin: mapUnary("Sin"),
   Cos: mapUnary("Cos"),
   Tan: mapUnary("Tan"),

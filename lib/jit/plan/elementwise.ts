@@ -2,6 +2,23 @@
 import { GELU } from "../../tensor/operations.ts";
 import type { GraphNode } from "../graph.ts";
 import { broadcastIndex, type Expression, type Index, type KernelBuilder, scalarOf } from "./builder.ts";
+import {
+  arcSinh,
+  arcsine,
+  arcTanh,
+  erf,
+  exponential,
+  exponentialLessOne,
+  f,
+  logarithm,
+  logOfOneMore,
+  power,
+  sigmoid,
+  sine,
+  sinh,
+  softplus,
+  tanh,
+} from "./functions.ts";
 import type { MathFunction, Scalar } from "./language.ts";
 
 /** An expression of the operands' numbers, which have the names `x`. */
@@ -26,7 +43,6 @@ const call = (fn: MathFunction): Expression => formula(({ language }, [x]) => la
 const folded = (fn: MathFunction): Expression =>
   formula(({ language }, x) => x.reduce((a, b) => language.call(fn, a, b)));
 
-const f = ({ language }: KernelBuilder, value: number): string => language.literal("f32", value);
 const zeroOf = ({ language }: KernelBuilder, type: Scalar): string => language.literal(type, 0);
 
 /** Converts a number as ONNX does: any but 0 is true, and fractions are cut off. */
@@ -36,88 +52,12 @@ export const converted = (kernel: KernelBuilder, x: string, from: Scalar, to: Sc
   return kernel.language.convert(from, to, x);
 };
 
-const sigmoid = (kernel: KernelBuilder, x: string): string =>
-  kernel.let("f32", `${f(kernel, 1)} / (${f(kernel, 1)} + ${kernel.language.call("exp", `-${x}`)})`);
-
-/** tanh, which some drivers overflow in: beyond 15 it is 1. */
-const tanh = (kernel: KernelBuilder, x: string): string => {
-  const { language } = kernel;
-  const inside = language.call("max", language.call("min", x, f(kernel, 15)), f(kernel, -15));
-  return language.call("tanh", inside);
-};
-
-/** Coefficients of the sine's odd polynomial on half a turn, from x^9 down to x^3, within 1e-7. */
-const SINE = [2.6083159809786594e-6, -1.981069071916863e-4, 8.333078585565101e-3, -0.16666659712791443];
-/** Pi in parts of few digits, whose products with whole numbers are exact. */
-const PI = [3.140625, 9.675025939941406e-4, 1.509957990978e-7];
-
-/**
- * The sine (`shift` 0) or cosine (0.5), by the remainder of half turns: those of a GPU's languages hold to 11 bits, and
- * only within a turn.
- */
-function sine(kernel: KernelBuilder, x: string, shift: 0 | 0.5): string {
-  const { language } = kernel;
-  const turns = kernel.let(
-    "f32",
-    `${language.call("round", `${x} * ${f(kernel, 1 / Math.PI)} - ${f(kernel, shift)}`)}`,
-  );
-  const half = kernel.let("f32", `${turns} + ${f(kernel, shift)}`);
-  const rest = kernel.let(
-    "f32",
-    PI.reduce((left, part) => `(${left} - ${half} * ${f(kernel, part)})`, x),
-  );
-  const square = kernel.let("f32", `${rest} * ${rest}`);
-  const [first, ...others] = SINE.map((value) => f(kernel, value));
-  const polynomial = others.reduce((sum, c) => `(${sum} * ${square} + ${c})`, first);
-  const value = kernel.let("f32", `${rest} + ${rest} * ${square} * ${polynomial}`);
-  const odd = `(${language.call("floor", `${turns} * ${f(kernel, 0.5)}`)} * ${f(kernel, 2)} != ${turns})`;
-  // The cosine falls through zero at the first half turn.
-  return shift === 0 ? language.select(odd, `-${value}`, value) : language.select(odd, value, `-${value}`);
-}
-
-/** asin(x) = 2 atan(x / (1 + sqrt(1 - x^2))), as some drivers' own holds to 11 bits. */
-const arcsine = (kernel: KernelBuilder, x: string): string => {
-  const { language } = kernel;
-  const root = language.call("sqrt", `(${f(kernel, 1)} - ${x}) * (${f(kernel, 1)} + ${x})`);
-  return kernel.let(
-    "f32",
-    `${f(kernel, 2)} * ${language.call("atan", `${x} / (${f(kernel, 1)} + ${root})`)}`,
-  );
-};
-
 /** The argument of GELU's sigmoid. */
 const geluInner = (kernel: KernelBuilder, x: string): string =>
   kernel.let(
     "f32",
     `${x} * (${f(kernel, GELU.scale)} + ${f(kernel, GELU.scale * GELU.cubic)} * ${x} * ${x})`,
   );
-
-/** x to the power y, also of negative x where y is whole: what languages have knows positive ones. */
-function power(kernel: KernelBuilder, x: string, y: string): string {
-  const { language } = kernel;
-  const size = kernel.let("f32", language.call("abs", x));
-  const plain = kernel.let("f32", language.call("pow", size, y));
-  const whole = `(${language.call("floor", y)} == ${y})`;
-  const half = kernel.let("f32", `${y} * ${f(kernel, 0.5)}`);
-  const odd = `(${language.call("floor", half)} != ${half})`;
-  const signed = language.select(odd, `-${plain}`, plain);
-  const negative = language.select(whole, signed, f(kernel, Number.NaN));
-  const value = language.select(`(${x} < ${f(kernel, 0)})`, negative, plain);
-  // Also of what is not a number.
-  return language.select(`(${y} == ${f(kernel, 0)} || ${x} == ${f(kernel, 1)})`, f(kernel, 1), value);
-}
-
-/** The error function: Abramowitz and Stegun 7.1.26, within 1.5e-7. */
-function erf(kernel: KernelBuilder, x: string): string {
-  const { language } = kernel;
-  const size = kernel.let("f32", language.call("abs", x));
-  const t = kernel.let("f32", `${f(kernel, 1)} / (${f(kernel, 1)} + ${f(kernel, 0.3275911)} * ${size})`);
-  const coefficients = [1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592];
-  const [first, ...rest] = coefficients.map((value) => f(kernel, value));
-  const polynomial = rest.reduce((sum, c) => `(${sum} * ${t} + ${c})`, first);
-  const value = `${f(kernel, 1)} - ${polynomial} * ${t} * ${language.call("exp", `-${size} * ${size}`)}`;
-  return `${language.call("sign", x)} * (${value})`;
-}
 
 /** The bits of a float without its sign, and those of infinity. */
 const magnitude = ({ language }: KernelBuilder, x: string): string =>
@@ -163,33 +103,26 @@ export const ELEMENTWISE: Readonly<Record<string, Expression>> = {
   Acos: formula((kernel, [x]) => `(${f(kernel, Math.PI / 2)} - ${arcsine(kernel, x)})`),
   Acosh: call("acosh"),
   Asin: formula((kernel, [x]) => arcsine(kernel, x)),
-  Asinh: call("asinh"),
+  Asinh: formula((kernel, [x]) => arcSinh(kernel, x)),
   Atan: call("atan"),
-  Atanh: call("atanh"),
+  Atanh: formula((kernel, [x]) => arcTanh(kernel, x)),
   Ceil: call("ceil"),
   Cos: formula((kernel, [x]) => sine(kernel, x, 0.5)),
   Cosh: call("cosh"),
-  Exp: call("exp"),
+  Exp: formula((kernel, [x]) => exponential(kernel, x)),
   Floor: call("floor"),
-  Log: call("log"),
+  Log: formula((kernel, [x]) => logarithm(kernel, x)),
   Round: call("round"),
   Sign: call("sign"),
   Sin: formula((kernel, [x]) => sine(kernel, x, 0)),
-  Sinh: call("sinh"),
+  Sinh: formula((kernel, [x]) => sinh(kernel, x)),
   Sqrt: call("sqrt"),
   Tan: formula((kernel, [x]) => `(${sine(kernel, x, 0)} / ${sine(kernel, x, 0.5)})`),
   Tanh: formula((kernel, [x]) => tanh(kernel, x)),
   Erf: formula((kernel, [x]) => erf(kernel, x)),
   Reciprocal: formula((kernel, [x]) => `(${f(kernel, 1)} / ${x})`),
   Sigmoid: formula((kernel, [x]) => sigmoid(kernel, x)),
-  Softplus: formula((kernel, [x]) => {
-    const { language } = kernel;
-    const tail = language.call(
-      "log",
-      `${f(kernel, 1)} + ${language.call("exp", `-${language.call("abs", x)}`)}`,
-    );
-    return `(${language.call("max", x, f(kernel, 0))} + ${tail})`;
-  }),
+  Softplus: formula((kernel, [x]) => softplus(kernel, x)),
   Relu: formula((kernel, [x], [type]) =>
     kernel.language.select(`(${x} < ${zeroOf(kernel, type)})`, zeroOf(kernel, type), x),
   ),
@@ -217,6 +150,8 @@ export const ELEMENTWISE: Readonly<Record<string, Expression>> = {
     const is = `${magnitude(kernel, x)} == ${INFINITY}`;
     return attributes.detect_negative === 0 ? `(${is} && ${x} > ${f(kernel, 0)})` : `(${is})`;
   }),
+  "ditlab.Expm1": formula((kernel, [x]) => exponentialLessOne(kernel, x)),
+  "ditlab.Log1p": formula((kernel, [x]) => logOfOneMore(kernel, x)),
   "ditlab.Gelu": formula((kernel, [x]) => `(${x} * ${sigmoid(kernel, geluInner(kernel, x))})`),
   /** dy (s + y (1 - s) (scale + 3 cubic scale x^2)), with s the sigmoid that y = x s has. */
   "ditlab.GeluGradient": formula((kernel, [dy, x, y]) => {

@@ -7,6 +7,7 @@ import type { Dialect, Rule } from "../../dialect.ts";
 import { type Graph, type GraphNode, OWN, sizeOf, type Value } from "../../graph.ts";
 import { binary } from "../../kernels/elementwise.ts";
 import { cast } from "../../kernels/kernel.ts";
+import { expm1, log1p } from "./functions.ts";
 
 /** onnxruntime's own operators. */
 const ORT = "com.microsoft";
@@ -183,6 +184,8 @@ const common: Dialect = {
     },
     SegmentSum: segmentSum,
     Loop: loop,
+    Log1p: log1p,
+    Expm1: expm1,
   }),
 };
 
