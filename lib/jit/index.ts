@@ -1,3 +1,4 @@
+export { DeviceLostError } from "./device-lost.ts";
 export { type Compiled, type JitOptions, type JitStats, jit, profile } from "./jit.ts";
 export { loop } from "./loop.ts";
 export type { Lowered } from "./lower.ts";

@@ -3,6 +3,7 @@
  * any moment. The same config gives the same weights, however often it was stopped.
  */
 import { asTrainingData, type ImageSet, type TrainingData } from "../data/index.ts";
+import { DeviceLostError } from "../jit/device-lost.ts";
 import { finishing } from "../jit/jit.ts";
 import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
 import { disposeTree } from "../tensor/tree.ts";
@@ -120,8 +121,19 @@ async function* stepsOf(run: OpenRun): AsyncGenerator<TrainingStep, void> {
   if (run.isBusy) throw new Error("this training is under way in another loop; leave that one first");
   run.isBusy = true;
   try {
-    const { recorder, generator01 } = await begin(run);
-    yield* remaining(run, recorder, generator01);
+    for (let lostAt = -1; ; lostAt = run.step) {
+      const { recorder, generator01 } = await begin(run);
+      try {
+        yield* remaining(run, recorder, generator01);
+        return;
+      } catch (error) {
+        // In memory there is nothing to go on from. Lost again before a step further, it is no accident.
+        const isOver = run.options.folder === undefined || run.step <= lostAt;
+        if (!(error instanceof DeviceLostError) || isOver) throw error;
+        const from = run.checkpoint === undefined ? "its start" : `the checkpoint ${run.checkpoint}`;
+        run.options.onWarning?.(`${error.message}; the training goes on from ${from}`);
+      }
+    }
   } finally {
     run.isBusy = false;
   }
@@ -148,6 +160,8 @@ async function* remaining(
     }
   } catch (error) {
     thrown = error;
+    // With the device its state is gone.
+    if (error instanceof DeviceLostError) run.failure = error;
     throw error;
   } finally {
     try {

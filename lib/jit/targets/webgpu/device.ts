@@ -1,5 +1,6 @@
 /** A GPU through WebGPU: Dawn, in the package `webgpu`. */
 import type { DeviceArray } from "../../buffers.ts";
+import { DeviceLostError } from "../../device-lost.ts";
 import { type GraphData, type GraphType, graphData } from "../../element-types.ts";
 import type { ProductForm } from "../../plan/language.ts";
 
@@ -67,13 +68,6 @@ interface GPUCommandEncoder {
 export const USAGE = { mapRead: 1, copySource: 4, copyTarget: 8, uniform: 64, storage: 128 } as const;
 const READ = 1;
 const COMPUTE = 4;
-
-/** The device is gone, and with it all that lay on it. The next call opens another. */
-export class DeviceLostError extends Error {
-  constructor(why: string) {
-    super(`jit: the GPU was lost (${why}); what lay on it is gone, and the next call opens it anew`);
-  }
-}
 
 export interface Device {
   readonly gpu: GPUDevice;
@@ -148,7 +142,9 @@ async function open(): Promise<Device> {
   const gpu = await adapter.requestDevice({ requiredLimits });
   let lost: Error | undefined;
   void gpu.lost.then(({ reason, message }) => {
-    lost = new DeviceLostError(message || reason);
+    lost = new DeviceLostError(
+      `jit: the GPU was lost (${message || reason}); what lay on it is gone, and the next call opens it anew`,
+    );
     opened = undefined;
   });
   const { limits } = gpu;
