@@ -1,5 +1,5 @@
 /** A traced function, run as kernels on a GPU. */
-import { bufferOf, hostNumbers, isOnHost, type Memory, newBuffer, tensorOver } from "../../buffers.ts";
+import { heldArray, hostNumbers, isOnHost, type Memory, newBuffer, tensorOver } from "../../buffers.ts";
 import type { GraphData } from "../../element-types.ts";
 import { sameShape, sizeOf, type Value } from "../../graph.ts";
 import { written as writtenIn } from "../../lower.ts";
@@ -15,7 +15,16 @@ import {
   type Use,
 } from "../../program.ts";
 import type { Leaf } from "../../structure.ts";
-import { bytesFor, type Device, deviceArray, type GPUBuffer, openDevice, packed, USAGE } from "./device.ts";
+import {
+  bytesFor,
+  type Device,
+  deviceArray,
+  devicesLost,
+  type GPUBuffer,
+  openDevice,
+  packed,
+  USAGE,
+} from "./device.ts";
 import { KERNELS } from "./dialect.ts";
 import { WGSL } from "./wgsl.ts";
 
@@ -259,7 +268,8 @@ async function runner(
       if (!computed) {
         const memory = numbers.get(leaf!)!;
         return tensorOver(
-          owned.get(leaf!) ?? newBuffer(isOnHost(memory) ? memory : memory, isOnHost(memory)),
+          // Others may hold what is not the call's own.
+          owned.get(leaf!) ?? newBuffer(memory, true),
           value,
         );
       }
@@ -282,7 +292,6 @@ async function runner(
     });
     gpu.queue.submit([encoder.finish()]);
     for (const buffer of temporary) buffer.destroy();
-    for (const memory of numbers.values()) if (!isOnHost(memory)) memory.release();
     if (!isProved) {
       isProved = true;
       const error = await gpu.popErrorScope();
@@ -308,14 +317,19 @@ export const webgpu: Target = {
   name: "webgpu",
   dialect: KERNELS,
   async numbersOf({ tensor }: Leaf): Promise<Memory> {
-    const data = bufferOf(tensor)?.data;
-    if (!data || isOnHost(data)) return hostNumbers(tensor);
     // Held until the call is over: the caller may dispose its tensors while it is under way.
-    data.retain();
-    if (data.device === (await openDevice())) return data;
-    const numbers = await data.read();
-    data.release();
-    return numbers;
+    const array = heldArray(tensor);
+    if (!array) return hostNumbers(tensor);
+    try {
+      if (array.device === (await openDevice())) return array;
+      const numbers = await array.read();
+      array.release();
+      return numbers;
+    } catch (error) {
+      array.release();
+      throw error;
+    }
   },
+  generation: devicesLost,
   compile,
 };
