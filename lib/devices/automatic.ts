@@ -1,6 +1,5 @@
 /** Which device is taken where none is named. */
-import type { Device } from "./names.ts";
-import { PACKAGES } from "./names.ts";
+import { type Device, PACKAGES } from "./names.ts";
 import { installCommand, isInstalled } from "./packages.ts";
 import { rememberedTrial, type Trial } from "./trials.ts";
 
@@ -36,9 +35,9 @@ export async function automatic(): Promise<Choice> {
       device: "cpu",
       reason: `${there[0]} is installed, but webgpu needs ${missing[0]} too: ${installCommand(names)}`,
     };
-  const gpu = await rememberedTrial("webgpu", false, PATIENCE);
+  const gpu = await rememberedTrial("webgpu", PATIENCE);
   const isCandidate = againstGPU(gpu, {}) === undefined;
-  const cpu = isCandidate ? await rememberedTrial("cpu", true, PATIENCE) : {};
+  const cpu = isCandidate ? await rememberedTrial("cpu", PATIENCE) : {};
   const reason = againstGPU(gpu, cpu);
   return reason === undefined ? { device: "webgpu" } : { device: "cpu", reason };
 }

@@ -1,4 +1,5 @@
 /** What a device turns out to be. */
+import type { Device } from "./names.ts";
 
 /** What a device is made of. */
 export interface Hardware {
@@ -29,4 +30,27 @@ export interface Outcome {
   gflops?: number;
   /** Why it does not work. */
   error?: string;
+}
+
+/** A device on this machine. */
+export interface DeviceReport extends Findings {
+  device: Device;
+  /** Whether its results are right. Compiled functions of `wasm` and `tensorflow` are those of `cpu`. */
+  works: boolean;
+  /** What is in the way. */
+  problem?: string;
+  /** The step that helps, a command where there is one. */
+  fix?: string;
+}
+
+export interface DevicesReport {
+  /** What `useDevice()` takes. */
+  auto: Device;
+  /** Why, where that needs saying. */
+  reason?: string;
+  devices: DeviceReport[];
+  /** The table as text. */
+  toString(): string;
+  /** The table as a piece of HTML. */
+  toHtml(): string;
 }

@@ -23,9 +23,9 @@ async function hardwareOf(device: Device): Promise<Hardware> {
     };
   const { info, isSoftware, gpu, features } = await openDevice();
   return {
-    name: info.device && !/^0x|^$/.test(info.device) ? info.device : info.architecture || info.vendor,
+    name: info.device.replaceAll("-", " ").trim() || info.architecture || info.vendor || "unnamed GPU",
     isSoftware,
-    driver: [info.vendor, info.architecture, info.description].filter(Boolean).join(", "),
+    driver: info.description || info.vendor,
     memory: gpu.limits.maxBufferSize,
     features: FEATURES.filter((name) => features.has(name)),
   };

@@ -105,16 +105,13 @@ function surroundings(device: Device): string[] {
   ];
 }
 
-const cacheFile = (device: Device, allowSoftware: boolean): string =>
-  cacheFolder(
-    "devices",
-    `${device}${allowSoftware ? "" : "-hardware"}-${fingerprint(surroundings(device), 16)}.json`,
-  );
+const cacheFile = (device: Device): string =>
+  cacheFolder("devices", `${device}-${fingerprint(surroundings(device), 16)}.json`);
 
 /** Writes what a trial found, for `rememberedTrial`; where it cannot be written, the next process tries anew. */
-export async function remember(device: Device, trial: Trial, allowSoftware: boolean): Promise<void> {
+export async function remember(device: Device, trial: Trial): Promise<void> {
   try {
-    const file = cacheFile(device, allowSoftware);
+    const file = cacheFile(device);
     await mkdir(dirname(file), { recursive: true });
     await writeFileAtomic(file, `${JSON.stringify(trial)}\n`);
   } catch {
@@ -122,17 +119,17 @@ export async function remember(device: Device, trial: Trial, allowSoftware: bool
   }
 }
 
-/** What an earlier trial found on this machine, with these packages and drivers, or else a new one. */
-export async function rememberedTrial(
-  device: Device,
-  allowSoftware: boolean,
-  timeout: number,
-): Promise<Trial> {
+/**
+ * What an earlier trial found on this machine with these packages and drivers, or else a new one, which does not go on with
+ * a GPU that a processor plays.
+ * @param timeout seconds
+ */
+export async function rememberedTrial(device: Device, timeout: number): Promise<Trial> {
   try {
-    return JSON.parse(await readFile(cacheFile(device, allowSoftware), "utf8"));
+    return JSON.parse(await readFile(cacheFile(device), "utf8"));
   } catch {
-    const trial = await trialOf(device, { allowSoftware, timeout });
-    await remember(device, trial, allowSoftware);
+    const trial = await trialOf(device, { allowSoftware: false, timeout });
+    await remember(device, trial);
     return trial;
   }
 }

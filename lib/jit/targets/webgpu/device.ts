@@ -150,6 +150,9 @@ export function openDevice(): Promise<Device> {
   return opened;
 }
 
+/** How the error of a machine without a GPU says so. */
+export const NO_GPU = "no GPU was found that WebGPU can use";
+
 let lost = 0;
 /** How many devices have been lost so far: a program is of one, and of no use behind its loss. */
 export const devicesLost = (): number => lost;
@@ -159,7 +162,7 @@ async function open(): Promise<Device> {
   const adapter = await dawn.gpu.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter)
     throw new Error(
-      "jit: no GPU was found that WebGPU can use; expected one with a driver for Vulkan, Metal or D3D12 (`npx ditlab devices` says what is missing)",
+      `jit: ${NO_GPU}; expected one with a driver for Vulkan, Metal or D3D12, and 'npx ditlab devices' says what is missing`,
     );
   const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
   const requiredFeatures = FEATURES.filter((name) => adapter.features.has(name));
