@@ -9,9 +9,11 @@ import {
   type GPUBuffer,
   lossError,
   openDevice,
+  throwFault,
 } from "../jit/targets/webgpu/device.ts";
 import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
 import { type TensorData, type WebGPUBackend, webgpuBackendClass } from "./tfjs-webgpu.ts";
+import { mendKernels } from "./webgpu-kernels.ts";
 
 export const BACKEND = "webgpu";
 /** As tfjs registers it. */
@@ -42,6 +44,7 @@ type Kept = TensorData & { array?: DeviceArray };
 function makeBackend(device: Device): WebGPUBackend {
   const { gpu, globals } = device.dawn;
   const backend = new (webgpuBackendClass(gpu, globals))(device.gpu, device.info);
+  mendKernels();
 
   const takeOver = (dataId: object): boolean => {
     const taken = handOver(dataId, device);
@@ -88,7 +91,9 @@ function makeBackend(device: Device): WebGPUBackend {
     // The reader may dispose the tensor while it waits.
     backend.incRef(dataId);
     try {
-      return await read.call(backend, dataId);
+      const values = await read.call(backend, dataId);
+      throwFault(device);
+      return values;
     } catch (error) {
       await Promise.race([device.gpu.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
       throw device.loss === undefined ? error : lossError("the tensor", device);
@@ -106,19 +111,16 @@ function drop(backend: WebGPUBackend, dataId: object): void {
 
 /** Arrays of the backend for compiled functions on its device. */
 function lenderOf(backend: WebGPUBackend, device: Device): (tensor: Tensor) => DeviceArray | undefined {
-  const lend = (tensor: Tensor, giveBack: () => void): DeviceArray | undefined => {
+  return (tensor) => {
     const { dataId, dtype, size } = tensor;
     if (engine.state.tensorInfo.get(dataId)?.backend !== backend) return undefined;
     if (size === 0 || (dtype !== "float32" && dtype !== "int32" && dtype !== "bool")) return undefined;
     const data = backend.tensorMap.get(dataId);
+    // Integers by another name are the same, numbers of another kind are not.
+    if ((data.dtype === "float32") !== (dtype === "float32")) return undefined;
     if (!data.resource) {
-      if (size < FEW || data.dtype !== dtype) return undefined;
+      if (size < FEW) return undefined;
       backend.uploadToGPU(dataId);
-    }
-    if (data.dtype !== dtype && dtype === "float32") {
-      // tfjs casts without loss by another name for the same integers.
-      const cast = tf.keep(tf.tidy(() => tf.mul(tensor, 1) as Tensor));
-      return lend(cast, () => cast.dispose());
     }
     // What was recorded comes first: the same queue takes the compiled function's work behind it.
     if (backend.commandEncoder) {
@@ -131,13 +133,10 @@ function lenderOf(backend: WebGPUBackend, device: Device): (tensor: Tensor) => D
       ...deviceArray(device, data.resource as GPUBuffer, size, dtype),
       retain: () => void holds++,
       release() {
-        if (--holds > 0) return;
-        drop(backend, dataId);
-        giveBack();
+        if (--holds === 0) drop(backend, dataId);
       },
     };
   };
-  return (tensor) => lend(tensor, () => {});
 }
 
 let current: { device: Device; backend: WebGPUBackend } | undefined;

@@ -49,6 +49,10 @@ export interface GPUDevice {
   createComputePipelineAsync(options: object): Promise<object>;
   createBindGroup(options: object): object;
   createCommandEncoder(): GPUCommandEncoder;
+  addEventListener(
+    name: "uncapturederror",
+    listener: (event: { error: { message: string }; preventDefault?(): void }) => void,
+  ): void;
   pushErrorScope(filter: string): void;
   popErrorScope(): Promise<{ message: string } | null>;
   destroy(): void;
@@ -89,6 +93,8 @@ export interface Device {
   readonly dawn: { readonly gpu: GPU; readonly globals: Readonly<Record<string, unknown>> };
   /** Why it is gone, once it is. */
   loss?: string;
+  /** What it has refused since somebody was told. */
+  fault?: string;
   /** The layout of kernels of so many arrays. */
   layout(buffers: number, hasSizes: boolean): object;
   /** Memory for storage of so many bytes. */
@@ -204,12 +210,25 @@ async function open(): Promise<Device> {
       gpu.createBuffer({ size: bytes, usage: USAGE.storage | USAGE.copySource | USAGE.copyTarget }),
     pipelines: new Map(),
   };
+  // Nobody waits for what is found wrong with work: the next to read numbers is told, instead of getting wrong ones.
+  gpu.addEventListener("uncapturederror", (event) => {
+    event.preventDefault?.();
+    device.fault ??= event.error.message;
+  });
   void gpu.lost.then(({ reason, message }) => {
     device.loss = message || reason;
     opened = undefined;
     lost++;
   });
   return device;
+}
+
+/** @throws what the GPU has refused before, once. */
+export function throwFault(device: Device): void {
+  const { fault } = device;
+  if (fault === undefined) return;
+  device.fault = undefined;
+  throw new Error(`the GPU refused an operation, and results since may be wrong: ${fault.trim()}`);
 }
 
 /** What to say of something on a device that is gone. */
@@ -250,6 +269,7 @@ export async function readBuffers(
     await Promise.race([gpu.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
     throw device.loss === undefined ? error : lossError("the tensor", device);
   }
+  throwFault(device);
   const copy = staging.getMappedRange().slice(0);
   staging.destroy();
   return copy;
