@@ -62,9 +62,10 @@ async function prepare(device: Device): Promise<void> {
 
 /** Puts eager tensors on a device. @throws naming it, what is missing, and the command that helps */
 export async function useEager(device: Device): Promise<void> {
+  // Before more are there: tfjs takes the one of the highest priority, which may have to be waited for.
+  const before = currentBackend();
   await prepare(device);
   // setBackend may return false and still name the backend as current.
-  const before = currentBackend();
   if (await tf.setBackend(device)) return;
   await tf.setBackend(before);
   throw new Error(
