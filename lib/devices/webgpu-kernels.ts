@@ -75,6 +75,23 @@ const pad =
     return last === inputs.x ? original(call) : last;
   };
 
+/** Its transposition of integers of more than two axes is no valid program. Here they go as float32, exact to 2^24. */
+const transpose =
+  (original: KernelFunc): KernelFunc =>
+  (call) => {
+    const { inputs, attrs, backend } = call;
+    const { x } = inputs;
+    const isWhole = x.dtype === "int32" || x.dtype === "bool";
+    if (!isWhole || x.shape.length <= 2 || tf.util.sizeFromShape(x.shape) === 0) return original(call);
+    const castTo = (x: Info, dtype: DataType): Info =>
+      kernelOf("Cast")({ inputs: { x }, attrs: { dtype }, backend });
+    const floats = castTo(x, "float32");
+    const moved = original({ inputs: { x: floats }, attrs, backend });
+    const result = castTo(moved, x.dtype);
+    for (const { dataId } of [floats, moved]) backend.disposeData(dataId);
+    return result;
+  };
+
 let isDone = false;
 
 /** Puts them in their places, once tfjs has registered its own. */
@@ -83,4 +100,5 @@ export function mendKernels(): void {
   isDone = true;
   replace("Cast", cast);
   replace("PadV2", pad);
+  replace("Transpose", transpose);
 }

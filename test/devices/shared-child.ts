@@ -273,6 +273,15 @@ const checks: Record<string, () => Promise<void>> = {
     assert.equal((await numbers(gradient)).slice(0, 4), [0, 2, 0, 6]);
     const cast = tf.cast(tf.cast(tf.add(tf.reshape(iota(100), [10, 10]), 0), "int32"), "float32");
     assert.equal((await numbers(tf.transpose(cast) as Tensor)).slice(0, 3), [0, 10, 20]);
+    const whole = tf.reshape(tf.cast(tf.add(iota(24), 0), "int32"), [2, 3, 4]);
+    const turned = tf.transpose(whole, [2, 0, 1]) as Tensor;
+    assert.equal([turned.dtype, turned.shape], ["int32", [4, 2, 3]]);
+    assert.equal((await numbers(turned)).slice(0, 7), [0, 4, 8, 12, 16, 20, 1]);
+    const odd = tf.transpose(tf.cast(tf.mod(whole, 2), "bool"), [2, 0, 1]) as Tensor;
+    assert.equal([odd.dtype, ...(await numbers(odd)).slice(4, 8)], ["bool", 0, 0, 1, 1]);
+    const before = [tf.memory().numDataBuffers, backend().numDataIds()];
+    tf.dispose([tf.transpose(whole, [2, 0, 1]), tf.cast(whole, "float32"), tf.pad(x, Array(6).fill([1, 1]))]);
+    assert.equal([tf.memory().numDataBuffers, backend().numDataIds()], before);
   },
   "what the GPU refuses is told to who reads next, once": async () => {
     const eager = tf.add(iota(100), 1) as Tensor;
