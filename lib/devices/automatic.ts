@@ -1,7 +1,9 @@
 /** Which device is taken where none is named. */
+import type { Hardware } from "./findings.ts";
 import { type Device, PACKAGES } from "./names.ts";
 import { installCommand, isInstalled } from "./packages.ts";
-import { rememberedTrial, type Trial } from "./trials.ts";
+import { hardwareOf } from "./trial.ts";
+import { newTrial, rememberedTrial, type Trial } from "./trials.ts";
 
 /** Seconds that a trial may take a process that only wants to begin. */
 const PATIENCE = 20;
@@ -25,6 +27,21 @@ export function againstGPU(gpu: Trial, cpu: Trial): string | undefined {
   return undefined;
 }
 
+const isSame = (a: Hardware, b: Hardware | undefined): boolean => a.name === b?.name && a.driver === b.driver;
+
+/** A trial of the GPU that is here: one that is remembered may be of another. */
+async function trialOfGPU(): Promise<Trial> {
+  const trial = await rememberedTrial("webgpu", PATIENCE);
+  if (againstGPU(trial, {}) !== undefined) return trial;
+  try {
+    // It has passed before, or just now, so that it may be opened here.
+    if (isSame(await hardwareOf("webgpu"), trial.hardware)) return trial;
+  } catch {
+    // It is gone.
+  }
+  return newTrial("webgpu", PATIENCE);
+}
+
 /** The fastest device that passes its check here. */
 export async function automatic(): Promise<Choice> {
   const names = PACKAGES.webgpu.map(([name]) => name);
@@ -35,7 +52,7 @@ export async function automatic(): Promise<Choice> {
       device: "cpu",
       reason: `${there[0]} is installed, but webgpu needs ${missing[0]} too: ${installCommand(names)}`,
     };
-  const gpu = await rememberedTrial("webgpu", PATIENCE);
+  const gpu = await trialOfGPU();
   const isCandidate = againstGPU(gpu, {}) === undefined;
   const cpu = isCandidate ? await rememberedTrial("cpu", PATIENCE) : {};
   const reason = againstGPU(gpu, cpu);

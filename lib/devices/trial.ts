@@ -13,7 +13,8 @@ import { type Device, TARGET_OF } from "./names.ts";
 
 const FEATURES = ["shader-f16", "subgroups", "timestamp-query"];
 
-async function hardwareOf(device: Device): Promise<Hardware> {
+/** What a device is made of; opens a GPU. @throws where there is none */
+export async function hardwareOf(device: Device): Promise<Hardware> {
   if (device !== "webgpu")
     return {
       name: cpus()[0]?.model.trim() || arch(),

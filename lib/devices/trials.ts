@@ -119,17 +119,18 @@ export async function remember(device: Device, trial: Trial): Promise<void> {
   }
 }
 
-/**
- * What an earlier trial found on this machine with these packages and drivers, or else a new one, which does not go on with
- * a GPU that a processor plays.
- * @param timeout seconds
- */
+/** A trial that is remembered. It does not go on with a GPU that a processor plays. @param timeout seconds */
+export async function newTrial(device: Device, timeout: number): Promise<Trial> {
+  const trial = await trialOf(device, { allowSoftware: false, timeout });
+  await remember(device, trial);
+  return trial;
+}
+
+/** What an earlier trial found on this machine with these packages and drivers, or else a new one. @param timeout seconds */
 export async function rememberedTrial(device: Device, timeout: number): Promise<Trial> {
   try {
     return JSON.parse(await readFile(cacheFile(device), "utf8"));
   } catch {
-    const trial = await trialOf(device, { allowSoftware: false, timeout });
-    await remember(device, trial);
-    return trial;
+    return newTrial(device, timeout);
   }
 }

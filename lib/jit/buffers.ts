@@ -25,7 +25,7 @@ export interface DeviceArray {
 
 /** Where numbers lie. */
 export type Memory = GraphData | DeviceArray;
-export const isOnHost = (memory: Memory): memory is GraphData => ArrayBuffer.isView(memory);
+export const isOnHost = (memory: Memory): memory is GraphData => !("handle" in memory);
 
 export interface Buffer {
   readonly data: Memory;
