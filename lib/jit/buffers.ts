@@ -102,7 +102,7 @@ class HostBackend extends IdleBackend {
     const entry = this.entries.get(dataId);
     if (!entry || isOnHost(entry.buffer.data) || entry.buffer.data.device !== device) return undefined;
     this.entries.delete(dataId);
-    // Another tensor may be over the same buffer: nobody writes there any more.
+    // Behind this nobody here writes there.
     entry.buffer.left = true;
     return { array: entry.buffer.data, references: entry.references };
   }

@@ -136,13 +136,16 @@ const checks: Record<string, () => Promise<void>> = {
     assert.equal((await numbers(eager)).slice(0, 2), [1, 3]);
   },
   "what an eager tensor sees is never written over": async () => {
-    const step = jit((state: Tensor) => ({ state: tf.add(state, 1) as Tensor }), { donate: [0] });
-    let { state } = await step(tf.add(iota(100), 0) as Tensor);
-    const seen = tf.reshape(state, [10, 10]) as Tensor;
+    const step = jit(({ w }: { w: Tensor }) => ({ state: { w: tf.add(w, 1) as Tensor } }), { donate: [0] });
+    let { state } = await step({ w: tf.add(iota(100), 0) as Tensor });
+    const handle = handleOf(state.w);
+    ({ state } = await step(state));
+    assert.is(handleOf(state.w), handle);
+    const seen = tf.reshape(state.w, [10, 10]) as Tensor;
     ({ state } = await step(state));
     ({ state } = await step(state));
-    assert.equal((await numbers(seen)).slice(0, 2), [1, 2]);
-    assert.equal((await numbers(state)).slice(0, 2), [3, 4]);
+    assert.equal((await numbers(seen)).slice(0, 2), [2, 3]);
+    assert.equal((await numbers(state.w)).slice(0, 2), [4, 5]);
     // Arguments that come back, one of them twice.
     const same = jit((a: Tensor, b: Tensor) => ({ a, b, again: a, sum: tf.add(a, b) as Tensor }), {
       donate: [0, 1],
@@ -150,11 +153,11 @@ const checks: Record<string, () => Promise<void>> = {
     const first = tf.add(iota(100), 7) as Tensor;
     const kept = first.clone();
     const back = await same(first, kept.clone());
-    ({ state } = await step(back.a));
+    ({ state } = await step({ w: back.a }));
     assert.equal((await numbers(back.b)).slice(0, 2), [7, 8]);
     assert.equal((await numbers(back.again)).slice(0, 2), [7, 8]);
     assert.equal((await numbers(kept)).slice(0, 2), [7, 8]);
-    assert.equal((await numbers(tf.add(state, 0) as Tensor)).slice(0, 2), [8, 9]);
+    assert.equal((await numbers(tf.add(state.w, 0) as Tensor)).slice(0, 2), [8, 9]);
   },
   "an argument may be disposed while the call is under way": async () => {
     const fresh = jit((x: Tensor) => tf.sub(tf.mul(x, 3), 1) as Tensor);
@@ -202,25 +205,26 @@ const checks: Record<string, () => Promise<void>> = {
     });
   },
   "neither tensors nor memory grow": async () => {
-    const step = jit((state: Tensor, x: Tensor) => ({ state: tf.add(state, x) as Tensor, y: tf.sum(x) }), {
-      donate: [0],
-    });
-    let state = tf.add(iota(200), 0) as Tensor;
+    const step = jit(
+      ({ w }: { w: Tensor }, x: Tensor) => ({ state: { w: tf.add(w, x) as Tensor }, y: tf.sum(x) as Tensor }),
+      { donate: [0] },
+    );
+    let state = { w: tf.add(iota(200), 0) as Tensor };
     const [tensors, memory]: [number[], number[]] = [[], []];
     for (let i = 0; i < 200; i++) {
       const x = tf.tidy(() => tf.mul(iota(200), 0.5) as Tensor);
       const result = await step(state, x);
       ({ state } = result);
-      const eager = tf.tidy(() => tf.add(tf.square(result.y), state) as Tensor);
+      const eager = tf.tidy(() => tf.add(tf.square(result.y), state.w) as Tensor);
       const other = await double(eager);
       tf.dispose([x, result.y, eager, other]);
       if (i % 20 === 19) {
-        await state.data();
+        await state.w.data();
         tensors.push(tf.memory().numTensors);
         memory.push(gpu.live);
       }
     }
-    tf.dispose(state);
+    tf.dispose(state.w);
     assert.is(new Set(tensors).size, 1, `tensors ${tensors}`);
     assert.ok(memory.at(-1)! <= memory[2], `bytes ${memory}`);
   },
