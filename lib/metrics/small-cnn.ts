@@ -64,8 +64,8 @@ async function evaluateImages(
     for (let start = 0; start < count; start += EVALUATION_BATCH) {
       const x = batchAt(start, Math.min(EVALUATION_BATCH, count - start));
       const result = await forward(params, x).finally(() => x.dispose());
-      features.set(result.features.dataSync(), start * featureSize);
-      probabilities.set(result.probabilities.dataSync(), start * classes);
+      features.set(await result.features.data(), start * featureSize);
+      probabilities.set(await result.probabilities.data(), start * classes);
       disposeTree(result);
     }
   } finally {

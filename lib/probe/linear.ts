@@ -72,7 +72,7 @@ export function featureExtractor(network: Network, config: ProcessConfig): Featu
         let values: Float32Array;
         try {
           const features = await pooled(params, inputs.x, inputs.noise, inputs.t, inputs.nothing);
-          values = features.dataSync() as Float32Array;
+          values = (await features.data()) as Float32Array;
           features.dispose();
         } finally {
           disposeTree(inputs);

@@ -1,7 +1,9 @@
 /** A process with eager tensors and compiled functions on one GPU, which prints a line of JSON for each check. */
+import sharp from "sharp";
 import * as assert from "uvu/assert";
 import { currentDevice, useDevice } from "../../lib/devices/index.ts";
 import type { WebGPUBackend } from "../../lib/devices/tfjs-webgpu.ts";
+import { imageGrid } from "../../lib/io/index.ts";
 import { bufferOf, isOnHost } from "../../lib/jit/buffers.ts";
 import { jit } from "../../lib/jit/index.ts";
 import { openDevice } from "../../lib/jit/targets/webgpu/device.ts";
@@ -254,6 +256,15 @@ const checks: Record<string, () => Promise<void>> = {
         /^Tensor float32 \[4\] · min 1, mean 2\.500, max 4\n\s+\[1, 2, 3, 4\]$/,
       );
     }
+    const image = tf.tidy(() => tf.reshape(tf.sub(iota(4, 0.5), 1), [1, 1, 2, 2]) as Tensor);
+    const grid = imageGrid(image);
+    image.dispose();
+    const { "text/plain": caption, "image/png": png } = await grid[Symbol.for("Jupyter.display")]();
+    assert.is(caption, "1 images of 2 x 2 pixels");
+    assert.equal(
+      [...(await sharp(Buffer.from(png, "base64")).extractChannel(0).raw().toBuffer())].slice(0, 2),
+      [0, 64],
+    );
     const gone = tf.add(iota(100), 1) as Tensor;
     const later = shown(gone);
     gone.dispose();
