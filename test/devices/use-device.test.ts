@@ -1,6 +1,7 @@
 /** One name puts a process on a device. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { commandLine } from "../../lib/cli/main.ts";
 import { DEVICES } from "../../lib/devices/index.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 import { drivers, hasPackages, linesOf, NO_DRIVER, run } from "./helpers.ts";
@@ -86,6 +87,37 @@ test("DITLAB_DEVICE decides where no name is given, and what it cannot have is s
   assert.is(
     wrong.error,
     "DITLAB_DEVICE is 'gpu', no device; expected one of cpu, wasm, tensorflow, webgpu, auto",
+  );
+});
+
+test("commands that compute have --device, and go by DITLAB_DEVICE without it", async () => {
+  const known = commandLine();
+  const commandOf = (...path: string[]) =>
+    path.reduce((command, name) => command.commands.find((sub) => sub.name() === name)!, known);
+  for (const path of [
+    ["demo"],
+    ["train"],
+    ["sample"],
+    ["evaluate"],
+    ["prepare", "latents"],
+    ["prepare", "reference"],
+  ])
+    assert.ok(
+      commandOf(...path).options.some(({ long }) => long === "--device"),
+      path.join(" "),
+    );
+  const wrong = await run("ditlab", ["sample", "nowhere", "--device", "gpu"]);
+  assert.is(wrong.code, 2);
+  assert.match(wrong.stderr, /Allowed choices are cpu, wasm, tensorflow, webgpu, auto/);
+  const env = { HIDE: [...OPTIONAL, ...TENSORFLOW].join() };
+  const named = await run("ditlab", ["sample", "nowhere", "--device", "wasm"], env, ["hide.mjs"]);
+  assert.is(named.code, 1);
+  assert.match(named.stderr, /^ditlab: device 'wasm' cannot be used: it needs the package/);
+  // The environment's is said, and the command goes on.
+  const wanted = await run("ditlab", ["sample", "nowhere"], { ...env, DITLAB_DEVICE: "wasm" }, ["hide.mjs"]);
+  assert.match(
+    wanted.stderr,
+    /^ditlab: DITLAB_DEVICE=wasm is not to be had, running on cpu: .+\nditlab: .*nowhere/,
   );
 });
 
