@@ -73,15 +73,17 @@ async function measure(multiply: (a: Tensor, b: Tensor) => Promise<[Tensor, Tens
     await timed(1);
     const once = await timed(1);
     const times = Math.max(1, Math.min(50, Math.floor(SECONDS / 4 / once)));
-    let [count, seconds] = [0, 0];
-    while (seconds < SECONDS) {
-      seconds += await timed(times);
-      count += times;
+    let [spent, fastest] = [0, Number.POSITIVE_INFINITY];
+    while (spent < SECONDS) {
+      const seconds = await timed(times);
+      spent += seconds;
+      // What else runs on the machine slows it down, and nothing speeds it up.
+      fastest = Math.min(fastest, seconds / times);
     }
     tf.dispose([a, b]);
-    best = Math.max(best, (2 * side ** 3 * count) / seconds / 1e9);
+    best = Math.max(best, (2 * side ** 3) / fastest / 1e9);
     // The next one takes eight times as long.
-    if ((8 * seconds) / count > LONGEST) break;
+    if (8 * fastest > LONGEST) break;
   }
   return best;
 }
