@@ -1,6 +1,7 @@
 /** ditlab: diffusion transformers that teach themselves. Every folder can also be imported by itself: `ditlab/samplers`. */
 export * from "./align/index.ts";
 export * from "./data/index.ts";
+export * from "./devices/index.ts";
 export * from "./diffusion/index.ts";
 export * from "./experiments/index.ts";
 export * from "./io/index.ts";

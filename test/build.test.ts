@@ -133,6 +133,12 @@ test("the command starts from the build", async () => {
   assert.match(await node(bin, "--help"), /train[\s\S]*sample/);
 });
 
+test("devices are tried from the build", async () => {
+  const found = JSON.parse(await node(join(installed, "lib/cli/bin.js"), "devices", "--json"));
+  const [cpu] = found.devices;
+  assert.equal([cpu.device, cpu.works], ["cpu", true]);
+});
+
 test("a checkout whose build is missing is built for the kernel as npm builds it, and can be imported", async () => {
   const folder = await freshClone();
   await symlink(join(root, "node_modules"), join(folder, "node_modules"), "junction");

@@ -7,7 +7,7 @@ import { SCALES, type ScaleName } from "../experiments/presets.ts";
 import { writeReport } from "../experiments/report/report.ts";
 import { summaryLines } from "../experiments/summary.ts";
 import { EXIT, stopSignal } from "./exit.ts";
-import { dataFolderOption, datasetOption, jsonOption } from "./options.ts";
+import { dataFolderOption, datasetOption, jsonOption, withDevice } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
 interface Options {
@@ -24,7 +24,7 @@ const scaleHelp = Object.entries(SCALES)
   .join("\n");
 
 export const demoCommand = (): Command =>
-  new Command("demo")
+  withDevice(new Command("demo"))
     .description("train the same small SiT without and with SRA, sample, measure, and write a report")
     .addOption(datasetOption())
     .addOption(dataFolderOption())

@@ -11,7 +11,7 @@ import {
   sampleMetrics,
 } from "../metrics/index.ts";
 import { evaluateInception, inceptionTable } from "./evaluate-inception.ts";
-import { dataFolderOption, datasetOption, jsonOption, positiveInteger } from "./options.ts";
+import { dataFolderOption, datasetOption, jsonOption, positiveInteger, withDevice } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
 interface Options {
@@ -78,7 +78,7 @@ const metricNames = (value: string): MetricName[] =>
   });
 
 export const evaluateCommand = (): Command =>
-  new Command("evaluate")
+  withDevice(new Command("evaluate"))
     .description(
       "measure generated images against a reference: FID, sFID, Inception Score, precision, recall, KID",
     )

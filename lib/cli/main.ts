@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { packageVersion } from "../package.ts";
 import { convertCommand } from "./convert.ts";
 import { demoCommand } from "./demo.ts";
+import { devicesCommand } from "./devices.ts";
 import { downloadCommand } from "./download.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { EXIT, fail } from "./exit.ts";
@@ -40,6 +41,7 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failure} failed, ${EXIT.usage} wrong usage, 
     convertCommand(),
     prepareCommand(),
     profileCommand(),
+    devicesCommand(),
   ];
   for (const command of [...own, ...more]) program.addCommand(inherited(command, program));
   return program;

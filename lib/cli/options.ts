@@ -1,6 +1,7 @@
 /** Parsers for option values, shared by the commands. */
-import { InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { type DatasetName, datasetNames } from "../data/index.ts";
+import { DEVICES, type Device, useDevice } from "../devices/index.ts";
 
 export function integer(value: string): number {
   if (!/^\d+$/.test(value)) throw new InvalidArgumentError("expected a whole number of 0 or more.");
@@ -34,6 +35,19 @@ export const dataFolderOption = (): Option =>
     "--data <folder>",
     "folder with the data set's four IDX files (default: the built-in or downloaded ones)",
   );
+
+export const deviceOption = (): Option =>
+  new Option(
+    "--device <name>",
+    "where it runs; 'ditlab devices' lists what this machine has (default: DITLAB_DEVICE, else cpu)",
+  ).choices([...DEVICES, "auto"]);
+
+/** A command that puts the process on a device, that of its option or the environment, before it begins. */
+export const withDevice = (command: Command): Command =>
+  command.addOption(deviceOption()).hook("preAction", async () => {
+    const { device } = command.opts<{ device?: Device | "auto" }>();
+    await useDevice(device ?? (process.env.DITLAB_DEVICE ? undefined : "cpu"));
+  });
 
 export const jsonOption = (): Option => new Option("--json", "print the result as JSON on stdout");
 

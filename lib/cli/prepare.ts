@@ -10,7 +10,7 @@ import { inceptionExtractor, openImageFiles, readInception, writeReference } fro
 import { readVAE } from "../vae/index.ts";
 import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";
-import { jsonOption, namedFile, positiveInteger } from "./options.ts";
+import { jsonOption, namedFile, positiveInteger, withDevice } from "./options.ts";
 import { imageProgress, progressReporter } from "./progress.ts";
 
 interface Options {
@@ -73,7 +73,7 @@ const images = (): Command =>
     );
 
 const latents = (): Command =>
-  new Command("latents")
+  withDevice(new Command("latents"))
     .description("encode images of one size with a VAE: mean and standard deviation, a .npy file for each")
     .argument("<source>", "what 'prepare images' made")
     .argument("<destination>", "folder for .npy files and dataset.json")
@@ -110,7 +110,7 @@ const shards = (): Command =>
     );
 
 const reference = (): Command =>
-  new Command("reference")
+  withDevice(new Command("reference"))
     .description(
       "take the statistics that 'evaluate' compares with, as ADM publishes them, of images of one size",
     )

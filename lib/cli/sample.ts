@@ -6,7 +6,7 @@ import { SAMPLERS } from "../samplers/index.ts";
 import { readModel } from "./config.ts";
 import { loading } from "./download.ts";
 import { drawSamples } from "./draw-samples.ts";
-import { anyInteger, integer, jsonOption, positiveInteger, real } from "./options.ts";
+import { anyInteger, integer, jsonOption, positiveInteger, real, withDevice } from "./options.ts";
 import { MODES, type SampleOptions } from "./sampler-options.ts";
 
 /** What to sample from: a run of ours, or a file of weights for a model of the zoo. */
@@ -64,7 +64,7 @@ const interval = (value: string, previous: number[] = []): number[] => [
 ];
 
 export const sampleCommand = (): Command =>
-  new Command("sample")
+  withDevice(new Command("sample"))
     .description("draw images from a trained run into a .npz (arr_0, uint8 NHWC) and, if asked, a PNG grid")
     .argument("[run]", "run folder or checkpoint file of ours")
     .option(

@@ -30,7 +30,7 @@ import { type ConfigOptions, readConfig, withConfigOptions, withModel, withOptio
 import { imageDecoder } from "./decoder.ts";
 import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";
-import { jsonOption, namedFile } from "./options.ts";
+import { jsonOption, namedFile, withDevice } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
 interface Options extends ConfigOptions {
@@ -152,7 +152,7 @@ async function runOf(options: Options, given: Given): Promise<Run> {
 }
 
 export const trainCommand = (): Command =>
-  withConfigOptions(new Command("train"))
+  withConfigOptions(withDevice(new Command("train")))
     .description("train a SiT or DiT, with SRA, another method or none, in a run folder that can be resumed")
     .option("--images <path>", "train on shards, latents or images (see 'prepare') instead of --dataset")
     .option(

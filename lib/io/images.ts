@@ -68,6 +68,15 @@ export async function writePngGrid(path: string, images: Images, options: GridOp
   await writeAtomic(path, await pngGrid(images, options, `Cannot write ${path}`));
 }
 
+/** A tensor's numbers: at once, or those of a GPU when they come. */
+function numbersOf(tensor: Tensor): Float32Array | Promise<Float32Array> {
+  try {
+    return tensor.dataSync() as Float32Array;
+  } catch {
+    return tensor.data() as Promise<Float32Array>;
+  }
+}
+
 /**
  * A grid of images as a value that notebooks show.
  * @param images NHWC pixels, or floats NCHW in -1 .. 1 (a tensor, or what `generate` returns)
@@ -76,19 +85,22 @@ export function imageGrid(
   images: Images | Tensor | NdArray<"float32">,
   options: GridOptions = {},
 ): Record<symbol, () => Promise<Record<string, string>>> {
-  // A tensor is read now, as it may be gone when it is shown.
-  const reading =
-    "dataSync" in images
-      ? images.data().then((values) => toUint8Images(values as Float32Array, images.shape))
-      : images.dtype === "uint8"
-        ? (images as Images)
-        : toUint8Images(images.data as Float32Array, images.shape);
-  Promise.resolve(reading).catch(() => {}); // reported where it is shown
+  // Taken now: the tensor may be gone when it is shown.
+  const values = "dataSync" in images ? numbersOf(images) : images.data;
+  const pixelsOf = (values: Float32Array): Images => toUint8Images(values, images.shape);
+  const pixels =
+    images.dtype === "uint8"
+      ? (images as Images)
+      : values instanceof Promise
+        ? values.then(pixelsOf)
+        : pixelsOf(values as Float32Array);
+  // Whoever shows it is told.
+  if (pixels instanceof Promise) pixels.catch(() => {});
   return {
     async [Symbol.for("Jupyter.display")]() {
-      const pixels = await reading;
-      const png = await pngGrid(pixels, options, "Cannot show images");
-      const [count, height, width] = pixels.shape;
+      const shown = await pixels;
+      const png = await pngGrid(shown, options, "Cannot show images");
+      const [count, height, width] = shown.shape;
       return {
         "image/png": png.toString("base64"),
         "text/plain": `${count} images of ${width} x ${height} pixels`,

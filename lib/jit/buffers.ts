@@ -27,7 +27,7 @@ export interface DeviceArray {
 
 /** Where numbers lie. */
 export type Memory = GraphData | DeviceArray;
-export const isOnHost = (memory: Memory): memory is GraphData => ArrayBuffer.isView(memory);
+export const isOnHost = (memory: Memory): memory is GraphData => !("handle" in memory);
 
 export interface Buffer {
   readonly data: Memory;
@@ -41,10 +41,17 @@ export const newBuffer = (data: Memory, left = false): Buffer => ({ data, left, 
 
 type Values = Float32Array | Int32Array | Uint8Array;
 
+interface Entry {
+  readonly buffer: Buffer;
+  references: number;
+  /** What `read` has brought to the host from a device. */
+  numbers?: Values;
+}
+
 /** It has no kernels: tfjs moves a tensor to the eager backend when an operation wants it, by reading it. */
 class HostBackend extends IdleBackend {
   // Weak: what nobody holds any more is freed, disposed or not, as on tfjs's own backend of the processor.
-  private readonly entries = new WeakMap<object, { buffer: Buffer; references: number }>();
+  private readonly entries = new WeakMap<object, Entry>();
   /** What to say of tensors that are gone. */
   readonly refusals = new WeakMap<object, string>();
 
@@ -76,14 +83,30 @@ class HostBackend extends IdleBackend {
     const entry = this.entries.get(dataId);
     if (!entry) throw new Error(this.refusals.get(dataId) ?? "jit: the tensor is gone");
     const { data } = entry.buffer;
-    if (!isOnHost(data))
-      throw new Error("jit: the tensor lies on a device; read it with `await tensor.data()` first");
+    if (!isOnHost(data)) {
+      if (entry.numbers) return entry.numbers;
+      throw new Error(
+        'jit: the tensor lies on a GPU, whose numbers come asynchronously; `await tensor.data()` reads them, and eager operations take it as it is after `await useDevice("webgpu")`',
+      );
+    }
     entry.buffer.left = true;
     return data as Values;
   }
   override async read(dataId: object): Promise<Values> {
-    const data = this.entries.get(dataId)?.buffer.data;
-    return data && !isOnHost(data) ? ((await data.read()) as Values) : this.readSync(dataId);
+    const entry = this.entries.get(dataId);
+    if (!entry || isOnHost(entry.buffer.data)) return this.readSync(dataId);
+    // Kept, as tfjs's own backends of GPUs do, so that a tensor that has been read can be shown and moved.
+    entry.numbers ??= (await entry.buffer.data.read()) as Values;
+    return entry.numbers;
+  }
+  /** Gives an array of a device away as it is, with the holds that its tensors have on it. */
+  handOver(dataId: object, device: object): { array: DeviceArray; references: number } | undefined {
+    const entry = this.entries.get(dataId);
+    if (!entry || isOnHost(entry.buffer.data) || entry.buffer.data.device !== device) return undefined;
+    this.entries.delete(dataId);
+    // Behind this nobody here writes there.
+    entry.buffer.left = true;
+    return { array: entry.buffer.data, references: entry.references };
   }
   override move(dataId: object, values: BackendValues): void {
     this.adopt(dataId, newBuffer(values as GraphData, true));
@@ -143,3 +166,24 @@ export async function hostNumbers(tensor: Tensor): Promise<GraphData> {
 
 /** The buffer of a tensor that a compiled function made, unless tfjs has moved it to another backend since. */
 export const bufferOf = (tensor: Tensor): Buffer | undefined => host.bufferOf(tensor);
+
+/** Takes a tensor's array from here, if it is one of that device: who calls this releases it. */
+export const handOver = (dataId: object, device: object) => host.handOver(dataId, device);
+
+/** Gives the array of an eager tensor on a device, held as by `retain`; nothing for tensors elsewhere. */
+type Lender = (tensor: Tensor) => DeviceArray | undefined;
+let lender: Lender | undefined;
+
+/** Says how compiled functions come by arrays of the eager backend that lie on their own device. */
+export function lendArrays(lend: Lender | undefined): void {
+  lender = lend;
+}
+
+/** The array that a tensor has on a device, whoever made it, held until it is released. */
+export function heldArray(tensor: Tensor): DeviceArray | undefined {
+  const data = bufferOf(tensor)?.data;
+  if (!data) return lender?.(tensor);
+  if (isOnHost(data)) return undefined;
+  data.retain();
+  return data;
+}

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import writeFileAtomic from "write-file-atomic";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { mapTree } from "../tensor/tree.ts";
-import type { Memory } from "./buffers.ts";
+import { isOnHost, type Memory } from "./buffers.ts";
 import { claim } from "./claims.ts";
 import { type Lowered, lowered, traceFunction, written } from "./lower.ts";
 import { UnreadTensors } from "./outside.ts";
@@ -194,10 +194,11 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     const structure = leavesOf(args);
     const { leaves, donated } = structure;
     const target = targetNow();
-    const key = `${target.name}\n${structure.key}`;
+    const key = `${target.name} ${target.generation?.() ?? 0}\n${structure.key}`;
     // Read before anything is awaited: the caller may dispose its tensors while the call is under way.
     const reads = programs.get(key)?.reads ?? [...leaves.keys()];
-    const reading = Promise.all(reads.map(async (i) => [i, await target.numbersOf(leaves[i])] as const));
+    const held = reads.map(async (i) => [i, await target.numbersOf(leaves[i])] as const);
+    const reading = Promise.all(held);
     reading.catch(() => {}); // reported below, unless the program already failed
     const { owned, ready, succeed, fail } = claim(leaves, donated, name);
     const written = new Set<Memory>();
@@ -211,6 +212,9 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     } catch (error) {
       fail(written);
       throw error;
+    } finally {
+      for (const outcome of await Promise.allSettled(held))
+        if (outcome.status === "fulfilled" && !isOnHost(outcome.value[1])) outcome.value[1].release();
     }
   };
 

@@ -67,8 +67,10 @@ export interface Target {
   readonly name: string;
   /** The operators it has. */
   readonly dialect: Dialect;
-  /** A leaf's numbers, where this target's programs read them. */
+  /** A leaf's numbers, where this target's programs read them; whoever asks releases those on a device. */
   numbersOf(leaf: Leaf): Promise<Memory>;
+  /** Changes when a device was lost: programs of an earlier one are of no use. */
+  generation?(): number;
   /** Traces a function and compiles it for arguments of some leaves. */
   compile(
     trace: () => Promise<Traced>,

@@ -1,6 +1,5 @@
 import "./display.ts";
 
-export { currentDevice, DEVICES, type Device, useDevice } from "./device.ts";
 export { type ValueAndGrad, valueAndGrad, valueAndGradWith } from "./gradient.ts";
 export { checkParams, checkShapes, countParams, mapParams, type Params, param } from "./params.ts";
 export { normalTensor, type RandomGenerator, randomGenerator, randomStream, type Streams } from "./random.ts";

@@ -1,16 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import {
-  checkParams,
-  currentDevice,
-  type Device,
-  flattenTree,
-  mapTree,
-  param,
-  tf,
-  useDevice,
-} from "../../lib/tensor/index.ts";
-import { rejects } from "../io/helpers.ts";
+import { checkParams, flattenTree, mapTree, param, tf } from "../../lib/tensor/index.ts";
 
 test("trees are visited in key order, with paths", () => {
   const tree = { b: [tf.scalar(1), { c: tf.scalar(2) }], a: tf.scalar(3), n: 4 };
@@ -26,27 +16,6 @@ test("trees are visited in key order, with paths", () => {
     mapTree(tree, (t, path) => `${path}=${t.dataSync()[0]}`),
     { b: ["b/0=1", { c: "b/1/c=2" }], a: "a=3", n: 4 },
   );
-});
-
-test("devices: cpu is there, an unknown one and a missing package are named", async () => {
-  await useDevice("cpu");
-  assert.is(currentDevice(), "cpu");
-  await rejects(
-    useDevice("gpu" as Device),
-    /unknown device 'gpu'; expected one of cpu, wasm, webgpu, tensorflow/,
-  );
-  // Optional packages that the project does not install.
-  for (const [device, name] of [
-    ["wasm", "@tensorflow/tfjs-backend-wasm"],
-    ["tensorflow", "@tensorflow/tfjs-node-gpu"],
-    ["webgpu", "webgpu"],
-  ] as const) {
-    await rejects(
-      useDevice(device),
-      new RegExp(`device '${device}' needs the package ${name}.*npm install ${name}`),
-    );
-    assert.is(currentDevice(), "cpu");
-  }
 });
 
 test("parameters that do not fit are listed together", () => {

@@ -8,16 +8,18 @@ import type { ProductForm } from "../../plan/language.ts";
 export interface GPU {
   requestAdapter(options?: object): Promise<GPUAdapter | null>;
 }
+/** What a driver says of its GPU. */
+export interface AdapterInfo {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  readonly isFallbackAdapter?: boolean;
+}
 interface GPUAdapter {
   readonly limits: Record<string, number>;
   readonly features: ReadonlySet<string>;
-  readonly info: {
-    vendor: string;
-    architecture: string;
-    device: string;
-    description: string;
-    isFallbackAdapter?: boolean;
-  };
+  readonly info: AdapterInfo;
   requestDevice(options: object): Promise<GPUDevice>;
 }
 export interface GPUBuffer {
@@ -48,6 +50,10 @@ export interface GPUDevice {
   createComputePipelineAsync(options: object): Promise<object>;
   createBindGroup(options: object): object;
   createCommandEncoder(): GPUCommandEncoder;
+  addEventListener(
+    name: "uncapturederror",
+    listener: (event: { error: { message: string }; preventDefault?(): void }) => void,
+  ): void;
   pushErrorScope(filter: string): void;
   popErrorScope(): Promise<{ message: string } | null>;
   destroy(): void;
@@ -80,12 +86,21 @@ export interface Device {
   readonly product: ProductForm;
   /** Vendor, architecture and driver, as far as they are known. */
   readonly description: string;
+  readonly info: AdapterInfo;
+  /** What its adapter can do, asked for or not. */
+  readonly features: ReadonlySet<string>;
+  /** Whether a processor plays it. */
+  readonly isSoftware: boolean;
+  /** The GPU it is of, and the classes and numbers that WebGPU has on the global object of browsers. */
+  readonly dawn: { readonly gpu: GPU; readonly globals: Readonly<Record<string, unknown>> };
+  /** Why it is gone, once it is. */
+  loss?: string;
+  /** What it has refused since somebody was told. */
+  fault?: string;
   /** The layout of kernels of so many arrays. */
   layout(buffers: number, hasSizes: boolean): object;
   /** Memory for storage of so many bytes. */
   allocate(bytes: number): GPUBuffer;
-  /** @throws saying why, when the device is lost */
-  check(): void;
   /** Compiled kernels by their text. */
   readonly pipelines: Map<string, Promise<object>>;
 }
@@ -100,14 +115,18 @@ const LIMITS = [
   "maxComputeWorkgroupSizeX",
 ];
 
+/** Features that are asked for where there are. */
+const FEATURES = ["timestamp-query"];
+
 interface Dawn {
   create(options: string[]): GPU;
+  readonly globals: Readonly<Record<string, unknown>>;
 }
 
 /** Dawn stops when the object that it was made with is collected. */
-let held: GPU | undefined;
+let held: Device["dawn"] | undefined;
 
-async function openGPU(): Promise<GPU> {
+async function openGPU(): Promise<Device["dawn"]> {
   if (held) return held;
   let dawn: Dawn;
   try {
@@ -117,9 +136,16 @@ async function openGPU(): Promise<GPU> {
       `jit: WebGPU needs the package webgpu, which could not be loaded (${(error as Error).message.split("\n")[0]}); install it with: npm install webgpu`,
     );
   }
-  held = dawn.create([]);
+  held = { gpu: dawn.create([]), globals: dawn.globals };
   return held;
 }
+
+/** Whether a processor plays a GPU. Drivers do not always say so. */
+const isPlayed = ({ isFallbackAdapter, architecture, device, description }: AdapterInfo): boolean =>
+  isFallbackAdapter === true ||
+  /llvmpipe|lavapipe|swiftshader|\bwarp\b|basic render|software/i.test(
+    `${architecture} ${device} ${description}`,
+  );
 
 let opened: Promise<Device> | undefined;
 
@@ -132,35 +158,41 @@ export function openDevice(): Promise<Device> {
   return opened;
 }
 
+/** How the error of a machine without a GPU says so. */
+export const NO_GPU = "no GPU was found that WebGPU can use";
+
+let lost = 0;
+/** How many devices have been lost so far: a program is of one, and of no use behind its loss. */
+export const devicesLost = (): number => lost;
+
 async function open(): Promise<Device> {
-  const adapter = await (await openGPU()).requestAdapter({ powerPreference: "high-performance" });
+  const dawn = await openGPU();
+  const adapter = await dawn.gpu.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter)
     throw new Error(
-      "jit: no GPU was found that WebGPU can use; expected one with a driver for Vulkan, Metal or D3D12",
+      `jit: ${NO_GPU}; expected one with a driver for Vulkan, Metal or D3D12, and 'npx ditlab devices' says what is missing`,
     );
   const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
-  const gpu = await adapter.requestDevice({ requiredLimits });
-  let lost: Error | undefined;
-  void gpu.lost.then(({ reason, message }) => {
-    lost = new DeviceLostError(
-      `jit: the GPU was lost (${message || reason}); what lay on it is gone, and the next call opens it anew`,
-    );
-    opened = undefined;
-  });
+  const requiredFeatures = FEATURES.filter((name) => adapter.features.has(name));
+  const gpu = await adapter.requestDevice({ requiredLimits, requiredFeatures });
   const { limits } = gpu;
   const layouts = new Map<string, object>();
-  const { vendor, architecture, description } = adapter.info;
-  return {
+  const { info, features } = adapter;
+  const { vendor, architecture, description } = info;
+  const isSoftware = isPlayed(info);
+  const device: Device = {
     gpu,
+    info,
+    features,
+    isSoftware,
+    dawn,
     maxBuffers: limits.maxStorageBuffersPerShaderStage,
     alignment: {
       storage: limits.minStorageBufferOffsetAlignment,
       uniform: limits.minUniformBufferOffsetAlignment,
     },
     // A processor that plays a GPU compiles small kernels in a fraction of the time, and has no use for large tiles.
-    product: adapter.info.isFallbackAdapter
-      ? { tile: 8, each: 1, terms: 8 }
-      : { tile: 32, each: 4, terms: 16 },
+    product: isSoftware ? { tile: 8, each: 1, terms: 8 } : { tile: 32, each: 4, terms: 16 },
     maxBinding: limits.maxStorageBufferBindingSize,
     description: [vendor, architecture, description].filter(Boolean).join(" ") || "unnamed adapter",
     layout(buffers, hasSizes) {
@@ -178,12 +210,32 @@ async function open(): Promise<Device> {
     },
     allocate: (bytes) =>
       gpu.createBuffer({ size: bytes, usage: USAGE.storage | USAGE.copySource | USAGE.copyTarget }),
-    check() {
-      if (lost) throw lost;
-    },
     pipelines: new Map(),
   };
+  // Nobody waits for what is found wrong with work: the next to read numbers is told, instead of getting wrong ones.
+  gpu.addEventListener("uncapturederror", (event) => {
+    event.preventDefault?.();
+    device.fault ??= event.error.message;
+  });
+  void gpu.lost.then(({ reason, message }) => {
+    device.loss = message || reason;
+    opened = undefined;
+    lost++;
+  });
+  return device;
 }
+
+/** @throws what the GPU has refused before, once. */
+export function throwFault(device: Device): void {
+  const { fault } = device;
+  if (fault === undefined) return;
+  device.fault = undefined;
+  throw new Error(`the GPU refused an operation, and results since may be wrong: ${fault.trim()}`);
+}
+
+/** What to say of something on a device that is gone. */
+export const lossError = (what: string, { description, loss }: Device): DeviceLostError =>
+  new DeviceLostError(`${what} is gone: the GPU it lay on (${description}) was lost: ${loss?.trim()}`);
 
 /** Bytes that an array of so many numbers takes: each has four. */
 export const bytesFor = (count: number): number => Math.max(4, count * 4);
@@ -198,9 +250,11 @@ export function packed(data: GraphData): Float32Array | Int32Array | Uint32Array
 
 /** Reads parts of buffers, once the work before is done. */
 export async function readBuffers(
-  { gpu }: Device,
+  device: Device,
   parts: readonly { buffer: GPUBuffer; offset: number; bytes: number }[],
 ): Promise<ArrayBuffer> {
+  const { gpu } = device;
+  if (device.loss !== undefined) throw lossError("the tensor", device);
   const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
   const staging = gpu.createBuffer({ size: total, usage: USAGE.mapRead | USAGE.copyTarget });
   const encoder = gpu.createCommandEncoder();
@@ -210,7 +264,14 @@ export async function readBuffers(
     at += bytes;
   }
   gpu.queue.submit([encoder.finish()]);
-  await staging.mapAsync(READ);
+  try {
+    await staging.mapAsync(READ);
+  } catch (error) {
+    // The loss is told behind what failed by it.
+    await Promise.race([gpu.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
+    throw device.loss === undefined ? error : lossError("the tensor", device);
+  }
+  throwFault(device);
   const copy = staging.getMappedRange().slice(0);
   staging.destroy();
   return copy;

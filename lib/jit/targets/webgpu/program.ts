@@ -1,7 +1,7 @@
 /** A traced function, run as kernels on a GPU. */
 import {
-  bufferOf,
   type DeviceArray,
+  heldArray,
   hostNumbers,
   isOnHost,
   type Memory,
@@ -20,7 +20,7 @@ import {
 } from "../../plan/sections.ts";
 import { type CompileOptions, type Place, type Program, placeOutputs, type Target } from "../../program.ts";
 import type { Leaf } from "../../structure.ts";
-import { type Device, type GPUBuffer, openDevice, packed } from "./device.ts";
+import { type Device, devicesLost, type GPUBuffer, lossError, openDevice, packed } from "./device.ts";
 import { KERNELS } from "./dialect.ts";
 import { type Environment, newEnvironment } from "./environment.ts";
 import { newArray, type ReadySection, readySection } from "./section.ts";
@@ -76,7 +76,7 @@ function runnerOf(device: Device, ready: ReadonlyMap<Section, ReadySection>) {
     mayOverwrite: (value: Value, memory: DeviceArray) => boolean,
   ): Promise<void> {
     if (flying.length >= IN_FLIGHT) await flying.shift();
-    device.check();
+    if (device.loss !== undefined) throw lossError("the program", device);
     if (!isProved) gpu.pushErrorScope("validation");
     const made = ready.get(section)!.run(environment.get, mayOverwrite);
     for (const [value, array] of made) environment.set(value, array);
@@ -189,7 +189,6 @@ async function compile(
         return traced.rebuild(resultsOf(device, places, environment, numbers, owned));
       } finally {
         environment.release();
-        for (const memory of numbers.values()) if (!isOnHost(memory)) memory.release();
       }
     },
     endProfile: () => undefined,
@@ -211,7 +210,8 @@ function resultsOf(
   return places.map(({ value, leaf, computed }) => {
     if (!computed) {
       const memory = numbers.get(leaf!)!;
-      return tensorOver(owned.get(leaf!) ?? newBuffer(memory, isOnHost(memory)), value);
+      // Others may hold what is not the call's own.
+      return tensorOver(owned.get(leaf!) ?? newBuffer(memory, true), value);
     }
     const memory = environment.get(value);
     // An argument that comes back, or a result that is asked for twice, is a copy.
@@ -227,14 +227,19 @@ export const webgpu: Target = {
   name: "webgpu",
   dialect: KERNELS,
   async numbersOf({ tensor }: Leaf): Promise<Memory> {
-    const data = bufferOf(tensor)?.data;
-    if (!data || isOnHost(data)) return hostNumbers(tensor);
     // Held until the call is over: the caller may dispose its tensors while it is under way.
-    data.retain();
-    if (data.device === (await openDevice())) return data;
-    const numbers = await data.read();
-    data.release();
-    return numbers;
+    const array = heldArray(tensor);
+    if (!array) return hostNumbers(tensor);
+    try {
+      if (array.device === (await openDevice())) return array;
+      const numbers = await array.read();
+      array.release();
+      return numbers;
+    } catch (error) {
+      array.release();
+      throw error;
+    }
   },
+  generation: devicesLost,
   compile,
 };

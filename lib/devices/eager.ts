@@ -1,0 +1,74 @@
+/** The backends of eager tensors, and what starts them. */
+import { pathToFileURL } from "node:url";
+import { NO_GPU } from "../jit/targets/webgpu/device.ts";
+import { currentBackend, tf } from "../tensor/tf.ts";
+import { eagerWebGPU } from "./eager-webgpu.ts";
+import { gpuHint, sightOf } from "./gpu-hint.ts";
+import { type Device, PACKAGES } from "./names.ts";
+import { fileOf, installCommand, isInstalled } from "./packages.ts";
+
+/** The packages that a device lacks here, the first of those that would do. */
+const missingPackages = (device: Device): string[] =>
+  PACKAGES[device].flatMap((names) => (names.some(isInstalled) ? [] : [names[0]]));
+
+/** What a device lacks, and the command that installs it. */
+export function missingReason(device: Device): { problem: string; fix: string } | undefined {
+  const missing = missingPackages(device);
+  if (missing.length === 0) return undefined;
+  // All of a device's packages, so that those that are there keep fitting.
+  const all = PACKAGES[device].map((names) => names.find(isInstalled) ?? names[0]);
+  const what =
+    missing.length > 1
+      ? `the packages ${missing.join(" and ")}, which are`
+      : `the package ${missing[0]}, which is`;
+  return { problem: `it needs ${what} not installed`, fix: installCommand(all) };
+}
+
+/** @throws naming what is missing, and the command that installs it */
+function checkInstalled(device: Device): void {
+  const reason = missingReason(device);
+  if (reason) throw new Error(`device '${device}' cannot be used: ${reason.problem}: ${reason.fix}`);
+}
+
+async function load(device: Device, name: string): Promise<void> {
+  try {
+    // The file that was found: where packages lie is not the same for `import` everywhere.
+    await import(pathToFileURL(fileOf(name)!).href);
+  } catch (error) {
+    throw new Error(
+      `device '${device}' needs the package ${name}, which is installed but could not be loaded (${(error as Error).message.split("\n")[0]}); install it anew with: ${installCommand([name])}`,
+      { cause: error },
+    );
+  }
+}
+
+async function prepare(device: Device): Promise<void> {
+  checkInstalled(device);
+  if (device === "wasm") await load(device, PACKAGES.wasm[0][0]);
+  if (device === "webgpu")
+    await eagerWebGPU().catch((error: Error) => {
+      if (!error.message.includes(NO_GPU)) throw error;
+      const { problem, fix } = gpuHint(sightOf());
+      throw new Error(`device 'webgpu' cannot be used: ${problem}: ${fix}`, { cause: error });
+    });
+  if (device === "tensorflow") {
+    // tfjs-node 4.22 calls a helper that Node 23 removed.
+    const util = (await import("node:util")).default as { isNullOrUndefined?: (value: unknown) => boolean };
+    util.isNullOrUndefined ??= (value) => value == null;
+    // The one for GPUs where both are there.
+    await load(device, [...PACKAGES.tensorflow[0]].reverse().find(isInstalled)!);
+  }
+}
+
+/** Puts eager tensors on a device. @throws naming it, what is missing, and the command that helps */
+export async function useEager(device: Device): Promise<void> {
+  // Before more are there: tfjs takes the one of the highest priority, which may have to be waited for.
+  const before = currentBackend();
+  await prepare(device);
+  // setBackend may return false and still name the backend as current.
+  if (await tf.setBackend(device)) return;
+  await tf.setBackend(before);
+  throw new Error(
+    `device '${device}' could not start; expected a processor that ${PACKAGES[device].flat().join(" or ")} runs on, and 'npx ditlab devices' says what is found`,
+  );
+}
