@@ -6,10 +6,13 @@ import type { MathFunction } from "./language.ts";
 const ALONG = 32_768;
 const THREADS = 64;
 
+/** Rows of workgroups; of nothing there are none. */
+const rowsOf = (count: number, along: number): number => (count === 0 ? 0 : Math.ceil(count / along));
+
 /** A workgroup for each of `count` things; returns the name of its number. */
 export function workgroups(kernel: KernelBuilder, count: number): string {
   const along = Math.min(count, ALONG);
-  kernel.groups = [along, Math.ceil(count / along), 1];
+  kernel.groups = [along, rowsOf(count, along), 1];
   kernel.workgroup = THREADS;
   const { language } = kernel;
   // The text is the same however many there are.
@@ -22,7 +25,7 @@ export function workgroups(kernel: KernelBuilder, count: number): string {
 export function threads(kernel: KernelBuilder, count: number): string {
   const blocks = Math.ceil(count / THREADS);
   const along = Math.min(blocks, ALONG);
-  kernel.groups = [along, Math.ceil(blocks / along), 1];
+  kernel.groups = [along, rowsOf(blocks, along), 1];
   kernel.workgroup = THREADS;
   kernel.push(
     kernel.language.constant(
