@@ -24,6 +24,7 @@ export type Expression = (kernel: KernelBuilder, value: Value, index: Index) => 
 export class KernelBuilder {
   /** Arrays it reads and writes, in the order of its bindings. */
   readonly buffers: Value[] = [];
+  readonly read = new Set<Value>();
   readonly written = new Set<Value>();
   readonly sizes: number[] = [];
   readonly shared: LocalArray[] = [];
@@ -125,6 +126,7 @@ export class KernelBuilder {
       return this.let(type, type === "bool" ? `(${bits} != 0u)` : this.language.bits("u32", type, bits));
     }
     if (!value.node || this.placement.stored.has(value)) {
+      this.read.add(value);
       const element = `${this.buffer(value)}[${index.linear(this)}]`;
       return this.let(type, type === "bool" ? `(${element} != 0u)` : element);
     }

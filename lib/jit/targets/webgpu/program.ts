@@ -1,19 +1,12 @@
 /** A traced function, run as kernels on a GPU. */
 import { bufferOf, hostNumbers, isOnHost, type Memory, newBuffer, tensorOver } from "../../buffers.ts";
 import type { GraphData } from "../../element-types.ts";
-import { sameShape, sizeOf, type Value } from "../../graph.ts";
+import { sizeOf, type Value } from "../../graph.ts";
 import { written as writtenIn } from "../../lower.ts";
 import { makeArena } from "../../plan/arena.ts";
-import { makePlan, type Plan } from "../../plan/plan.ts";
-import {
-  type CompileOptions,
-  type Place,
-  type Program,
-  placeOutputs,
-  type Target,
-  type Traced,
-  type Use,
-} from "../../program.ts";
+import type { Plan } from "../../plan/plan.ts";
+import { planFunction } from "../../plan/traced.ts";
+import type { CompileOptions, Place, Program, Target, Traced, Use } from "../../program.ts";
 import type { Leaf } from "../../structure.ts";
 import { bytesFor, type Device, deviceArray, type GPUBuffer, openDevice, packed, USAGE } from "./device.ts";
 import { KERNELS } from "./dialect.ts";
@@ -115,27 +108,10 @@ async function compile(
   const traceSeconds = (performance.now() - start) / 1000;
   const device = await openDevice();
   const { live } = traced;
-  const inputs = new Map(live.inputs.map((value) => [value.name, value]));
-  const places = placeOutputs(
-    traced,
-    leaves,
-    donated,
-    (input, output) =>
-      output.node !== undefined && input.dtype === output.dtype && sameShape(input.shape, output.shape),
-  );
-  const plan = makePlan(
-    live,
-    places.map(({ value }) => value),
-    {
-      style: { language: WGSL, product: device.product },
-      maxBuffers: device.maxBuffers,
-      mayOverwrite: new Map(
-        places.flatMap(({ leaf, value, computed }) =>
-          computed && leaf !== undefined ? [[value, inputs.get(leaves[leaf].name)!] as const] : [],
-        ),
-      ),
-    },
-  );
+  const { plan, places } = planFunction(traced, leaves, donated, {
+    style: { language: WGSL, product: device.product },
+    maxBuffers: device.maxBuffers,
+  });
   const planned = performance.now();
   const run = await runner(device, traced, plan, places, leaves);
   const stats = {
