@@ -18,6 +18,9 @@ export interface Placement {
   readonly over?: ReadonlyMap<Value, Value>;
 }
 
+/** The name of a thread's own place, in kernels that have a thread for each number. */
+export const OWN_PLACE = "i";
+
 /** Writes the expression of a value at an index. */
 export type Expression = (kernel: KernelBuilder, value: Value, index: Index) => string;
 
@@ -25,6 +28,8 @@ export class KernelBuilder {
   /** Arrays it reads and writes, in the order of its bindings. */
   readonly buffers: Value[] = [];
   readonly read = new Set<Value>();
+  /** Of those it reads, what it reads at another place than the thread's own, `i`. */
+  readonly readElsewhere = new Set<Value>();
   readonly written = new Set<Value>();
   readonly sizes: number[] = [];
   readonly shared: LocalArray[] = [];
@@ -35,8 +40,6 @@ export class KernelBuilder {
   groups: [number, number, number] = [1, 1, 1];
   /** Values that are at hand under a name, at the index of the thread. */
   readonly local = new Map<Value, string>();
-  /** Told of every access to one of those. */
-  onLocal?: (value: Value, at: string) => void;
   private made = new Map<string, string>();
   private count = 0;
   private depth = 1;
@@ -114,11 +117,7 @@ export class KernelBuilder {
     const type = scalarOf(value);
     if (value.data && sizeOf(value.shape) === 1) return this.language.literal(type, Number(value.data[0]));
     const local = this.local.get(value);
-    if (local !== undefined) {
-      const at = index.linear(this);
-      this.onLocal?.(value, at);
-      return local;
-    }
+    if (local !== undefined) return local;
     const scalar = this.placement.scalars.get(value);
     if (scalar !== undefined) {
       this.usesScalars = true;
@@ -126,8 +125,10 @@ export class KernelBuilder {
       return this.let(type, type === "bool" ? `(${bits} != 0u)` : this.language.bits("u32", type, bits));
     }
     if (!value.node || this.placement.stored.has(value)) {
+      const at = index.linear(this);
       this.read.add(value);
-      const element = `${this.buffer(value)}[${index.linear(this)}]`;
+      if (at !== OWN_PLACE) this.readElsewhere.add(value);
+      const element = `${this.buffer(value)}[${at}]`;
       return this.let(type, type === "bool" ? `(${element} != 0u)` : element);
     }
     return this.let(type, this.expressionOf(this, value, index));

@@ -4,12 +4,15 @@ import { Index, KernelBuilder, type Placement, plus } from "./builder.ts";
 import { expression, hasKernel, kernelOf, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
 import {
+  type Binds,
+  bindsOf,
   firstStages,
-  isReadInPlace,
   isWrittenInParts,
   keptValues,
   partsOf,
+  readsOf,
   sourcesOf,
+  splitToFit,
   together,
   withEpilogues,
 } from "./stages.ts";
@@ -68,15 +71,18 @@ function planWith(
   const scalars = new Map<Value, number>();
   for (const value of [...live.inputs, ...stored])
     if (sizeOf(value.shape) === 1 && !value.data) scalars.set(value, scalars.size);
+  // What is written is bound too.
+  for (const part of splitToFit(live, stored, scalars, maxBuffers - 1)) stored.add(part);
   const placement = { stored, scalars };
+  const binds = bindsOf(style, placement);
   const first = firstStages(live, stored);
   const stages = together(
-    withEpilogues(first, style, placement, users, results),
-    style,
+    withEpilogues(first, binds, placement, users, results),
+    binds,
     placement,
     maxBuffers,
   ).sort((a, b) => a.position - b.position);
-  const over = overwritten(stages, style, placement, mayOverwrite);
+  const over = overwritten(stages, binds, placement, mayOverwrite);
   const kernels: KernelBuilder[] = [];
   for (const stage of stages) {
     const made = joinInParts(stage, style, placement) ?? [kernelOf(style, { ...placement, over }, stage)];
@@ -90,18 +96,14 @@ function planWith(
 /** Results that can be written over an argument: nothing later reads it, and their kernel only at the same places. */
 function overwritten(
   stages: readonly Stage[],
-  style: Style,
+  binds: (value: Value) => Binds,
   placement: Placement,
   mayOverwrite: ReadonlyMap<Value, Value>,
 ): Map<Value, Value> {
   const lastRead = new Map<Value, number>();
   const makes = new Map<Value, number>();
-  const readsOf = (stage: Stage): Value[] =>
-    (stage.root ? [...stage.root.outputs, ...stage.values] : stage.values).flatMap((value) => [
-      ...sourcesOf(value, placement.stored),
-    ]);
   stages.forEach((stage, i) => {
-    for (const value of readsOf(stage)) lastRead.set(value, i);
+    for (const value of readsOf(stage, placement.stored)) lastRead.set(value, i);
     for (const value of stage.values) makes.set(value, i);
   });
   const over = new Map<Value, Value>();
@@ -116,7 +118,10 @@ function overwritten(
       [...stage.root.outputs].some((value) => sourcesOf(value, placement.stored).has(argument))
     )
       continue;
-    if (!stage.values.every((value) => isReadInPlace(style, placement, value, argument))) continue;
+    if (!stage.root && stage.values.some((value) => binds(value).readElsewhere.has(argument))) continue;
+    // Behind a root there is one expression, of the same places.
+    const [last] = stage.values;
+    if (stage.root && !stage.root.outputs.includes(last) && binds(last).readElsewhere.has(argument)) continue;
     over.set(result, argument);
   }
   return over;

@@ -1,12 +1,18 @@
 /** What is stored, what is computed where it is read, and what is computed together. */
 import { type GraphNode, type LiveGraph, sizeOf, type Value } from "../graph.ts";
-import { Index, KernelBuilder, type Placement } from "./builder.ts";
-import { expression, isHeavy, isView, kernelOf, rootOf, type Stage } from "./kernels.ts";
+import { Index, KernelBuilder, OWN_PLACE, type Placement } from "./builder.ts";
+import { expression, isHeavy, isView, rootOf, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
 
 /** A join is written part by part from so many parts on: to choose between them at every number would take longer. */
 const MANY_PARTS = 5;
 const isLongJoin = ({ op, inputs }: GraphNode): boolean => op === "Concat" && inputs.length >= MANY_PARTS;
+
+const append = <K, V>(map: Map<K, V[]>, key: K, value: V): void => {
+  const list = map.get(key);
+  if (list) list.push(value);
+  else map.set(key, [value]);
+};
 
 /** Where each value is used: in the kernels of stored values and of roots. */
 type Users = ReadonlyMap<Value, ReadonlySet<Value | GraphNode>>;
@@ -26,8 +32,7 @@ export function keptValues(
   forced: ReadonlySet<Value>,
 ): Kept {
   const readers = new Map<Value, GraphNode[]>();
-  for (const node of nodes)
-    for (const value of new Set(node.inputs)) readers.set(value, [...(readers.get(value) ?? []), node]);
+  for (const node of nodes) for (const value of new Set(node.inputs)) append(readers, value, node);
   const stored = new Set<Value>();
   const users = new Map<Value, Set<Value | GraphNode>>();
   /** Views, and expressions not stored, that a kernel reads many times. */
@@ -89,16 +94,54 @@ export function partsOf(value: Value, stored: ReadonlySet<Value>): Value[] {
   return parts;
 }
 
-/** Whether an expression reads a value only at its own place. */
-export function isReadInPlace(style: Style, placement: Placement, value: Value, read: Value): boolean {
-  const kernel = new KernelBuilder(style, placement, expression, "");
-  let inPlace = true;
-  kernel.local.set(read, "number");
-  kernel.onLocal = (_, at) => {
-    inPlace &&= at === "i";
+/** Parts that are to be stored so that no expression reads more arrays than `most`. */
+export function splitToFit(
+  { nodes }: LiveGraph,
+  stored: ReadonlySet<Value>,
+  scalars: ReadonlyMap<Value, number>,
+  most: number,
+): Set<Value> {
+  const kept = new Set(stored);
+  const split = new Set<Value>();
+  /** All scalars are one array. Shapes and other plain numbers belong to the text. */
+  const arrays = (value: Value): number => {
+    const bound = [...sourcesOf(value, kept)].filter((read) => !read.data || sizeOf(read.shape) > 1);
+    const apart = bound.filter((read) => !scalars.has(read) && read.dtype !== "int64").length;
+    return apart + Number(bound.some((read) => scalars.has(read)));
   };
-  expression(kernel, value, new Index(value.shape, undefined, "i"));
-  return inPlace;
+  for (const node of nodes) {
+    if (rootOf(node) || isLongJoin(node)) continue;
+    for (const value of node.outputs) {
+      while (stored.has(value) && arrays(value) > most) {
+        // The largest part that fits leaves the fewest for the rest.
+        const counts = [...new Set(partsOf(value, kept))].map((part) => [part, arrays(part)] as const);
+        const [best, count] = counts.reduce((a, b) => (b[1] <= most && b[1] > a[1] ? b : a), [
+          undefined,
+          1,
+        ] as readonly [Value | undefined, number]);
+        if (!best || count < 2) break;
+        kept.add(best);
+        split.add(best);
+      }
+    }
+  }
+  return split;
+}
+
+/** What the expression of a value binds, and what of it is read elsewhere than at its own place. */
+export type Binds = Pick<KernelBuilder, "buffers" | "usesScalars" | "readElsewhere">;
+
+/** A function that says what expressions bind: each is written once to see. */
+export function bindsOf(style: Style, placement: Placement): (value: Value) => Binds {
+  const known = new Map<Value, Binds>();
+  return (value) => {
+    const made = known.get(value);
+    if (made) return made;
+    const kernel = new KernelBuilder(style, placement, expression, "");
+    expression(kernel, value, new Index(value.shape, undefined, OWN_PLACE));
+    known.set(value, kernel);
+    return kernel;
+  };
 }
 
 /** A stage for each root, and for each stored expression. */
@@ -119,7 +162,7 @@ export const isWrittenInParts = (stage: Stage): boolean => !stage.root && isLong
 /** Puts an expression behind the root whose result it alone uses, at the same places. */
 export function withEpilogues(
   stages: readonly Stage[],
-  style: Style,
+  binds: (value: Value) => Binds,
   placement: Placement & { stored: Set<Value> },
   users: Users,
   results: ReadonlySet<Value>,
@@ -142,7 +185,7 @@ export function withEpilogues(
         !results.has(source) &&
         users.get(source)!.size === 1 &&
         sizeOf(source.shape) === sizeOf(value.shape) &&
-        isReadInPlace(style, placement, value, source)
+        !binds(value).readElsewhere.has(source)
       );
     });
     const source = candidates.find(({ node }) => isHeavy(node!)) ?? candidates[0];
@@ -161,26 +204,23 @@ const LOOK_BACK = 32;
 /** Expressions of one size that read the same become one kernel, as far as nothing between needs them earlier. */
 export function together(
   stages: readonly Stage[],
-  style: Style,
+  binds: (value: Value) => Binds,
   placement: Placement,
   maxBuffers: number,
 ): Stage[] {
   const ordered = [...stages].sort((a, b) => a.position - b.position);
   const place = new Map(ordered.map((stage, i) => [stage, i]));
-  const reads = new Map(
-    ordered.map((stage) => [
-      stage,
-      new Set(
-        (stage.root ? [...stage.root.outputs, ...stage.values] : stage.values).flatMap((value) => [
-          ...sourcesOf(value, placement.stored),
-        ]),
-      ),
-    ]),
-  );
+  const reads = new Map(ordered.map((stage) => [stage, readsOf(stage, placement.stored)]));
   const readersOf = new Map<Value, number[]>();
-  const addReader = (value: Value, at: number): void =>
-    void readersOf.set(value, [...(readersOf.get(value) ?? []), at]);
-  for (const stage of ordered) for (const value of reads.get(stage)!) addReader(value, place.get(stage)!);
+  for (const stage of ordered)
+    for (const value of reads.get(stage)!) append(readersOf, value, place.get(stage)!);
+  /** What the values of a stage bind together, those that they write among it. */
+  const bound = (values: readonly Value[]): number => {
+    const arrays = new Set(values.flatMap((value) => binds(value).buffers));
+    for (const value of values) if (!placement.scalars.has(value)) arrays.add(value);
+    const usesScalars = values.some((value) => binds(value).usesScalars || placement.scalars.has(value));
+    return arrays.size + Number(usesScalars);
+  };
   const open = new Map<number, Stage[]>();
   const gone = new Set<Stage>();
   for (const stage of ordered) {
@@ -189,41 +229,42 @@ export function together(
     const size = sizeOf(value.shape);
     const mine = reads.get(stage)!;
     const here = place.get(stage)!;
+    const likeMine = [...mine].filter((read) => !read.data && sizeOf(read.shape) === size);
     const fits = (host: Stage): boolean => {
       if (host.values.length >= MOST_VALUES) return false;
       const theirs = reads.get(host)!;
-      const shares =
-        size === 1 ||
-        [...mine].some(
-          (read) =>
-            !read.data && sizeOf(read.shape) === size && (theirs.has(read) || host.values.includes(read)),
-        );
-      if (!shares) return false;
+      if (size !== 1 && !likeMine.some((read) => theirs.has(read) || host.values.includes(read)))
+        return false;
+      const there = place.get(host)!;
       const isNeededBetween = host.values.some((made) =>
-        (readersOf.get(made) ?? []).some(
-          (at) => at > place.get(host)! && at < here && !gone.has(ordered[at]),
-        ),
+        readersOf.get(made)?.some((at) => at > there && at < here && !gone.has(ordered[at])),
       );
       if (isNeededBetween) return false;
-      if (host.values.some((made) => mine.has(made) && !isReadInPlace(style, placement, value, made)))
-        return false;
-      const both = kernelOf(style, placement, { ...host, values: [...host.values, value] });
-      return both.buffers.length + 1 <= maxBuffers;
+      if (host.values.some((made) => binds(value).readElsewhere.has(made))) return false;
+      return bound([...host.values, value]) <= maxBuffers;
     };
-    const candidates = open.get(size) ?? [];
-    const host = candidates.slice(-LOOK_BACK).reverse().find(fits);
+    const candidates = open.get(size);
+    const host = candidates?.slice(-LOOK_BACK).reverse().find(fits);
     if (host) {
       host.values.push(value);
       host.position = stage.position;
       place.set(host, here);
       for (const read of mine) {
         reads.get(host)!.add(read);
-        addReader(read, here);
+        append(readersOf, read, here);
       }
       // What it read before is read here now.
       ordered[here] = host;
       gone.add(stage);
-    } else open.set(size, [...candidates, stage]);
+    } else append(open, size, stage);
   }
   return stages.filter((stage) => !gone.has(stage));
 }
+
+/** What a stage reads from memory. */
+export const readsOf = (stage: Stage, stored: ReadonlySet<Value>): Set<Value> =>
+  new Set(
+    (stage.root ? [...stage.root.outputs, ...stage.values] : stage.values).flatMap((value) => [
+      ...sourcesOf(value, stored),
+    ]),
+  );
