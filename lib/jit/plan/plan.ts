@@ -36,8 +36,8 @@ export interface Plan {
   over: ReadonlyMap<Value, Value>;
 }
 
-/** Attempts to find what fits a device's bindings: each stores one value more. */
-const ATTEMPTS = 500;
+/** Attempts to find what fits a device's bindings: each stores a value more of every kernel that did not. */
+const ATTEMPTS = 100;
 
 /** Plans the kernels of a graph. @throws naming an operator that has none. */
 export function makePlan(live: LiveGraph, outputs: readonly Value[], options: PlanOptions): Plan {
@@ -48,18 +48,19 @@ export function makePlan(live: LiveGraph, outputs: readonly Value[], options: Pl
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const plan = planWith(live, results, forced, options);
     if ("stored" in plan) return plan;
-    const [stage, placed] = plan.tooMany;
-    const part = stage.values.flatMap((value) => partsOf(value, placed)).find((value) => !forced.has(value));
-    if (!part)
-      throw new Error(
-        `jit: a kernel (${stage.values.map(({ node }) => node!.op)}) needs more arrays at once than the device's ${options.maxBuffers}`,
-      );
-    forced.add(part);
+    for (const [stage, placed] of plan.tooMany) {
+      const part = stage.values.flatMap((value) => partsOf(value, placed)).find((value) => !forced.has(value));
+      if (!part)
+        throw new Error(
+          `jit: a kernel (${stage.values.map(({ node }) => node!.op)}) needs more arrays at once than the device's ${options.maxBuffers}`,
+        );
+      forced.add(part);
+    }
   }
   throw new Error("jit: no plan fits the device's number of arrays");
 }
 
-type Attempt = Plan | { tooMany: [stage: Stage, stored: ReadonlySet<Value>] };
+type Attempt = Plan | { tooMany: [stage: Stage, stored: ReadonlySet<Value>][] };
 
 function planWith(
   live: LiveGraph,
@@ -77,19 +78,21 @@ function planWith(
   const binds = bindsOf(style, placement);
   const first = firstStages(live, stored);
   const stages = together(
-    withEpilogues(first, binds, placement, users, results),
+    withEpilogues(first, binds, placement, users, results, maxBuffers),
     binds,
     placement,
     maxBuffers,
   ).sort((a, b) => a.position - b.position);
   const over = overwritten(stages, binds, placement, mayOverwrite);
   const kernels: KernelBuilder[] = [];
+  const tooMany: [Stage, ReadonlySet<Value>][] = [];
   for (const stage of stages) {
     const made = joinInParts(stage, style, placement) ?? [kernelOf(style, { ...placement, over }, stage)];
     if (made.some(({ buffers, usesScalars }) => buffers.length + Number(usesScalars) > maxBuffers))
-      return { tooMany: [stage, stored] };
+      tooMany.push([stage, stored]);
     kernels.push(...made);
   }
+  if (tooMany.length > 0) return { tooMany };
   return { kernels, stored, scalars, over };
 }
 

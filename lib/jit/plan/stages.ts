@@ -166,7 +166,16 @@ export function withEpilogues(
   placement: Placement & { stored: Set<Value> },
   users: Users,
   results: ReadonlySet<Value>,
+  maxBuffers: number,
 ): Stage[] {
+  const isBound = (value: Value): boolean => value.dtype !== "int64" && !placement.scalars.has(value);
+  /** Whether a root and an expression behind it bind few enough arrays, the scalars counted among them. */
+  const fit = (root: GraphNode, value: Value): boolean => {
+    const read = root.outputs.flatMap((output) => [...sourcesOf(output, placement.stored)]);
+    const arrays = new Set([value, ...read.filter(isBound), ...binds(value).buffers]);
+    for (const output of root.outputs) arrays.delete(output);
+    return arrays.size + 1 <= maxBuffers;
+  };
   const roots = new Map(
     stages.flatMap((stage) =>
       stage.root && stage.values.length === 1 ? [[stage.values[0], stage] as const] : [],
@@ -185,6 +194,7 @@ export function withEpilogues(
         !results.has(source) &&
         users.get(source)!.size === 1 &&
         sizeOf(source.shape) === sizeOf(value.shape) &&
+        fit(made.root!, value) &&
         !binds(value).readElsewhere.has(source)
       );
     });
