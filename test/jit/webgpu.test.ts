@@ -81,6 +81,12 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
     assert.equal(results.map(({ name }) => name).sort(), Object.keys(allKernels).sort());
   });
 
+  test(`${name}: attention and its gradients, whatever the heads' size`, async () => {
+    const results = await run<{ name: string; worst: number }>(driver!, "attention-child.ts");
+    assert.is(results.length, 6);
+    for (const { name, worst } of results) assert.ok(worst < 1e-5, `${name}: ${worst}`);
+  });
+
   for (const method of ["none", "sra", "layersync", "dispersive"])
     test(`${name}: training steps (${method}) end where onnxruntime's do, in place`, async () => {
       const [report] = await run<StepReport>(driver!, "step-child.ts", method, "3");

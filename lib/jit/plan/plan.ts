@@ -49,7 +49,9 @@ export function makePlan(live: LiveGraph, outputs: readonly Value[], options: Pl
     const plan = planWith(live, results, forced, options);
     if ("stored" in plan) return plan;
     for (const [stage, placed] of plan.tooMany) {
-      const part = stage.values.flatMap((value) => partsOf(value, placed)).find((value) => !forced.has(value));
+      const part = stage.values
+        .flatMap((value) => partsOf(value, placed))
+        .find((value) => !forced.has(value));
       if (!part)
         throw new Error(
           `jit: a kernel (${stage.values.map(({ node }) => node!.op)}) needs more arrays at once than the device's ${options.maxBuffers}`,

@@ -1,8 +1,9 @@
-/** Matrix products in tiles, and attention that stores no scores. */
+/** Matrix products in tiles. */
 import { sizeOf, type Value } from "../graph.ts";
+import { ATTENTION } from "./attention.ts";
 import { Index, type KernelBuilder, times } from "./builder.ts";
 import type { Root } from "./root.ts";
-import { added, combine, eachPlace, joined, workgroups } from "./threads.ts";
+import { eachPlace, workgroups } from "./threads.ts";
 
 interface ProductShape {
   rows: number;
@@ -101,83 +102,6 @@ const matMul: Root = (kernel, { inputs: [a, b], outputs: [out], attributes }, fi
   });
 };
 
-/** Keys whose weights a workgroup holds at a time. */
-const KEYS = 256;
-
-/**
- * A query of a head for each workgroup. Keys come in parts; what has been summed is scaled down when a later part has a
- * larger score, so that no more than a part's scores are ever held.
- */
-const attention: Root = (kernel, { inputs: [q, k, v], outputs: [out], attributes }, finish) => {
-  const heads = attributes.heads as number;
-  const [batch, tokens, width] = q.shape;
-  const keys = k.shape[1];
-  const size = width / heads;
-  const { language } = kernel;
-  const f = (x: number): string => language.literal("f32", x);
-  const each = Math.ceil(size / 64);
-  workgroups(kernel, batch * heads * tokens);
-  kernel.push(language.constant("u32", "t", `group % ${kernel.size(tokens)}`));
-  kernel.push(language.constant("u32", "h", `(group / ${kernel.size(tokens)}) % ${kernel.size(heads)}`));
-  kernel.push(language.constant("u32", "n", `group / ${kernel.size(tokens * heads)}`));
-  kernel.shared.push({ name: "weights", type: "f32", length: KEYS });
-  kernel.push(language.local({ name: "sums", type: "f32", length: each }));
-  kernel.push(language.variable("f32", "top", f(-3.4028234663852886e38)));
-  kernel.push(language.variable("f32", "total", f(0)));
-  const at = (value: Value, row: string, column: string): string =>
-    kernel.load(
-      value,
-      new Index(value.shape, [batch === 1 ? "0u" : "n", value.shape[1] === 1 ? "0u" : row, column]),
-    );
-  kernel.repeat("first", "0u", kernel.size(keys), `${KEYS}u`, () => {
-    kernel.push(language.constant("u32", "part_keys", `min(${kernel.size(keys)} - first, ${KEYS}u)`));
-    kernel.push(language.variable("f32", "most", "top"));
-    kernel.repeat("s", "lid", "part_keys", "64u", () => {
-      kernel.push(language.variable("f32", "dot", f(0)));
-      kernel.push(language.constant("u32", "key", "first + s"));
-      kernel.repeat("e", "0u", kernel.size(size), "1u", () => {
-        const column = kernel.let("u32", `h * ${kernel.size(size)} + e`);
-        kernel.push(`dot += ${at(q, "t", column)} * ${at(k, "key", column)};`);
-      });
-      kernel.push(`dot = dot * ${f(1 / Math.sqrt(size))};`);
-      kernel.push("weights[s] = dot;");
-      kernel.push(`most = ${language.call("max", "most", "dot")};`);
-    });
-    const highest = combine(kernel, "most", joined("max"));
-    kernel.push(language.constant("f32", "fade", language.call("exp", `top - ${highest}`)));
-    kernel.push(`top = ${highest};`);
-    kernel.push(language.variable("f32", "sum", f(0)));
-    kernel.repeat("s", "lid", "part_keys", "64u", () => {
-      kernel.push(language.constant("f32", "weight", language.call("exp", `weights[s] - ${highest}`)));
-      kernel.push("weights[s] = weight;");
-      kernel.push("sum += weight;");
-    });
-    const sum = combine(kernel, "sum", added);
-    kernel.push(`total = total * fade + ${sum};`);
-    kernel.repeat("j", "0u", `${each}u`, "1u", () => {
-      kernel.push(language.constant("u32", "e", "j * 64u + lid"));
-      kernel.block(`if (e < ${kernel.size(size)})`, () => {
-        kernel.push(language.variable("f32", "value", "sums[j] * fade"));
-        kernel.repeat("s", "0u", "part_keys", "1u", () => {
-          kernel.push(language.constant("u32", "key", "first + s"));
-          const column = kernel.let("u32", `h * ${kernel.size(size)} + e`);
-          kernel.push(`value += weights[s] * ${at(v, "key", column)};`);
-        });
-        kernel.push("sums[j] = value;");
-      });
-    });
-    kernel.barrier();
-  });
-  kernel.repeat("j", "0u", `${each}u`, "1u", () => {
-    kernel.push(language.constant("u32", "e", "j * 64u + lid"));
-    kernel.block(`if (e < ${kernel.size(size)})`, () => {
-      const column = kernel.let("u32", `h * ${kernel.size(size)} + e`);
-      const index = new Index(out.shape, [batch === 1 ? "0u" : "n", tokens === 1 ? "0u" : "t", column]);
-      finish(out, index, kernel.let("f32", "sums[j] / total"));
-    });
-  });
-};
-
 /** Rows by segment: a thread for each number, over all rows. */
 const segmentSum: Root = (kernel, { inputs: [x, ids], outputs: [out] }, finish) => {
   const [rows] = x.shape;
@@ -202,6 +126,6 @@ const segmentSum: Root = (kernel, { inputs: [x, ids], outputs: [out] }, finish) 
 export const PRODUCTS: Readonly<Record<string, Root>> = {
   MatMul: matMul,
   "ditlab.ScaledMatMul": matMul,
-  "ditlab.MultiHeadAttention": attention,
+  ...ATTENTION,
   "ditlab.SegmentSum": segmentSum,
 };

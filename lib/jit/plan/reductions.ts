@@ -111,7 +111,34 @@ const softmax =
     });
   };
 
-/** Normalizes rows: `write` gets each normalized number, and what its deviation is divided by. */
+/** A row's mean and 1/deviation. */
+function rowStatistics(
+  kernel: KernelBuilder,
+  x: Value,
+  { width, at }: ReturnType<typeof rowOf>,
+  epsilon: number,
+): { center: string; inverse: string } {
+  const { language } = kernel;
+  const sum = kernel.variable("f32", language.literal("f32", 0));
+  eachPlace(kernel, "c", width, () => kernel.push(`${sum} += ${kernel.load(x, at("c"))};`));
+  const center = meanOf(kernel, sum, width);
+  const squares = kernel.variable("f32", language.literal("f32", 0));
+  eachPlace(kernel, "c", width, () => {
+    const off = kernel.let("f32", `${kernel.load(x, at("c"))} - ${center}`);
+    kernel.push(`${squares} += ${off} * ${off};`);
+  });
+  const variance = meanOf(kernel, squares, width);
+  const inverse = language.call("inverseSqrt", `${variance} + ${language.literal("f32", epsilon)}`);
+  return { center, inverse: kernel.let("f32", inverse) };
+}
+
+/** The mean over a row of what each thread of its workgroup has summed. */
+function meanOf(kernel: KernelBuilder, name: string, width: number): string {
+  const all = combine(kernel, name, added);
+  return kernel.let("f32", `${all} / ${kernel.language.convert("u32", "f32", kernel.size(width))}`);
+}
+
+/** Normalizes rows: `finish` gets each normalized number, `finishRow` 1/deviation. */
 function normalized(
   kernel: KernelBuilder,
   x: Value,
@@ -119,31 +146,53 @@ function normalized(
   finish: (index: Index, number: string) => void,
   finishRow?: (row: string, inverse: string) => void,
 ): void {
-  const { language } = kernel;
-  const { row, width, at } = rowOf(kernel, x);
-  const mean = (name: string): string => {
-    const all = combine(kernel, name, added);
-    return kernel.let("f32", `${all} / ${language.convert("u32", "f32", kernel.size(width))}`);
-  };
-  const sum = kernel.variable("f32", language.literal("f32", 0));
-  eachPlace(kernel, "c", width, () => kernel.push(`${sum} += ${kernel.load(x, at("c"))};`));
-  const center = mean(sum);
-  const squares = kernel.variable("f32", language.literal("f32", 0));
-  eachPlace(kernel, "c", width, () => {
-    const off = kernel.let("f32", `${kernel.load(x, at("c"))} - ${center}`);
-    kernel.push(`${squares} += ${off} * ${off};`);
-  });
-  const variance = mean(squares);
-  const inverse = kernel.let(
-    "f32",
-    language.call("inverseSqrt", `${variance} + ${language.literal("f32", epsilon)}`),
-  );
+  const line = rowOf(kernel, x);
+  const { row, width, at } = line;
+  const { center, inverse } = rowStatistics(kernel, x, line, epsilon);
   eachPlace(kernel, "c", width, () => {
     const number = kernel.let("f32", `(${kernel.load(x, at("c"))} - ${center}) * ${inverse}`);
     finish(new Index(x.shape, at("c").coords(kernel), inRow(kernel, row, width, "c")), number);
   });
   if (finishRow) kernel.block("if (lid == 0u)", () => finishRow(row, inverse));
 }
+
+/**
+ * With n the normalized row and g = dy gain: dx = (g - n mean(g n) - mean(g)) / deviation. The mean of x and 1/deviation
+ * are outputs, too.
+ */
+const normGradient: Root = (kernel, node, finish) => {
+  const [dy, x, gain] = node.inputs;
+  const [dx, meanOut, inverseOut] = node.outputs;
+  const { language } = kernel;
+  const line = rowOf(kernel, x);
+  const { row, width, at } = line;
+  const { center, inverse } = rowStatistics(kernel, x, line, epsilonOf(node.attributes));
+  /** The gradient by the normalized number, and that number. */
+  const both = (): [slope: string, number: string] => {
+    const place = at("c");
+    const by = kernel.load(gain, broadcastIndex(kernel, gain, place));
+    return [
+      kernel.let("f32", `${kernel.load(dy, place)} * ${by}`),
+      kernel.let("f32", `(${kernel.load(x, place)} - ${center}) * ${inverse}`),
+    ];
+  };
+  const [sum, products] = [1, 2].map(() => kernel.variable("f32", language.literal("f32", 0)));
+  eachPlace(kernel, "c", width, () => {
+    const [slope, number] = both();
+    kernel.push(`${sum} += ${slope};`);
+    kernel.push(`${products} += ${slope} * ${number};`);
+  });
+  const [mean, share] = [sum, products].map((name) => meanOf(kernel, name, width));
+  eachPlace(kernel, "c", width, () => {
+    const [slope, number] = both();
+    const value = kernel.let("f32", `(${slope} - ${number} * ${share} - ${mean}) * ${inverse}`);
+    finish(dx, new Index(x.shape, at("c").coords(kernel), inRow(kernel, row, width, "c")), value);
+  });
+  kernel.block("if (lid == 0u)", () => {
+    finish(meanOut, new Index(meanOut.shape, undefined, row), center);
+    finish(inverseOut, new Index(inverseOut.shape, undefined, row), inverse);
+  });
+};
 
 const epsilonOf = (attributes: Record<string, unknown>): number =>
   (attributes.epsilon as { float: number }).float;
@@ -182,4 +231,5 @@ export const REDUCTIONS: Readonly<Record<string, Root>> = {
   LogSoftmax: softmax(true),
   "ditlab.LayerNorm": layerNorm,
   "ditlab.ModulatedLayerNorm": modulatedLayerNorm,
+  "ditlab.NormGradient": normGradient,
 };

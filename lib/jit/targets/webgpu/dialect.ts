@@ -1,6 +1,7 @@
 /** A traced graph in what kernels are written for: loops unrolled, order kept by the plan. */
 import type { Dialect, Rule } from "../../dialect.ts";
-import { OWN } from "../../graph.ts";
+import { OWN, sameShape, type Value } from "../../graph.ts";
+import { binary } from "../../kernels/elementwise.ts";
 
 /** A loop whose number of rounds is known when it is traced. */
 const unrolled: Rule = (graph, [count, ...state], _, rewrite) => {
@@ -11,4 +12,47 @@ const unrolled: Rule = (graph, [count, ...state], _, rewrite) => {
   return values;
 };
 
-export const KERNELS: Dialect = { [`${OWN}.Loop`]: unrolled };
+/** One kernel for the queries, which sums what both need, and one for the keys and values. */
+const attentionGradient: Rule = (graph, [dy, q, k, v, out, sums], { outputs: [dq, dk, dv], attributes }) => {
+  const [queries, rowSums] = graph.emitMany(
+    "AttentionQueryGradient",
+    [dy, q, k, v, out, sums],
+    [dq, sums],
+    attributes,
+    OWN,
+  );
+  const others = graph.emitMany(
+    "AttentionKeyGradient",
+    [dy, q, k, v, sums, rowSums],
+    [dk, dv],
+    attributes,
+    OWN,
+  );
+  return [queries, ...others];
+};
+
+/** One kernel by rows, which also gives each row's mean and 1/deviation, and from these the sums over tokens. */
+const normGradient: Rule = (graph, [dy, x, gain], { outputs: [dx, dShift, dScale], attributes }) => {
+  const row = { shape: [...x.shape.slice(0, -1), 1], dtype: "float32" as const };
+  const [result, mean, inverse] = graph.emitMany(
+    "NormGradient",
+    [dy, x, gain],
+    [dx, row, row],
+    attributes,
+    OWN,
+  );
+  const normalized = binary(graph, "Mul", binary(graph, "Sub", x, mean), inverse);
+  const product = binary(graph, "Mul", dy, normalized);
+  if (sameShape(dShift.shape, x.shape)) return [result, dy, product];
+  const overTokens = (value: Value, output: Value): Value =>
+    graph.emit("ReduceSum", [value, graph.ints([1])], output, { keepdims: 1 });
+  return [result, overTokens(dy, dShift), overTokens(product, dScale)];
+};
+
+export const KERNELS: Dialect = {
+  [`${OWN}.Loop`]: unrolled,
+  [`${OWN}.AttentionForward`]: (graph, inputs, { outputs, attributes }) =>
+    graph.emitMany("MultiHeadAttention", inputs, outputs, attributes, OWN),
+  [`${OWN}.AttentionGradient`]: attentionGradient,
+  [`${OWN}.ModulatedLayerNormGradient`]: normGradient,
+};
