@@ -5,9 +5,8 @@
 import type { GraphNode, Value } from "../graph.ts";
 import { Index, type KernelBuilder } from "./builder.ts";
 import type { Root } from "./root.ts";
-import { workgroups } from "./threads.ts";
+import { THREADS, workgroups } from "./threads.ts";
 
-const THREADS = 64;
 /** Numbers of the workgroup's memory that tiles may take: three quarters of what every device has. */
 const MEMORY = 3072;
 

@@ -3,18 +3,17 @@ import { type LiveGraph, sizeOf, type Value } from "../graph.ts";
 import { Index, KernelBuilder, type Placement, plus } from "./builder.ts";
 import { expression, hasKernel, kernelOf, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
+import { type Context, sumsOfFactors, sumsTogether, together, withEpilogues } from "./merging.ts";
 import {
   type Binds,
   bindsOf,
   firstStages,
-  isWrittenInParts,
+  isLongJoin,
   keptValues,
   partsOf,
   readsOf,
   sourcesOf,
   splitToFit,
-  together,
-  withEpilogues,
 } from "./stages.ts";
 import { threads } from "./threads.ts";
 
@@ -78,13 +77,12 @@ function planWith(
   for (const part of splitToFit(live, stored, scalars, maxBuffers - 1)) stored.add(part);
   const placement = { stored, scalars };
   const binds = bindsOf(style, placement);
-  const first = firstStages(live, stored);
-  const stages = together(
-    withEpilogues(first, binds, placement, users, results, maxBuffers),
-    binds,
-    placement,
-    maxBuffers,
-  ).sort((a, b) => a.position - b.position);
+  const positions = new Map(live.nodes.map((node, i) => [node, i]));
+  const context: Context = { binds, placement, users, results, positions, maxBuffers };
+  const passes = [sumsOfFactors, sumsTogether, withEpilogues, together];
+  const stages = passes
+    .reduce((made, pass) => pass(made, context), firstStages(live, stored))
+    .sort((a, b) => a.position - b.position);
   const over = overwritten(stages, binds, placement, mayOverwrite);
   const kernels: KernelBuilder[] = [];
   const tooMany: [Stage, ReadonlySet<Value>][] = [];
@@ -120,13 +118,13 @@ function overwritten(
     // A root reads its operands elsewhere than where it writes.
     if (
       stage.root &&
-      [...stage.root.outputs].some((value) => sourcesOf(value, placement.stored).has(argument))
+      [stage.root, ...(stage.beside ?? [])].some(({ outputs }) =>
+        outputs.some((value) => sourcesOf(value, placement.stored).has(argument)),
+      )
     )
       continue;
-    if (!stage.root && stage.values.some((value) => binds(value).readElsewhere.has(argument))) continue;
-    // Behind a root there is one expression, of the same places.
-    const [last] = stage.values;
-    if (stage.root && !stage.root.outputs.includes(last) && binds(last).readElsewhere.has(argument)) continue;
+    const expressions = stage.root ? [...(stage.behind?.values() ?? [])].flat() : stage.values;
+    if (expressions.some((value) => binds(value).readElsewhere.has(argument))) continue;
     over.set(result, argument);
   }
   return over;
@@ -134,7 +132,7 @@ function overwritten(
 
 /** A join of many arrays: a kernel for each of its parts, or one for all where they are single numbers. */
 function joinInParts(stage: Stage, style: Style, placement: Placement): KernelBuilder[] | undefined {
-  if (!isWrittenInParts(stage)) return undefined;
+  if (stage.root || !isLongJoin(stage.values[0].node!)) return undefined;
   const [value] = stage.values;
   const { inputs, attributes } = value.node!;
   const axis = attributes.axis as number;

@@ -58,7 +58,8 @@ function stage(
   });
 }
 
-const matMul: Root = (kernel, { inputs: [a, b], outputs: [out], attributes }, finish) => {
+/** Beside the product, the sums over the rows of its first factor, which is transposed. */
+const matMul: Root = (kernel, { inputs: [a, b], outputs: [out], attributes }, finish, [sumNode]) => {
   if (out.dtype !== "float32") throw new Error("jit: products of integers have no kernel on a GPU");
   const { rows, columns, depth, transA, transB, alpha } = shapeOf(a, out, attributes);
   const { language } = kernel;
@@ -76,10 +77,19 @@ const matMul: Root = (kernel, { inputs: [a, b], outputs: [out], attributes }, fi
   kernel.push(language.constant("u32", "tx", `lid % ${tile / each}u * ${each}u`));
   kernel.push(language.local({ name: "sums", type: "f32", length: each * each }));
   const [batchA, batchB] = [batchOf(a), batchOf(b)];
+  // The first workgroup of each row of tiles has a thread for each sum.
+  const sums = sumNode && `wg.x == 0u && lid < ${tile}u`;
+  if (sums) kernel.push(language.variable("f32", "factor_sum", language.literal("f32", 0)));
   kernel.repeat("k0", "0u", kernel.size(depth), `${terms}u`, () => {
     stage(kernel, a, "tileA", batchA, { first: "row0", count: rows, depth, termsLast: !transA });
     stage(kernel, b, "tileB", batchB, { first: "column0", count: columns, depth, termsLast: transB });
     kernel.barrier();
+    if (sums)
+      kernel.block(`if (${sums})`, () =>
+        kernel.repeat("k", "0u", `${terms}u`, "1u", () =>
+          kernel.push(`factor_sum += tileA[k * ${tile}u + lid];`),
+        ),
+      );
     kernel.repeat("k", "0u", `${terms}u`, "1u", () => {
       for (let i = 0; i < each; i++) {
         kernel.push(language.constant("f32", `a${i}`, `tileA[k * ${tile}u + ty + ${i}u]`));
@@ -90,6 +100,11 @@ const matMul: Root = (kernel, { inputs: [a, b], outputs: [out], attributes }, fi
     });
     kernel.barrier();
   });
+  if (sums)
+    kernel.block(`if (${sums} && row0 + lid < ${kernel.size(rows)})`, () => {
+      const [total] = sumNode.outputs;
+      finish(total, new Index(total.shape, undefined, kernel.let("u32", "row0 + lid")), "factor_sum");
+    });
   kernel.repeat("s", "0u", `${each * each}u`, "1u", () => {
     kernel.push(language.constant("u32", "row", `row0 + ty + s / ${each}u`));
     kernel.push(language.constant("u32", "column", `column0 + tx + s % ${each}u`));

@@ -2,7 +2,17 @@
 import { sizeOf, type Value } from "../graph.ts";
 import { broadcastIndex, Index, type KernelBuilder } from "./builder.ts";
 import { type Finish, ints, type Root } from "./root.ts";
-import { added, combine, eachPlace, type Join, joined, multiplied, threads, workgroups } from "./threads.ts";
+import {
+  added,
+  combine,
+  eachPlace,
+  type Join,
+  joined,
+  multiplied,
+  THREADS,
+  threads,
+  workgroups,
+} from "./threads.ts";
 
 interface Reduction {
   start: number;
@@ -19,28 +29,35 @@ const LOWEST = -3.4028234663852886e38;
 const SHARED_FROM = 128;
 const FEW_SUMS = 4096;
 
+/** Columns that a workgroup sums side by side, where neighbours in memory belong to different sums. */
+const COLUMNS = 16;
+
 const reduction =
   ({ start, term = (x) => x, join, end }: Reduction): Root =>
-  (kernel, node, finish) => {
+  (kernel, node, finish, beside) => {
+    const nodes = [node, ...beside];
     const [from, axesValue] = node.inputs;
     const [out] = node.outputs;
     const axes = axesValue ? ints(axesValue) : from.shape.map((_, i) => i);
     const kept = from.shape.map((_, i) => i).filter((i) => !axes.includes(i));
     const count = sizeOf(axes.map((i) => from.shape[i]));
     const sums = sizeOf(out.shape);
-    const isShared = count >= SHARED_FROM && sums < FEW_SUMS;
-    const place = isShared ? workgroups(kernel, sums) : threads(kernel, sums);
+    const isFloat = from.dtype === "float32";
+    const isShared = isFloat && count >= SHARED_FROM && sums < FEW_SUMS;
+    const last = from.shape.length - 1;
+    const across = isShared && kept.includes(last) && from.shape[last] >= COLUMNS ? COLUMNS : 1;
+    const lanes = THREADS / across;
+    let place = isShared ? workgroups(kernel, Math.ceil(sums / across)) : threads(kernel, sums);
+    if (across > 1) place = kernel.let("u32", `${place} * ${across}u + lid % ${across}u`);
+    const lane = across > 1 ? kernel.let("u32", `lid / ${across}u`) : "lid";
     const outer = new Index(
       kept.map((i) => from.shape[i]),
       undefined,
       place,
     ).coords(kernel);
-    const isFloat = from.dtype === "float32";
     const type = isFloat ? "f32" : "i32";
-    const total = kernel.variable(
-      type,
-      kernel.language.literal(type, isFloat ? start : Math.max(start, -(2 ** 31))),
-    );
+    const first = kernel.language.literal(type, isFloat ? start : Math.max(start, -(2 ** 31)));
+    const totals = nodes.map(() => kernel.variable(type, first));
     const add = (): void => {
       const inner = new Index(
         axes.map((i) => from.shape[i]),
@@ -54,18 +71,26 @@ const reduction =
       axes.forEach((axis, i) => {
         at[axis] = inner[i];
       });
-      const x = kernel.load(from, new Index(from.shape, at));
-      kernel.push(`${total} = ${join(kernel, total, term(x))};`);
+      nodes.forEach(({ inputs: [value] }, i) => {
+        const x = kernel.load(value, new Index(value.shape, at));
+        kernel.push(`${totals[i]} = ${join(kernel, totals[i], term(x))};`);
+      });
     };
-    if (isShared && isFloat) eachPlace(kernel, "r", count, add);
-    else kernel.repeat("r", "0u", kernel.size(count), "1u", add);
-    const all = isShared && isFloat ? combine(kernel, total, join) : total;
-    const write = (): void => {
-      const value = kernel.let(type, end ? end(kernel, all, count) : all);
-      finish(out, new Index(out.shape, undefined, place), value);
-    };
-    if (isShared) kernel.block("if (lid == 0u)", write);
-    else write();
+    const repeat = (): void =>
+      kernel.repeat("r", isShared ? lane : "0u", kernel.size(count), isShared ? `${lanes}u` : "1u", add);
+    const isThere = `${place} < ${kernel.size(sums)}`;
+    // All threads of a workgroup come to what they share.
+    if (across > 1) kernel.block(`if (${isThere})`, repeat);
+    else repeat();
+    const all = isShared ? totals.map((total) => combine(kernel, total, join, across)) : totals;
+    const write = (): void =>
+      nodes.forEach(({ outputs: [value] }, i) => {
+        const number = kernel.let(type, end ? end(kernel, all[i], count) : all[i]);
+        finish(value, new Index(value.shape, undefined, place), number);
+      });
+    if (!isShared) write();
+    else if (across === 1) kernel.block("if (lid == 0u)", write);
+    else kernel.block(`if (lid < ${across}u && ${isThere})`, write);
   };
 
 /** A row of the last axis for each workgroup. */

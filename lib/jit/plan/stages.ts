@@ -6,21 +6,27 @@ import type { Style } from "./language.ts";
 
 /** A join is written part by part from so many parts on: to choose between them at every number would take longer. */
 const MANY_PARTS = 5;
-const isLongJoin = ({ op, inputs }: GraphNode): boolean => op === "Concat" && inputs.length >= MANY_PARTS;
+export const isLongJoin = ({ op, inputs }: GraphNode): boolean =>
+  op === "Concat" && inputs.length >= MANY_PARTS;
 
-const append = <K, V>(map: Map<K, V[]>, key: K, value: V): void => {
+export const append = <K, V>(map: Map<K, V[]>, key: K, value: V): void => {
   const list = map.get(key);
   if (list) list.push(value);
   else map.set(key, [value]);
 };
 
 /** Where each value is used: in the kernels of stored values and of roots. */
-type Users = ReadonlyMap<Value, ReadonlySet<Value | GraphNode>>;
+export type Users = ReadonlyMap<Value, ReadonlySet<Value | GraphNode>>;
 
 export interface Kept {
   stored: Set<Value>;
   users: Users;
 }
+
+const CHEAP = new Set(["Add", "Sub", "Mul", "Neg"]);
+/** Whether to compute a value again takes no more reading than to read it: of one array, and single numbers. */
+const isCheap = ({ op, inputs }: GraphNode): boolean =>
+  CHEAP.has(op) && inputs.filter(({ shape }) => sizeOf(shape) > 1).length === 1;
 
 /**
  * Chooses what is stored: results, what roots give, and of expressions those that several kernels use or that one uses
@@ -56,9 +62,10 @@ export function keptValues(
       }
       users.set(value, used);
       const isResult = results.has(value);
+      const isShared = used.size > 1 && !isCheap(node);
       const keep = rootOf(node)
         ? used.size > 0 || isResult
-        : isResult || forced.has(value) || isLongJoin(node) || (!isView(node) && (isOften || used.size > 1));
+        : isResult || forced.has(value) || isLongJoin(node) || (!isView(node) && (isOften || isShared));
       if (keep) stored.add(value);
       else if (isOften) oftenRead.add(value);
     }
@@ -155,126 +162,11 @@ export function firstStages({ nodes }: LiveGraph, stored: ReadonlySet<Value>): S
   });
 }
 
-const isJoin = ({ values: [{ node }] }: Stage): boolean => node!.op === "Concat";
-/** Whether a stage is a join that is written part by part. */
-export const isWrittenInParts = (stage: Stage): boolean => !stage.root && isLongJoin(stage.values[0].node!);
-
-/** Puts an expression behind the root whose result it alone uses, at the same places. */
-export function withEpilogues(
-  stages: readonly Stage[],
-  binds: (value: Value) => Binds,
-  placement: Placement & { stored: Set<Value> },
-  users: Users,
-  results: ReadonlySet<Value>,
-  maxBuffers: number,
-): Stage[] {
-  const isBound = (value: Value): boolean => value.dtype !== "int64" && !placement.scalars.has(value);
-  /** Whether a root and an expression behind it bind few enough arrays, the scalars counted among them. */
-  const fit = (root: GraphNode, value: Value): boolean => {
-    const read = root.outputs.flatMap((output) => [...sourcesOf(output, placement.stored)]);
-    const arrays = new Set([value, ...read.filter(isBound), ...binds(value).buffers]);
-    for (const output of root.outputs) arrays.delete(output);
-    return arrays.size + 1 <= maxBuffers;
-  };
-  const roots = new Map(
-    stages.flatMap((stage) =>
-      stage.root && stage.values.length === 1 ? [[stage.values[0], stage] as const] : [],
-    ),
-  );
-  const gone = new Set<Stage>();
-  for (const stage of stages) {
-    if (stage.root || isJoin(stage)) continue;
-    const [value] = stage.values;
-    const candidates = [...sourcesOf(value, placement.stored)].filter((source) => {
-      const made = roots.get(source);
-      return (
-        made &&
-        !gone.has(made) &&
-        made.root!.outputs.includes(source) &&
-        !results.has(source) &&
-        users.get(source)!.size === 1 &&
-        sizeOf(source.shape) === sizeOf(value.shape) &&
-        fit(made.root!, value) &&
-        !binds(value).readElsewhere.has(source)
-      );
-    });
-    const source = candidates.find(({ node }) => isHeavy(node!)) ?? candidates[0];
-    if (!source) continue;
-    gone.add(roots.get(source)!);
-    placement.stored.delete(source);
-    stage.root = source.node;
-  }
-  return stages.filter((stage) => !gone.has(stage));
-}
-
-/** Values that one kernel writes, and how far back it is looked for one that reads the same. */
-const MOST_VALUES = 8;
-const LOOK_BACK = 32;
-
-/** Expressions of one size that read the same become one kernel, as far as nothing between needs them earlier. */
-export function together(
-  stages: readonly Stage[],
-  binds: (value: Value) => Binds,
-  placement: Placement,
-  maxBuffers: number,
-): Stage[] {
-  const ordered = [...stages].sort((a, b) => a.position - b.position);
-  const place = new Map(ordered.map((stage, i) => [stage, i]));
-  const reads = new Map(ordered.map((stage) => [stage, readsOf(stage, placement.stored)]));
-  const readersOf = new Map<Value, number[]>();
-  for (const stage of ordered)
-    for (const value of reads.get(stage)!) append(readersOf, value, place.get(stage)!);
-  /** What the values of a stage bind together, those that they write among it. */
-  const bound = (values: readonly Value[]): number => {
-    const arrays = new Set(values.flatMap((value) => binds(value).buffers));
-    for (const value of values) if (!placement.scalars.has(value)) arrays.add(value);
-    const usesScalars = values.some((value) => binds(value).usesScalars || placement.scalars.has(value));
-    return arrays.size + Number(usesScalars);
-  };
-  const open = new Map<number, Stage[]>();
-  const gone = new Set<Stage>();
-  for (const stage of ordered) {
-    if (stage.root || isJoin(stage)) continue;
-    const [value] = stage.values;
-    const size = sizeOf(value.shape);
-    const mine = reads.get(stage)!;
-    const here = place.get(stage)!;
-    const likeMine = [...mine].filter((read) => !read.data && sizeOf(read.shape) === size);
-    const fits = (host: Stage): boolean => {
-      if (host.values.length >= MOST_VALUES) return false;
-      const theirs = reads.get(host)!;
-      if (size !== 1 && !likeMine.some((read) => theirs.has(read) || host.values.includes(read)))
-        return false;
-      const there = place.get(host)!;
-      const isNeededBetween = host.values.some((made) =>
-        readersOf.get(made)?.some((at) => at > there && at < here && !gone.has(ordered[at])),
-      );
-      if (isNeededBetween) return false;
-      if (host.values.some((made) => binds(value).readElsewhere.has(made))) return false;
-      return bound([...host.values, value]) <= maxBuffers;
-    };
-    const candidates = open.get(size);
-    const host = candidates?.slice(-LOOK_BACK).reverse().find(fits);
-    if (host) {
-      host.values.push(value);
-      host.position = stage.position;
-      place.set(host, here);
-      for (const read of mine) {
-        reads.get(host)!.add(read);
-        append(readersOf, read, here);
-      }
-      // What it read before is read here now.
-      ordered[here] = host;
-      gone.add(stage);
-    } else append(open, size, stage);
-  }
-  return stages.filter((stage) => !gone.has(stage));
-}
-
 /** What a stage reads from memory. */
-export const readsOf = (stage: Stage, stored: ReadonlySet<Value>): Set<Value> =>
-  new Set(
-    (stage.root ? [...stage.root.outputs, ...stage.values] : stage.values).flatMap((value) => [
-      ...sourcesOf(value, stored),
-    ]),
-  );
+export const readsOf = ({ root, beside = [], values }: Stage, stored: ReadonlySet<Value>): Set<Value> => {
+  const roots = root ? [root, ...beside].flatMap(({ outputs }) => outputs) : [];
+  const read = new Set([...roots, ...values].flatMap((value) => [...sourcesOf(value, stored)]));
+  // What it makes itself is at hand.
+  if (root) for (const value of [...roots, ...values]) read.delete(value);
+  return read;
+};

@@ -4,7 +4,7 @@ import type { MathFunction } from "./language.ts";
 
 /** Workgroups along one axis: a device has 65,535 at most. */
 const ALONG = 32_768;
-const THREADS = 64;
+export const THREADS = 64;
 
 /** A workgroup for each of `count` things; returns the name of its number. */
 export function workgroups(kernel: KernelBuilder, count: number): string {
@@ -44,18 +44,22 @@ export const joined =
   ({ language }, a, b) =>
     language.call(fn, a, b);
 
-/** Combines what the threads of a workgroup hold; all of them get the result. */
-export function combine(kernel: KernelBuilder, name: string, join: Join): string {
+/**
+ * Combines what the threads of a workgroup hold: all of them, or of `across` sums side by side those that belong to one.
+ * Each thread gets the result of its sum.
+ */
+export function combine(kernel: KernelBuilder, name: string, join: Join, across = 1): string {
   if (!kernel.shared.some((array) => array.name === "part"))
     kernel.shared.push({ name: "part", type: "f32", length: THREADS });
   kernel.push(`part[lid] = ${name};`);
   kernel.barrier();
-  for (let n = THREADS / 2; n > 0; n >>= 1) {
+  for (let n = THREADS / 2; n >= across; n >>= 1) {
     kernel.push(`if (lid < ${n}u) { part[lid] = ${join(kernel, "part[lid]", `part[lid + ${n}u]`)}; }`);
     kernel.barrier();
   }
   const result = kernel.fresh("all");
-  kernel.push(kernel.language.constant("f32", result, "part[0]"));
+  const first = across === 1 ? "0" : `lid % ${across}u`;
+  kernel.push(kernel.language.constant("f32", result, `part[${first}]`));
   kernel.barrier();
   return result;
 }
