@@ -16,6 +16,16 @@ export interface Placement {
   readonly scalars: ReadonlyMap<Value, number>;
   /** Results that are written over an argument, and which. */
   readonly over?: ReadonlyMap<Value, Value>;
+  /** Values that are written as parts of others. */
+  readonly parts?: ReadonlyMap<Value, JoinedPart>;
+}
+
+/** Where a value is written as a part of another. */
+export interface JoinedPart {
+  whole: Value;
+  axis: number;
+  /** Where along the axis it begins. */
+  start: number;
 }
 
 /** The name of a thread's own place, in kernels that have a thread for each number. */
@@ -136,6 +146,13 @@ export class KernelBuilder {
 
   /** Writes a number of a value, at its place in memory. */
   store(value: Value, at: string, number: string): void {
+    const part = this.placement.parts?.get(value);
+    if (part) {
+      const own = [...new Index(value.shape, undefined, at).coords(this)];
+      own[part.axis] = plus(this, own[part.axis], part.start);
+      this.store(part.whole, new Index(part.whole.shape, own).linear(this), number);
+      return;
+    }
     const type = scalarOf(value);
     const scalar = this.placement.scalars.get(value);
     const bits = type === "bool" ? this.language.convert("bool", "u32", number) : number;

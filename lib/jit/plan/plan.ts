@@ -1,21 +1,20 @@
 /** From a graph to kernels in order, and the memory that they share. */
 import { type LiveGraph, sizeOf, type Value } from "../graph.ts";
-import { Index, KernelBuilder, type Placement, plus } from "./builder.ts";
-import { expression, hasKernel, kernelOf, type Stage } from "./kernels.ts";
+import type { KernelBuilder, Placement } from "./builder.ts";
+import { joinedParts, joinInParts } from "./joins.ts";
+import { hasKernel, kernelOf, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
-import { type Context, sumsOfFactors, sumsTogether, together, withEpilogues } from "./merging.ts";
+import { type Context, isJoin, sumsOfFactors, sumsTogether, together, withEpilogues } from "./merging.ts";
 import {
   type Binds,
   bindsOf,
   firstStages,
-  isLongJoin,
   keptValues,
   partsOf,
   readsOf,
   sourcesOf,
   splitToFit,
 } from "./stages.ts";
-import { threads } from "./threads.ts";
 
 export interface PlanOptions {
   style: Style;
@@ -75,7 +74,9 @@ function planWith(
     if (sizeOf(value.shape) === 1 && !value.data) scalars.set(value, scalars.size);
   // What is written is bound too.
   for (const part of splitToFit(live, stored, scalars, maxBuffers - 1)) stored.add(part);
-  const placement = { stored, scalars };
+  const parts = joinedParts(live, stored, users, results);
+  for (const part of parts.keys()) stored.add(part);
+  const placement = { stored, scalars, parts };
   const binds = bindsOf(style, placement);
   const positions = new Map(live.nodes.map((node, i) => [node, i]));
   const context: Context = { binds, placement, users, results, positions, maxBuffers };
@@ -115,6 +116,8 @@ function overwritten(
     if (at === undefined || placement.scalars.has(result)) continue;
     if ((lastRead.get(argument) ?? -1) > at) continue;
     const stage = stages[at];
+    // Its parts are written at other times than its own.
+    if (isJoin(stage)) continue;
     // A root reads its operands elsewhere than where it writes.
     if (
       stage.root &&
@@ -128,30 +131,4 @@ function overwritten(
     over.set(result, argument);
   }
   return over;
-}
-
-/** A join of many arrays: a kernel for each of its parts, or one for all where they are single numbers. */
-function joinInParts(stage: Stage, style: Style, placement: Placement): KernelBuilder[] | undefined {
-  if (stage.root || !isLongJoin(stage.values[0].node!)) return undefined;
-  const [value] = stage.values;
-  const { inputs, attributes } = value.node!;
-  const axis = attributes.axis as number;
-  const newKernel = () => new KernelBuilder(style, placement, expression, "Concat");
-  if (inputs.every((part) => placement.scalars.has(part))) {
-    const kernel = newKernel();
-    threads(kernel, 1);
-    for (const [i, part] of inputs.entries())
-      kernel.store(value, `${i}u`, kernel.load(part, Index.zero(part.shape)));
-    return [kernel];
-  }
-  let start = 0;
-  return inputs.map((part) => {
-    const kernel = newKernel();
-    const from = new Index(part.shape, undefined, threads(kernel, sizeOf(part.shape)));
-    const at = [...from.coords(kernel)];
-    at[axis] = plus(kernel, at[axis], start);
-    kernel.store(value, new Index(value.shape, at).linear(kernel), kernel.load(part, from));
-    start += part.shape[axis];
-    return kernel;
-  });
 }
