@@ -48,10 +48,13 @@ export class KernelBuilder {
   workgroup = 64;
   /** Workgroups along x, y and z. */
   groups: [number, number, number] = [1, 1, 1];
+  /** The number of the workgroup among those of the part that is being written, where a kernel has several. */
+  part?: string;
   /** Values that are at hand under a name, at the index of the thread. */
   readonly local = new Map<Value, string>();
   private made = new Map<string, string>();
   private count = 0;
+  private firstSize = 0;
   private depth = 1;
 
   readonly language: Language;
@@ -69,9 +72,14 @@ export class KernelBuilder {
   /** A number of the shapes: 0 and 1 belong to the text, others are given to the kernel. */
   size(value: number): string {
     if (value <= 1) return `${value}u`;
-    let place = this.sizes.indexOf(value);
+    let place = this.sizes.indexOf(value, this.firstSize);
     if (place < 0) place = this.sizes.push(value) - 1;
     return `s${place}`;
+  }
+
+  /** From here on sizes are other ones than before, also equal ones: so that parts differ in nothing but their numbers. */
+  newSizes(): void {
+    this.firstSize = this.sizes.length;
   }
 
   push(line: string): void {

@@ -7,7 +7,7 @@ import { ORDERING } from "./ordering.ts";
 import { PRODUCTS } from "./products.ts";
 import { REDUCTIONS } from "./reductions.ts";
 import type { Finish, Root } from "./root.ts";
-import { threads } from "./threads.ts";
+import { abreast, THREADS, threads } from "./threads.ts";
 import { SELECTIONS, VIEWS } from "./views.ts";
 import { WINDOWS } from "./windows.ts";
 
@@ -42,9 +42,11 @@ export interface Stage {
   beside?: readonly GraphNode[];
   /** What is computed from a result of a root at the same place, one from the other. */
   behind?: ReadonlyMap<Value, readonly Value[]>;
+  /** Stages of the same kind that the same kernel computes by other workgroups. */
+  others?: readonly Stage[];
 }
 
-const labelOf = ({ values, root, beside = [] }: Stage): string => {
+export const labelOf = ({ values, root, beside = [] }: Stage): string => {
   const roots = root ? [root, ...beside] : [];
   return [
     ...roots.map(({ op }) => op),
@@ -54,27 +56,48 @@ const labelOf = ({ values, root, beside = [] }: Stage): string => {
 
 /** The kernel of a stage. */
 export function kernelOf(style: Style, placement: Placement, stage: Stage): KernelBuilder {
-  const { values, root, beside = [], behind } = stage;
-  const kernel = new KernelBuilder(style, placement, expression, labelOf(stage));
-  if (root) {
-    const finish: Finish = (value, index, number) => {
-      const place = index.linear(kernel);
-      if (values.includes(value)) kernel.store(value, place, number);
-      kernel.local.set(value, number);
-      for (const last of behind?.get(value) ?? []) {
-        const at = new Index(last.shape, undefined, place);
-        const result = kernel.let(scalarOf(last), expression(kernel, last, at));
-        kernel.store(last, place, result);
-        kernel.local.set(last, result);
-      }
-    };
-    rootOf(root)!(kernel, root, finish, beside);
-    return kernel;
+  const { others = [] } = stage;
+  const label = others.length > 0 ? `${others.length + 1} of ${labelOf(stage)}` : labelOf(stage);
+  const kernel = new KernelBuilder(style, placement, expression, label);
+  if (others.length === 0) writeStage(kernel, stage);
+  else {
+    const all = [stage, ...others];
+    abreast(kernel, all.map(workgroupsOf), (part) => {
+      writeStage(kernel, all[part]);
+      kernel.local.clear();
+    });
   }
-  const i = threads(kernel, sizeOf(values[0].shape));
-  writeEach(kernel, values, i);
   return kernel;
 }
+
+function writeStage(kernel: KernelBuilder, stage: Stage): void {
+  const { values, root, beside = [], behind } = stage;
+  if (!root) {
+    writeEach(kernel, values, threads(kernel, sizeOf(values[0].shape)));
+    return;
+  }
+  const finish: Finish = (value, index, number) => {
+    const place = index.linear(kernel);
+    if (values.includes(value)) kernel.store(value, place, number);
+    kernel.local.set(value, number);
+    for (const last of behind?.get(value) ?? []) {
+      const at = new Index(last.shape, undefined, place);
+      const result = kernel.let(scalarOf(last), expression(kernel, last, at));
+      kernel.store(last, place, result);
+      kernel.local.set(last, result);
+    }
+  };
+  rootOf(root)!(kernel, root, finish, beside);
+}
+
+const SQUARE_SUMS = "ditlab.SquareSums";
+/** Whether a stage's kernel may have others of its kind in it, one beside the other. */
+export const mayStandAbreast = ({ root, values }: Stage): boolean =>
+  root ? named(root) === SQUARE_SUMS : values[0].node!.op !== "Concat" && sizeOf(values[0].shape) > 1;
+
+/** Workgroups of a stage that may. */
+const workgroupsOf = ({ root, values: [{ shape }] }: Stage): number =>
+  root ? sizeOf(root.outputs[0].shape) : Math.ceil(sizeOf(shape) / THREADS);
 
 /** Computes and stores values at one place. */
 function writeEach(kernel: KernelBuilder, values: readonly Value[], i: string): void {

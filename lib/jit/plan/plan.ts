@@ -1,5 +1,6 @@
 /** From a graph to kernels in order, and the memory that they share. */
 import { type LiveGraph, sizeOf, type Value } from "../graph.ts";
+import { standAbreast } from "./abreast.ts";
 import type { KernelBuilder, Placement } from "./builder.ts";
 import { joinedParts, joinInParts } from "./joins.ts";
 import { hasKernel, kernelOf, type Stage } from "./kernels.ts";
@@ -86,8 +87,9 @@ function planWith(
     .sort((a, b) => a.position - b.position);
   const over = overwritten(stages, binds, placement, mayOverwrite);
   const kernels: KernelBuilder[] = [];
+  const launched = standAbreast(stages, over, context);
   const tooMany: [Stage, ReadonlySet<Value>][] = [];
-  for (const stage of stages) {
+  for (const stage of launched) {
     const made = joinInParts(stage, style, placement) ?? [kernelOf(style, { ...placement, over }, stage)];
     if (made.some(({ buffers, usesScalars }) => buffers.length + Number(usesScalars) > maxBuffers))
       tooMany.push([stage, stored]);

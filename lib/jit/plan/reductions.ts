@@ -93,6 +93,26 @@ const reduction =
     else kernel.block(`if (lid < ${across}u && ${isThere})`, write);
   };
 
+/** Numbers that a workgroup sums the squares of. */
+const SQUARES = 16_384;
+/** Sums that the squares of so many numbers are given in; more than one, as single numbers are kept elsewhere. */
+export const squareSums = (count: number): number => Math.max(2, Math.ceil(count / SQUARES));
+
+const squareSum: Root = (kernel, { inputs: [x], outputs: [out] }, finish) => {
+  const count = sizeOf(x.shape);
+  const [sums] = out.shape;
+  const group = workgroups(kernel, sums);
+  const sum = kernel.variable("f32", kernel.language.literal("f32", 0));
+  const end = kernel.language.call("min", `(${group} + 1u) * ${SQUARES}u`, kernel.size(count));
+  const last = kernel.let("u32", end);
+  kernel.repeat("r", `${group} * ${SQUARES}u + lid`, last, `${THREADS}u`, () => {
+    const number = kernel.load(x, new Index(x.shape, undefined, "r"));
+    kernel.push(`${sum} += ${number} * ${number};`);
+  });
+  const all = combine(kernel, sum, added);
+  kernel.block("if (lid == 0u)", () => finish(out, new Index(out.shape, undefined, group), all));
+};
+
 /** A row of the last axis for each workgroup. */
 function rowOf(
   kernel: KernelBuilder,
@@ -252,6 +272,7 @@ export const REDUCTIONS: Readonly<Record<string, Root>> = {
   ReduceProd: reduction({ start: 1, join: multiplied }),
   ReduceMax: reduction({ start: LOWEST, join: joined("max") }),
   ReduceMin: reduction({ start: -LOWEST, join: joined("min") }),
+  "ditlab.SquareSums": squareSum,
   Softmax: softmax(false),
   LogSoftmax: softmax(true),
   "ditlab.LayerNorm": layerNorm,

@@ -6,14 +6,40 @@ import type { MathFunction } from "./language.ts";
 const ALONG = 32_768;
 export const THREADS = 64;
 
+/** The number of a workgroup, of the part that is being written. The text is the same however many there are. */
+const numberOf = (kernel: KernelBuilder): string => kernel.part ?? `wg.y * ${kernel.size(ALONG)} + wg.x`;
+
+/** Writes parts one beside the other, each with workgroups of its own, as many as `counts` says. */
+export function abreast(
+  kernel: KernelBuilder,
+  counts: readonly number[],
+  write: (part: number) => void,
+): void {
+  const { language } = kernel;
+  kernel.push(language.constant("u32", "block", numberOf(kernel)));
+  let start = 0;
+  counts.forEach((count, part) => {
+    kernel.newSizes();
+    const end = start + count;
+    const head = `if (block < ${kernel.size(end)})`;
+    kernel.block(part === 0 ? head : `else ${head}`, () => {
+      kernel.part = part === 0 ? "block" : kernel.let("u32", `block - ${kernel.size(start)}`);
+      write(part);
+    });
+    kernel.part = undefined;
+    start = end;
+  });
+  const along = Math.min(start, ALONG);
+  kernel.groups = [along, Math.ceil(start / along), 1];
+}
+
 /** A workgroup for each of `count` things; returns the name of its number. */
 export function workgroups(kernel: KernelBuilder, count: number): string {
   const along = Math.min(count, ALONG);
   kernel.groups = [along, Math.ceil(count / along), 1];
   kernel.workgroup = THREADS;
   const { language } = kernel;
-  // The text is the same however many there are.
-  kernel.push(language.constant("u32", "group", `wg.y * ${kernel.size(ALONG)} + wg.x`));
+  kernel.push(language.constant("u32", "group", numberOf(kernel)));
   kernel.push(`if (group >= ${kernel.size(count)}) { return; }`);
   return "group";
 }
@@ -24,13 +50,7 @@ export function threads(kernel: KernelBuilder, count: number): string {
   const along = Math.min(blocks, ALONG);
   kernel.groups = [along, Math.ceil(blocks / along), 1];
   kernel.workgroup = THREADS;
-  kernel.push(
-    kernel.language.constant(
-      "u32",
-      "i",
-      `(wg.y * ${kernel.size(ALONG)} + wg.x) * ${kernel.size(THREADS)} + lid`,
-    ),
-  );
+  kernel.push(kernel.language.constant("u32", "i", `(${numberOf(kernel)}) * ${kernel.size(THREADS)} + lid`));
   kernel.push(`if (i >= ${kernel.size(count)}) { return; }`);
   return "i";
 }

@@ -1,7 +1,8 @@
 /** A traced graph in what kernels are written for: loops unrolled, order kept by the plan. */
 import type { Dialect, Rule } from "../../dialect.ts";
-import { OWN, sameShape, type Value } from "../../graph.ts";
+import { OWN, sameShape, sizeOf, type Value } from "../../graph.ts";
 import { binary } from "../../kernels/elementwise.ts";
+import { squareSums } from "../../plan/reductions.ts";
 
 /** A loop whose number of rounds is known when it is traced. */
 const unrolled: Rule = (graph, [count, ...state], _, rewrite) => {
@@ -49,10 +50,22 @@ const normGradient: Rule = (graph, [dy, x, gain], { outputs: [dx, dShift, dScale
   return [result, overTokens(dy, dShift), overTokens(product, dScale)];
 };
 
+/** Sums of the parts of each array, side by side in one, which is summed then. */
+const sumOfAllSquares: Rule = (graph, inputs, { outputs: [total] }) => {
+  const sums = inputs.map((x) =>
+    graph.emit("SquareSums", [x], { shape: [squareSums(sizeOf(x.shape))], dtype: "float32" }, {}, OWN),
+  );
+  const shape = [sums.reduce((count, { shape: [own] }) => count + own, 0)];
+  const all =
+    sums.length === 1 ? sums[0] : graph.emit("Concat", sums, { shape, dtype: "float32" }, { axis: 0 });
+  return [graph.emit("ReduceSum", [all, graph.ints([0])], total, { keepdims: 0 })];
+};
+
 export const KERNELS: Dialect = {
   [`${OWN}.Loop`]: unrolled,
   [`${OWN}.AttentionForward`]: (graph, inputs, { outputs, attributes }) =>
     graph.emitMany("MultiHeadAttention", inputs, outputs, attributes, OWN),
   [`${OWN}.AttentionGradient`]: attentionGradient,
   [`${OWN}.ModulatedLayerNormGradient`]: normGradient,
+  [`${OWN}.SumOfAllSquares`]: sumOfAllSquares,
 };
