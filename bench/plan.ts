@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { methodPreset } from "../lib/align/index.ts";
 import { SIT_PROCESS } from "../lib/diffusion/index.ts";
 import { makeArena } from "../lib/jit/plan/arena.ts";
+import { formFor, SOME_GPU } from "../lib/jit/plan/forms.ts";
 import { bytesByKernel, bytesByNode } from "../lib/jit/plan/traffic.ts";
 import { WGSL } from "../lib/jit/targets/webgpu/wgsl.ts";
 import { modelConfig } from "../lib/models/index.ts";
@@ -85,7 +86,7 @@ for (const model of MODELS.filter((name) => name.includes(options.model)))
     const planned = await planStep(
       configOf(model, method),
       {
-        style: { language: WGSL, product: { tile: 32, each: 4, terms: 16 } },
+        style: { language: WGSL, formOf: (size) => formFor(size, SOME_GPU) },
         maxBuffers: Number(options.buffers),
       },
       Number(options.runs),

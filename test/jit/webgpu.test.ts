@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { FORMS } from "../../lib/jit/plan/forms.ts";
 import { allKernels } from "./kernels/index.ts";
 
 const DRIVERS = {
@@ -84,6 +85,12 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
   test(`${name}: attention and its gradients, whatever the heads' size`, async () => {
     const results = await run<{ name: string; worst: number }>(driver!, "attention-child.ts");
     assert.is(results.length, 6);
+    for (const { name, worst } of results) assert.ok(worst < 1e-5, `${name}: ${worst}`);
+  });
+
+  test(`${name}: products of odd sizes, in every form`, async () => {
+    const results = await run<{ name: string; worst: number }>(driver!, "products-child.ts");
+    assert.is(results.length, 3 * FORMS.length);
     for (const { name, worst } of results) assert.ok(worst < 1e-5, `${name}: ${worst}`);
   });
 

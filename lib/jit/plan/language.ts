@@ -1,5 +1,7 @@
 /** What a language of kernels must be able to write. Everything else of a kernel is the same in all of them. */
 
+import type { ProductForm, ProductSize } from "./forms.ts";
+
 /** Of a number in a kernel. */
 export type Scalar = "f32" | "i32" | "u32" | "bool";
 
@@ -46,19 +48,11 @@ export interface KernelText {
   lines: readonly string[];
 }
 
-/** How a device's kernels compute products. */
-export interface ProductForm {
-  /** A workgroup computes a tile of so many rows and columns, each thread `each` x `each` numbers of it. */
-  tile: number;
-  each: number;
-  /** Terms of the sums that are brought into the workgroup's memory at a time. */
-  terms: number;
-}
-
 /** How kernels are written for a device. */
 export interface Style {
   language: Language;
-  product: ProductForm;
+  /** How products are computed on it. */
+  formOf(size: ProductSize): ProductForm;
 }
 
 export interface Language {

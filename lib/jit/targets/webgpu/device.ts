@@ -1,7 +1,7 @@
 /** A GPU through WebGPU: Dawn, in the package `webgpu`. */
 import type { DeviceArray } from "../../buffers.ts";
 import { type GraphData, type GraphType, graphData } from "../../element-types.ts";
-import type { ProductForm } from "../../plan/language.ts";
+import { type ProductDevice, SIMPLE, SOME_GPU } from "../../plan/forms.ts";
 
 /** What this library asks of a device: the part of WebGPU's interface that is used, without its types' package. */
 export interface GPU {
@@ -75,7 +75,7 @@ export interface Device {
   readonly alignment: { readonly storage: number; readonly uniform: number };
   readonly maxBinding: number;
   /** How products are computed on it. */
-  readonly product: ProductForm;
+  readonly products: ProductDevice;
   /** Vendor, architecture and driver, as far as they are known. */
   readonly description: string;
   /** The layout of kernels of so many arrays. */
@@ -149,10 +149,7 @@ async function open(): Promise<Device> {
       storage: limits.minStorageBufferOffsetAlignment,
       uniform: limits.minUniformBufferOffsetAlignment,
     },
-    // A processor that plays a GPU compiles small kernels in a fraction of the time, and has no use for large tiles.
-    product: adapter.info.isFallbackAdapter
-      ? { tile: 8, each: 1, terms: 8 }
-      : { tile: 32, each: 4, terms: 16 },
+    products: adapter.info.isFallbackAdapter ? SIMPLE : SOME_GPU,
     maxBinding: limits.maxStorageBufferBindingSize,
     description: [vendor, architecture, description].filter(Boolean).join(" ") || "unnamed adapter",
     layout(buffers, hasSizes) {

@@ -4,6 +4,7 @@ import type { GraphData } from "../../element-types.ts";
 import { sizeOf, type Value } from "../../graph.ts";
 import { written as writtenIn } from "../../lower.ts";
 import { makeArena } from "../../plan/arena.ts";
+import { formFor } from "../../plan/forms.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { planFunction } from "../../plan/traced.ts";
 import type { CompileOptions, Place, Program, Target, Traced, Use } from "../../program.ts";
@@ -109,7 +110,7 @@ async function compile(
   const device = await openDevice();
   const { live } = traced;
   const { plan, places } = planFunction(traced, leaves, donated, {
-    style: { language: WGSL, product: device.product },
+    style: { language: WGSL, formOf: (size) => formFor(size, device.products) },
     maxBuffers: device.maxBuffers,
   });
   const planned = performance.now();
