@@ -1,12 +1,13 @@
 /**
  * What a training step launches on a GPU, and what it moves through memory: its plan, made without any GPU.
- * npm run bench:plan [-- --json] [--model <part of a name>] [--batch <n>] [--buffers <n>] [--runs <n>] [--kernels]
+ * npm run bench:plan [-- --json] [--model <part of a name>] [--batch <n>] [--buffers <n>] [--storage bfloat16] [--runs <n>] [--kernels]
  */
 import { parseArgs } from "node:util";
 import { methodPreset } from "../lib/align/index.ts";
 import { SIT_PROCESS } from "../lib/diffusion/index.ts";
 import { makeArena } from "../lib/jit/plan/arena.ts";
 import { formFor, SOME_GPU } from "../lib/jit/plan/forms.ts";
+import type { StorageFormat } from "../lib/jit/plan/storage.ts";
 import { bytesByKernel, bytesByNode } from "../lib/jit/plan/traffic.ts";
 import { WGSL } from "../lib/jit/targets/webgpu/wgsl.ts";
 import { modelConfig } from "../lib/models/index.ts";
@@ -25,6 +26,7 @@ const { values: options } = parseArgs({
     batch: { type: "string", default: "8" },
     buffers: { type: "string", default: "8" },
     runs: { type: "string", default: "3" },
+    storage: { type: "string", default: "float32" },
     kernels: { type: "boolean", default: false },
   },
 });
@@ -88,6 +90,7 @@ for (const model of MODELS.filter((name) => name.includes(options.model)))
       {
         style: { language: WGSL, formOf: (size) => formFor(size, SOME_GPU) },
         maxBuffers: Number(options.buffers),
+        storage: options.storage as StorageFormat,
       },
       Number(options.runs),
     );

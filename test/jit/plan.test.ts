@@ -76,6 +76,27 @@ test("what is needed at the same time lies apart", async () => {
   for (const { block, offset, bytes } of inMemory.values()) assert.ok(offset + bytes <= blocks[block]);
 });
 
+test("in half the width lie activations, and neither results nor gradients of parameters nor statistics", async () => {
+  const [wide, narrow] = await Promise.all(
+    (["float32", "bfloat16"] as const).map((storage) => planStep(s2, { style, maxBuffers: 8, storage })),
+  );
+  const blocks = ({ plan, places }: typeof wide): number => {
+    const results = new Set(places.map(({ value }) => value));
+    return makeArena(plan, results, { alignment: 256, maxBlock: 2 ** 32 }).blocks.reduce((a, b) => a + b, 0);
+  };
+  assert.is(wide.plan.narrow.size, 0);
+  assert.is(narrow.plan.kernels.length, wide.plan.kernels.length);
+  assert.ok(blocks(narrow) < 0.75 * blocks(wide));
+  const results = new Set(narrow.places.map(({ value }) => value));
+  const summed = narrow.traced.live.nodes.filter(({ op }) => op === "SquareSums");
+  assert.ok(summed.length > 100);
+  for (const { inputs } of summed) assert.not(narrow.plan.narrow.has(inputs[0]));
+  for (const value of narrow.plan.narrow) {
+    assert.not(results.has(value));
+    assert.not(value.shape.at(-1) === 1, `a statistic [${value.shape}]`);
+  }
+});
+
 test("every kernel's reads have been written before", async () => {
   const { traced, plan } = await planStep(s2, { style, maxBuffers: 8 });
   const written = new Set<Value>([...traced.live.inputs, ...traced.live.constants]);

@@ -94,6 +94,27 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
     for (const { name, worst } of results) assert.ok(worst < 1e-5, `${name}: ${worst}`);
   });
 
+  test(`${name}: training goes on alike where values between kernels have 16 bits, if the device has them`, async () => {
+    const results = await run<{ format: string; used: string; expected: number[]; actual: number[] }>(
+      driver!,
+      "storage-child.ts",
+    );
+    assert.equal(
+      results.map(({ format }) => format),
+      ["bfloat16", "float16"],
+    );
+    for (const { format, used, expected, actual } of results) {
+      assert.ok(used === format || used === "float32", used);
+      // Losses and gradient norms of five steps.
+      assert.is(actual.length, 10);
+      actual.forEach((value, i) => {
+        const error = Math.abs(value / expected[i] - 1);
+        assert.ok(error < 1e-2, `${format}: ${value}, expected ${expected[i]}`);
+      });
+      assert.is(used === "float32", actual.join() === expected.join(), `${format} as ${used}`);
+    }
+  });
+
   for (const method of ["none", "sra", "layersync", "dispersive"])
     test(`${name}: training steps (${method}) end where onnxruntime's do, in place`, async () => {
       const [report] = await run<StepReport>(driver!, "step-child.ts", method, "3");

@@ -16,6 +16,8 @@ export interface Placement {
   readonly scalars: ReadonlyMap<Value, number>;
   /** Results that are written over an argument, and which. */
   readonly over?: ReadonlyMap<Value, Value>;
+  /** Values that lie in memory in half the width, and in which format. */
+  readonly narrow?: { readonly values: ReadonlySet<Value>; readonly format: "float16" | "bfloat16" };
   /** Values that are written as parts of others. */
   readonly parts?: ReadonlyMap<Value, JoinedPart>;
 }
@@ -146,7 +148,9 @@ export class KernelBuilder {
       const at = index.linear(this);
       this.read.add(value);
       if (at !== OWN_PLACE) this.readElsewhere.add(value);
-      const element = `${this.buffer(value)}[${at}]`;
+      const place = `${this.buffer(value)}[${at}]`;
+      const format = this.formatOf(value);
+      const element = format ? this.language.widened(format, place) : place;
       return this.let(type, type === "bool" ? `(${element} != 0u)` : element);
     }
     return this.let(type, this.expressionOf(this, value, index));
@@ -166,11 +170,18 @@ export class KernelBuilder {
     const bits = type === "bool" ? this.language.convert("bool", "u32", number) : number;
     if (scalar === undefined) {
       this.written.add(value);
-      this.push(`${this.buffer(value)}[${at}] = ${bits};`);
+      const format = this.formatOf(value);
+      const element = format ? this.language.narrowed(format, this.let("f32", bits)) : bits;
+      this.push(`${this.buffer(value)}[${at}] = ${element};`);
     } else {
       this.usesScalars = true;
       this.push(`scalars[${this.size(scalar)}] = ${this.language.bits(storedAs(type), "u32", bits)};`);
     }
+  }
+
+  private formatOf(value: Value): "float16" | "bfloat16" | undefined {
+    const { narrow } = this.placement;
+    return narrow?.values.has(value) ? narrow.format : undefined;
   }
 
   private buffer(value: Value): string {
@@ -182,7 +193,7 @@ export class KernelBuilder {
 
   text(): string {
     return this.language.kernel({
-      buffers: this.buffers.map((value) => storedAs(scalarOf(value))),
+      buffers: this.buffers.map((value) => (this.formatOf(value) ? "f16" : storedAs(scalarOf(value)))),
       usesScalars: this.usesScalars,
       sizes: this.sizes.length,
       shared: this.shared,

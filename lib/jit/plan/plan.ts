@@ -16,6 +16,7 @@ import {
   sourcesOf,
   splitToFit,
 } from "./stages.ts";
+import { narrowValues, type StorageFormat } from "./storage.ts";
 
 export interface PlanOptions {
   style: Style;
@@ -23,6 +24,8 @@ export interface PlanOptions {
   maxBuffers: number;
   /** Arguments that may be written over, by the result that may take their place. */
   mayOverwrite?: ReadonlyMap<Value, Value>;
+  /** How large arrays between kernels lie in memory. Default: float32. */
+  storage?: StorageFormat;
 }
 
 export interface Plan {
@@ -33,6 +36,8 @@ export interface Plan {
   scalars: ReadonlyMap<Value, number>;
   /** Results that are written over an argument, and which. */
   over: ReadonlyMap<Value, Value>;
+  /** Values that lie in memory in half the width. */
+  narrow: ReadonlySet<Value>;
 }
 
 /** Attempts to find what fits a device's bindings: each stores a value more of every kernel that did not. */
@@ -67,7 +72,7 @@ function planWith(
   live: LiveGraph,
   results: ReadonlySet<Value>,
   forced: ReadonlySet<Value>,
-  { style, maxBuffers, mayOverwrite = new Map() }: PlanOptions,
+  { style, maxBuffers, mayOverwrite = new Map(), storage = "float32" }: PlanOptions,
 ): Attempt {
   const { stored, users } = keptValues(live, results, forced);
   const scalars = new Map<Value, number>();
@@ -77,7 +82,13 @@ function planWith(
   for (const part of splitToFit(live, stored, scalars, maxBuffers - 1)) stored.add(part);
   const parts = joinedParts(live, stored, users, results);
   for (const part of parts.keys()) stored.add(part);
-  const placement = { stored, scalars, parts };
+  const narrow = storage === "float32" ? new Set<Value>() : narrowValues(live, stored, results);
+  const placement = {
+    stored,
+    scalars,
+    parts,
+    ...(storage !== "float32" && { narrow: { values: narrow, format: storage } }),
+  };
   const binds = bindsOf(style, placement);
   const positions = new Map(live.nodes.map((node, i) => [node, i]));
   const context: Context = { binds, placement, users, results, positions, maxBuffers };
@@ -96,7 +107,7 @@ function planWith(
     kernels.push(...made);
   }
   if (tooMany.length > 0) return { tooMany };
-  return { kernels, stored, scalars, over };
+  return { kernels, stored, scalars, over, narrow };
 }
 
 /** Results that can be written over an argument: nothing later reads it, and their kernel only at the same places. */

@@ -3,9 +3,10 @@ import { type LiveGraph, sizeOf, type Value } from "../graph.ts";
 import type { Plan } from "./plan.ts";
 
 const BYTES = 4;
-const bytesOf = (values: Iterable<Value>): number => {
+const bytesOf = (values: Iterable<Value>, narrow?: ReadonlySet<Value>): number => {
   let sum = 0;
-  for (const { shape } of values) sum += Math.max(1, sizeOf(shape)) * BYTES;
+  for (const value of values)
+    sum += Math.max(1, sizeOf(value.shape)) * (narrow?.has(value) ? BYTES / 2 : BYTES);
   return sum;
 };
 
@@ -18,5 +19,5 @@ export const bytesByNode = ({ nodes }: LiveGraph): number =>
   );
 
 /** Bytes that move where each kernel reads once what it reads, and writes what it writes. */
-export const bytesByKernel = ({ kernels }: Plan): number =>
-  kernels.reduce((sum, { read, written }) => sum + bytesOf(read) + bytesOf(written), 0);
+export const bytesByKernel = ({ kernels, narrow }: Plan): number =>
+  kernels.reduce((sum, { read, written }) => sum + bytesOf(read, narrow) + bytesOf(written, narrow), 0);

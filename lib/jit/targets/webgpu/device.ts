@@ -2,6 +2,7 @@
 import type { DeviceArray } from "../../buffers.ts";
 import { type GraphData, type GraphType, graphData } from "../../element-types.ts";
 import { type ProductDevice, SIMPLE, SOME_GPU } from "../../plan/forms.ts";
+import type { StorageFormat } from "../../plan/storage.ts";
 
 /** What this library asks of a device: the part of WebGPU's interface that is used, without its types' package. */
 export interface GPU {
@@ -76,6 +77,10 @@ export interface Device {
   readonly maxBinding: number;
   /** How products are computed on it. */
   readonly products: ProductDevice;
+  /** How programs that are compiled from now on store what lies between their kernels. */
+  storage: StorageFormat;
+  /** Whether it has numbers of 16 bits in memory. */
+  readonly hasHalf: boolean;
   /** Vendor, architecture and driver, as far as they are known. */
   readonly description: string;
   /** The layout of kernels of so many arrays. */
@@ -95,6 +100,9 @@ const LIMITS = [
   "maxComputeWorkgroupStorageSize",
   "maxComputeWorkgroupSizeX",
 ];
+
+/** WebGPU's name for numbers of 16 bits. */
+const HALF = "shader-f16";
 
 interface Dawn {
   create(options: string[]): GPU;
@@ -135,7 +143,8 @@ async function open(): Promise<Device> {
       "jit: no GPU was found that WebGPU can use; expected one with a driver for Vulkan, Metal or D3D12",
     );
   const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
-  const gpu = await adapter.requestDevice({ requiredLimits });
+  const hasHalf = adapter.features.has(HALF);
+  const gpu = await adapter.requestDevice({ requiredLimits, requiredFeatures: hasHalf ? [HALF] : [] });
   void gpu.lost.then(() => {
     opened = undefined;
   });
@@ -150,6 +159,8 @@ async function open(): Promise<Device> {
       uniform: limits.minUniformBufferOffsetAlignment,
     },
     products: adapter.info.isFallbackAdapter ? SIMPLE : SOME_GPU,
+    storage: "float32",
+    hasHalf,
     maxBinding: limits.maxStorageBufferBindingSize,
     description: [vendor, architecture, description].filter(Boolean).join(" ") || "unnamed adapter",
     layout(buffers, hasSizes) {
@@ -169,6 +180,16 @@ async function open(): Promise<Device> {
       gpu.createBuffer({ size: bytes, usage: USAGE.storage | USAGE.copySource | USAGE.copyTarget }),
     pipelines: new Map(),
   };
+}
+
+/**
+ * Stores what lies between the kernels of programs that are compiled from now on in a format, and says which it is: float32
+ * where the device has no numbers of 16 bits. Arguments, results and sums stay float32.
+ */
+export async function useStorage(format: StorageFormat): Promise<StorageFormat> {
+  const device = await openDevice();
+  device.storage = device.hasHalf ? format : "float32";
+  return device.storage;
 }
 
 /** Bytes that an array of so many numbers takes: each has four. */

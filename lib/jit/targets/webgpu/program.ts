@@ -112,6 +112,7 @@ async function compile(
   const { plan, places } = planFunction(traced, leaves, donated, {
     style: { language: WGSL, formOf: (size) => formFor(size, device.products) },
     maxBuffers: device.maxBuffers,
+    storage: device.storage,
   });
   const planned = performance.now();
   const run = await runner(device, traced, plan, places, leaves);
