@@ -1,6 +1,14 @@
 /** What a traced graph says, in the operators that a target has. */
 import { withScope } from "../tensor/scope.ts";
-import { createGraph, type Graph, type GraphNode, type LiveGraph, liveGraph, type Value } from "./graph.ts";
+import {
+  createGraph,
+  type Graph,
+  type GraphNode,
+  isWhole,
+  type LiveGraph,
+  liveGraph,
+  type Value,
+} from "./graph.ts";
 
 /**
  * Writes a node in a target's operators: from its inputs, as they have been written, to its outputs. `rewrite` writes the
@@ -58,7 +66,7 @@ function writeNodes(
       return body.outputs.map(writtenOf);
     };
     const inputs = node.inputs.map(writtenOf);
-    const rule = dialect[operatorOf(node)] ?? SHOWN[operatorOf(node)] ?? asItIs;
+    const rule = dialect[operatorOf(node)] ?? SHOWN[operatorOf(node)] ?? (isWhole(node) ? asDefined : asItIs);
     const made = withScope(node.scope, () => rule(graph, inputs, node, rewrite));
     node.outputs.forEach((value, i) => {
       written.set(value, made[i]);
@@ -71,6 +79,8 @@ const SHOWN: Dialect = {
   Reshape: (graph, [x], { outputs: [{ shape }] }) => [graph.reshape(x, shape)],
   Transpose: (graph, [x], { attributes }) => [graph.transpose(x, attributes.perm as number[])],
 };
+
+const asDefined: Rule = (graph, inputs, _, rewrite) => rewrite(graph, inputs);
 
 const asItIs: Rule = (graph, inputs, { op, outputs, attributes, domain, scope, body }, rewrite) =>
   body

@@ -33,7 +33,7 @@ export interface GraphNode {
   attributes: Record<string, Attribute>;
   /** The part of the model that it belongs to, as `namedScope` has it. */
   scope: string;
-  /** What a loop repeats. */
+  /** What a loop repeats, or an operation is defined by. */
   body?: Body;
 }
 
@@ -77,6 +77,7 @@ export interface Graph {
     attributes?: Record<string, Attribute>,
     domain?: string,
     scope?: string,
+    body?: Body,
   ): Value[];
   /**
    * Repeats `body` `count` times (int32, a scalar) on values of unchanging shapes; it gets a graph for what it adds,
@@ -91,6 +92,13 @@ export interface Graph {
     build: (inner: Graph) => Value[],
     domain?: string,
     scope?: string,
+  ): Value[];
+  /** Adds an operation with what it is defined by, which `build` adds to a graph within; equal ones are made once. */
+  whole(
+    op: string,
+    inputs: Value[],
+    attributes: Record<string, Attribute>,
+    build: (inner: Graph, standIns: Value[]) => Value[],
   ): Value[];
   /** A name that nothing else has. */
   name(prefix: string): string;
@@ -137,6 +145,9 @@ function sharedConstant({ constants }: Outer, value: Value & { data: GraphData }
   return shared;
 }
 
+/** Whether a node is an operation that has its definition with it, which may be written in its place. */
+export const isWhole = ({ op, body }: GraphNode): boolean => body !== undefined && op !== "Loop";
+
 /** Values that a node makes. */
 const outputsOf = (node: GraphNode, types: readonly ValueType[], { name }: Outer): Value[] =>
   types.map(({ shape, dtype }) => ({ name: name("v"), shape, dtype, node }));
@@ -170,12 +181,13 @@ function recordedPiece(
   const standIns = like.map(({ shape, dtype }) => inner.input(name("part"), shape, dtype));
   const results = body(inner, standIns);
   const { nodes: recorded } = liveGraph(inner, results);
-  if (recorded.some((node) => node.body)) throw new Error("jit: a loop within traceOnce cannot be copied");
+  if (recorded.some((node) => node.body && !isWhole(node)))
+    throw new Error("jit: a loop within traceOnce cannot be copied");
   return (inputs) => {
     const copies = new Map(standIns.map((standIn, i) => [standIn, inputs[i]]));
     const copyOf = (value: Value): Value => copies.get(value) ?? value;
-    for (const { op, inputs: from, outputs, attributes, domain, scope } of recorded) {
-      const added = graph.emitMany(op, from.map(copyOf), outputs, attributes, domain, scope);
+    for (const { op, inputs: from, outputs, attributes, domain, scope, body } of recorded) {
+      const added = graph.emitMany(op, from.map(copyOf), outputs, attributes, domain, scope, body);
       outputs.forEach((output, i) => {
         copies.set(output, added[i]);
       });
@@ -224,11 +236,19 @@ export function createGraph(outer = newOuter()): Graph {
     ints: (values) => graph.constant(BigInt64Array.from(values, BigInt), [values.length], "int64"),
     scalar: (value, dtype = "float32") => graph.constant(graphData([value], dtype), [], dtype),
     emit: (op, ins, output, attributes, domain) => graph.emitMany(op, ins, [output], attributes, domain)[0],
-    emitMany(op, ins, outs, attributes = {}, domain = "", scope = scopeOf(ins)) {
+    emitMany(op, ins, outs, attributes = {}, domain = "", scope = scopeOf(ins), body) {
       const key = JSON.stringify([domain, op, ins.map((v) => v.name), attributes, outs.length]);
       const existing = made(key);
       if (existing) return existing;
-      const node: GraphNode = { op, domain, inputs: ins, outputs: [], attributes, scope };
+      const node: GraphNode = {
+        op,
+        domain,
+        inputs: ins,
+        outputs: [],
+        attributes,
+        scope,
+        ...(body && { body }),
+      };
       node.outputs = outputsOf(node, outs, outer);
       nodes.push(node);
       own.set(key, node.outputs);
@@ -254,6 +274,12 @@ export function createGraph(outer = newOuter()): Graph {
       node.outputs = outputsOf(node, outs, outer);
       nodes.push(node);
       return node.outputs;
+    },
+    whole(op, ins, attributes, build) {
+      const inner = nested();
+      const standIns = ins.map(({ shape, dtype }) => inner.input(outer.name("given"), shape, dtype));
+      const body = bodyOf(inner, () => build(inner, standIns));
+      return graph.emitMany(op, ins, body.outputs, attributes, OWN, scopeOf(ins), body);
     },
     name: outer.name,
     piece: (like, body) => recordedPiece(graph, nested(), like, outer, body),

@@ -1,10 +1,11 @@
 /** The tracing backend: a tfjs KernelBackend whose kernels record graph nodes instead of computing. */
 import { fileURLToPath } from "node:url";
+import { type Definition, WHOLE } from "../tensor/operations.ts";
 import { withoutDraws } from "../tensor/random.ts";
 import { currentBackend, type DataType, type Tensor, tf } from "../tensor/tf.ts";
 import { type Backend, type BackendValues, IdleBackend } from "./backend.ts";
 import { type GraphType, graphData, graphType } from "./element-types.ts";
-import { createGraph, type Graph, sameShape, type Value } from "./graph.ts";
+import { type Attribute, createGraph, type Graph, sameShape, type Value } from "./graph.ts";
 import { kernels } from "./kernels/index.ts";
 import { constants, outsideNumbers, type TensorInfo, UnreadTensors } from "./outside.ts";
 
@@ -118,6 +119,24 @@ for (const [kernelName, kernel] of Object.entries(kernels)) {
     },
   });
 }
+
+tf.registerKernel({
+  kernelName: WHOLE,
+  backendName: BACKEND,
+  kernelFunc: ({ inputs, attrs }) => {
+    const { name, attributes, definition } = attrs as unknown as {
+      name: string;
+      attributes: Record<string, Attribute>;
+      definition: Definition;
+    };
+    const given = Object.values(inputs).map((tensor) => symbolOf(tensor as unknown as TensorInfo));
+    const results = currentGraph().whole(name, given, attributes, (inner, standIns) =>
+      within(inner, () => definition(standIns.map(tensorOf))),
+    );
+    // biome-ignore lint/suspicious/noExplicitAny: tfjs's DataId type is opaque and unexported.
+    return results.map(infoOf) as any;
+  },
+});
 
 const RANDOM_OPS = /^(random|truncatedNormal|multinomial|dropout)/;
 

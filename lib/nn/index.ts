@@ -1,3 +1,4 @@
+export { scaledDotProductAttention } from "./attention.ts";
 export {
   labelEmbedding,
   patchEmbedding,
@@ -6,7 +7,7 @@ export {
   timestepFrequencies,
   unpatchify,
 } from "./embeddings.ts";
-export { gelu, modulatedLayerNorm, scaledDotProductAttention, silu } from "./fused.ts";
+export { gelu, modulatedLayerNorm, silu } from "./fused.ts";
 export {
   avgPool2d,
   type Conv2dOptions,

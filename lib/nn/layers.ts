@@ -2,7 +2,8 @@
 import { type Params, param } from "../tensor/params.ts";
 import { isRecording } from "../tensor/tape.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { gelu, multiHeadAttention, silu, withMaskedGradient } from "./fused.ts";
+import { multiHeadAttention } from "./attention.ts";
+import { gelu, silu, withMaskedGradient } from "./fused.ts";
 
 /** x W^T + b over the last axis: x [..., in] -> [..., out]. */
 export function linear(params: Params, name: string, x: Tensor): Tensor {

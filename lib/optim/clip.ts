@@ -1,10 +1,13 @@
 import { sumOfSquares } from "../nn/fused.ts";
+import { type Definition, whole } from "../tensor/operations.ts";
 import { mapParams, type Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 
+const sumOfAllSquares: Definition = (tensors) => [tf.sum(tf.stack(tensors.map(sumOfSquares)))];
+
 /** The Euclidean norm of all gradients together, a scalar. */
 export const globalNorm = (gradients: Params): Tensor =>
-  tf.sqrt(tf.sum(tf.stack(Object.values(gradients).map(sumOfSquares))));
+  tf.sqrt(whole("SumOfAllSquares", Object.values(gradients), {}, sumOfAllSquares)[0]);
 
 /** What gradients of a global norm are to be multiplied by, so that it is at most `maxNorm` (PyTorch's rule). */
 export const clipFactor = (norm: Tensor, maxNorm: number): Tensor =>

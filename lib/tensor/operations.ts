@@ -38,6 +38,33 @@ export interface Operations {
   SumOfSquares: { inputs: { x: Tensor }; attributes: object; result: Tensor };
 }
 
+/** What a whole operation is computed by, from the same inputs. */
+export type Definition = (inputs: Tensor[]) => Tensor[];
+
+/**
+ * `definition(inputs)`, which a compiled graph holds as one operation of this name: a target that has a form of its own for
+ * it takes that, and others what it is defined by. The definition reads nothing but its inputs.
+ */
+export function whole(
+  name: string,
+  inputs: Tensor[],
+  attributes: Readonly<Record<string, number | { float: number }>>,
+  definition: Definition,
+): Tensor[] {
+  if (!hasWhole()) return definition(inputs);
+  const named = Object.fromEntries(inputs.map((tensor, i) => [`x${i}`, tensor]));
+  const options = { name, attributes, definition } as unknown as Parameters<
+    ReturnType<typeof tf.engine>["runKernel"]
+  >[2];
+  return tf.engine().runKernel(WHOLE, named, options) as unknown as Tensor[];
+}
+
+/** Whether the active backend holds whole operations: while `jit` traces. */
+export const hasWhole = (): boolean => tf.getKernel(WHOLE, tf.getBackend()) != null;
+
+/** The name that a backend which traces has it by. */
+export const WHOLE = "ditlab.Whole";
+
 export type OperationName = keyof Operations;
 
 /** 2 sqrt(2/pi) and 0.044715, of the tanh approximation of GELU. */

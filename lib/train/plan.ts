@@ -43,7 +43,10 @@ const partSize = (
 };
 
 /** Parameters that have shapes, and share their numbers: nothing is computed with them. */
-function hollowState(task: Task, { moreEmaDecays }: TrainConfig): TrainState {
+export function hollowState(
+  task: Task,
+  { moreEmaDecays }: Pick<TrainConfig, "moreEmaDecays"> = {},
+): TrainState {
   const shapes = taskShapes(task);
   const numbers = new Float32Array(Math.max(...Object.values(shapes).map(sizeOf)));
   const params = (keep: (name: string) => boolean): Params =>

@@ -1,5 +1,6 @@
 /** AutoencoderKL's two networks, on images and latents [B,C,H,W]. */
-import { multiHeadAttention, silu } from "../nn/fused.ts";
+import { multiHeadAttention } from "../nn/attention.ts";
+import { silu } from "../nn/fused.ts";
 import { conv2d, upsampleConv2d } from "../nn/images.ts";
 import { linear } from "../nn/layers.ts";
 import { type Params, param } from "../tensor/params.ts";

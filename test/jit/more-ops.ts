@@ -3,13 +3,8 @@
  * images, indices and the like. Each maps any tensor of moderate numbers to one of moderate numbers.
  */
 import { featureDistance } from "../../lib/align/index.ts";
-import {
-  inOrder,
-  modulatedLayerNorm,
-  multiHeadAttention,
-  scaledDotProductAttention,
-  sumOfSquares,
-} from "../../lib/nn/fused.ts";
+import { multiHeadAttention, scaledDotProductAttention } from "../../lib/nn/attention.ts";
+import { inOrder, modulatedLayerNorm, sumOfSquares } from "../../lib/nn/fused.ts";
 import { gelu, remat, silu } from "../../lib/nn/index.ts";
 import { type Tensor, tf } from "../../lib/tensor/index.ts";
 import type { Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "../../lib/tensor/tf.ts";

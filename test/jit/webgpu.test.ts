@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { FORMS } from "../../lib/jit/plan/forms.ts";
 import { allKernels } from "./kernels/index.ts";
 
 const DRIVERS = {
@@ -88,6 +89,39 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
       [],
     );
     assert.is(results.length, 7);
+  });
+
+  test(`${name}: attention and its gradients, whatever the heads' size`, async () => {
+    const results = await run<{ name: string; worst: number }>(driver!, "attention-child.ts");
+    assert.is(results.length, 6);
+    for (const { name, worst } of results) assert.ok(worst < 1e-5, `${name}: ${worst}`);
+  });
+
+  test(`${name}: products of odd sizes, in every form`, async () => {
+    const results = await run<{ name: string; worst: number }>(driver!, "products-child.ts");
+    assert.is(results.length, 3 * FORMS.length);
+    for (const { name, worst } of results) assert.ok(worst < 1e-5, `${name}: ${worst}`);
+  });
+
+  test(`${name}: training goes on alike where values between kernels have 16 bits, if the device has them`, async () => {
+    const results = await run<{ format: string; used: string; expected: number[]; actual: number[] }>(
+      driver!,
+      "storage-child.ts",
+    );
+    assert.equal(
+      results.map(({ format }) => format),
+      ["bfloat16", "float16"],
+    );
+    for (const { format, used, expected, actual } of results) {
+      assert.ok(used === format || used === "float32", used);
+      // Losses and gradient norms of five steps.
+      assert.is(actual.length, 10);
+      actual.forEach((value, i) => {
+        const error = Math.abs(value / expected[i] - 1);
+        assert.ok(error < 1e-2, `${format}: ${value}, expected ${expected[i]}`);
+      });
+      assert.is(used === "float32", actual.join() === expected.join(), `${format} as ${used}`);
+    }
   });
 
   for (const method of ["none", "sra", "layersync", "dispersive"])

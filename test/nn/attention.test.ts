@@ -5,7 +5,7 @@ import { SRA_DEFAULTS } from "../../lib/align/index.ts";
 import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { tensorsOf } from "../../lib/io/index.ts";
 import { jit } from "../../lib/jit/index.ts";
-import { scaledDotProductAttention } from "../../lib/nn/fused.ts";
+import { scaledDotProductAttention } from "../../lib/nn/attention.ts";
 import { attention, layerNorm, linear, remat } from "../../lib/nn/index.ts";
 import {
   normalTensor,

@@ -16,6 +16,7 @@ export interface Arena {
 }
 
 const BYTES = 4;
+const NARROW_BYTES = 2;
 const aligned = (bytes: number, to: number): number => Math.ceil(bytes / to) * to;
 
 /**
@@ -24,7 +25,7 @@ const aligned = (bytes: number, to: number): number => Math.ceil(bytes / to) * t
  * @throws where one is larger than a block may be
  */
 export function makeArena(
-  { kernels, stored, scalars, over }: Plan,
+  { kernels, stored, scalars, over, narrow }: Plan,
   apart: ReadonlySet<Value>,
   { alignment, maxBlock }: { alignment: number; maxBlock: number },
 ): Arena {
@@ -47,7 +48,8 @@ export function makeArena(
   const used: Place[][] = [];
   for (const i of kernels.keys()) {
     for (const value of beginning[i]) {
-      const bytes = aligned(Math.max(1, sizeOf(value.shape)) * BYTES, alignment);
+      const width = narrow.has(value) ? NARROW_BYTES : BYTES;
+      const bytes = aligned(Math.max(1, sizeOf(value.shape)) * width, alignment);
       if (bytes > maxBlock)
         throw new Error(
           `jit: an array of [${value.shape}] needs ${bytes} bytes, more than the ${maxBlock} that the device allows for one`,

@@ -16,7 +16,22 @@ export interface Placement {
   readonly scalars: ReadonlyMap<Value, number>;
   /** Results that are written over an argument, and which. */
   readonly over?: ReadonlyMap<Value, Value>;
+  /** Values that lie in memory in half the width, and in which format. */
+  readonly narrow?: { readonly values: ReadonlySet<Value>; readonly format: "float16" | "bfloat16" };
+  /** Values that are written as parts of others. */
+  readonly parts?: ReadonlyMap<Value, JoinedPart>;
 }
+
+/** Where a value is written as a part of another. */
+export interface JoinedPart {
+  whole: Value;
+  axis: number;
+  /** Where along the axis it begins. */
+  start: number;
+}
+
+/** The name of a thread's own place, in kernels that have a thread for each number. */
+export const OWN_PLACE = "i";
 
 /** Writes the expression of a value at an index. */
 export type Expression = (kernel: KernelBuilder, value: Value, index: Index) => string;
@@ -24,6 +39,9 @@ export type Expression = (kernel: KernelBuilder, value: Value, index: Index) => 
 export class KernelBuilder {
   /** Arrays it reads and writes, in the order of its bindings. */
   readonly buffers: Value[] = [];
+  readonly read = new Set<Value>();
+  /** Of those it reads, what it reads at another place than the thread's own, `i`. */
+  readonly readElsewhere = new Set<Value>();
   readonly written = new Set<Value>();
   readonly sizes: number[] = [];
   readonly shared: LocalArray[] = [];
@@ -32,12 +50,13 @@ export class KernelBuilder {
   workgroup = 64;
   /** Workgroups along x, y and z. */
   groups: [number, number, number] = [1, 1, 1];
+  /** The number of the workgroup among those of the part that is being written, where a kernel has several. */
+  part?: string;
   /** Values that are at hand under a name, at the index of the thread. */
   readonly local = new Map<Value, string>();
-  /** Told of every access to one of those. */
-  onLocal?: (value: Value, at: string) => void;
   private made = new Map<string, string>();
   private count = 0;
+  private firstSize = 0;
   private depth = 1;
 
   readonly language: Language;
@@ -55,9 +74,14 @@ export class KernelBuilder {
   /** A number of the shapes: 0 and 1 belong to the text, others are given to the kernel. */
   size(value: number): string {
     if (value <= 1) return `${value}u`;
-    let place = this.sizes.indexOf(value);
+    let place = this.sizes.indexOf(value, this.firstSize);
     if (place < 0) place = this.sizes.push(value) - 1;
     return `s${place}`;
+  }
+
+  /** From here on sizes are other ones than before, also equal ones: so that parts differ in nothing but their numbers. */
+  newSizes(): void {
+    this.firstSize = this.sizes.length;
   }
 
   push(line: string): void {
@@ -113,11 +137,7 @@ export class KernelBuilder {
     const type = scalarOf(value);
     if (value.data && sizeOf(value.shape) === 1) return this.language.literal(type, Number(value.data[0]));
     const local = this.local.get(value);
-    if (local !== undefined) {
-      const at = index.linear(this);
-      this.onLocal?.(value, at);
-      return local;
-    }
+    if (local !== undefined) return local;
     const scalar = this.placement.scalars.get(value);
     if (scalar !== undefined) {
       this.usesScalars = true;
@@ -125,7 +145,12 @@ export class KernelBuilder {
       return this.let(type, type === "bool" ? `(${bits} != 0u)` : this.language.bits("u32", type, bits));
     }
     if (!value.node || this.placement.stored.has(value)) {
-      const element = `${this.buffer(value)}[${index.linear(this)}]`;
+      const at = index.linear(this);
+      this.read.add(value);
+      if (at !== OWN_PLACE) this.readElsewhere.add(value);
+      const place = `${this.buffer(value)}[${at}]`;
+      const format = this.formatOf(value);
+      const element = format ? this.language.widened(format, place) : place;
       return this.let(type, type === "bool" ? `(${element} != 0u)` : element);
     }
     return this.let(type, this.expressionOf(this, value, index));
@@ -133,16 +158,30 @@ export class KernelBuilder {
 
   /** Writes a number of a value, at its place in memory. */
   store(value: Value, at: string, number: string): void {
+    const part = this.placement.parts?.get(value);
+    if (part) {
+      const own = [...new Index(value.shape, undefined, at).coords(this)];
+      own[part.axis] = plus(this, own[part.axis], part.start);
+      this.store(part.whole, new Index(part.whole.shape, own).linear(this), number);
+      return;
+    }
     const type = scalarOf(value);
     const scalar = this.placement.scalars.get(value);
     const bits = type === "bool" ? this.language.convert("bool", "u32", number) : number;
     if (scalar === undefined) {
       this.written.add(value);
-      this.push(`${this.buffer(value)}[${at}] = ${bits};`);
+      const format = this.formatOf(value);
+      const element = format ? this.language.narrowed(format, this.let("f32", bits)) : bits;
+      this.push(`${this.buffer(value)}[${at}] = ${element};`);
     } else {
       this.usesScalars = true;
       this.push(`scalars[${this.size(scalar)}] = ${this.language.bits(storedAs(type), "u32", bits)};`);
     }
+  }
+
+  private formatOf(value: Value): "float16" | "bfloat16" | undefined {
+    const { narrow } = this.placement;
+    return narrow?.values.has(value) ? narrow.format : undefined;
   }
 
   private buffer(value: Value): string {
@@ -154,7 +193,7 @@ export class KernelBuilder {
 
   text(): string {
     return this.language.kernel({
-      buffers: this.buffers.map((value) => storedAs(scalarOf(value))),
+      buffers: this.buffers.map((value) => (this.formatOf(value) ? "f16" : storedAs(scalarOf(value)))),
       usesScalars: this.usesScalars,
       sizes: this.sizes.length,
       shared: this.shared,

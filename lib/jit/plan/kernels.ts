@@ -1,13 +1,13 @@
 /** Every operator that kernels can be written for, and how a stage of a plan becomes one. */
 import { type GraphNode, OWN, sizeOf, type Value } from "../graph.ts";
-import { type Expression, Index, KernelBuilder, type Placement } from "./builder.ts";
+import { type Expression, Index, KernelBuilder, type Placement, scalarOf } from "./builder.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import type { Style } from "./language.ts";
 import { ORDERING } from "./ordering.ts";
 import { PRODUCTS } from "./products.ts";
 import { REDUCTIONS } from "./reductions.ts";
-import type { Root } from "./root.ts";
-import { threads } from "./threads.ts";
+import type { Finish, Root } from "./root.ts";
+import { abreast, THREADS, threads } from "./threads.ts";
 import { SELECTIONS, VIEWS } from "./views.ts";
 import { WINDOWS } from "./windows.ts";
 
@@ -31,39 +31,77 @@ export const expression: Expression = (kernel, value, index) => {
   return write(kernel, value, index);
 };
 
-/** Values that one kernel computes: of one size, or what an operator gives, perhaps with an expression of it behind. */
+/** Values that one kernel computes: of one size, or what an operator gives, perhaps with expressions of it behind. */
 export interface Stage {
   /** Of the last node, in the order of the graph. */
   position: number;
+  /** What it stores. */
   values: Value[];
   root?: GraphNode;
+  /** Roots that the same kernel computes on its way. */
+  beside?: readonly GraphNode[];
+  /** What is computed from a result of a root at the same place, one from the other. */
+  behind?: ReadonlyMap<Value, readonly Value[]>;
+  /** Stages of the same kind that the same kernel computes by other workgroups. */
+  others?: readonly Stage[];
 }
 
-const labelOf = ({ values, root }: Stage): string =>
-  [
-    ...(root ? [root.op] : []),
-    ...values.filter(({ node }) => node !== root).map(({ node }) => node!.op),
+export const labelOf = ({ values, root, beside = [] }: Stage): string => {
+  const roots = root ? [root, ...beside] : [];
+  return [
+    ...roots.map(({ op }) => op),
+    ...values.filter(({ node }) => !roots.includes(node!)).map(({ node }) => node!.op),
   ].join("+");
+};
 
 /** The kernel of a stage. */
 export function kernelOf(style: Style, placement: Placement, stage: Stage): KernelBuilder {
-  const { values, root } = stage;
-  const kernel = new KernelBuilder(style, placement, expression, labelOf(stage));
-  const { language } = kernel;
-  if (root) {
-    rootOf(root)!(kernel, root, (value, index, number) => {
-      const [last] = values;
-      if (root.outputs.includes(last)) {
-        if (values.includes(value)) kernel.store(value, index.linear(kernel), number);
-        return;
-      }
-      kernel.local.set(value, number);
-      const at = new Index(last.shape, undefined, index.linear(kernel));
-      kernel.store(last, at.linear(kernel), expression(kernel, last, at));
+  const { others = [] } = stage;
+  const label = others.length > 0 ? `${others.length + 1} of ${labelOf(stage)}` : labelOf(stage);
+  const kernel = new KernelBuilder(style, placement, expression, label);
+  if (others.length === 0) writeStage(kernel, stage);
+  else {
+    const all = [stage, ...others];
+    abreast(kernel, all.map(workgroupsOf), (part) => {
+      writeStage(kernel, all[part]);
+      kernel.local.clear();
     });
-    return kernel;
   }
-  const i = threads(kernel, sizeOf(values[0].shape));
+  return kernel;
+}
+
+function writeStage(kernel: KernelBuilder, stage: Stage): void {
+  const { values, root, beside = [], behind } = stage;
+  if (!root) {
+    writeEach(kernel, values, threads(kernel, sizeOf(values[0].shape)));
+    return;
+  }
+  const finish: Finish = (value, index, number) => {
+    const place = index.linear(kernel);
+    if (values.includes(value)) kernel.store(value, place, number);
+    kernel.local.set(value, number);
+    for (const last of behind?.get(value) ?? []) {
+      const at = new Index(last.shape, undefined, place);
+      const result = kernel.let(scalarOf(last), expression(kernel, last, at));
+      kernel.store(last, place, result);
+      kernel.local.set(last, result);
+    }
+  };
+  rootOf(root)!(kernel, root, finish, beside);
+}
+
+const SQUARE_SUMS = "ditlab.SquareSums";
+/** Whether a stage's kernel may have others of its kind in it, one beside the other. */
+export const mayStandAbreast = ({ root, values }: Stage): boolean =>
+  root ? named(root) === SQUARE_SUMS : values[0].node!.op !== "Concat" && sizeOf(values[0].shape) > 1;
+
+/** Workgroups of a stage that may. */
+const workgroupsOf = ({ root, values: [{ shape }] }: Stage): number =>
+  root ? sizeOf(root.outputs[0].shape) : Math.ceil(sizeOf(shape) / THREADS);
+
+/** Computes and stores values at one place. */
+function writeEach(kernel: KernelBuilder, values: readonly Value[], i: string): void {
+  const { language, placement } = kernel;
   // What is written over is read first, whoever of them reads it.
   for (const value of values) {
     const argument = placement.over?.get(value);
@@ -72,15 +110,8 @@ export function kernelOf(style: Style, placement: Placement, stage: Stage): Kern
   for (const value of values) {
     const number = expression(kernel, value, new Index(value.shape, undefined, i));
     const name = kernel.fresh("r");
-    kernel.push(
-      language.constant(
-        value.dtype === "float32" ? "f32" : value.dtype === "bool" ? "bool" : "i32",
-        name,
-        number,
-      ),
-    );
+    kernel.push(language.constant(scalarOf(value), name, number));
     kernel.store(value, i, name);
     kernel.local.set(value, name);
   }
-  return kernel;
 }

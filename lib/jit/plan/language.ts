@@ -1,5 +1,7 @@
 /** What a language of kernels must be able to write. Everything else of a kernel is the same in all of them. */
 
+import type { ProductForm, ProductSize } from "./forms.ts";
+
 /** Of a number in a kernel. */
 export type Scalar = "f32" | "i32" | "u32" | "bool";
 
@@ -35,8 +37,8 @@ export interface LocalArray {
 
 /** A kernel's text, without the numbers that differ between shapes: those are its sizes. */
 export interface KernelText {
-  /** Arrays in memory, in the order of their bindings, named b0, b1, ... */
-  buffers: readonly Scalar[];
+  /** Arrays in memory, in the order of their bindings, named b0, b1, ...; those of f16 are only read and written. */
+  buffers: readonly (Scalar | "f16")[];
   /** Whether it reads or writes single numbers, an array `scalars` of their bits behind the buffers. */
   usesScalars: boolean;
   /** How many sizes it has, named s0, s1, ... */
@@ -46,19 +48,11 @@ export interface KernelText {
   lines: readonly string[];
 }
 
-/** How a device's kernels compute products. */
-export interface ProductForm {
-  /** A workgroup computes a tile of so many rows and columns, each thread `each` x `each` numbers of it. */
-  tile: number;
-  each: number;
-  /** Terms of the sums that are brought into the workgroup's memory at a time. */
-  terms: number;
-}
-
 /** How kernels are written for a device. */
 export interface Style {
   language: Language;
-  product: ProductForm;
+  /** How products are computed on it. */
+  formOf(size: ProductSize): ProductForm;
 }
 
 export interface Language {
@@ -73,6 +67,10 @@ export interface Language {
   convert(from: Scalar, to: Scalar, expression: string): string;
   /** The same bits as another type. */
   bits(from: Scalar, to: Scalar, expression: string): string;
+  /** A float32 of what lies in memory in half the width. */
+  widened(format: "float16" | "bfloat16", element: string): string;
+  /** What lies in memory of a float32, rounded to the nearest. */
+  narrowed(format: "float16" | "bfloat16", number: string): string;
   call(fn: MathFunction, ...args: string[]): string;
   /** All threads of a workgroup, and what they wrote into its memory, are as far as this. */
   readonly barrier: string;

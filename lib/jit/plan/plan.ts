@@ -1,19 +1,22 @@
 /** From a graph to kernels in order, and the memory that they share. */
 import { type LiveGraph, sizeOf, type Value } from "../graph.ts";
-import { Index, KernelBuilder, type Placement, plus } from "./builder.ts";
-import { expression, hasKernel, kernelOf, type Stage } from "./kernels.ts";
+import { standAbreast } from "./abreast.ts";
+import type { KernelBuilder, Placement } from "./builder.ts";
+import { joinedParts, joinInParts } from "./joins.ts";
+import { hasKernel, kernelOf, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
+import { type Context, isJoin, sumsOfFactors, sumsTogether, together, withEpilogues } from "./merging.ts";
 import {
+  type Binds,
+  bindsOf,
   firstStages,
-  isReadInPlace,
-  isWrittenInParts,
   keptValues,
   partsOf,
+  readsOf,
   sourcesOf,
-  together,
-  withEpilogues,
+  splitToFit,
 } from "./stages.ts";
-import { threads } from "./threads.ts";
+import { narrowValues, type StorageFormat } from "./storage.ts";
 
 export interface PlanOptions {
   style: Style;
@@ -21,6 +24,8 @@ export interface PlanOptions {
   maxBuffers: number;
   /** Arguments that may be written over, by the result that may take their place. */
   mayOverwrite?: ReadonlyMap<Value, Value>;
+  /** How large arrays between kernels lie in memory. Default: float32. */
+  storage?: StorageFormat;
 }
 
 export interface Plan {
@@ -31,10 +36,12 @@ export interface Plan {
   scalars: ReadonlyMap<Value, number>;
   /** Results that are written over an argument, and which. */
   over: ReadonlyMap<Value, Value>;
+  /** Values that lie in memory in half the width. */
+  narrow: ReadonlySet<Value>;
 }
 
-/** Attempts to find what fits a device's bindings: each stores one value more. */
-const ATTEMPTS = 500;
+/** Attempts to find what fits a device's bindings: each stores a value more of every kernel that did not. */
+const ATTEMPTS = 100;
 
 /** Plans the kernels of a graph. @throws naming an operator that has none. */
 export function makePlan(live: LiveGraph, outputs: readonly Value[], options: PlanOptions): Plan {
@@ -45,63 +52,75 @@ export function makePlan(live: LiveGraph, outputs: readonly Value[], options: Pl
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const plan = planWith(live, results, forced, options);
     if ("stored" in plan) return plan;
-    const [stage, placed] = plan.tooMany;
-    const part = stage.values.flatMap((value) => partsOf(value, placed)).find((value) => !forced.has(value));
-    if (!part)
-      throw new Error(
-        `jit: a kernel (${stage.values.map(({ node }) => node!.op)}) needs more arrays at once than the device's ${options.maxBuffers}`,
-      );
-    forced.add(part);
+    for (const [stage, placed] of plan.tooMany) {
+      const part = stage.values
+        .flatMap((value) => partsOf(value, placed))
+        .find((value) => !forced.has(value));
+      if (!part)
+        throw new Error(
+          `jit: a kernel (${stage.values.map(({ node }) => node!.op)}) needs more arrays at once than the device's ${options.maxBuffers}`,
+        );
+      forced.add(part);
+    }
   }
   throw new Error("jit: no plan fits the device's number of arrays");
 }
 
-type Attempt = Plan | { tooMany: [stage: Stage, stored: ReadonlySet<Value>] };
+type Attempt = Plan | { tooMany: [stage: Stage, stored: ReadonlySet<Value>][] };
 
 function planWith(
   live: LiveGraph,
   results: ReadonlySet<Value>,
   forced: ReadonlySet<Value>,
-  { style, maxBuffers, mayOverwrite = new Map() }: PlanOptions,
+  { style, maxBuffers, mayOverwrite = new Map(), storage = "float32" }: PlanOptions,
 ): Attempt {
   const { stored, users } = keptValues(live, results, forced);
   const scalars = new Map<Value, number>();
   for (const value of [...live.inputs, ...stored])
     if (sizeOf(value.shape) === 1 && !value.data) scalars.set(value, scalars.size);
-  const placement = { stored, scalars };
-  const first = firstStages(live, stored);
-  const stages = together(
-    withEpilogues(first, style, placement, users, results),
-    style,
-    placement,
-    maxBuffers,
-  ).sort((a, b) => a.position - b.position);
-  const over = overwritten(stages, style, placement, mayOverwrite);
+  // What is written is bound too.
+  for (const part of splitToFit(live, stored, scalars, maxBuffers - 1)) stored.add(part);
+  const parts = joinedParts(live, stored, users, results);
+  for (const part of parts.keys()) stored.add(part);
+  const narrow = storage === "float32" ? new Set<Value>() : narrowValues(live, stored, results);
+  const placement = {
+    stored,
+    scalars,
+    parts,
+    ...(storage !== "float32" && { narrow: { values: narrow, format: storage } }),
+  };
+  const binds = bindsOf(style, placement);
+  const positions = new Map(live.nodes.map((node, i) => [node, i]));
+  const context: Context = { binds, placement, users, results, positions, maxBuffers };
+  const passes = [sumsOfFactors, sumsTogether, withEpilogues, together];
+  const stages = passes
+    .reduce((made, pass) => pass(made, context), firstStages(live, stored))
+    .sort((a, b) => a.position - b.position);
+  const over = overwritten(stages, binds, placement, mayOverwrite);
   const kernels: KernelBuilder[] = [];
-  for (const stage of stages) {
+  const launched = standAbreast(stages, over, context);
+  const tooMany: [Stage, ReadonlySet<Value>][] = [];
+  for (const stage of launched) {
     const made = joinInParts(stage, style, placement) ?? [kernelOf(style, { ...placement, over }, stage)];
     if (made.some(({ buffers, usesScalars }) => buffers.length + Number(usesScalars) > maxBuffers))
-      return { tooMany: [stage, stored] };
+      tooMany.push([stage, stored]);
     kernels.push(...made);
   }
-  return { kernels, stored, scalars, over };
+  if (tooMany.length > 0) return { tooMany };
+  return { kernels, stored, scalars, over, narrow };
 }
 
 /** Results that can be written over an argument: nothing later reads it, and their kernel only at the same places. */
 function overwritten(
   stages: readonly Stage[],
-  style: Style,
+  binds: (value: Value) => Binds,
   placement: Placement,
   mayOverwrite: ReadonlyMap<Value, Value>,
 ): Map<Value, Value> {
   const lastRead = new Map<Value, number>();
   const makes = new Map<Value, number>();
-  const readsOf = (stage: Stage): Value[] =>
-    (stage.root ? [...stage.root.outputs, ...stage.values] : stage.values).flatMap((value) => [
-      ...sourcesOf(value, placement.stored),
-    ]);
   stages.forEach((stage, i) => {
-    for (const value of readsOf(stage)) lastRead.set(value, i);
+    for (const value of readsOf(stage, placement.stored)) lastRead.set(value, i);
     for (const value of stage.values) makes.set(value, i);
   });
   const over = new Map<Value, Value>();
@@ -110,40 +129,19 @@ function overwritten(
     if (at === undefined || placement.scalars.has(result)) continue;
     if ((lastRead.get(argument) ?? -1) > at) continue;
     const stage = stages[at];
+    // Its parts are written at other times than its own.
+    if (isJoin(stage)) continue;
     // A root reads its operands elsewhere than where it writes.
     if (
       stage.root &&
-      [...stage.root.outputs].some((value) => sourcesOf(value, placement.stored).has(argument))
+      [stage.root, ...(stage.beside ?? [])].some(({ outputs }) =>
+        outputs.some((value) => sourcesOf(value, placement.stored).has(argument)),
+      )
     )
       continue;
-    if (!stage.values.every((value) => isReadInPlace(style, placement, value, argument))) continue;
+    const expressions = stage.root ? [...(stage.behind?.values() ?? [])].flat() : stage.values;
+    if (expressions.some((value) => binds(value).readElsewhere.has(argument))) continue;
     over.set(result, argument);
   }
   return over;
-}
-
-/** A join of many arrays: a kernel for each of its parts, or one for all where they are single numbers. */
-function joinInParts(stage: Stage, style: Style, placement: Placement): KernelBuilder[] | undefined {
-  if (!isWrittenInParts(stage)) return undefined;
-  const [value] = stage.values;
-  const { inputs, attributes } = value.node!;
-  const axis = attributes.axis as number;
-  const newKernel = () => new KernelBuilder(style, placement, expression, "Concat");
-  if (inputs.every((part) => placement.scalars.has(part))) {
-    const kernel = newKernel();
-    threads(kernel, 1);
-    for (const [i, part] of inputs.entries())
-      kernel.store(value, `${i}u`, kernel.load(part, Index.zero(part.shape)));
-    return [kernel];
-  }
-  let start = 0;
-  return inputs.map((part) => {
-    const kernel = newKernel();
-    const from = new Index(part.shape, undefined, threads(kernel, sizeOf(part.shape)));
-    const at = [...from.coords(kernel)];
-    at[axis] = plus(kernel, at[axis], start);
-    kernel.store(value, new Index(value.shape, at).linear(kernel), kernel.load(part, from));
-    start += part.shape[axis];
-    return kernel;
-  });
 }

@@ -2,7 +2,17 @@
 import { sizeOf, type Value } from "../graph.ts";
 import { broadcastIndex, Index, type KernelBuilder } from "./builder.ts";
 import { type Finish, ints, type Root } from "./root.ts";
-import { added, combine, eachPlace, type Join, joined, multiplied, threads, workgroups } from "./threads.ts";
+import {
+  added,
+  combine,
+  eachPlace,
+  type Join,
+  joined,
+  multiplied,
+  THREADS,
+  threads,
+  workgroups,
+} from "./threads.ts";
 
 interface Reduction {
   start: number;
@@ -19,28 +29,38 @@ const LOWEST = -3.4028234663852886e38;
 const SHARED_FROM = 128;
 const FEW_SUMS = 4096;
 
+/** Columns that a workgroup sums side by side, where neighbours in memory belong to different sums. */
+const COLUMNS = 16;
+
 const reduction =
   ({ start, term = (x) => x, join, end }: Reduction): Root =>
-  (kernel, node, finish) => {
+  (kernel, node, finish, beside) => {
+    const nodes = [node, ...beside];
     const [from, axesValue] = node.inputs;
     const [out] = node.outputs;
     const axes = axesValue ? ints(axesValue) : from.shape.map((_, i) => i);
     const kept = from.shape.map((_, i) => i).filter((i) => !axes.includes(i));
     const count = sizeOf(axes.map((i) => from.shape[i]));
     const sums = sizeOf(out.shape);
-    const isShared = count >= SHARED_FROM && sums < FEW_SUMS;
-    const place = isShared ? workgroups(kernel, sums) : threads(kernel, sums);
+    const isFloat = from.dtype === "float32";
+    const isShared = isFloat && count >= SHARED_FROM && sums < FEW_SUMS;
+    const last = from.shape.length - 1;
+    const across = isShared && kept.includes(last) && from.shape[last] >= COLUMNS ? COLUMNS : 1;
+    const lanes = THREADS / across;
+    let place = isShared ? workgroups(kernel, Math.ceil(sums / across)) : threads(kernel, sums);
+    if (across > 1) place = kernel.let("u32", `${place} * ${across}u + lid % ${across}u`);
+    const lane = across > 1 ? kernel.let("u32", `lid / ${across}u`) : "lid";
     const outer = new Index(
       kept.map((i) => from.shape[i]),
       undefined,
       place,
     ).coords(kernel);
-    const isFloat = from.dtype === "float32";
     const type = isFloat ? "f32" : "i32";
-    const total = kernel.variable(
+    const first = kernel.language.literal(
       type,
-      kernel.language.literal(type, isFloat ? start : Math.min(Math.max(start, -(2 ** 31)), 2 ** 31 - 1)),
+      isFloat ? start : Math.min(Math.max(start, -(2 ** 31)), 2 ** 31 - 1),
     );
+    const totals = nodes.map(() => kernel.variable(type, first));
     const add = (): void => {
       const inner = new Index(
         axes.map((i) => from.shape[i]),
@@ -54,19 +74,47 @@ const reduction =
       axes.forEach((axis, i) => {
         at[axis] = inner[i];
       });
-      const x = kernel.load(from, new Index(from.shape, at));
-      kernel.push(`${total} = ${join(kernel, total, term(x))};`);
+      nodes.forEach(({ inputs: [value] }, i) => {
+        const x = kernel.load(value, new Index(value.shape, at));
+        kernel.push(`${totals[i]} = ${join(kernel, totals[i], term(x))};`);
+      });
     };
-    if (isShared && isFloat) eachPlace(kernel, "r", count, add);
-    else kernel.repeat("r", "0u", kernel.size(count), "1u", add);
-    const all = isShared && isFloat ? combine(kernel, total, join) : total;
-    const write = (): void => {
-      const value = kernel.let(type, end ? end(kernel, all, count) : all);
-      finish(out, new Index(out.shape, undefined, place), value);
-    };
-    if (isShared) kernel.block("if (lid == 0u)", write);
-    else write();
+    const repeat = (): void =>
+      kernel.repeat("r", isShared ? lane : "0u", kernel.size(count), isShared ? `${lanes}u` : "1u", add);
+    const isThere = `${place} < ${kernel.size(sums)}`;
+    // All threads of a workgroup come to what they share.
+    if (across > 1) kernel.block(`if (${isThere})`, repeat);
+    else repeat();
+    const all = isShared ? totals.map((total) => combine(kernel, total, join, across)) : totals;
+    const write = (): void =>
+      nodes.forEach(({ outputs: [value] }, i) => {
+        const number = kernel.let(type, end ? end(kernel, all[i], count) : all[i]);
+        finish(value, new Index(value.shape, undefined, place), number);
+      });
+    if (!isShared) write();
+    else if (across === 1) kernel.block("if (lid == 0u)", write);
+    else kernel.block(`if (lid < ${across}u && ${isThere})`, write);
   };
+
+/** Numbers that a workgroup sums the squares of. */
+const SQUARES = 16_384;
+/** Sums that the squares of so many numbers are given in; more than one, as single numbers are kept elsewhere. */
+export const squareSums = (count: number): number => Math.max(2, Math.ceil(count / SQUARES));
+
+const squareSum: Root = (kernel, { inputs: [x], outputs: [out] }, finish) => {
+  const count = sizeOf(x.shape);
+  const [sums] = out.shape;
+  const group = workgroups(kernel, sums);
+  const sum = kernel.variable("f32", kernel.language.literal("f32", 0));
+  const end = kernel.language.call("min", `(${group} + 1u) * ${SQUARES}u`, kernel.size(count));
+  const last = kernel.let("u32", end);
+  kernel.repeat("r", `${group} * ${SQUARES}u + lid`, last, `${THREADS}u`, () => {
+    const number = kernel.load(x, new Index(x.shape, undefined, "r"));
+    kernel.push(`${sum} += ${number} * ${number};`);
+  });
+  const all = combine(kernel, sum, added);
+  kernel.block("if (lid == 0u)", () => finish(out, new Index(out.shape, undefined, group), all));
+};
 
 /** A row of the last axis for each workgroup. */
 function rowOf(
@@ -111,7 +159,34 @@ const softmax =
     });
   };
 
-/** Normalizes rows: `write` gets each normalized number, and what its deviation is divided by. */
+/** A row's mean and 1/deviation. */
+function rowStatistics(
+  kernel: KernelBuilder,
+  x: Value,
+  { width, at }: ReturnType<typeof rowOf>,
+  epsilon: number,
+): { center: string; inverse: string } {
+  const { language } = kernel;
+  const sum = kernel.variable("f32", language.literal("f32", 0));
+  eachPlace(kernel, "c", width, () => kernel.push(`${sum} += ${kernel.load(x, at("c"))};`));
+  const center = meanOf(kernel, sum, width);
+  const squares = kernel.variable("f32", language.literal("f32", 0));
+  eachPlace(kernel, "c", width, () => {
+    const off = kernel.let("f32", `${kernel.load(x, at("c"))} - ${center}`);
+    kernel.push(`${squares} += ${off} * ${off};`);
+  });
+  const variance = meanOf(kernel, squares, width);
+  const inverse = language.call("inverseSqrt", `${variance} + ${language.literal("f32", epsilon)}`);
+  return { center, inverse: kernel.let("f32", inverse) };
+}
+
+/** The mean over a row of what each thread of its workgroup has summed. */
+function meanOf(kernel: KernelBuilder, name: string, width: number): string {
+  const all = combine(kernel, name, added);
+  return kernel.let("f32", `${all} / ${kernel.language.convert("u32", "f32", kernel.size(width))}`);
+}
+
+/** Normalizes rows: `finish` gets each normalized number, `finishRow` 1/deviation. */
 function normalized(
   kernel: KernelBuilder,
   x: Value,
@@ -119,31 +194,53 @@ function normalized(
   finish: (index: Index, number: string) => void,
   finishRow?: (row: string, inverse: string) => void,
 ): void {
-  const { language } = kernel;
-  const { row, width, at } = rowOf(kernel, x);
-  const mean = (name: string): string => {
-    const all = combine(kernel, name, added);
-    return kernel.let("f32", `${all} / ${language.convert("u32", "f32", kernel.size(width))}`);
-  };
-  const sum = kernel.variable("f32", language.literal("f32", 0));
-  eachPlace(kernel, "c", width, () => kernel.push(`${sum} += ${kernel.load(x, at("c"))};`));
-  const center = mean(sum);
-  const squares = kernel.variable("f32", language.literal("f32", 0));
-  eachPlace(kernel, "c", width, () => {
-    const off = kernel.let("f32", `${kernel.load(x, at("c"))} - ${center}`);
-    kernel.push(`${squares} += ${off} * ${off};`);
-  });
-  const variance = mean(squares);
-  const inverse = kernel.let(
-    "f32",
-    language.call("inverseSqrt", `${variance} + ${language.literal("f32", epsilon)}`),
-  );
+  const line = rowOf(kernel, x);
+  const { row, width, at } = line;
+  const { center, inverse } = rowStatistics(kernel, x, line, epsilon);
   eachPlace(kernel, "c", width, () => {
     const number = kernel.let("f32", `(${kernel.load(x, at("c"))} - ${center}) * ${inverse}`);
     finish(new Index(x.shape, at("c").coords(kernel), inRow(kernel, row, width, "c")), number);
   });
   if (finishRow) kernel.block("if (lid == 0u)", () => finishRow(row, inverse));
 }
+
+/**
+ * With n the normalized row and g = dy gain: dx = (g - n mean(g n) - mean(g)) / deviation. The mean of x and 1/deviation
+ * are outputs, too.
+ */
+const normGradient: Root = (kernel, node, finish) => {
+  const [dy, x, gain] = node.inputs;
+  const [dx, meanOut, inverseOut] = node.outputs;
+  const { language } = kernel;
+  const line = rowOf(kernel, x);
+  const { row, width, at } = line;
+  const { center, inverse } = rowStatistics(kernel, x, line, epsilonOf(node.attributes));
+  /** The gradient by the normalized number, and that number. */
+  const both = (): [slope: string, number: string] => {
+    const place = at("c");
+    const by = kernel.load(gain, broadcastIndex(kernel, gain, place));
+    return [
+      kernel.let("f32", `${kernel.load(dy, place)} * ${by}`),
+      kernel.let("f32", `(${kernel.load(x, place)} - ${center}) * ${inverse}`),
+    ];
+  };
+  const [sum, products] = [1, 2].map(() => kernel.variable("f32", language.literal("f32", 0)));
+  eachPlace(kernel, "c", width, () => {
+    const [slope, number] = both();
+    kernel.push(`${sum} += ${slope};`);
+    kernel.push(`${products} += ${slope} * ${number};`);
+  });
+  const [mean, share] = [sum, products].map((name) => meanOf(kernel, name, width));
+  eachPlace(kernel, "c", width, () => {
+    const [slope, number] = both();
+    const value = kernel.let("f32", `(${slope} - ${number} * ${share} - ${mean}) * ${inverse}`);
+    finish(dx, new Index(x.shape, at("c").coords(kernel), inRow(kernel, row, width, "c")), value);
+  });
+  kernel.block("if (lid == 0u)", () => {
+    finish(meanOut, new Index(meanOut.shape, undefined, row), center);
+    finish(inverseOut, new Index(inverseOut.shape, undefined, row), inverse);
+  });
+};
 
 const epsilonOf = (attributes: Record<string, unknown>): number =>
   (attributes.epsilon as { float: number }).float;
@@ -178,8 +275,10 @@ export const REDUCTIONS: Readonly<Record<string, Root>> = {
   ReduceProd: reduction({ start: 1, join: multiplied }),
   ReduceMax: reduction({ start: LOWEST, join: joined("max") }),
   ReduceMin: reduction({ start: -LOWEST, join: joined("min") }),
+  "ditlab.SquareSums": squareSum,
   Softmax: softmax(false),
   LogSoftmax: softmax(true),
   "ditlab.LayerNorm": layerNorm,
   "ditlab.ModulatedLayerNorm": modulatedLayerNorm,
+  "ditlab.NormGradient": normGradient,
 };

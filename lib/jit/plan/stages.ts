@@ -1,20 +1,32 @@
 /** What is stored, what is computed where it is read, and what is computed together. */
 import { type GraphNode, type LiveGraph, sizeOf, type Value } from "../graph.ts";
-import { Index, KernelBuilder, type Placement } from "./builder.ts";
-import { expression, isHeavy, isView, kernelOf, rootOf, type Stage } from "./kernels.ts";
+import { Index, KernelBuilder, OWN_PLACE, type Placement } from "./builder.ts";
+import { expression, isHeavy, isView, rootOf, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
 
 /** A join is written part by part from so many parts on: to choose between them at every number would take longer. */
 const MANY_PARTS = 5;
-const isLongJoin = ({ op, inputs }: GraphNode): boolean => op === "Concat" && inputs.length >= MANY_PARTS;
+export const isLongJoin = ({ op, inputs }: GraphNode): boolean =>
+  op === "Concat" && inputs.length >= MANY_PARTS;
+
+export const append = <K, V>(map: Map<K, V[]>, key: K, value: V): void => {
+  const list = map.get(key);
+  if (list) list.push(value);
+  else map.set(key, [value]);
+};
 
 /** Where each value is used: in the kernels of stored values and of roots. */
-type Users = ReadonlyMap<Value, ReadonlySet<Value | GraphNode>>;
+export type Users = ReadonlyMap<Value, ReadonlySet<Value | GraphNode>>;
 
 export interface Kept {
   stored: Set<Value>;
   users: Users;
 }
+
+const CHEAP = new Set(["Add", "Sub", "Mul", "Neg"]);
+/** Whether to compute a value again takes no more reading than to read it: of one array, and single numbers. */
+const isCheap = ({ op, inputs }: GraphNode): boolean =>
+  CHEAP.has(op) && inputs.filter(({ shape }) => sizeOf(shape) > 1).length === 1;
 
 /**
  * Chooses what is stored: results, what roots give, and of expressions those that several kernels use or that one uses
@@ -26,8 +38,7 @@ export function keptValues(
   forced: ReadonlySet<Value>,
 ): Kept {
   const readers = new Map<Value, GraphNode[]>();
-  for (const node of nodes)
-    for (const value of new Set(node.inputs)) readers.set(value, [...(readers.get(value) ?? []), node]);
+  for (const node of nodes) for (const value of new Set(node.inputs)) append(readers, value, node);
   const stored = new Set<Value>();
   const users = new Map<Value, Set<Value | GraphNode>>();
   /** Views, and expressions not stored, that a kernel reads many times. */
@@ -51,9 +62,10 @@ export function keptValues(
       }
       users.set(value, used);
       const isResult = results.has(value);
+      const isShared = used.size > 1 && !isCheap(node);
       const keep = rootOf(node)
         ? used.size > 0 || isResult
-        : isResult || forced.has(value) || isLongJoin(node) || (!isView(node) && (isOften || used.size > 1));
+        : isResult || forced.has(value) || isLongJoin(node) || (!isView(node) && (isOften || isShared));
       if (keep) stored.add(value);
       else if (isOften) oftenRead.add(value);
     }
@@ -89,16 +101,54 @@ export function partsOf(value: Value, stored: ReadonlySet<Value>): Value[] {
   return parts;
 }
 
-/** Whether an expression reads a value only at its own place. */
-export function isReadInPlace(style: Style, placement: Placement, value: Value, read: Value): boolean {
-  const kernel = new KernelBuilder(style, placement, expression, "");
-  let inPlace = true;
-  kernel.local.set(read, "number");
-  kernel.onLocal = (_, at) => {
-    inPlace &&= at === "i";
+/** Parts that are to be stored so that no expression reads more arrays than `most`. */
+export function splitToFit(
+  { nodes }: LiveGraph,
+  stored: ReadonlySet<Value>,
+  scalars: ReadonlyMap<Value, number>,
+  most: number,
+): Set<Value> {
+  const kept = new Set(stored);
+  const split = new Set<Value>();
+  /** All scalars are one array. Shapes and other plain numbers belong to the text. */
+  const arrays = (value: Value): number => {
+    const bound = [...sourcesOf(value, kept)].filter((read) => !read.data || sizeOf(read.shape) > 1);
+    const apart = bound.filter((read) => !scalars.has(read) && read.dtype !== "int64").length;
+    return apart + Number(bound.some((read) => scalars.has(read)));
   };
-  expression(kernel, value, new Index(value.shape, undefined, "i"));
-  return inPlace;
+  for (const node of nodes) {
+    if (rootOf(node) || isLongJoin(node)) continue;
+    for (const value of node.outputs) {
+      while (stored.has(value) && arrays(value) > most) {
+        // The largest part that fits leaves the fewest for the rest.
+        const counts = [...new Set(partsOf(value, kept))].map((part) => [part, arrays(part)] as const);
+        const [best, count] = counts.reduce((a, b) => (b[1] <= most && b[1] > a[1] ? b : a), [
+          undefined,
+          1,
+        ] as readonly [Value | undefined, number]);
+        if (!best || count < 2) break;
+        kept.add(best);
+        split.add(best);
+      }
+    }
+  }
+  return split;
+}
+
+/** What the expression of a value binds, and what of it is read elsewhere than at its own place. */
+export type Binds = Pick<KernelBuilder, "buffers" | "usesScalars" | "readElsewhere">;
+
+/** A function that says what expressions bind: each is written once to see. */
+export function bindsOf(style: Style, placement: Placement): (value: Value) => Binds {
+  const known = new Map<Value, Binds>();
+  return (value) => {
+    const made = known.get(value);
+    if (made) return made;
+    const kernel = new KernelBuilder(style, placement, expression, "");
+    expression(kernel, value, new Index(value.shape, undefined, OWN_PLACE));
+    known.set(value, kernel);
+    return kernel;
+  };
 }
 
 /** A stage for each root, and for each stored expression. */
@@ -112,118 +162,11 @@ export function firstStages({ nodes }: LiveGraph, stored: ReadonlySet<Value>): S
   });
 }
 
-const isJoin = ({ values: [{ node }] }: Stage): boolean => node!.op === "Concat";
-/** Whether a stage is a join that is written part by part. */
-export const isWrittenInParts = (stage: Stage): boolean => !stage.root && isLongJoin(stage.values[0].node!);
-
-/** Puts an expression behind the root whose result it alone uses, at the same places. */
-export function withEpilogues(
-  stages: readonly Stage[],
-  style: Style,
-  placement: Placement & { stored: Set<Value> },
-  users: Users,
-  results: ReadonlySet<Value>,
-): Stage[] {
-  const roots = new Map(
-    stages.flatMap((stage) =>
-      stage.root && stage.values.length === 1 ? [[stage.values[0], stage] as const] : [],
-    ),
-  );
-  const gone = new Set<Stage>();
-  for (const stage of stages) {
-    if (stage.root || isJoin(stage)) continue;
-    const [value] = stage.values;
-    const candidates = [...sourcesOf(value, placement.stored)].filter((source) => {
-      const made = roots.get(source);
-      return (
-        made &&
-        !gone.has(made) &&
-        made.root!.outputs.includes(source) &&
-        !results.has(source) &&
-        users.get(source)!.size === 1 &&
-        sizeOf(source.shape) === sizeOf(value.shape) &&
-        isReadInPlace(style, placement, value, source)
-      );
-    });
-    const source = candidates.find(({ node }) => isHeavy(node!)) ?? candidates[0];
-    if (!source) continue;
-    gone.add(roots.get(source)!);
-    placement.stored.delete(source);
-    stage.root = source.node;
-  }
-  return stages.filter((stage) => !gone.has(stage));
-}
-
-/** Values that one kernel writes, and how far back it is looked for one that reads the same. */
-const MOST_VALUES = 8;
-const LOOK_BACK = 32;
-
-/** Expressions of one size that read the same become one kernel, as far as nothing between needs them earlier. */
-export function together(
-  stages: readonly Stage[],
-  style: Style,
-  placement: Placement,
-  maxBuffers: number,
-): Stage[] {
-  const ordered = [...stages].sort((a, b) => a.position - b.position);
-  const place = new Map(ordered.map((stage, i) => [stage, i]));
-  const reads = new Map(
-    ordered.map((stage) => [
-      stage,
-      new Set(
-        (stage.root ? [...stage.root.outputs, ...stage.values] : stage.values).flatMap((value) => [
-          ...sourcesOf(value, placement.stored),
-        ]),
-      ),
-    ]),
-  );
-  const readersOf = new Map<Value, number[]>();
-  const addReader = (value: Value, at: number): void =>
-    void readersOf.set(value, [...(readersOf.get(value) ?? []), at]);
-  for (const stage of ordered) for (const value of reads.get(stage)!) addReader(value, place.get(stage)!);
-  const open = new Map<number, Stage[]>();
-  const gone = new Set<Stage>();
-  for (const stage of ordered) {
-    if (stage.root || isJoin(stage)) continue;
-    const [value] = stage.values;
-    const size = sizeOf(value.shape);
-    const mine = reads.get(stage)!;
-    const here = place.get(stage)!;
-    const fits = (host: Stage): boolean => {
-      if (host.values.length >= MOST_VALUES) return false;
-      const theirs = reads.get(host)!;
-      const shares =
-        size === 1 ||
-        [...mine].some(
-          (read) =>
-            !read.data && sizeOf(read.shape) === size && (theirs.has(read) || host.values.includes(read)),
-        );
-      if (!shares) return false;
-      const isNeededBetween = host.values.some((made) =>
-        (readersOf.get(made) ?? []).some(
-          (at) => at > place.get(host)! && at < here && !gone.has(ordered[at]),
-        ),
-      );
-      if (isNeededBetween) return false;
-      if (host.values.some((made) => mine.has(made) && !isReadInPlace(style, placement, value, made)))
-        return false;
-      const both = kernelOf(style, placement, { ...host, values: [...host.values, value] });
-      return both.buffers.length + 1 <= maxBuffers;
-    };
-    const candidates = open.get(size) ?? [];
-    const host = candidates.slice(-LOOK_BACK).reverse().find(fits);
-    if (host) {
-      host.values.push(value);
-      host.position = stage.position;
-      place.set(host, here);
-      for (const read of mine) {
-        reads.get(host)!.add(read);
-        addReader(read, here);
-      }
-      // What it read before is read here now.
-      ordered[here] = host;
-      gone.add(stage);
-    } else open.set(size, [...candidates, stage]);
-  }
-  return stages.filter((stage) => !gone.has(stage));
-}
+/** What a stage reads from memory. */
+export const readsOf = ({ root, beside = [], values }: Stage, stored: ReadonlySet<Value>): Set<Value> => {
+  const roots = root ? [root, ...beside].flatMap(({ outputs }) => outputs) : [];
+  const read = new Set([...roots, ...values].flatMap((value) => [...sourcesOf(value, stored)]));
+  // What it makes itself is at hand.
+  if (root) for (const value of [...roots, ...values]) read.delete(value);
+  return read;
+};

@@ -4,7 +4,34 @@ import type { MathFunction } from "./language.ts";
 
 /** Workgroups along one axis: a device has 65,535 at most. */
 const ALONG = 32_768;
-const THREADS = 64;
+export const THREADS = 64;
+
+/** The number of a workgroup, of the part that is being written. The text is the same however many there are. */
+const numberOf = (kernel: KernelBuilder): string => kernel.part ?? `wg.y * ${kernel.size(ALONG)} + wg.x`;
+
+/** Writes parts one beside the other, each with workgroups of its own, as many as `counts` says. */
+export function abreast(
+  kernel: KernelBuilder,
+  counts: readonly number[],
+  write: (part: number) => void,
+): void {
+  const { language } = kernel;
+  kernel.push(language.constant("u32", "block", numberOf(kernel)));
+  let start = 0;
+  counts.forEach((count, part) => {
+    kernel.newSizes();
+    const end = start + count;
+    const head = `if (block < ${kernel.size(end)})`;
+    kernel.block(part === 0 ? head : `else ${head}`, () => {
+      kernel.part = part === 0 ? "block" : kernel.let("u32", `block - ${kernel.size(start)}`);
+      write(part);
+    });
+    kernel.part = undefined;
+    start = end;
+  });
+  const along = Math.min(start, ALONG);
+  kernel.groups = [along, Math.ceil(start / along), 1];
+}
 
 /** Rows of workgroups; of nothing there are none. */
 const rowsOf = (count: number, along: number): number => (count === 0 ? 0 : Math.ceil(count / along));
@@ -15,8 +42,7 @@ export function workgroups(kernel: KernelBuilder, count: number): string {
   kernel.groups = [along, rowsOf(count, along), 1];
   kernel.workgroup = THREADS;
   const { language } = kernel;
-  // The text is the same however many there are.
-  kernel.push(language.constant("u32", "group", `wg.y * ${kernel.size(ALONG)} + wg.x`));
+  kernel.push(language.constant("u32", "group", numberOf(kernel)));
   kernel.push(`if (group >= ${kernel.size(count)}) { return; }`);
   return "group";
 }
@@ -27,13 +53,7 @@ export function threads(kernel: KernelBuilder, count: number): string {
   const along = Math.min(blocks, ALONG);
   kernel.groups = [along, rowsOf(blocks, along), 1];
   kernel.workgroup = THREADS;
-  kernel.push(
-    kernel.language.constant(
-      "u32",
-      "i",
-      `(wg.y * ${kernel.size(ALONG)} + wg.x) * ${kernel.size(THREADS)} + lid`,
-    ),
-  );
+  kernel.push(kernel.language.constant("u32", "i", `(${numberOf(kernel)}) * ${kernel.size(THREADS)} + lid`));
   kernel.push(`if (i >= ${kernel.size(count)}) { return; }`);
   return "i";
 }
@@ -47,18 +67,22 @@ export const joined =
   ({ language }, a, b) =>
     language.call(fn, a, b);
 
-/** Combines what the threads of a workgroup hold; all of them get the result. */
-export function combine(kernel: KernelBuilder, name: string, join: Join): string {
+/**
+ * Combines what the threads of a workgroup hold: all of them, or of `across` sums side by side those that belong to one.
+ * Each thread gets the result of its sum.
+ */
+export function combine(kernel: KernelBuilder, name: string, join: Join, across = 1): string {
   if (!kernel.shared.some((array) => array.name === "part"))
     kernel.shared.push({ name: "part", type: "f32", length: THREADS });
   kernel.push(`part[lid] = ${name};`);
   kernel.barrier();
-  for (let n = THREADS / 2; n > 0; n >>= 1) {
+  for (let n = THREADS / 2; n >= across; n >>= 1) {
     kernel.push(`if (lid < ${n}u) { part[lid] = ${join(kernel, "part[lid]", `part[lid + ${n}u]`)}; }`);
     kernel.barrier();
   }
   const result = kernel.fresh("all");
-  kernel.push(kernel.language.constant("f32", result, "part[0]"));
+  const first = across === 1 ? "0" : `lid % ${across}u`;
+  kernel.push(kernel.language.constant("f32", result, `part[${first}]`));
   kernel.barrier();
   return result;
 }

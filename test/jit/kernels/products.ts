@@ -1,14 +1,7 @@
 /** Cases for matrix products, and for the kernels of our own that only traced code has. */
 import fc from "fast-check";
-import {
-  gelu,
-  inOrder,
-  modulatedLayerNorm,
-  multiHeadAttention,
-  scaledDotProductAttention,
-  silu,
-  sumOfSquares,
-} from "../../../lib/nn/fused.ts";
+import { multiHeadAttention, scaledDotProductAttention } from "../../../lib/nn/attention.ts";
+import { gelu, inOrder, modulatedLayerNorm, silu, sumOfSquares } from "../../../lib/nn/fused.ts";
 import { type Tensor, tf } from "../../../lib/tensor/index.ts";
 import type { Case } from "./compare.ts";
 import type { Cases } from "./elementwise.ts";

@@ -2,7 +2,8 @@
 import type { DeviceArray } from "../../buffers.ts";
 import { DeviceLostError } from "../../device-lost.ts";
 import { type GraphData, type GraphType, graphData } from "../../element-types.ts";
-import type { ProductForm } from "../../plan/language.ts";
+import { type ProductDevice, SIMPLE, SOME_GPU } from "../../plan/forms.ts";
+import type { StorageFormat } from "../../plan/storage.ts";
 
 /** What this library asks of a device: the part of WebGPU's interface that is used, without its types' package. */
 export interface GPU {
@@ -83,7 +84,11 @@ export interface Device {
   readonly alignment: { readonly storage: number; readonly uniform: number };
   readonly maxBinding: number;
   /** How products are computed on it. */
-  readonly product: ProductForm;
+  readonly products: ProductDevice;
+  /** How programs that are compiled from now on store what lies between their kernels. */
+  storage: StorageFormat;
+  /** Whether it has numbers of 16 bits in memory. */
+  readonly hasHalf: boolean;
   /** Vendor, architecture and driver, as far as they are known. */
   readonly description: string;
   readonly info: AdapterInfo;
@@ -115,8 +120,10 @@ const LIMITS = [
   "maxComputeWorkgroupSizeX",
 ];
 
+/** WebGPU's name for numbers of 16 bits. */
+const HALF = "shader-f16";
 /** Features that are asked for where there are. */
-const FEATURES = ["timestamp-query"];
+const FEATURES = [HALF, "timestamp-query"];
 
 interface Dawn {
   create(options: string[]): GPU;
@@ -192,7 +199,9 @@ async function open(): Promise<Device> {
       uniform: limits.minUniformBufferOffsetAlignment,
     },
     // A processor that plays a GPU compiles small kernels in a fraction of the time, and has no use for large tiles.
-    product: isSoftware ? { tile: 8, each: 1, terms: 8 } : { tile: 32, each: 4, terms: 16 },
+    products: isSoftware ? SIMPLE : SOME_GPU,
+    storage: "float32",
+    hasHalf: features.has(HALF),
     maxBinding: limits.maxStorageBufferBindingSize,
     description: [vendor, architecture, description].filter(Boolean).join(" ") || "unnamed adapter",
     layout(buffers, hasSizes) {
@@ -236,6 +245,16 @@ export function throwFault(device: Device): void {
 /** What to say of something on a device that is gone. */
 export const lossError = (what: string, { description, loss }: Device): DeviceLostError =>
   new DeviceLostError(`${what} is gone: the GPU it lay on (${description}) was lost: ${loss?.trim()}`);
+
+/**
+ * Stores what lies between the kernels of programs that are compiled from now on in a format, and says which it is: float32
+ * where the device has no numbers of 16 bits. Arguments, results and sums stay float32.
+ */
+export async function useStorage(format: StorageFormat): Promise<StorageFormat> {
+  const device = await openDevice();
+  device.storage = device.hasHalf ? format : "float32";
+  return device.storage;
+}
 
 /** Bytes that an array of so many numbers takes: each has four. */
 export const bytesFor = (count: number): number => Math.max(4, count * 4);

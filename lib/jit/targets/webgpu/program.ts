@@ -8,47 +8,21 @@ import {
   newBuffer,
   tensorOver,
 } from "../../buffers.ts";
-import { sameShape, type Value } from "../../graph.ts";
+import type { Value } from "../../graph.ts";
 import { written } from "../../lower.ts";
-import {
-  isRounds,
-  type Rounds,
-  type Section,
-  type Step,
-  stepsOf,
-  valuesReadBy,
-} from "../../plan/sections.ts";
-import { type CompileOptions, type Place, type Program, placeOutputs, type Target } from "../../program.ts";
+import { formFor } from "../../plan/forms.ts";
+import { isRounds, type Rounds, type Section, type Step } from "../../plan/sections.ts";
+import { planProgram } from "../../plan/traced.ts";
+import type { CompileOptions, Place, Program, Target } from "../../program.ts";
 import type { Leaf } from "../../structure.ts";
 import { type Device, devicesLost, type GPUBuffer, lossError, openDevice, packed } from "./device.ts";
 import { KERNELS } from "./dialect.ts";
 import { type Environment, newEnvironment } from "./environment.ts";
 import { newArray, type ReadySection, readySection } from "./section.ts";
+import { WGSL } from "./wgsl.ts";
 
 /** Sections whose work may be waiting on the device. */
 const IN_FLIGHT = 3;
-
-/** Compiles sections, those of loops too. `results` may take the place of inputs as `over` says. */
-async function compileSteps(
-  device: Device,
-  steps: readonly Step[],
-  results: readonly Value[],
-  over: ReadonlyMap<Value, Value>,
-  ready = new Map<Section, ReadySection>(),
-): Promise<Map<Section, ReadySection>> {
-  for (const [i, step] of steps.entries()) {
-    if (isRounds(step)) {
-      const inside = new Map(step.state.map(({ next, inside }) => [next, inside]));
-      await compileSteps(device, step.body, [...inside.keys()], inside, ready);
-      continue;
-    }
-    // What a later step reads is not written over.
-    const later = new Set([...results, ...steps.slice(i + 1).flatMap(valuesReadBy)]);
-    const free = new Map([...over].filter(([, input]) => !later.has(input)));
-    ready.set(step, await readySection(device, step, free));
-  }
-  return ready;
-}
 
 /** An array of the device with the same numbers, which nothing uses yet. */
 const copied = (device: Device, value: Value, memory: Memory): DeviceArray => {
@@ -143,32 +117,27 @@ async function compile(
   const traceSeconds = (performance.now() - start) / 1000;
   const device = await openDevice();
   const { live } = traced;
-  const inputs = new Map(live.inputs.map((value) => [value.name, value]));
-  const canAlias = (input: Value, output: Value): boolean =>
-    output.node !== undefined && input.dtype === output.dtype && sameShape(input.shape, output.shape);
-  const places = placeOutputs(traced, leaves, donated, canAlias);
-  const over = new Map(
-    places.flatMap(({ leaf, value, computed }) =>
-      computed && leaf !== undefined ? [[value, inputs.get(leaves[leaf].name)!] as const] : [],
-    ),
-  );
-  const results = places.map(({ value }) => value);
-  const steps = stepsOf(live.nodes, results);
-  const ready = await compileSteps(device, steps, results, over);
+  const { steps, plans, places } = planProgram(traced, leaves, donated, {
+    style: { language: WGSL, formOf: (size) => formFor(size, device.products) },
+    maxBuffers: device.maxBuffers,
+    storage: device.storage,
+  });
+  const planned = performance.now();
+  const ready = new Map<Section, ReadySection>();
+  for (const [section, plan] of plans) ready.set(section, await readySection(device, section, plan));
   const run = runnerOf(device, ready);
   const positions = new Map(leaves.map(({ name }, i) => [name, i]));
   const feeds = live.inputs.map((value) => ({ value, leaf: positions.get(value.name)! }));
   const leafOf = new Map(feeds.map(({ value, leaf }) => [value, leaf]));
   const returned = places.flatMap(({ leaf, computed }) => (computed || leaf === undefined ? [] : [leaf]));
-  const inPlace = steps.reduce((sum, step) => sum + (isRounds(step) ? 0 : ready.get(step)!.inPlace), 0);
   const stats = {
     nodes: live.nodes.length,
     traceSeconds,
     compileSeconds: (performance.now() - start) / 1000 - traceSeconds,
-    encodeSeconds: 0,
+    encodeSeconds: (planned - start) / 1000 - traceSeconds,
     cached: false,
     calls: 0,
-    inPlace,
+    inPlace: steps.reduce((sum, step) => sum + (isRounds(step) ? 0 : plans.get(step)!.over.size), 0),
     overwritten: 0,
   };
   return {

@@ -2,16 +2,12 @@
 import { type DeviceArray, isOnHost, type Memory } from "../../buffers.ts";
 import { sizeOf, type Value } from "../../graph.ts";
 import { makeArena } from "../../plan/arena.ts";
-import { makePlan, type Plan } from "../../plan/plan.ts";
+import type { Plan } from "../../plan/plan.ts";
 import type { Section } from "../../plan/sections.ts";
 import { bytesFor, type Device, deviceArray, type GPUBuffer, packed } from "./device.ts";
 import { compileKernels, encode, type Part } from "./kernels.ts";
-import { WGSL } from "./wgsl.ts";
 
 export interface ReadySection {
-  readonly plan: Plan;
-  /** How many results are written over an input, where they may. */
-  readonly inPlace: number;
   /**
    * Runs on the memory of the program's values. Results are written over inputs that `mayOverwrite` allows; to others
    * memory is given, which nothing uses yet.
@@ -30,23 +26,13 @@ export const newArray = (device: Device, { shape, dtype }: Value): DeviceArray =
 
 const bufferOf = ({ handle }: DeviceArray): GPUBuffer => handle as GPUBuffer;
 
-/** @param over results that may take an input's place, by values of the program */
+/** Compiles a section's kernels, and gives its plan memory. */
 export async function readySection(
   device: Device,
   { live, inputs, outputs }: Section,
-  over: ReadonlyMap<Value, Value>,
+  plan: Plan,
 ): Promise<ReadySection> {
   const { gpu } = device;
-  const copyOf = new Map([...inputs].map(([copy, value]) => [value, copy]));
-  const may = [...over].flatMap(([result, input]) => {
-    const [made, read] = [outputs.get(result), copyOf.get(input)];
-    return made && read ? [[made, read] as const] : [];
-  });
-  const plan = makePlan(live, [...outputs.values()], {
-    style: { language: WGSL, product: device.product },
-    maxBuffers: device.maxBuffers,
-    mayOverwrite: new Map(may),
-  });
   const results = new Set(outputs.values());
   const arena = makeArena(plan, results, {
     alignment: device.alignment.storage,
@@ -68,8 +54,6 @@ export async function readySection(
   const written = new Set(plan.over.values());
 
   return {
-    plan,
-    inPlace: plan.over.size,
     run(memoryOf, mayOverwrite) {
       const encoder = gpu.createCommandEncoder();
       const temporary: GPUBuffer[] = [];

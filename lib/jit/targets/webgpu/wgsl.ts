@@ -6,6 +6,18 @@ const array = ({ name, type, length }: LocalArray): string => `${name}: array<${
 /** WGSL has no literals of infinities and NaN, and refuses what it can tell to be one: these it cannot. */
 const BITS = `fn from_bits(bits: u32) -> f32 { var runtime = bits; return bitcast<f32>(runtime); }`;
 
+/**
+ * A bfloat16 is the upper half of a float32. WGSL has no type for it: its bits lie in memory as those of a float16, which
+ * nothing computes with.
+ */
+const BFLOAT16 = [
+  "fn widened(half: f16) -> f32 { return bitcast<f32>(bitcast<u32>(vec2<f16>(half, 0h)) << 16u); }",
+  "fn narrowed(number: f32) -> f16 {",
+  "  let bits = bitcast<u32>(number);",
+  "  return bitcast<vec2<f16>>((bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u).x;",
+  "}",
+].join("\n");
+
 function float(value: number): string {
   if (Number.isNaN(value)) return "from_bits(0x7fc00000u)";
   if (!Number.isFinite(value)) return `from_bits(${value > 0 ? "0x7f800000u" : "0xff800000u"})`;
@@ -31,6 +43,10 @@ export const WGSL: Language = {
   convert: (from, to, expression) =>
     from === "bool" ? `select(${zero(to)}, ${to}(1), ${expression})` : `${to}(${expression})`,
   bits: (from, to, expression) => (from === to ? expression : `bitcast<${to}>(${expression})`),
+  widened: (format, element) => (format === "float16" ? `f32(${element})` : `widened(${element})`),
+  // Beyond a float16's range is its largest number.
+  narrowed: (format, number) =>
+    format === "float16" ? `f16(clamp(${number}, -65504f, 65504f))` : `narrowed(${number})`,
   call: (fn, ...args) => `${fn}(${args.join(", ")})`,
   barrier: "workgroupBarrier();",
   kernel({ buffers, usesScalars, sizes, shared, workgroup, lines }) {
@@ -39,9 +55,11 @@ export const WGSL: Language = {
       ...(usesScalars ? [["scalars", "u32"]] : []),
     ];
     const fields = Array.from({ length: sizes }, (_, i) => `s${i}: u32`);
-    const uses = lines.some((line) => line.includes("from_bits("));
+    const uses = (name: string): boolean => lines.some((line) => line.includes(`${name}(`));
     return [
-      ...(uses ? [BITS] : []),
+      ...(buffers.includes("f16") ? ["enable f16;"] : []),
+      ...(uses("from_bits") ? [BITS] : []),
+      ...(uses("widened") || uses("narrowed") ? [BFLOAT16] : []),
       ...arrays.map(
         ([name, type], i) => `@group(0) @binding(${i + 1}) var<storage, read_write> ${name}: array<${type}>;`,
       ),

@@ -1,0 +1,102 @@
+/**
+ * What a training step launches on a GPU, and what it moves through memory: its plan, made without any GPU.
+ * npm run bench:plan [-- --json] [--model <part of a name>] [--batch <n>] [--buffers <n>] [--storage bfloat16] [--runs <n>] [--kernels]
+ */
+import { parseArgs } from "node:util";
+import { methodPreset } from "../lib/align/index.ts";
+import { SIT_PROCESS } from "../lib/diffusion/index.ts";
+import { makeArena } from "../lib/jit/plan/arena.ts";
+import { formFor, SOME_GPU } from "../lib/jit/plan/forms.ts";
+import type { StorageFormat } from "../lib/jit/plan/storage.ts";
+import { bytesByKernel, bytesByNode } from "../lib/jit/plan/traffic.ts";
+import { WGSL } from "../lib/jit/targets/webgpu/wgsl.ts";
+import { modelConfig } from "../lib/models/index.ts";
+import { ADAMW_DEFAULTS } from "../lib/optim/index.ts";
+import type { TrainConfig } from "../lib/train/index.ts";
+import { type PlannedStep, planStep } from "./planned-step.ts";
+
+const MODELS = ["SiT-S/2", "SiT-B/2", "SiT-XL/2"] as const;
+const METHODS = ["plain", "sra"] as const;
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    model: { type: "string", default: "" },
+    method: { type: "string", default: "" },
+    batch: { type: "string", default: "8" },
+    buffers: { type: "string", default: "8" },
+    runs: { type: "string", default: "3" },
+    storage: { type: "string", default: "float32" },
+    kernels: { type: "boolean", default: false },
+  },
+});
+
+function configOf(name: (typeof MODELS)[number], method: (typeof METHODS)[number]): TrainConfig {
+  const model = modelConfig(name);
+  const trained = { depth: model.depth, process: SIT_PROCESS };
+  return {
+    seed: 1,
+    model,
+    process: SIT_PROCESS,
+    methods: method === "plain" ? [] : [methodPreset(method, trained)],
+    steps: 1,
+    batchSize: Number(options.batch),
+    microBatches: 1,
+    learningRate: 1e-4,
+    adamW: ADAMW_DEFAULTS,
+    maxGradientNorm: 1,
+    emaDecay: 0.9999,
+    classDropout: 0.1,
+    logEvery: 1,
+    checkpointEvery: 1,
+  };
+}
+
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1];
+const gigabytes = (bytes: number): number => Number((bytes / 1e9).toFixed(2));
+
+function rowOf({ section, plan, parameters, traceSeconds, planSeconds }: PlannedStep) {
+  const { live, outputs } = section;
+  const results = new Set(outputs.values());
+  const arena = makeArena(plan, results, { alignment: 256, maxBlock: 2 ** 32 });
+  return {
+    nodes: live.nodes.length,
+    kernels: plan.kernels.length,
+    texts: new Set(plan.kernels.map((kernel) => kernel.text())).size,
+    "GB by node": gigabytes(bytesByNode(live)),
+    "GB by kernel": gigabytes(bytesByKernel(plan)),
+    "GB arena": gigabytes(arena.blocks.reduce((sum, bytes) => sum + bytes, 0)),
+    "GB parameters": gigabytes(4 * parameters),
+    "s trace": Number(traceSeconds.toFixed(2)),
+    "s plan": Number(median(planSeconds).toFixed(2)),
+  };
+}
+
+/** Kernels by the scope and the operators that they are made of, the most frequent first. */
+function listKernels({ plan }: PlannedStep): void {
+  const counts = new Map<string, number>();
+  for (const { label, groups } of plan.kernels) {
+    const key = `${label}  [${groups}]`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  for (const [key, count] of [...counts].sort(([, a], [, b]) => b - a))
+    console.log(`${count}`.padStart(5), key);
+}
+
+const rows: Record<string, ReturnType<typeof rowOf>> = {};
+for (const model of MODELS.filter((name) => name.includes(options.model)))
+  for (const method of METHODS.filter((name) => name.includes(options.method))) {
+    const planned = await planStep(
+      configOf(model, method),
+      {
+        style: { language: WGSL, formOf: (size) => formFor(size, SOME_GPU) },
+        maxBuffers: Number(options.buffers),
+        storage: options.storage as StorageFormat,
+      },
+      Number(options.runs),
+    );
+    rows[`${model} ${method}`] = rowOf(planned);
+    if (options.kernels) listKernels(planned);
+  }
+if (options.json) console.log(JSON.stringify({ batch: Number(options.batch), rows }));
+else console.table(rows);

@@ -1,0 +1,60 @@
+/** A training step's plan of kernels, made without a GPU: parameters have shapes, and no numbers of their own. */
+import { traceFunction, written } from "../lib/jit/lower.ts";
+import type { Plan, PlanOptions } from "../lib/jit/plan/plan.ts";
+import type { Section } from "../lib/jit/plan/sections.ts";
+import { planProgram } from "../lib/jit/plan/traced.ts";
+import { structureOf } from "../lib/jit/structure.ts";
+import { KERNELS } from "../lib/jit/targets/webgpu/dialect.ts";
+import {
+  makeTask,
+  type StepOptions,
+  syntheticBatch,
+  syntheticScalars,
+  type TrainConfig,
+  taskShapes,
+  trainStep,
+} from "../lib/train/index.ts";
+import { hollowState } from "../lib/train/plan.ts";
+
+export interface PlannedStep {
+  /** The whole step runs through. */
+  section: Section;
+  plan: Plan;
+  /** Numbers of all trained and fixed parameters. */
+  parameters: number;
+  traceSeconds: number;
+  /** Of each time that it was planned. */
+  planSeconds: number[];
+}
+
+/** Plans a step of a config on `batchSize` samples, `runs` times over. */
+export async function planStep(config: TrainConfig, options: PlanOptions, runs = 1): Promise<PlannedStep> {
+  const task = makeTask(config);
+  const step: StepOptions = { ...config, microBatches: 1 };
+  const args = [hollowState(task), await syntheticBatch(config, config.batchSize), syntheticScalars(config)];
+  const structures = args.map((arg, i) => structureOf(arg, `arg${i}`));
+  const leaves = structures.flatMap((structure) => structure.leaves);
+  const donated = structures.flatMap((structure, i) => structure.leaves.map(() => i === 0));
+  const start = performance.now();
+  const fn = (...[state, batch, scalars]: [never, never, never]) =>
+    trainStep(task, state, batch, scalars, step);
+  const traced = written(traceFunction(fn, args, "trainStep"), KERNELS);
+  const traceSeconds = (performance.now() - start) / 1000;
+  const planned = Array.from({ length: runs }, () => {
+    const begin = performance.now();
+    const made = planProgram(traced, leaves, donated, options);
+    return { ...made, seconds: (performance.now() - begin) / 1000 };
+  });
+  const [[section, plan]] = planned[0].plans;
+  const parameters = Object.values(taskShapes(task)).reduce(
+    (sum, shape) => sum + shape.reduce((n, d) => n * d, 1),
+    0,
+  );
+  return {
+    section,
+    plan,
+    parameters,
+    traceSeconds,
+    planSeconds: planned.map(({ seconds }) => seconds),
+  };
+}

@@ -1,0 +1,45 @@
+/** A process that compares products in all forms of a GPU with the processor's, and prints JSON for each size. */
+import { jit } from "../../../lib/jit/index.ts";
+import { FORMS, SOME_GPU } from "../../../lib/jit/plan/forms.ts";
+import { openDevice } from "../../../lib/jit/targets/webgpu/device.ts";
+import { normalTensor, randomGenerator, type Tensor, tf } from "../../../lib/tensor/index.ts";
+
+/** Rows, columns and terms: fewer than any tile, one more than most, none a multiple. */
+const SIZES = [
+  [3, 5, 7],
+  [65, 33, 37],
+  [70, 9, 301],
+] as const;
+
+const device = await openDevice();
+const random = randomGenerator(12);
+for (const [i, form] of FORMS.entries())
+  for (const [rows, columns, depth] of SIZES) {
+    Object.assign(device, { products: { ...SOME_GPU, measured: () => form } });
+    const [a, b] = [normalTensor(random, [rows, depth]), normalTensor(random, [depth, columns])];
+    const [left, right] = [a, b].map((x) => tf.transpose(x) as Tensor);
+    const all = (target: "cpu" | "webgpu") =>
+      jit(
+        (a: Tensor, b: Tensor, left: Tensor, right: Tensor) => ({
+          plain: tf.add(tf.matMul(a, b), 1),
+          left: tf.matMul(left, b, true, false),
+          // A weight's gradient, and the bias's beside it.
+          bias: tf.sum(left, 0),
+          right: tf.matMul(a, right, false, true),
+        }),
+        { target, name: "products" },
+      );
+    const [expected, actual] = await Promise.all([
+      all("cpu")(a, b, left, right),
+      all("webgpu")(a, b, left, right),
+    ]);
+    let worst = 0;
+    for (const name of ["plain", "left", "right", "bias"] as const) {
+      const [wanted, got] = [await expected[name].data(), await actual[name].data()];
+      const error =
+        Math.max(...Array.from(wanted, (x, at) => Math.abs(x - got[at]))) / Math.sqrt(depth + rows);
+      worst = error > worst || Number.isNaN(error) ? error : worst;
+    }
+    console.log(JSON.stringify({ name: `form ${i}, ${rows}x${columns}x${depth}`, worst }));
+  }
+process.exit(0);
