@@ -2,7 +2,8 @@
 import { type LiveGraph, sizeOf } from "./graph.ts";
 
 /** Floating-point operations of a matrix product or convolution, two for each multiplication; of others 0. */
-export function flopsOf(op: string, [a, b]: readonly number[][], output: readonly number[]): number {
+export function flopsOf(op: string, inputs: readonly number[][], output: readonly number[]): number {
+  const [a, b] = inputs;
   switch (op) {
     case "MatMul":
     case "FusedMatMul":
@@ -12,7 +13,15 @@ export function flopsOf(op: string, [a, b]: readonly number[][], output: readonl
       return (2 * sizeOf(output) * a[a.length - 2] * a[a.length - 1]) / output[output.length - 2];
     // Queries [B,T,D] by keys, and weights by values.
     case "MultiHeadAttention":
+    case "AttentionForward":
       return 4 * sizeOf(a) * b[1];
+    // Of dy, queries and keys: the scores and what they lead to are computed again.
+    case "AttentionQueryGradient":
+      return 6 * sizeOf(b) * inputs[2][1];
+    case "AttentionKeyGradient":
+      return 8 * sizeOf(b) * inputs[2][1];
+    case "AttentionGradient":
+      return 14 * sizeOf(b) * inputs[2][1];
     // A kernel [out, in, height, width] is applied at each position of the output, or of the input.
     case "Conv":
     case "FusedConv":

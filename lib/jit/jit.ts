@@ -7,13 +7,12 @@ import { isOnHost, type Memory } from "./buffers.ts";
 import { claim } from "./claims.ts";
 import { type Lowered, lowered, traceFunction, written } from "./lower.ts";
 import { UnreadTensors } from "./outside.ts";
-import { recordTrace, summarizeTrace } from "./profile.ts";
+import { profileOf } from "./profile.ts";
 import type { Profile } from "./profile-types.ts";
 import type { Program, ProgramStats, Target, Traced } from "./program.ts";
 import { Leaf, rebuild, structureOf } from "./structure.ts";
 import { currentTarget, type TargetName, targetOf } from "./targets/index.ts";
 import { PORTABLE } from "./targets/onnxruntime/dialect.ts";
-import { onnxruntime } from "./targets/onnxruntime/program.ts";
 import { refuseWhileTracing } from "./trace.ts";
 
 export interface JitOptions {
@@ -42,6 +41,13 @@ export interface JitStats {
   traces: ProgramStats[];
 }
 
+export interface LowerOptions {
+  /** With operators of the ONNX standard alone. */
+  portable?: boolean;
+  /** For another target than the one it would run on. */
+  target?: TargetName;
+}
+
 /** A compiled function: called like the original, but asynchronous. */
 export interface Compiled<A extends unknown[], R> {
   /**
@@ -50,10 +56,11 @@ export interface Compiled<A extends unknown[], R> {
    */
   (...args: A): Promise<R>;
   /**
-   * The graph for these arguments; `portable` uses only operators of the ONNX standard, for other runtimes. It cannot wait
+   * The graph for these arguments, and on a GPU (`target`) its kernels; `portable` uses only operators of the ONNX standard,
+   * for other runtimes. It cannot wait
    * for tensors from outside on a backend that is read asynchronously (webgpu): a call before it does.
    */
-  lower(args: A, options?: { portable?: boolean }): Lowered;
+  lower(args: A, options?: LowerOptions): Lowered;
   /**
    * Where the time of a run with these arguments goes; of donated ones it takes copies. Without arguments, on made-up
    * ones as in the last call that compiled something.
@@ -74,6 +81,12 @@ interface Entry {
 
 /** Disposes all tensors of a tree. tfjs's type for containers knows no interfaces. */
 const dispose = (tree: unknown): void => tf.dispose(tree as Parameters<typeof tf.dispose>[0]);
+
+/** Releases arrays of a device that a call held. */
+async function released(held: readonly Promise<readonly [number, Memory]>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(held))
+    if (outcome.status === "fulfilled" && !isOnHost(outcome.value[1])) outcome.value[1].release();
+}
 
 /** A maker of arguments of the same structure, with small positive numbers. It holds none of the tensors themselves. */
 function standInsFor<A extends unknown[]>(args: A): () => A {
@@ -213,8 +226,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
       fail(written);
       throw error;
     } finally {
-      for (const outcome of await Promise.allSettled(held))
-        if (outcome.status === "fulfilled" && !isOnHost(outcome.value[1])) outcome.value[1].release();
+      await released(held);
     }
   };
 
@@ -234,42 +246,36 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
 
   return Object.assign(call, {
     stats,
-    lower: (args: A, { portable = false } = {}) =>
-      lowered(traceFunction(fn, args, name), portable ? PORTABLE : targetNow().dialect),
+    lower: (args: A, { portable = false, target: on }: LowerOptions = {}) => {
+      const target = on === undefined ? targetNow() : targetOf(on);
+      const traced = written(traceFunction(fn, args, name), portable ? PORTABLE : target.dialect);
+      const { leaves, donated } = leavesOf(args);
+      const plan = portable ? undefined : target.summary?.(traced, leaves, donated);
+      return { ...lowered(traced), ...(plan && { plan }) };
+    },
     profile: async (given?: A, { runs = 5 } = {}) => {
       const args = given ?? standIns?.();
       if (!args)
         throw new Error(`jit: '${name}' has not been called; call it first, or profile it with arguments`);
-      const { leaves, donated } = leavesOf(args);
+      const { leaves } = leavesOf(args);
+      const target = targetNow();
+      const held = leaves.map(async (leaf, i) => [i, await target.numbersOf(leaf)] as const);
       // Nothing is given away: results lie in memory of their own.
-      const reading = leaves.map(async (leaf, i) => [i, await onnxruntime.numbersOf(leaf)] as const);
       const use = claim(leaves, [], name);
       try {
-        const numbers = new Map(await Promise.all(reading));
-        const traced = await traceWith(args);
-        const { live, outputs } = written(traced, onnxruntime.dialect);
-        const trace = await recordTrace(async (profile) => {
-          // A stored model has other nodes' names than the graph.
-          const program = await onnxruntime.compile(async () => traced, leaves, donated, {
-            threads,
-            cache: false,
-            profile,
-          });
-          for (let i = 0; i < runs; i++)
-            dispose(await program.run(numbers, { owned: new Map(), written: new Set() }));
-          const file = program.endProfile()!;
-          program.release();
-          return file;
-        });
-        const results = outputs.map(({ value }) => value);
-        return summarizeTrace(trace, runs, name, live, results);
+        const numbers = new Map(await Promise.all(held));
+        return profileOf(
+          name,
+          await target.record(await traceWith(args), leaves, numbers, { threads, runs }),
+        );
       } finally {
         use.fail(new Set());
+        await released(held);
         if (!given) dispose(args);
       }
     },
     save: async (path: string, args: A) =>
-      writeFileAtomic(path, Buffer.from(lowered(await traceWith(args), PORTABLE).onnx)),
+      writeFileAtomic(path, Buffer.from(lowered(written(await traceWith(args), PORTABLE)).onnx)),
     dispose: async () => {
       const released = [...programs.values()].map(({ program }) => program);
       programs.clear();

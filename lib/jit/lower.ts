@@ -3,6 +3,7 @@ import { type Dialect, writeIn } from "./dialect.ts";
 import { productFlops } from "./flops.ts";
 import { type LiveGraph, liveGraph, reads, type Value } from "./graph.ts";
 import { type GraphMemory, memoryOf } from "./memory.ts";
+import type { PlanSummary } from "./plan/summary.ts";
 import type { Traced } from "./program.ts";
 import { rebuild, structureOf } from "./structure.ts";
 import { encodeOnnx } from "./targets/onnxruntime/onnx.ts";
@@ -22,6 +23,8 @@ export interface Lowered {
   outputs: { name: string; shape: number[]; dtype: string }[];
   /** The model file's bytes. */
   onnx: Uint8Array;
+  /** On a GPU: its kernels, planned for any device that there may be. */
+  plan?: PlanSummary;
 }
 
 /** The values that some input reaches. */
@@ -97,8 +100,8 @@ export function written(traced: Traced, dialect: Dialect): Traced {
   };
 }
 
-export function lowered(traced: Traced, dialect: Dialect): Lowered {
-  const { live, outputs } = written(traced, dialect);
+/** What a traced function is, written in the operators of a target or of the standard. */
+export function lowered({ live, outputs }: Traced): Lowered {
   return {
     nodes: live.nodes.length,
     flops: productFlops(live),

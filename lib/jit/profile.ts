@@ -1,112 +1,85 @@
-/** Where the time of a compiled function goes, by part, operator and matrix product, from onnxruntime's own trace. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { flopsOf } from "./flops.ts";
-import { type GraphNode, type LiveGraph, reads, type Value } from "./graph.ts";
-import { memoryOf } from "./memory.ts";
+/** Where the time of a compiled function goes: by part, operator and matrix product. */
+import type { GraphMemory } from "./memory.ts";
 import type { Profile } from "./profile-types.ts";
 import { profileHtml, profileText } from "./profile-view.ts";
 
-interface TraceEvent {
-  cat: string;
-  name: string;
-  /** Microseconds. */
-  dur: number;
-  args: {
-    op_name: string;
-    input_type_shape: Record<string, number[]>[];
-    output_type_shape: Record<string, number[]>[];
-  };
+/** What ran: an operator, or a kernel of several. */
+export interface ProfileEvent {
+  /** The part of the model that it belongs to, as `partOf` has it. */
+  part: string;
+  operator: string;
+  seconds: number;
+  /** Floating-point operations of the matrix product or convolution, if it is one. */
+  flops: number;
+  /** The factors' shapes. */
+  shapes: string;
 }
 
-/** Runs `body` with the start of a file name for a trace, and reads what it says was written. */
-export async function recordTrace(body: (prefix: string) => Promise<string>): Promise<unknown> {
-  const folder = await mkdtemp(join(tmpdir(), "ditlab-profile-"));
-  try {
-    return JSON.parse(await readFile(await body(join(folder, "trace")), "utf8"));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+/** One run of a program, recorded by its target. */
+export interface RecordedRun {
+  events: readonly ProfileEvent[];
+  memory(): GraphMemory;
 }
 
-const ENDING = "_kernel_time";
-/** Their time is that of the nodes inside, which are recorded too. */
-const CONTAINERS = new Set(["Loop"]);
+/** A scope without the numbers of layers. */
+export const partOf = (scope: string): string => scope.replace(/\.\d+(?=\/|$)/g, "");
 
-/** A node's scope and its first output, also where onnxruntime has appended to the name: `a/b/MatMul_v7/fused`. */
-const NAME = /^(?:(.*)\/)?[A-Z]\w*_(v\d+)(?:\/|_kernel_time$)/;
-
-/** The scope, without the numbers of layers. */
-const partOf = ({ name }: TraceEvent): string => (NAME.exec(name)?.[1] ?? "").replace(/\.\d+(?=\/|$)/g, "");
-
-/** The nodes in the order in which they ran; one that was merged into another stands before its first reader. */
-function ranNodes({ nodes }: LiveGraph, events: readonly TraceEvent[]): GraphNode[] {
-  const turns = new Map(events.map(({ name }, i) => [NAME.exec(name)?.[2], i]));
-  const turn = new Map<GraphNode, number>();
-  const firstReader = new Map<Value, number>();
-  for (const node of [...nodes].reverse()) {
-    const readers = node.outputs.map((value) => firstReader.get(value) ?? Number.POSITIVE_INFINITY);
-    const at = turns.get(node.outputs[0].name) ?? Math.min(...readers);
-    turn.set(node, at);
-    for (const value of reads(node)) firstReader.set(value, Math.min(firstReader.get(value) ?? at, at));
-  }
-  return [...nodes].sort((a, b) => turn.get(a)! - turn.get(b)!);
-}
-
-const shapesOf = (list: Record<string, number[]>[]): number[][] =>
-  list.map((entry) => Object.values(entry)[0]);
+/** Two factors as `2048x384 384x1536`. */
+export const shapesText = (inputs: readonly (readonly number[])[]): string =>
+  inputs
+    .slice(0, 2)
+    .map((shape) => shape.slice(shape.length > 2 && shape[0] === 1 ? 1 : 0).join("x"))
+    .join(" ");
 
 /** Adds up events by a key, longest first. */
 function total(
-  events: readonly TraceEvent[],
-  keyOf: (event: TraceEvent) => string,
-): { key: string; calls: number; seconds: number }[] {
-  const sums = new Map<string, { key: string; calls: number; seconds: number }>();
+  events: readonly ProfileEvent[],
+  keyOf: (event: ProfileEvent) => string,
+): { key: string; calls: number; seconds: number; flops: number; first: ProfileEvent }[] {
+  const sums = new Map<string, ReturnType<typeof total>[number]>();
   for (const event of events) {
     const key = keyOf(event);
-    const sum = sums.get(key) ?? { key, calls: 0, seconds: 0 };
-    sums.set(key, { key, calls: sum.calls + 1, seconds: sum.seconds + event.dur / 1e6 });
+    const sum = sums.get(key) ?? { key, calls: 0, seconds: 0, flops: 0, first: event };
+    sum.calls++;
+    sum.seconds += event.seconds;
+    sum.flops += event.flops;
+    sums.set(key, sum);
   }
   return [...sums.values()].sort((a, b) => b.seconds - a.seconds);
 }
 
-/** What a trace of several runs of a graph says of the median one. */
-export function summarizeTrace(
-  trace: unknown,
-  runs: number,
-  name: string,
-  graph: LiveGraph,
-  results: readonly Value[],
-): Profile {
-  const recorded = (trace as TraceEvent[]).filter((e) => e.cat === "Node" && e.name.endsWith(ENDING));
-  const events = recorded.filter(({ args }) => !CONTAINERS.has(args.op_name));
-  const nodes = events.length / runs;
-  const each = Array.from({ length: runs }, (_, i) => events.slice(i * nodes, (i + 1) * nodes));
-  const secondsOf = (run: readonly TraceEvent[]) => run.reduce((sum, { dur }) => sum + dur, 0) / 1e6;
-  const run = each.sort((a, b) => secondsOf(a) - secondsOf(b))[runs >> 1];
-  const flopsIn = ({ args }: TraceEvent): number =>
-    flopsOf(args.op_name, shapesOf(args.input_type_shape), shapesOf(args.output_type_shape)[0]);
-  const products = run.filter((event) => flopsIn(event) > 0);
-  const keyOf = ({ args }: TraceEvent): string => {
-    const factors = shapesOf(args.input_type_shape).slice(0, 2);
-    const written = factors.map((shape) => shape.slice(shape.length > 2 && shape[0] === 1 ? 1 : 0).join("x"));
-    return [args.op_name, ...written].join(" ");
-  };
-  const flops = new Map(products.map((event) => [keyOf(event), flopsIn(event)]));
+const secondsOf = ({ events }: RecordedRun): number => events.reduce((sum, { seconds }) => sum + seconds, 0);
+
+/** What several runs say of the median one. */
+export function profileOf(name: string, runs: readonly RecordedRun[]): Profile {
+  const run = [...runs].sort((a, b) => secondsOf(a) - secondsOf(b))[runs.length >> 1];
+  const { events } = run;
+  const products = events.filter(({ flops }) => flops > 0);
   const profile = {
     name,
     seconds: secondsOf(run),
-    nodes,
-    flops: products.reduce((sum, event) => sum + flopsIn(event), 0),
-    memory: memoryOf(graph.inputs, ranNodes(graph, run), results),
-    parts: total(run, partOf).map(({ key, ...sums }) => ({ part: key, ...sums })),
-    operators: total(run, ({ args }) => args.op_name).map(({ key, ...sums }) => ({ operator: key, ...sums })),
-    products: total(products, keyOf).map(({ key, calls, seconds }) => {
-      const [operator, ...shapes] = key.split(" ");
-      const gflops = (flops.get(key)! * calls) / seconds / 1e9;
-      return { operator, shapes: shapes.join(" "), calls, seconds, gflops };
-    }),
+    nodes: events.length,
+    flops: products.reduce((sum, { flops }) => sum + flops, 0),
+    memory: run.memory(),
+    parts: total(events, ({ part }) => part).map(({ key, calls, seconds }) => ({
+      part: key,
+      calls,
+      seconds,
+    })),
+    operators: total(events, ({ operator }) => operator).map(({ key, calls, seconds }) => ({
+      operator: key,
+      calls,
+      seconds,
+    })),
+    products: total(products, ({ operator, shapes }) => `${operator} ${shapes}`).map(
+      ({ first: { operator, shapes }, calls, seconds, flops }) => ({
+        operator,
+        shapes,
+        calls,
+        seconds,
+        gflops: flops / seconds / 1e9,
+      }),
+    ),
   };
   // Not among the properties: a profile is data, and is written as JSON.
   return Object.defineProperties(profile as Profile, {

@@ -3,6 +3,8 @@ import type { Tensor } from "../tensor/tf.ts";
 import type { Buffer, Memory } from "./buffers.ts";
 import type { Dialect } from "./dialect.ts";
 import type { LiveGraph, Value } from "./graph.ts";
+import type { PlanSummary } from "./plan/summary.ts";
+import type { RecordedRun } from "./profile.ts";
 import type { Leaf } from "./structure.ts";
 
 export interface Output {
@@ -39,8 +41,6 @@ export interface Program {
   readonly reads: readonly number[];
   /** Runs on the leaves' numbers, by position. Results may be written over the buffers that are `owned`. */
   run(numbers: ReadonlyMap<number, Memory>, use: Use): Promise<unknown>;
-  /** Ends a profile and returns its file. */
-  endProfile(): string | undefined;
   /** Frees the compiled code; no run may be under way. */
   release(): void;
 }
@@ -58,8 +58,6 @@ export interface CompileOptions {
   readonly cache: boolean | string;
   /** What the program is likely to be the same for in another process. */
   readonly identity?: readonly unknown[];
-  /** Writes a trace of what runs to a file whose name begins so. */
-  readonly profile?: string;
 }
 
 /** Where compiled functions run. */
@@ -78,6 +76,15 @@ export interface Target {
     donated: readonly boolean[],
     options: CompileOptions,
   ): Promise<Program>;
+  /** What a function, written in its operators, comes to, if it is planned here. */
+  summary?(traced: Traced, leaves: readonly Leaf[], donated: readonly boolean[]): PlanSummary;
+  /** Runs a traced function several times, and says what took how long. Nothing is written over. */
+  record(
+    traced: Traced,
+    leaves: readonly Leaf[],
+    numbers: ReadonlyMap<number, Memory>,
+    options: { readonly threads: number; readonly runs: number },
+  ): Promise<RecordedRun[]>;
 }
 
 /** Where an output's numbers come to lie: in the array of the leaf at a position, if that is the call's to write, or in one of their own. */

@@ -1,5 +1,5 @@
 /** Writes a kernel: expressions of an index, each made once, and the statements around them. */
-import { sizeOf, type Value } from "../graph.ts";
+import { type GraphNode, sizeOf, type Value } from "../graph.ts";
 import type { Language, LocalArray, Scalar, Style } from "./language.ts";
 
 export const scalarOf = ({ dtype }: Value): Scalar =>
@@ -47,6 +47,8 @@ export class KernelBuilder {
   readonly shared: LocalArray[] = [];
   readonly lines: string[] = [];
   usesScalars = false;
+  /** The node that it is for above all, as profiles name it. */
+  node?: GraphNode;
   workgroup = 64;
   /** Workgroups along x, y and z. */
   groups: [number, number, number] = [1, 1, 1];

@@ -59,6 +59,7 @@ export function kernelOf(style: Style, placement: Placement, stage: Stage): Kern
   const { others = [] } = stage;
   const label = others.length > 0 ? `${others.length + 1} of ${labelOf(stage)}` : labelOf(stage);
   const kernel = new KernelBuilder(style, placement, expression, label);
+  kernel.node = stage.root ?? stage.values[0].node;
   if (others.length === 0) writeStage(kernel, stage);
   else {
     const all = [stage, ...others];

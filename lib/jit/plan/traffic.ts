@@ -20,4 +20,10 @@ export const bytesByNode = ({ nodes }: LiveGraph): number =>
 
 /** Bytes that move where each kernel reads once what it reads, and writes what it writes. */
 export const bytesByKernel = ({ kernels, narrow }: Plan): number =>
-  kernels.reduce((sum, { read, written }) => sum + bytesOf(read, narrow) + bytesOf(written, narrow), 0);
+  kernels.reduce((sum, kernel) => sum + bytesOfKernel(kernel, narrow), 0);
+
+/** Bytes that a kernel reads and writes. */
+export const bytesOfKernel = (
+  { read, written }: Plan["kernels"][number],
+  narrow: ReadonlySet<Value>,
+): number => bytesOf(read, narrow) + bytesOf(written, narrow);

@@ -1,8 +1,10 @@
 /** A traced function, run by onnxruntime on the processor. */
-import { hostNumbers, isOnHost, newBuffer, tensorOver } from "../../buffers.ts";
+import { flattenTree } from "../../../tensor/tree.ts";
+import { hostNumbers, isOnHost, type Memory, newBuffer, tensorOver } from "../../buffers.ts";
 import type { GraphData } from "../../element-types.ts";
 import { type GraphNode, sizeOf, type Value } from "../../graph.ts";
 import { written } from "../../lower.ts";
+import type { RecordedRun } from "../../profile.ts";
 import { type CompileOptions, type Program, placeOutputs, type Target, type Traced } from "../../program.ts";
 import type { Leaf } from "../../structure.ts";
 import { aliasChecker } from "./alias.ts";
@@ -10,6 +12,7 @@ import { cachedSession, dismiss, folderOf, guessSession } from "./cache.ts";
 import { ONNXRUNTIME } from "./dialect.ts";
 import { encodeOnnx } from "./onnx.ts";
 import { idleOptimizers } from "./optimizers.ts";
+import { recordedRuns, recordTrace } from "./record.ts";
 import { type Binding, createSession, type Session } from "./session.ts";
 
 const newArray = ({ shape, dtype }: Value): GraphData => {
@@ -83,7 +86,6 @@ async function compileTraced(
   });
   return {
     stats,
-    endProfile: () => session?.endProfile(),
     release: () => session?.release(),
     reads: [...new Set([...feeds.map(({ index }) => index), ...returned])],
     async run(numbers, { owned, written }) {
@@ -107,9 +109,39 @@ async function compileTraced(
   };
 }
 
+/** Runs a graph with onnxruntime's own trace. */
+async function record(
+  traced: Traced,
+  leaves: readonly Leaf[],
+  numbers: ReadonlyMap<number, Memory>,
+  { threads, runs }: { threads: number; runs: number },
+): Promise<RecordedRun[]> {
+  const graph = written(traced, ONNXRUNTIME);
+  const without = idleOptimizers(graph.live.nodes);
+  const trace = await recordTrace(async (profile) => {
+    let session: Session | undefined;
+    const given = leaves.map(() => false);
+    // A stored model has other nodes' names than the graph.
+    const program = await compileTraced(graph, leaves, given, 0, async (model) => {
+      session = await createSession(model, { threads, profile }, { without });
+      return { session, cached: false };
+    });
+    for (let i = 0; i < runs; i++) {
+      const result = await program.run(numbers, { owned: new Map(), written: new Set() });
+      for (const { tensor } of flattenTree(result)) tensor.dispose();
+    }
+    const file = session!.endProfile();
+    program.release();
+    return file;
+  });
+  const results = graph.outputs.map(({ value }) => value);
+  return recordedRuns(trace, runs, graph.live, results);
+}
+
 /** Processors, by onnxruntime. */
 export const onnxruntime: Target = {
   name: "cpu",
+  record,
   dialect: ONNXRUNTIME,
   numbersOf: ({ tensor }) => hostNumbers(tensor),
   compile,

@@ -48,6 +48,7 @@ export interface GPUDevice {
   createBindGroupLayout(options: object): object;
   createPipelineLayout(options: object): object;
   createShaderModule(options: { code: string }): object;
+  createQuerySet(options: object): GPUQuerySet;
   createComputePipelineAsync(options: object): Promise<object>;
   createBindGroup(options: object): object;
   createCommandEncoder(): GPUCommandEncoder;
@@ -65,8 +66,12 @@ export interface GPUComputePass {
   dispatchWorkgroups(x: number, y: number, z: number): void;
   end(): void;
 }
-interface GPUCommandEncoder {
-  beginComputePass(): GPUComputePass;
+export interface GPUQuerySet {
+  destroy(): void;
+}
+export interface GPUCommandEncoder {
+  beginComputePass(options?: object): GPUComputePass;
+  resolveQuerySet(set: GPUQuerySet, first: number, count: number, to: GPUBuffer, offset: number): void;
   copyBufferToBuffer(from: GPUBuffer, at: number, to: GPUBuffer, offset: number, size: number): void;
   finish(): object;
 }

@@ -1,140 +1,62 @@
 /** A traced function, run as kernels on a GPU. */
-import {
-  type DeviceArray,
-  heldArray,
-  hostNumbers,
-  isOnHost,
-  type Memory,
-  newBuffer,
-  tensorOver,
-} from "../../buffers.ts";
-import type { Value } from "../../graph.ts";
+import { flattenTree } from "../../../tensor/tree.ts";
+import { heldArray, hostNumbers, isOnHost, type Memory, newBuffer, tensorOver } from "../../buffers.ts";
+import { flopsOf } from "../../flops.ts";
 import { written } from "../../lower.ts";
-import { formFor } from "../../plan/forms.ts";
-import { isRounds, type Rounds, type Section, type Step } from "../../plan/sections.ts";
+import { memoryOf } from "../../memory.ts";
+import { formFor, SOME_GPU } from "../../plan/forms.ts";
+import type { PlanOptions } from "../../plan/plan.ts";
+import { isRounds, type Section } from "../../plan/sections.ts";
+import { planSummary } from "../../plan/summary.ts";
 import { planProgram } from "../../plan/traced.ts";
-import type { CompileOptions, Place, Program, Target } from "../../program.ts";
+import { partOf, type RecordedRun, shapesText } from "../../profile.ts";
+import type { Place, Program, Target, Traced } from "../../program.ts";
 import type { Leaf } from "../../structure.ts";
-import { type Device, devicesLost, type GPUBuffer, lossError, openDevice, packed } from "./device.ts";
+import { type Device, devicesLost, openDevice } from "./device.ts";
 import { KERNELS } from "./dialect.ts";
 import { type Environment, newEnvironment } from "./environment.ts";
-import { newArray, type ReadySection, readySection } from "./section.ts";
+import type { Launch } from "./kernels.ts";
+import { copied, runnerOf } from "./run.ts";
+import { type ReadySection, readySection } from "./section.ts";
+import { newTimer, type Timer } from "./timer.ts";
 import { WGSL } from "./wgsl.ts";
 
-/** Sections whose work may be waiting on the device. */
-const IN_FLIGHT = 3;
+/** What is shown of a plan where no device is asked: as many arrays a kernel as every GPU binds. */
+const ANY_GPU = { products: SOME_GPU, maxBuffers: 8, storage: "float32" } as const;
 
-/** An array of the device with the same numbers, which nothing uses yet. */
-const copied = (device: Device, value: Value, memory: Memory): DeviceArray => {
-  const copy = newArray(device, value);
-  const { gpu } = device;
-  const buffer = copy.handle as GPUBuffer;
-  if (isOnHost(memory)) gpu.queue.writeBuffer(buffer, 0, packed(memory));
-  else {
-    const encoder = gpu.createCommandEncoder();
-    encoder.copyBufferToBuffer(memory.handle as GPUBuffer, 0, buffer, 0, buffer.size);
-    gpu.queue.submit([encoder.finish()]);
-  }
-  return copy;
-};
+const planOptions = ({
+  products,
+  maxBuffers,
+  storage,
+}: Pick<Device, "products" | "maxBuffers" | "storage">): PlanOptions => ({
+  style: { language: WGSL, formOf: (size) => formFor(size, products) },
+  maxBuffers,
+  storage,
+});
 
-/** Runs steps in an environment. */
-function runnerOf(device: Device, ready: ReadonlyMap<Section, ReadySection>) {
-  const { gpu } = device;
-  let flying: Promise<void>[] = [];
-  let isProved = false;
-
-  async function runSection(
-    section: Section,
-    environment: Environment,
-    mayOverwrite: (value: Value, memory: DeviceArray) => boolean,
-  ): Promise<void> {
-    if (flying.length >= IN_FLIGHT) await flying.shift();
-    if (device.loss !== undefined) throw lossError("the program", device);
-    if (!isProved) gpu.pushErrorScope("validation");
-    const made = ready.get(section)!.run(environment.get, mayOverwrite);
-    for (const [value, array] of made) environment.set(value, array);
-    if (!isProved) {
-      const error = await gpu.popErrorScope();
-      if (error) throw new Error(`jit: the GPU refused a program: ${error.message}`);
-    }
-    flying = [...flying, gpu.queue.onSubmittedWorkDone()].slice(-IN_FLIGHT);
-  }
-
-  async function runRounds(
-    { count, index, state, body, captures }: Rounds,
-    environment: Environment,
-  ): Promise<void> {
-    const given = environment.get(count);
-    const rounds = Number((isOnHost(given) ? given : await given.read())[0]);
-    // What the host has is not sent in every round.
-    for (const value of captures) {
-      const memory = environment.get(value);
-      if (!value.data && isOnHost(memory)) environment.set(value, copied(device, value, memory));
-    }
-    let before: Environment | undefined;
-    try {
-      for (let round = 0; round < rounds; round++) {
-        const inner = newEnvironment(environment);
-        inner.set(index, Int32Array.of(round));
-        for (const { start, inside, next } of state)
-          inner.set(inside, before ? before.get(next) : environment.get(start));
-        // What the state was has no other user from here on.
-        before?.release();
-        before = inner;
-        await runSteps(body, inner, inner.isOnlyUser);
-      }
-      for (const { start, next, result } of state)
-        environment.set(result, before ? before.get(next) : environment.get(start));
-    } finally {
-      before?.release();
-    }
-  }
-
-  async function runSteps(
-    steps: readonly Step[],
-    environment: Environment,
-    mayOverwrite: (value: Value, memory: DeviceArray) => boolean,
-  ): Promise<void> {
-    for (const step of steps)
-      await (isRounds(step) ? runRounds(step, environment) : runSection(step, environment, mayOverwrite));
-  }
-
-  return async (...run: Parameters<typeof runSteps>): Promise<void> => {
-    await runSteps(...run);
-    isProved = true;
-  };
-}
-
-async function compile(
-  trace: Parameters<Target["compile"]>[0],
+/** Plans a function that is written in the dialect of kernels, and compiles it. */
+async function compileTraced(
+  device: Device,
+  traced: Traced,
   leaves: readonly Leaf[],
   donated: readonly boolean[],
-  _options: CompileOptions,
+  timer?: Timer,
 ): Promise<Program> {
   const start = performance.now();
-  const traced = written(await trace(), KERNELS);
-  const traceSeconds = (performance.now() - start) / 1000;
-  const device = await openDevice();
-  const { live } = traced;
-  const { steps, plans, places } = planProgram(traced, leaves, donated, {
-    style: { language: WGSL, formOf: (size) => formFor(size, device.products) },
-    maxBuffers: device.maxBuffers,
-    storage: device.storage,
-  });
+  const { steps, plans, places } = planProgram(traced, leaves, donated, planOptions(device));
   const planned = performance.now();
   const ready = new Map<Section, ReadySection>();
   for (const [section, plan] of plans) ready.set(section, await readySection(device, section, plan));
-  const run = runnerOf(device, ready);
+  const run = runnerOf(device, ready, timer);
   const positions = new Map(leaves.map(({ name }, i) => [name, i]));
-  const feeds = live.inputs.map((value) => ({ value, leaf: positions.get(value.name)! }));
+  const feeds = traced.live.inputs.map((value) => ({ value, leaf: positions.get(value.name)! }));
   const leafOf = new Map(feeds.map(({ value, leaf }) => [value, leaf]));
   const returned = places.flatMap(({ leaf, computed }) => (computed || leaf === undefined ? [] : [leaf]));
   const stats = {
-    nodes: live.nodes.length,
-    traceSeconds,
-    compileSeconds: (performance.now() - start) / 1000 - traceSeconds,
-    encodeSeconds: (planned - start) / 1000 - traceSeconds,
+    nodes: traced.live.nodes.length,
+    traceSeconds: 0,
+    compileSeconds: (performance.now() - start) / 1000,
+    encodeSeconds: (planned - start) / 1000,
     cached: false,
     calls: 0,
     inPlace: steps.reduce((sum, step) => sum + (isRounds(step) ? 0 : plans.get(step)!.over.size), 0),
@@ -160,7 +82,6 @@ async function compile(
         environment.release();
       }
     },
-    endProfile: () => undefined,
     release(): void {
       for (const section of ready.values()) section.release();
     },
@@ -191,6 +112,44 @@ function resultsOf(
   });
 }
 
+/** Runs a function with each kernel between two looks at the device's clock. */
+async function record(
+  traced: Traced,
+  leaves: readonly Leaf[],
+  numbers: ReadonlyMap<number, Memory>,
+  { runs }: { runs: number },
+): Promise<RecordedRun[]> {
+  const device = await openDevice();
+  const timer = newTimer(device);
+  const graph = written(traced, KERNELS);
+  const given = leaves.map(() => false);
+  const program = await compileTraced(device, graph, leaves, given, timer);
+  const recorded: RecordedRun[] = [];
+  const results = graph.outputs.map(({ value }) => value);
+  try {
+    for (let i = 0; i < runs; i++) {
+      const result = await program.run(numbers, { owned: new Map(), written: new Set() });
+      for (const { tensor } of flattenTree(result)) tensor.dispose();
+      const events = (await timer.read()).map(({ launch, seconds }) => eventOf(launch, seconds));
+      recorded.push({ events, memory: () => memoryOf(graph.live.inputs, graph.live.nodes, results) });
+    }
+  } finally {
+    program.release();
+  }
+  return recorded;
+}
+
+function eventOf({ kernel: { node, label } }: Launch, seconds: number): RecordedRun["events"][number] {
+  const inputs = node?.inputs.map(({ shape }) => shape) ?? [];
+  return {
+    part: partOf(node?.scope ?? ""),
+    operator: label,
+    seconds,
+    flops: node ? flopsOf(node.op, inputs, node.outputs[0].shape) : 0,
+    shapes: shapesText(inputs),
+  };
+}
+
 /** Any GPU with a driver for Vulkan, Metal or D3D12. */
 export const webgpu: Target = {
   name: "webgpu",
@@ -210,5 +169,15 @@ export const webgpu: Target = {
     }
   },
   generation: devicesLost,
-  compile,
+  async compile(trace, leaves, donated) {
+    const start = performance.now();
+    const traced = written(await trace(), KERNELS);
+    const traceSeconds = (performance.now() - start) / 1000;
+    const program = await compileTraced(await openDevice(), traced, leaves, donated);
+    program.stats.traceSeconds = traceSeconds;
+    return program;
+  },
+  record,
+  summary: (traced, leaves, donated) =>
+    planSummary(traced.live, planProgram(traced, leaves, donated, planOptions(ANY_GPU))),
 };

@@ -4,8 +4,9 @@ import { sizeOf, type Value } from "../../graph.ts";
 import { makeArena } from "../../plan/arena.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { Section } from "../../plan/sections.ts";
-import { bytesFor, type Device, deviceArray, type GPUBuffer, packed } from "./device.ts";
-import { compileKernels, encode, type Part } from "./kernels.ts";
+import { bytesFor, type Device, deviceArray, type GPUBuffer, type GPUComputePass, packed } from "./device.ts";
+import { compileKernels, encode, type Launch, type Part } from "./kernels.ts";
+import type { Timer } from "./timer.ts";
 
 export interface ReadySection {
   /**
@@ -15,6 +16,7 @@ export interface ReadySection {
   run(
     memoryOf: (value: Value) => Memory,
     mayOverwrite: (value: Value, memory: DeviceArray) => boolean,
+    timer?: Timer,
   ): Map<Value, DeviceArray>;
   release(): void;
 }
@@ -54,7 +56,7 @@ export async function readySection(
   const written = new Set(plan.over.values());
 
   return {
-    run(memoryOf, mayOverwrite) {
+    run(memoryOf, mayOverwrite, timer) {
       const encoder = gpu.createCommandEncoder();
       const temporary: GPUBuffer[] = [];
       const at = new Map(fixed);
@@ -92,10 +94,14 @@ export async function readySection(
         made.set(value, array);
         if (!plan.scalars.has(result)) at.set(result, { buffer: bufferOf(array) });
       }
-      const pass = encoder.beginComputePass();
-      for (const launch of launches.all)
+      const add = (pass: GPUComputePass, launch: Launch): void =>
         encode(device, pass, launch, (value) => at.get(value)!, { buffer: scalars });
-      pass.end();
+      if (timer) timer.time(encoder, launches.all, add);
+      else {
+        const pass = encoder.beginComputePass();
+        for (const launch of launches.all) add(pass, launch);
+        pass.end();
+      }
       for (const [result, array] of ready) {
         const place = plan.scalars.get(result);
         if (place !== undefined) encoder.copyBufferToBuffer(scalars, place * 4, bufferOf(array), 0, 4);
