@@ -64,6 +64,51 @@ interface StepReport {
   state: number;
 }
 
+interface LowerReport {
+  plan: {
+    kernels: number;
+    texts: number;
+    bytesMoved: number;
+    bytesMovedByNodes: number;
+    arena: number;
+    parts: string[];
+  };
+  flops: number;
+  profile: { seconds: number; nodes: number; flops: number; parts: string[]; products: unknown[] };
+  leaked: number;
+  onProcessor: boolean;
+}
+
+/** The library's own tests of what it computes against its fixtures. */
+const LIBRARY =
+  "^(align|diffusion|models|nn|vae)/.*\\.test\\.ts$|^samplers/parity\\.test\\.ts$|^train/(step|failures)\\.test\\.ts$";
+
+/** Runs tests of the library in a process in which all that they compile runs on a GPU. */
+async function runLibrary(driver: string): Promise<{ code: number; text: string }> {
+  const root = join(import.meta.dirname, "../..");
+  const preloads = ["test/setup.ts", "test/jit/webgpu/everything.ts"].map((file) => join(root, file));
+  const child = spawn(
+    process.execPath,
+    [
+      "--import",
+      "tsx",
+      ...preloads.flatMap((file) => ["--import", file]),
+      "node_modules/uvu/bin.js",
+      "test",
+      LIBRARY,
+    ],
+    {
+      cwd: root,
+      env: { ...process.env, VK_ICD_FILENAMES: driver, VK_DRIVER_FILES: driver, NO_COLOR: "1" },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (part) => (text += part));
+  const [code] = await once(child, "close");
+  return { code, text };
+}
+
 for (const [name, paths] of Object.entries(DRIVERS)) {
   const driver = paths.find((path) => existsSync(path));
   const missing =
@@ -89,6 +134,20 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
       [],
     );
     assert.is(results.length, 7);
+  });
+
+  test(`${name}: a function says what its kernels are, and how long each takes`, async () => {
+    const [{ plan, flops, profile, leaked, onProcessor }] = await run<LowerReport>(driver!, "lower-child.ts");
+    assert.ok(plan.kernels > 3 && plan.kernels < 12, `${plan.kernels} kernels`);
+    assert.ok(plan.texts <= plan.kernels && plan.bytesMoved < plan.bytesMovedByNodes && plan.arena > 0);
+    assert.equal(plan.parts.filter((part) => part !== "").sort(), ["layer", "layer/gradient"]);
+    assert.ok(onProcessor);
+    // Two products forwards, two by the weights and one by what lies between.
+    assert.is(flops, 5 * 2 * 64 * 32 * 32);
+    assert.is(profile.flops, flops);
+    assert.is(profile.nodes, plan.kernels);
+    assert.ok(profile.seconds > 0 && profile.products.length > 0);
+    assert.is(leaked, 0);
   });
 
   test(`${name}: attention and its gradients, whatever the heads' size`, async () => {
@@ -123,6 +182,14 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
       assert.is(used === "float32", actual.join() === expected.join(), `${format} as ${used}`);
     }
   });
+
+  // SwiftShader compiles kernels in a fraction of lavapipe's time.
+  if (name === "swiftshader")
+    test(`${name}: the library's fixtures hold, networks, losses, methods, samplers, VAE and training`, async () => {
+      const { code, text } = await runLibrary(driver!);
+      assert.is(code, 0, text.slice(-6000));
+      assert.ok(Number(/Passed: +(\d+)/.exec(text)?.[1]) > 180, text.slice(-300));
+    });
 
   for (const method of ["none", "sra", "layersync", "dispersive"])
     test(`${name}: training steps (${method}) end where onnxruntime's do, in place`, async () => {

@@ -2,6 +2,7 @@
 import { type LiveGraph, sizeOf, type Value } from "../graph.ts";
 import { standAbreast } from "./abreast.ts";
 import type { KernelBuilder, Placement } from "./builder.ts";
+import { checkPlan } from "./check.ts";
 import { joinedParts, joinInParts } from "./joins.ts";
 import { hasKernel, kernelOf, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
@@ -51,7 +52,10 @@ export function makePlan(live: LiveGraph, outputs: readonly Value[], options: Pl
   const forced = new Set<Value>();
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const plan = planWith(live, results, forced, options);
-    if ("stored" in plan) return plan;
+    if ("stored" in plan) {
+      checkPlan(live, plan);
+      return plan;
+    }
     for (const [stage, placed] of plan.tooMany) {
       const part = stage.values
         .flatMap((value) => partsOf(value, placed))
@@ -74,14 +78,22 @@ function planWith(
   forced: ReadonlySet<Value>,
   { style, maxBuffers, mayOverwrite = new Map(), storage = "float32" }: PlanOptions,
 ): Attempt {
-  const { stored, users } = keptValues(live, results, forced);
-  const scalars = new Map<Value, number>();
-  for (const value of [...live.inputs, ...stored])
-    if (sizeOf(value.shape) === 1 && !value.data) scalars.set(value, scalars.size);
+  const first = keptValues(live, results, forced);
+  const scalarsOf = (stored: ReadonlySet<Value>): Map<Value, number> => {
+    const single = [...live.inputs, ...stored].filter(({ shape, data }) => sizeOf(shape) === 1 && !data);
+    return new Map(single.map((value, i) => [value, i]));
+  };
   // What is written is bound too.
-  for (const part of splitToFit(live, stored, scalars, maxBuffers - 1)) stored.add(part);
-  const parts = joinedParts(live, stored, users, results);
-  for (const part of parts.keys()) stored.add(part);
+  const split = splitToFit(live, first.stored, scalarsOf(first.stored), maxBuffers - 1);
+  const parts = joinedParts(live, new Set([...first.stored, ...split]), first.users, results);
+  const wholes = [...parts.values()].map(({ whole }) => whole);
+  // Once more, as what is stored beside uses what it is computed from.
+  const { stored, users } = keptValues(
+    live,
+    results,
+    new Set([...forced, ...split, ...parts.keys(), ...wholes]),
+  );
+  const scalars = scalarsOf(stored);
   const narrow = storage === "float32" ? new Set<Value>() : narrowValues(live, stored, results);
   const placement = {
     stored,
