@@ -68,6 +68,14 @@ export function standAbreast(
       groups.push(next);
     }
   });
-  for (const { stage, others } of groups) if (others.length > 0) stage.others = others;
+  for (const { stage, others } of groups) {
+    if (others.length === 0) continue;
+    if (!stage.root) stage.others = others;
+    else {
+      // Such a root computes several itself.
+      stage.beside = others.map(({ root }) => root!);
+      stage.values.push(...others.flatMap(({ values }) => values));
+    }
+  }
   return stages.filter((stage) => !gone.has(stage));
 }

@@ -48,10 +48,9 @@ export interface Stage {
 
 export const labelOf = ({ values, root, beside = [] }: Stage): string => {
   const roots = root ? [root, ...beside] : [];
-  return [
-    ...roots.map(({ op }) => op),
-    ...values.filter(({ node }) => !roots.includes(node!)).map(({ node }) => node!.op),
-  ].join("+");
+  const behind = values.filter(({ node }) => !roots.includes(node!));
+  const first = root && beside.length > 1 ? [`${roots.length} of ${root.op}`] : roots.map(({ op }) => op);
+  return [...first, ...behind.map(({ node }) => node!.op)].join("+");
 };
 
 /** The kernel of a stage. */
@@ -96,9 +95,8 @@ const SQUARE_SUMS = "ditlab.SquareSums";
 export const mayStandAbreast = ({ root, values }: Stage): boolean =>
   root ? named(root) === SQUARE_SUMS : values[0].node!.op !== "Concat" && sizeOf(values[0].shape) > 1;
 
-/** Workgroups of a stage that may. */
-const workgroupsOf = ({ root, values: [{ shape }] }: Stage): number =>
-  root ? sizeOf(root.outputs[0].shape) : Math.ceil(sizeOf(shape) / THREADS);
+/** Workgroups of expressions. */
+const workgroupsOf = ({ values: [{ shape }] }: Stage): number => Math.ceil(sizeOf(shape) / THREADS);
 
 /** Computes and stores values at one place. */
 function writeEach(kernel: KernelBuilder, values: readonly Value[], i: string): void {

@@ -3,6 +3,7 @@ import { sizeOf, type Value } from "../graph.ts";
 import { broadcastIndex, Index, type KernelBuilder } from "./builder.ts";
 import { type Finish, ints, type Root } from "./root.ts";
 import {
+  abreast,
   added,
   combine,
   eachPlace,
@@ -101,19 +102,27 @@ const SQUARES = 16_384;
 /** Sums that the squares of so many numbers are given in; more than one, as single numbers are kept elsewhere. */
 export const squareSums = (count: number): number => Math.max(2, Math.ceil(count / SQUARES));
 
-const squareSum: Root = (kernel, { inputs: [x], outputs: [out] }, finish) => {
-  const count = sizeOf(x.shape);
-  const [sums] = out.shape;
-  const group = workgroups(kernel, sums);
+/** Of several arrays, each by workgroups of its own, which all add up what their threads have in one place. */
+const squareSum: Root = (kernel, node, finish, beside) => {
+  const nodes = [node, ...beside];
+  const counts = nodes.map(({ outputs: [out] }) => sizeOf(out.shape));
   const sum = kernel.variable("f32", kernel.language.literal("f32", 0));
-  const end = kernel.language.call("min", `(${group} + 1u) * ${SQUARES}u`, kernel.size(count));
-  const last = kernel.let("u32", end);
-  kernel.repeat("r", `${group} * ${SQUARES}u + lid`, last, `${THREADS}u`, () => {
-    const number = kernel.load(x, new Index(x.shape, undefined, "r"));
-    kernel.push(`${sum} += ${number} * ${number};`);
+  abreast(kernel, counts, (part, group) => {
+    const [x] = nodes[part].inputs;
+    const end = kernel.language.call("min", `(${group} + 1u) * ${SQUARES}u`, kernel.size(sizeOf(x.shape)));
+    const last = kernel.let("u32", end);
+    kernel.repeat("r", `${group} * ${SQUARES}u + lid`, last, `${THREADS}u`, () => {
+      const number = kernel.load(x, new Index(x.shape, undefined, "r"));
+      kernel.push(`${sum} += ${number} * ${number};`);
+    });
   });
   const all = combine(kernel, sum, added);
-  kernel.block("if (lid == 0u)", () => finish(out, new Index(out.shape, undefined, group), all));
+  kernel.block("if (lid == 0u)", () =>
+    abreast(kernel, counts, (part, group) => {
+      const [out] = nodes[part].outputs;
+      finish(out, new Index(out.shape, undefined, group), all);
+    }),
+  );
 };
 
 /** A row of the last axis for each workgroup. */

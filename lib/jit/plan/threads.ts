@@ -9,22 +9,21 @@ export const THREADS = 64;
 /** The number of a workgroup, of the part that is being written. The text is the same however many there are. */
 const numberOf = (kernel: KernelBuilder): string => kernel.part ?? `wg.y * ${kernel.size(ALONG)} + wg.x`;
 
-/** Writes parts one beside the other, each with workgroups of its own, as many as `counts` says. */
+/** Writes parts one beside the other, each with workgroups of its own, as many as `counts` says, numbered by `group`. */
 export function abreast(
   kernel: KernelBuilder,
   counts: readonly number[],
-  write: (part: number) => void,
+  write: (part: number, group: string) => void,
 ): void {
-  const { language } = kernel;
-  kernel.push(language.constant("u32", "block", numberOf(kernel)));
+  const block = kernel.let("u32", numberOf(kernel));
   let start = 0;
   counts.forEach((count, part) => {
     kernel.newSizes();
     const end = start + count;
-    const head = `if (block < ${kernel.size(end)})`;
+    const head = `if (${block} < ${kernel.size(end)})`;
     kernel.block(part === 0 ? head : `else ${head}`, () => {
-      kernel.part = part === 0 ? "block" : kernel.let("u32", `block - ${kernel.size(start)}`);
-      write(part);
+      kernel.part = part === 0 ? block : kernel.let("u32", `${block} - ${kernel.size(start)}`);
+      write(part, kernel.part);
     });
     kernel.part = undefined;
     start = end;
@@ -67,22 +66,38 @@ export const joined =
   ({ language }, a, b) =>
     language.call(fn, a, b);
 
+/** Numbers that a thread combines one after the other: their number is the root of the threads'. */
+const ROOT = 8;
+
 /**
  * Combines what the threads of a workgroup hold: all of them, or of `across` sums side by side those that belong to one.
- * Each thread gets the result of its sum.
+ * Each thread gets the result of its sum. In few steps, as each is a barrier.
  */
 export function combine(kernel: KernelBuilder, name: string, join: Join, across = 1): string {
   if (!kernel.shared.some((array) => array.name === "part"))
     kernel.shared.push({ name: "part", type: "f32", length: THREADS });
+  const { language } = kernel;
+  /** Of `count` numbers, `by` apart. */
+  const combined = (first: string, count: number, by: number): string => {
+    const result = kernel.fresh("all");
+    kernel.push(language.variable("f32", result, `part[${first}]`));
+    kernel.repeat("n", "1u", `${count}u`, "1u", () =>
+      kernel.push(`${result} = ${join(kernel, result, `part[${first} + n * ${by}u]`)};`),
+    );
+    return result;
+  };
   kernel.push(`part[lid] = ${name};`);
   kernel.barrier();
-  for (let n = THREADS / 2; n >= across; n >>= 1) {
-    kernel.push(`if (lid < ${n}u) { part[lid] = ${join(kernel, "part[lid]", `part[lid + ${n}u]`)}; }`);
+  if (across === 1) {
+    // Each of the first threads writes where it alone has read.
+    kernel.block(`if (lid < ${ROOT}u)`, () => {
+      const own = combined(`lid * ${ROOT}u`, ROOT, 1);
+      kernel.push(`part[lid * ${ROOT}u] = ${own};`);
+    });
     kernel.barrier();
   }
-  const result = kernel.fresh("all");
-  const first = across === 1 ? "0" : `lid % ${across}u`;
-  kernel.push(kernel.language.constant("f32", result, `part[${first}]`));
+  const result =
+    across === 1 ? combined("0u", ROOT, ROOT) : combined(`lid % ${across}u`, THREADS / across, across);
   kernel.barrier();
   return result;
 }
