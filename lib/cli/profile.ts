@@ -11,7 +11,7 @@ import {
   syntheticScalars,
 } from "../train/index.ts";
 import { type ConfigOptions, readConfig, withConfigOptions, withOptions } from "./config.ts";
-import { jsonOption, positiveInteger } from "./options.ts";
+import { jsonOption, positiveInteger, withDevice } from "./options.ts";
 
 interface Options extends ConfigOptions {
   runs: number;
@@ -24,7 +24,7 @@ const page = (body: string): string =>
   `<!doctype html><meta charset="utf-8"><title>ditlab profile</title><body style="font:14px/1.5 system-ui,sans-serif;margin:2em;color-scheme:light dark">${body}`;
 
 export const profileCommand = (): Command =>
-  withConfigOptions(new Command("profile"))
+  withDevice(withConfigOptions(new Command("profile")))
     .description("show where the time of a training step goes: by part, by operator, by matrix product")
     .option("--runs <number>", "runs to take the median of", positiveInteger, 5)
     .option("--html <file>", "write the tables and a flame graph as a page")
