@@ -1,7 +1,9 @@
 /** Which device is taken where none is named. */
+
+import { installCommand } from "../package.ts";
 import type { Hardware } from "./findings.ts";
 import { type Device, PACKAGES } from "./names.ts";
-import { installCommand, isInstalled } from "./packages.ts";
+import { isInstalled } from "./packages.ts";
 import { hardwareOf } from "./trial.ts";
 import { newTrial, rememberedTrial, type Trial } from "./trials.ts";
 

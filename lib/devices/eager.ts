@@ -1,11 +1,12 @@
 /** The backends of eager tensors, and what starts them. */
 import { pathToFileURL } from "node:url";
 import { NO_GPU } from "../jit/targets/webgpu/device.ts";
+import { installCommand } from "../package.ts";
 import { currentBackend, tf } from "../tensor/tf.ts";
 import { eagerWebGPU } from "./eager-webgpu.ts";
 import { gpuHint, sightOf } from "./gpu-hint.ts";
 import { type Device, PACKAGES } from "./names.ts";
-import { fileOf, installCommand, isInstalled } from "./packages.ts";
+import { fileOf, isInstalled } from "./packages.ts";
 
 /** The packages that a device lacks here, the first of those that would do. */
 const missingPackages = (device: Device): string[] =>

@@ -27,6 +27,3 @@ export function versionOf(name: string): string | undefined {
     }
   return undefined;
 }
-
-/** What makes the packages come, as a command. */
-export const installCommand = (names: readonly string[]): string => `npm install ${names.join(" ")}`;

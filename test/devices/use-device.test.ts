@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { commandLine } from "../../lib/cli/main.ts";
 import { DEVICES } from "../../lib/devices/index.ts";
+import { installCommand } from "../../lib/package.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 import { drivers, hasPackages, linesOf, NO_DRIVER, run } from "./helpers.ts";
 
@@ -16,6 +17,7 @@ interface Outcome {
 }
 const ON_CPU = { current: "cpu", eager: "cpu", target: "cpu", values: [3, 5] };
 const OPTIONAL = ["webgpu", "@tensorflow/tfjs-backend-webgpu", "@tensorflow/tfjs-backend-wasm"];
+const BOTH = ["webgpu", "@tensorflow/tfjs-backend-webgpu"];
 const TENSORFLOW = ["@tensorflow/tfjs-node", "@tensorflow/tfjs-node-gpu"];
 
 const outcomes = (names: string[], env: Record<string, string> = {}, imports: string[] = []) =>
@@ -50,20 +52,19 @@ test("a device whose packages are missing names them and the command that instal
     ...ON_CPU,
   });
   const wasm = "@tensorflow/tfjs-backend-wasm";
-  const both = "webgpu @tensorflow/tfjs-backend-webgpu";
   assert.equal(found, [
-    needs("wasm", `the package ${wasm}, which is`, `npm install ${wasm}`),
-    needs("tensorflow", `the package ${TENSORFLOW[0]}, which is`, `npm install ${TENSORFLOW[0]}`),
+    needs("wasm", `the package ${wasm}, which is`, installCommand([wasm])),
+    needs("tensorflow", `the package ${TENSORFLOW[0]}, which is`, installCommand([TENSORFLOW[0]])),
     needs(
       "webgpu",
       "the packages webgpu and @tensorflow/tfjs-backend-webgpu, which are",
-      `npm install ${both}`,
+      installCommand(BOTH),
     ),
   ]);
   // With one of the two, both are named in the command: they belong together.
   if (!hasPackages) return;
   const [half] = await outcomes(["webgpu"], { HIDE: OPTIONAL[1] }, ["hide.mjs"]);
-  assert.equal(half, needs("webgpu", `the package ${OPTIONAL[1]}, which is`, `npm install ${both}`));
+  assert.equal(half, needs("webgpu", `the package ${OPTIONAL[1]}, which is`, installCommand(BOTH)));
 });
 
 test("without a name: cpu where no package for another is installed, and nothing is said", async () => {
@@ -81,7 +82,7 @@ test("DITLAB_DEVICE decides where no name is given, and what it cannot have is s
   assert.equal(wanted.lines, Array(3).fill({ took: "cpu", ...ON_CPU }));
   assert.is(
     wanted.stderr,
-    "ditlab: DITLAB_DEVICE=wasm is not to be had, running on cpu: device 'wasm' cannot be used: it needs the package @tensorflow/tfjs-backend-wasm, which is not installed: npm install @tensorflow/tfjs-backend-wasm",
+    `ditlab: DITLAB_DEVICE=wasm is not to be had, running on cpu: device 'wasm' cannot be used: it needs the package @tensorflow/tfjs-backend-wasm, which is not installed: ${installCommand(["@tensorflow/tfjs-backend-wasm"])}`,
   );
   const [wrong] = (await told(["-"], { DITLAB_DEVICE: "gpu" })).lines;
   assert.is(
@@ -128,7 +129,7 @@ else {
     assert.equal(lines, [{ took: "cpu", ...ON_CPU }]);
     assert.is(
       stderr,
-      "ditlab: running on cpu: @tensorflow/tfjs-backend-webgpu is installed, but webgpu needs webgpu too: npm install webgpu @tensorflow/tfjs-backend-webgpu",
+      `ditlab: running on cpu: @tensorflow/tfjs-backend-webgpu is installed, but webgpu needs webgpu too: ${installCommand(BOTH)}`,
     );
   });
 

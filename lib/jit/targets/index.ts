@@ -3,8 +3,8 @@ import type { Target } from "../program.ts";
 import { onnxruntime } from "./onnxruntime/program.ts";
 import { webgpu } from "./webgpu/program.ts";
 
-export const TARGETS = { cpu: onnxruntime, webgpu } as const satisfies Record<string, Target>;
-export type TargetName = keyof typeof TARGETS;
+export type TargetName = "cpu" | "webgpu";
+export const TARGETS: Readonly<Record<TargetName, Target>> = { cpu: onnxruntime, webgpu };
 
 let current: TargetName = "cpu";
 

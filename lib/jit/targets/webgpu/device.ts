@@ -1,4 +1,6 @@
 /** A GPU through WebGPU: Dawn, in the package `webgpu`. */
+
+import { installCommand } from "../../../package.ts";
 import type { DeviceArray } from "../../buffers.ts";
 import { DeviceLostError } from "../../device-lost.ts";
 import { type GraphData, type GraphType, graphData } from "../../element-types.ts";
@@ -145,7 +147,7 @@ async function openGPU(): Promise<Device["dawn"]> {
     dawn = (await import("webgpu" as string)) as Dawn;
   } catch (error) {
     throw new Error(
-      `jit: WebGPU needs the package webgpu, which could not be loaded (${(error as Error).message.split("\n")[0]}); install it with: npm install webgpu`,
+      `jit: WebGPU needs the package webgpu, which could not be loaded (${(error as Error).message.split("\n")[0]}); install it with: ${installCommand(["webgpu", "@tensorflow/tfjs-backend-webgpu"])}`,
     );
   }
   held = { gpu: dawn.create([]), globals: dawn.globals };
