@@ -3,17 +3,10 @@
  * npm run bench:plan [-- --json] [--model <part of a name>] [--batch <n>] [--buffers <n>] [--storage bfloat16] [--runs <n>] [--kernels]
  */
 import { parseArgs } from "node:util";
-import { methodPreset } from "../lib/align/index.ts";
-import { SIT_PROCESS } from "../lib/diffusion/index.ts";
 import { makeArena } from "../lib/jit/plan/arena.ts";
-import { formFor, SOME_GPU } from "../lib/jit/plan/forms.ts";
 import type { StorageFormat } from "../lib/jit/plan/storage.ts";
 import { bytesByKernel, bytesByNode } from "../lib/jit/plan/traffic.ts";
-import { WGSL } from "../lib/jit/targets/webgpu/wgsl.ts";
-import { modelConfig } from "../lib/models/index.ts";
-import { ADAMW_DEFAULTS } from "../lib/optim/index.ts";
-import type { TrainConfig } from "../lib/train/index.ts";
-import { type PlannedStep, planStep } from "./planned-step.ts";
+import { anyGPU, type PlannedStep, planStep, stepConfig } from "./planned-step.ts";
 
 const MODELS = ["SiT-S/2", "SiT-B/2", "SiT-XL/2"] as const;
 const METHODS = ["plain", "sra"] as const;
@@ -30,27 +23,6 @@ const { values: options } = parseArgs({
     kernels: { type: "boolean", default: false },
   },
 });
-
-function configOf(name: (typeof MODELS)[number], method: (typeof METHODS)[number]): TrainConfig {
-  const model = modelConfig(name);
-  const trained = { depth: model.depth, process: SIT_PROCESS };
-  return {
-    seed: 1,
-    model,
-    process: SIT_PROCESS,
-    methods: method === "plain" ? [] : [methodPreset(method, trained)],
-    steps: 1,
-    batchSize: Number(options.batch),
-    microBatches: 1,
-    learningRate: 1e-4,
-    adamW: ADAMW_DEFAULTS,
-    maxGradientNorm: 1,
-    emaDecay: 0.9999,
-    classDropout: 0.1,
-    logEvery: 1,
-    checkpointEvery: 1,
-  };
-}
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1];
 const gigabytes = (bytes: number): number => Number((bytes / 1e9).toFixed(2));
@@ -87,12 +59,8 @@ const rows: Record<string, ReturnType<typeof rowOf>> = {};
 for (const model of MODELS.filter((name) => name.includes(options.model)))
   for (const method of METHODS.filter((name) => name.includes(options.method))) {
     const planned = await planStep(
-      configOf(model, method),
-      {
-        style: { language: WGSL, formOf: (size) => formFor(size, SOME_GPU) },
-        maxBuffers: Number(options.buffers),
-        storage: options.storage as StorageFormat,
-      },
+      stepConfig(model, method, Number(options.batch)),
+      { ...anyGPU(Number(options.buffers)), storage: options.storage as StorageFormat },
       Number(options.runs),
     );
     rows[`${model} ${method}`] = rowOf(planned);

@@ -1,10 +1,16 @@
 /** A training step's plan of kernels, made without a GPU: parameters have shapes, and no numbers of their own. */
+import { methodPreset } from "../lib/align/index.ts";
+import { SIT_PROCESS } from "../lib/diffusion/index.ts";
 import { traceFunction, written } from "../lib/jit/lower.ts";
+import { formFor, SOME_GPU } from "../lib/jit/plan/forms.ts";
 import type { Plan, PlanOptions } from "../lib/jit/plan/plan.ts";
 import type { Section } from "../lib/jit/plan/sections.ts";
 import { planProgram } from "../lib/jit/plan/traced.ts";
 import { structureOf } from "../lib/jit/structure.ts";
 import { KERNELS } from "../lib/jit/targets/webgpu/dialect.ts";
+import { WGSL } from "../lib/jit/targets/webgpu/wgsl.ts";
+import { modelConfig } from "../lib/models/index.ts";
+import { ADAMW_DEFAULTS } from "../lib/optim/index.ts";
 import {
   makeTask,
   type StepOptions,
@@ -26,6 +32,38 @@ export interface PlannedStep {
   /** Of each time that it was planned. */
   planSeconds: number[];
 }
+
+/** A step of one of the papers' models, with SRA or with none. */
+export function stepConfig(
+  name: Parameters<typeof modelConfig>[0],
+  method: "plain" | "sra",
+  batchSize: number,
+): TrainConfig {
+  const model = modelConfig(name);
+  const trained = { depth: model.depth, process: SIT_PROCESS };
+  return {
+    seed: 1,
+    model,
+    process: SIT_PROCESS,
+    methods: method === "plain" ? [] : [methodPreset(method, trained)],
+    steps: 1,
+    batchSize,
+    microBatches: 1,
+    learningRate: 1e-4,
+    adamW: ADAMW_DEFAULTS,
+    maxGradientNorm: 1,
+    emaDecay: 0.9999,
+    classDropout: 0.1,
+    logEvery: 1,
+    checkpointEvery: 1,
+  };
+}
+
+/** As any GPU binds arrays, and with the products' forms of some. */
+export const anyGPU = (maxBuffers: number): PlanOptions => ({
+  style: { language: WGSL, formOf: (size) => formFor(size, SOME_GPU) },
+  maxBuffers,
+});
 
 /** Plans a step of a config on `batchSize` samples, `runs` times over. */
 export async function planStep(config: TrainConfig, options: PlanOptions, runs = 1): Promise<PlannedStep> {
