@@ -1,8 +1,9 @@
-/** Measurements on a GPU, by name: main.ts adapter | wgsl | kernels | cublaslt | graphs ... */
+/** Measurements on a GPU, by name: main.ts adapter | steps | wgsl | kernels | cublaslt | graphs ... */
 import { attempt, report } from "./report.ts";
 
 const PARTS: Readonly<Record<string, () => Promise<void>>> = {
   adapter: async () => (await import("./webgpu/adapter-part.ts")).adapter(),
+  steps: async () => (await import("./webgpu/steps-part.ts")).steps(),
   wgsl: async () => (await import("./webgpu/products-part.ts")).wgsl(),
   kernels: async () => (await import("./cuda/kernels-part.ts")).kernels(),
   cublaslt: async () => (await import("./cuda/products-part.ts")).cublaslt(),

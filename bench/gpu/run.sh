@@ -34,6 +34,7 @@ ours 60 adapter
 for _ in $(seq 60); do [ -n "$(jobs -rp)" ] && sleep 2; done
 echo "{\"part\":\"run\",\"did\":\"compile\",\"at\":$(($(date +%s) - start))}" | tee -a "$GPU_OUT"
 
+ours 150 steps
 ours 45 kernels
 ours 60 cublaslt
 ours 40 graphs
