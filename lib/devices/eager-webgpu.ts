@@ -3,14 +3,9 @@
  * to the other as they lie there: float32, int32 and bool are four bytes a number in both.
  */
 import { type DeviceArray, handOver, lendArrays } from "../jit/buffers.ts";
-import {
-  type Device,
-  deviceArray,
-  type GPUBuffer,
-  lossError,
-  openDevice,
-  throwFault,
-} from "../jit/targets/webgpu/device.ts";
+import { deviceArray } from "../jit/targets/webgpu/arrays.ts";
+import { type Device, lossError, openDevice, throwFault } from "../jit/targets/webgpu/device.ts";
+import type { GPUBuffer } from "../jit/targets/webgpu/gpu.ts";
 import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
 import { type TensorData, type WebGPUBackend, webgpuBackendClass } from "./tfjs-webgpu.ts";
 import { mendKernels } from "./webgpu-kernels.ts";

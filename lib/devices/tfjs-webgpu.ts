@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { compileFunction } from "node:vm";
-import type { GPUBuffer, GPUDevice } from "../jit/targets/webgpu/device.ts";
+import type { GPUBuffer, GPUDevice } from "../jit/targets/webgpu/gpu.ts";
 import { type DataType, tf } from "../tensor/tf.ts";
 import { fileOf } from "./packages.ts";
 

@@ -1,87 +1,17 @@
 /** A GPU through WebGPU: Dawn, in the package `webgpu`. */
 
 import { installCommand } from "../../../package.ts";
-import type { DeviceArray } from "../../buffers.ts";
 import { DeviceLostError } from "../../device-lost.ts";
-import { type GraphData, type GraphType, graphData } from "../../element-types.ts";
 import { type ProductDevice, SIMPLE, SOME_GPU } from "../../plan/forms.ts";
 import type { StorageFormat } from "../../plan/storage.ts";
-
-/** What this library asks of a device: the part of WebGPU's interface that is used, without its types' package. */
-export interface GPU {
-  requestAdapter(options?: object): Promise<GPUAdapter | null>;
-}
-/** What a driver says of its GPU. */
-export interface AdapterInfo {
-  readonly vendor: string;
-  readonly architecture: string;
-  readonly device: string;
-  readonly description: string;
-  readonly isFallbackAdapter?: boolean;
-}
-interface GPUAdapter {
-  readonly limits: Record<string, number>;
-  readonly features: ReadonlySet<string>;
-  readonly info: AdapterInfo;
-  requestDevice(options: object): Promise<GPUDevice>;
-}
-export interface GPUBuffer {
-  readonly size: number;
-  destroy(): void;
-  mapAsync(mode: number): Promise<void>;
-  getMappedRange(): ArrayBuffer;
-  unmap(): void;
-}
-export interface GPUDevice {
-  readonly queue: {
-    submit(buffers: object[]): void;
-    writeBuffer(
-      buffer: GPUBuffer,
-      offset: number,
-      data: ArrayBufferView,
-      start?: number,
-      size?: number,
-    ): void;
-    onSubmittedWorkDone(): Promise<void>;
-  };
-  readonly limits: Record<string, number>;
-  readonly lost: Promise<{ reason: string; message: string }>;
-  createBuffer(options: { size: number; usage: number }): GPUBuffer;
-  createBindGroupLayout(options: object): object;
-  createPipelineLayout(options: object): object;
-  createShaderModule(options: { code: string }): object;
-  createQuerySet(options: object): GPUQuerySet;
-  createComputePipelineAsync(options: object): Promise<object>;
-  createBindGroup(options: object): object;
-  createCommandEncoder(): GPUCommandEncoder;
-  addEventListener(
-    name: "uncapturederror",
-    listener: (event: { error: { message: string }; preventDefault?(): void }) => void,
-  ): void;
-  pushErrorScope(filter: string): void;
-  popErrorScope(): Promise<{ message: string } | null>;
-  destroy(): void;
-}
-export interface GPUComputePass {
-  setPipeline(pipeline: object): void;
-  setBindGroup(index: number, group: object): void;
-  dispatchWorkgroups(x: number, y: number, z: number): void;
-  end(): void;
-}
-export interface GPUQuerySet {
-  destroy(): void;
-}
-export interface GPUCommandEncoder {
-  beginComputePass(options?: object): GPUComputePass;
-  resolveQuerySet(set: GPUQuerySet, first: number, count: number, to: GPUBuffer, offset: number): void;
-  copyBufferToBuffer(from: GPUBuffer, at: number, to: GPUBuffer, offset: number, size: number): void;
-  finish(): object;
-}
-
-/** WebGPU's numbers for what a buffer is used for. */
-export const USAGE = { mapRead: 1, copySource: 4, copyTarget: 8, uniform: 64, storage: 128 } as const;
-const READ = 1;
-const COMPUTE = 4;
+import {
+  type AdapterInfo,
+  type GPU,
+  type GPUBuffer,
+  type GPUDevice,
+  USAGE,
+  VISIBLE_TO_COMPUTE,
+} from "./gpu.ts";
 
 export interface Device {
   readonly gpu: GPUDevice;
@@ -221,10 +151,10 @@ async function open(): Promise<Device> {
       const key = `${buffers} ${hasSizes}`;
       const entries = Array.from({ length: buffers }, (_, i) => ({
         binding: i + 1,
-        visibility: COMPUTE,
+        visibility: VISIBLE_TO_COMPUTE,
         buffer: { type: "storage" },
       }));
-      const sizes = { binding: 0, visibility: COMPUTE, buffer: { type: "uniform" } };
+      const sizes = { binding: 0, visibility: VISIBLE_TO_COMPUTE, buffer: { type: "uniform" } };
       const layout =
         layouts.get(key) ?? gpu.createBindGroupLayout({ entries: hasSizes ? [sizes, ...entries] : entries });
       layouts.set(key, layout);
@@ -267,70 +197,4 @@ export async function useStorage(format: StorageFormat): Promise<StorageFormat> 
   const device = await openDevice();
   device.storage = device.hasHalf ? format : "float32";
   return device.storage;
-}
-
-/** Bytes that an array of so many numbers takes: each has four. */
-export const bytesFor = (count: number): number => Math.max(4, count * 4);
-
-/** Numbers as they lie on the device: of 32 bits each. */
-export function packed(data: GraphData): Float32Array | Int32Array | Uint32Array {
-  if (data instanceof Float32Array || data instanceof Int32Array) return data;
-  if (data instanceof Uint8Array) return Uint32Array.from(data);
-  if (data instanceof Float64Array) return Float32Array.from(data);
-  return Int32Array.from(data, Number);
-}
-
-/** Reads parts of buffers, once the work before is done. */
-export async function readBuffers(
-  device: Device,
-  parts: readonly { buffer: GPUBuffer; offset: number; bytes: number }[],
-): Promise<ArrayBuffer> {
-  const { gpu } = device;
-  if (device.loss !== undefined) throw lossError("the tensor", device);
-  const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
-  const staging = gpu.createBuffer({ size: total, usage: USAGE.mapRead | USAGE.copyTarget });
-  const encoder = gpu.createCommandEncoder();
-  let at = 0;
-  for (const { buffer, offset, bytes } of parts) {
-    encoder.copyBufferToBuffer(buffer, offset, staging, at, bytes);
-    at += bytes;
-  }
-  gpu.queue.submit([encoder.finish()]);
-  try {
-    await staging.mapAsync(READ);
-  } catch (error) {
-    // The loss is told behind what failed by it.
-    await Promise.race([gpu.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
-    throw device.loss === undefined ? error : lossError("the tensor", device);
-  }
-  throwFault(device);
-  const copy = staging.getMappedRange().slice(0);
-  staging.destroy();
-  return copy;
-}
-
-/** How many use a buffer: tensors, and calls under way. */
-const users = new WeakMap<GPUBuffer, number>();
-
-/** An array of a device, which a tensor may hold. */
-export function deviceArray(device: Device, buffer: GPUBuffer, count: number, dtype: GraphType): DeviceArray {
-  return {
-    handle: buffer,
-    device,
-    get users() {
-      return users.get(buffer) ?? 0;
-    },
-    async read() {
-      const bytes = await readBuffers(device, [{ buffer, offset: 0, bytes: bytesFor(count) }]);
-      if (dtype === "float32") return new Float32Array(bytes, 0, count);
-      const integers = new Int32Array(bytes, 0, count);
-      return dtype === "bool" ? graphData(integers, "bool") : integers;
-    },
-    retain: () => void users.set(buffer, (users.get(buffer) ?? 0) + 1),
-    release() {
-      const left = (users.get(buffer) ?? 1) - 1;
-      users.set(buffer, left);
-      if (left === 0) buffer.destroy();
-    },
-  };
 }

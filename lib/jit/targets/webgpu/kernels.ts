@@ -1,7 +1,8 @@
 /** A plan's kernels, compiled for a device and bound to memory. */
 import type { Value } from "../../graph.ts";
 import type { KernelBuilder } from "../../plan/builder.ts";
-import { type Device, type GPUBuffer, type GPUComputePass, USAGE } from "./device.ts";
+import type { Device } from "./device.ts";
+import { type GPUBuffer, type GPUComputePass, USAGE } from "./gpu.ts";
 
 /** A part of a buffer, as a kernel binds it. */
 export interface Part {

@@ -2,8 +2,10 @@
 import { type DeviceArray, isOnHost, type Memory } from "../../buffers.ts";
 import type { Value } from "../../graph.ts";
 import { isRounds, type Rounds, type Section, type Step } from "../../plan/sections.ts";
-import { type Device, type GPUBuffer, lossError, packed } from "./device.ts";
+import { packed } from "./arrays.ts";
+import { type Device, lossError } from "./device.ts";
 import { type Environment, newEnvironment } from "./environment.ts";
+import type { GPUBuffer } from "./gpu.ts";
 import { newArray, type ReadySection } from "./section.ts";
 import type { Timer } from "./timer.ts";
 

@@ -4,7 +4,9 @@ import { sizeOf, type Value } from "../../graph.ts";
 import { makeArena } from "../../plan/arena.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { Section } from "../../plan/sections.ts";
-import { bytesFor, type Device, deviceArray, type GPUBuffer, type GPUComputePass, packed } from "./device.ts";
+import { bytesFor, deviceArray, packed } from "./arrays.ts";
+import type { Device } from "./device.ts";
+import type { GPUBuffer, GPUComputePass } from "./gpu.ts";
 import { compileKernels, encode, type Launch, type Part } from "./kernels.ts";
 import type { Timer } from "./timer.ts";
 

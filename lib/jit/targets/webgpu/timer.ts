@@ -1,13 +1,14 @@
 /** How long kernels take, by the clock of the device. */
+
+import { readBuffers } from "./arrays.ts";
+import type { Device } from "./device.ts";
 import {
-  type Device,
   type GPUBuffer,
   type GPUCommandEncoder,
   type GPUComputePass,
   type GPUQuerySet,
-  readBuffers,
   USAGE,
-} from "./device.ts";
+} from "./gpu.ts";
 import type { Launch } from "./kernels.ts";
 
 /** Kernels that one set of queries times: it has 4,096, and each kernel takes two. */
