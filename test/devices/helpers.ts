@@ -53,7 +53,8 @@ export async function run(
   imports: readonly string[] = [],
 ): Promise<Ran> {
   const root = join(import.meta.dirname, "../..");
-  const { DITLAB_DEVICE: _, ...inherited } = process.env;
+  // The test runner asks for colors; Node warns in each process where the environment also asks for none.
+  const { DITLAB_DEVICE: _, FORCE_COLOR: __, ...inherited } = process.env;
   const start =
     script === "ditlab"
       ? [join(root, "lib/cli/bin.js")]
