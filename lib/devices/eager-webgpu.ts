@@ -67,6 +67,13 @@ function makeBackend(device: Device): WebGPUBackend {
     },
   });
 
+  /** When each tensor was made: a fault that is found later may be in it. */
+  const made = new WeakMap<object, number>();
+  const { set } = backend.tensorMap;
+  backend.tensorMap.set = (dataId, data) => {
+    made.set(dataId, ++device.made);
+    set.call(backend.tensorMap, dataId, data);
+  };
   const { releaseResource, readSync, read } = backend;
   backend.releaseResource = (dataId) => {
     const data: Kept = backend.tensorMap.get(dataId);
@@ -87,7 +94,7 @@ function makeBackend(device: Device): WebGPUBackend {
     backend.incRef(dataId);
     try {
       const values = await read.call(backend, dataId);
-      throwFault(device);
+      throwFault(device, made.get(dataId) ?? 0);
       return values;
     } catch (error) {
       await Promise.race([device.gpu.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
@@ -126,6 +133,8 @@ function lenderOf(backend: WebGPUBackend, device: Device): (tensor: Tensor) => D
     let holds = 1;
     return {
       ...deviceArray(device, data.resource as GPUBuffer, size, dtype),
+      // tfjs's tensors share it, whoever holds it here: nobody may write over it.
+      users: Number.POSITIVE_INFINITY,
       retain: () => void holds++,
       release() {
         if (--holds === 0) drop(backend, dataId);

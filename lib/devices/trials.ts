@@ -19,6 +19,8 @@ import { versionOf } from "./packages.ts";
 export interface Trial extends Findings {
   /** Why it ended early, by itself or not. */
   error?: string;
+  /** That it was given up, which a busy machine may be the reason of. */
+  late?: boolean;
 }
 
 /** Beside the sources and in the package alike. */
@@ -57,7 +59,7 @@ export async function trialOf(
   }, timeout * 1000);
   try {
     const [code, signal] = (await once(child, "close")) as [number | null, string | null];
-    if (isLate) trial.error = `it had not answered after ${timeout} s`;
+    if (isLate) Object.assign(trial, { error: `it had not answered after ${timeout} s`, late: true });
     else if (code !== 0)
       trial.error ??= `the process that tried it ended with ${signal ?? `code ${code}`}: ${errors.at(-1) ?? "it said nothing"}`;
   } catch (error) {
@@ -122,7 +124,8 @@ export async function remember(device: Device, trial: Trial): Promise<void> {
 /** A trial that is remembered. It does not go on with a GPU that a processor plays. @param timeout seconds */
 export async function newTrial(device: Device, timeout: number): Promise<Trial> {
   const trial = await trialOf(device, { allowSoftware: false, timeout });
-  await remember(device, trial);
+  // A machine that was busy may not be so the next time.
+  if (!trial.late) await remember(device, trial);
   return trial;
 }
 

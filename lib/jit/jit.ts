@@ -213,17 +213,19 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     const held = reads.map(async (i) => [i, await target.numbersOf(leaves[i])] as const);
     const reading = Promise.all(held);
     reading.catch(() => {}); // reported below, unless the program already failed
-    const { owned, ready, succeed, fail } = claim(leaves, donated, name);
     const written = new Set<Memory>();
+    let claimed: ReturnType<typeof claim> | undefined;
     try {
+      claimed = claim(leaves, donated, name);
+      const { owned, ready } = claimed;
       const program = await programFor(target, key, args, structure);
       const numbers = new Map(await reading);
       await ready;
       const result = (await program.run(numbers, { owned, written })) as R;
-      succeed();
+      claimed.succeed();
       return result;
     } catch (error) {
-      fail(written);
+      claimed?.fail(written);
       throw error;
     } finally {
       await released(held);

@@ -5,7 +5,7 @@ import { currentDevice, useDevice } from "../../lib/devices/index.ts";
 import type { WebGPUBackend } from "../../lib/devices/tfjs-webgpu.ts";
 import { imageGrid } from "../../lib/io/index.ts";
 import { bufferOf, isOnHost } from "../../lib/jit/buffers.ts";
-import { jit } from "../../lib/jit/index.ts";
+import { jit, loop } from "../../lib/jit/index.ts";
 import { openDevice } from "../../lib/jit/targets/webgpu/device.ts";
 import { type Tensor, tf, valueAndGrad } from "../../lib/tensor/index.ts";
 
@@ -298,11 +298,25 @@ const checks: Record<string, () => Promise<void>> = {
     tf.dispose([tf.transpose(whole, [2, 0, 1]), tf.cast(whole, "float32"), tf.pad(x, Array(6).fill([1, 1]))]);
     assert.equal([tf.memory().numDataBuffers, backend().numDataIds()], before);
   },
-  "what the GPU refuses is told to who reads next, once": async () => {
-    const eager = tf.add(iota(100), 1) as Tensor;
+  "a loop leaves an eager tensor as it is that was a compiled function's result": async () => {
+    const given = await double(iota(3));
+    const eager = tf.mul(given, 1) as Tensor;
+    const grow = jit((x: Tensor) => loop(3, x, (y) => tf.add(y, x)));
+    for (let call = 0; call < 2; call++) {
+      assert.equal(await numbers(await grow(given)), [0, 8, 16]);
+      assert.equal(await numbers(tf.reshape(given, [3, 1])), [0, 2, 4]);
+    }
+    assert.equal(await numbers(eager), [0, 2, 4]);
+  },
+  "what the GPU refuses is told to all who read what may be wrong, and to nobody else": async () => {
+    const [eager, compiled] = [tf.add(iota(100), 1) as Tensor, await double(iota(100))];
     device.gpu.createShaderModule({ code: "nonsense" });
-    await rejects(eager.data(), /the GPU refused an operation, and results since may be wrong: .*nonsense/s);
-    assert.is((await eager.data())[0], 1);
+    const refused =
+      /the GPU refused an operation, and what had been computed by then may be wrong: .*nonsense/s;
+    await Promise.all([rejects(eager.data(), refused), rejects(compiled.data(), refused)]);
+    await rejects(eager.data(), refused);
+    assert.is((await (tf.add(iota(100), 1) as Tensor).data())[0], 1);
+    assert.is((await (await double(iota(100))).data())[2], 4);
   },
   "on another device, tensors of the GPU say where they are": async () => {
     const result = await double(iota(100));

@@ -133,7 +133,7 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
       results.filter(({ error }) => error !== undefined),
       [],
     );
-    assert.is(results.length, 7);
+    assert.is(results.length, 10);
   });
 
   test(`${name}: a function says what its kernels are, and how long each takes`, async () => {

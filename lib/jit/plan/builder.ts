@@ -96,7 +96,10 @@ export class KernelBuilder {
 
   /** The name of what an expression gives; one that has been made before is not made again. */
   let(type: Scalar, expression: string): string {
-    if (/^\w+$/.test(expression)) return expression;
+    return /^\w+$/.test(expression) ? expression : this.named(type, expression);
+  }
+
+  private named(type: Scalar, expression: string): string {
     const key = `${type} ${expression}`;
     const known = this.made.get(key);
     if (known) return known;
@@ -137,7 +140,9 @@ export class KernelBuilder {
   /** The number at an index of a value: from memory, or computed here. */
   load(value: Value, index: Index): string {
     const type = scalarOf(value);
-    if (value.data && sizeOf(value.shape) === 1) return this.language.literal(type, Number(value.data[0]));
+    // Under a name: a compiler computes with literals itself, and refuses what comes out infinite or as no number.
+    if (value.data && sizeOf(value.shape) === 1)
+      return this.named(type, this.language.literal(type, Number(value.data[0])));
     const local = this.local.get(value);
     if (local !== undefined) return local;
     const scalar = this.placement.scalars.get(value);

@@ -10,6 +10,8 @@ import {
   exponential,
   exponentialLessOne,
   f,
+  isInfinite,
+  isNoNumber,
   logarithm,
   logOfOneMore,
   power,
@@ -58,11 +60,6 @@ const geluInner = (kernel: KernelBuilder, x: string): string =>
     "f32",
     `${x} * (${f(kernel, GELU.scale)} + ${f(kernel, GELU.scale * GELU.cubic)} * ${x} * ${x})`,
   );
-
-/** The bits of a float without its sign, and those of infinity. */
-const magnitude = ({ language }: KernelBuilder, x: string): string =>
-  `(${language.bits("f32", "u32", x)} & 0x7fffffffu)`;
-const INFINITY = "0x7f800000u";
 
 const clip: Formula = ({ language }, [x, low, high], [type]) => {
   const bounded = (fn: "max" | "min", value: string, bound: string | undefined): string => {
@@ -145,9 +142,9 @@ export const ELEMENTWISE: Readonly<Record<string, Expression>> = {
     const [from] = value.node!.inputs;
     return converted(kernel, kernel.load(from, index), scalarOf(from), scalarOf(value));
   },
-  IsNaN: formula((kernel, [x]) => `(${magnitude(kernel, x)} > ${INFINITY})`),
+  IsNaN: formula((kernel, [x]) => isNoNumber(kernel, x)),
   IsInf: formula((kernel, [x], _, { attributes }) => {
-    const is = `${magnitude(kernel, x)} == ${INFINITY}`;
+    const is = isInfinite(kernel, x);
     return attributes.detect_negative === 0 ? `(${is} && ${x} > ${f(kernel, 0)})` : `(${is})`;
   }),
   "ditlab.Expm1": formula((kernel, [x]) => exponentialLessOne(kernel, x)),

@@ -14,6 +14,15 @@ const call = (
 
 const made = (kernel: KernelBuilder, expression: string): string => kernel.let("f32", expression);
 
+/** The bits of a float without its sign, and those of infinity: compilers may take `x != x` for false. */
+const magnitude = ({ language }: KernelBuilder, x: string): string =>
+  `(${language.bits("f32", "u32", x)} & 0x7fffffffu)`;
+export const isNoNumber = (kernel: KernelBuilder, x: string): string =>
+  `(${magnitude(kernel, x)} > 0x7f800000u)`;
+export const isInfinite = (kernel: KernelBuilder, x: string): string =>
+  `(${magnitude(kernel, x)} == 0x7f800000u)`;
+const isNotFinite = (kernel: KernelBuilder, x: string): string => `(${magnitude(kernel, x)} >= 0x7f800000u)`;
+
 /** A polynomial of x from its highest coefficient down, each fitted over the range that is named beside it. */
 const polynomial = (kernel: KernelBuilder, x: string, coefficients: readonly number[]): string => {
   const [first, ...others] = coefficients.map((value) => f(kernel, value));
@@ -51,7 +60,9 @@ export function exponential(kernel: KernelBuilder, x: string): string {
   const half = kernel.let("i32", `${power} / 2`);
   const two = (exponent: string): string =>
     language.bits("u32", "f32", `(${language.convert("i32", "u32", `(${exponent} + 127)`)} << 23u)`);
-  return made(kernel, `(${value}) * ${two(half)} * ${two(`(${power} - ${half})`)}`);
+  const result = `(${value}) * ${two(half)} * ${two(`(${power} - ${half})`)}`;
+  // The bounds above make a number of what is none.
+  return made(kernel, language.select(isNoNumber(kernel, x), x, result));
 }
 
 /** x + x^3 P(x^2). */
@@ -134,7 +145,17 @@ export function logarithm(kernel: KernelBuilder, x: string): string {
   const [high, low] = LOG_2.map((value) => f(kernel, value));
   const value = `${nearOne(kernel, rest, ` + ${twos} * ${low}`)} + ${twos} * ${high}`;
   const isPlain = `(${x} > ${f(kernel, 1.1754944e-38)} && ${x} < ${f(kernel, 3.4028235e38)})`;
-  return made(kernel, language.select(isPlain, value, call(kernel, "log", x)));
+  const ends: [condition: string, value: string][] = [
+    [`(${x} < ${f(kernel, 0)})`, f(kernel, Number.NaN)],
+    [`(${x} == ${f(kernel, 0)})`, f(kernel, Number.NEGATIVE_INFINITY)],
+    [isNotFinite(kernel, x), x],
+  ];
+  // Numbers too small for an exponent of their own are the driver's.
+  const atEnds = ends.reduceRight(
+    (other, [is, end]) => language.select(is, end, other),
+    call(kernel, "log", x),
+  );
+  return made(kernel, language.select(isPlain, value, atEnds));
 }
 
 /** log(1 + x), without the sum where it would round x. */

@@ -113,6 +113,8 @@ function planWith(
   const launched = standAbreast(stages, over, context);
   const tooMany: [Stage, ReadonlySet<Value>][] = [];
   for (const stage of launched) {
+    // Of nothing nothing is computed.
+    if (stage.values.every(({ shape }) => sizeOf(shape) === 0)) continue;
     const made = joinInParts(stage, style, placement) ?? [kernelOf(style, { ...placement, over }, stage)];
     if (made.some(({ buffers, usesScalars }) => buffers.length + Number(usesScalars) > maxBuffers))
       tooMany.push([stage, stored]);
@@ -153,6 +155,12 @@ function overwritten(
       continue;
     const expressions = stage.root ? [...(stage.behind?.values() ?? [])].flat() : stage.values;
     if (expressions.some((value) => binds(value).readElsewhere.has(argument))) continue;
+    // Behind a root each result is stored before the next one is computed, which must not find it in an argument's place.
+    if (
+      stage.root &&
+      expressions.some((value) => value !== result && binds(value).buffers.includes(argument))
+    )
+      continue;
     over.set(result, argument);
   }
   return over;

@@ -57,6 +57,38 @@ const loops: Record<string, Item> = {
     },
     calls: [[x, count(3)]],
   },
+  "a result takes no argument's place that another result of its kernel still reads": {
+    fn: (state: Tree, x: Tensor) => {
+      const g = tf.matMul(x, x, true) as Tensor;
+      return { last: g, change: tf.sub(g, state.last), half: tf.mul(tf.add(g, state.last), 0.5) };
+    },
+    calls: [0, 1].map(() => [{ last: tf.ones([3, 3]) }, x]),
+    donate: [0],
+  },
+  "a loop that keeps what it computed the last time (Adams-Bashforth)": {
+    fn: (x: Tensor, n: Tensor) => {
+      const weights = tf.tensor2d([
+        [0.9, 0.1, 0],
+        [-0.2, 0.8, 0.1],
+        [0, 0.3, 0.7],
+      ]);
+      return loop(n, { x, last: tf.zerosLike(x) }, ({ x, last }) => {
+        const slope = tf.matMul(x as never, weights) as Tensor;
+        return { x: tf.add(x, tf.sub(tf.mul(slope, 0.15), tf.mul(last, 0.05))), last: slope };
+      });
+    },
+    calls: [1, 4].map((n) => [x, count(n)]),
+  },
+  "arrays of nothing, and constants that have no square root": {
+    fn: (x: Tensor, none: Tensor) => ({
+      turned: tf.transpose(none),
+      summed: tf.sum(tf.concat([x, tf.zeros([0, 3])]), 0),
+      running: tf.cumsum(none, 1),
+      shares: tf.softmax(tf.transpose(none)),
+      where: tf.where(tf.greater(x, 0), tf.log(tf.relu(x)), tf.mul(0, tf.sqrt(tf.abs(tf.scalar(-1))))),
+    }),
+    calls: [[x, tf.zeros([0, 3])]],
+  },
   "donated state is not overwritten while a loop still reads it": {
     fn: (state: Tree, n: Tensor) => ({
       p: tf.mul(state.p, 2),

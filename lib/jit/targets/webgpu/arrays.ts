@@ -38,7 +38,6 @@ export async function readBuffers(
     await Promise.race([gpu.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
     throw device.loss === undefined ? error : lossError("the tensor", device);
   }
-  throwFault(device);
   const copy = staging.getMappedRange().slice(0);
   staging.destroy();
   return copy;
@@ -49,6 +48,7 @@ const users = new WeakMap<GPUBuffer, number>();
 
 /** An array of a device, which a tensor may hold. */
 export function deviceArray(device: Device, buffer: GPUBuffer, count: number, dtype: GraphType): DeviceArray {
+  const made = ++device.made;
   return {
     handle: buffer,
     device,
@@ -57,6 +57,7 @@ export function deviceArray(device: Device, buffer: GPUBuffer, count: number, dt
     },
     async read() {
       const bytes = await readBuffers(device, [{ buffer, offset: 0, bytes: bytesFor(count) }]);
+      throwFault(device, made);
       if (dtype === "float32") return new Float32Array(bytes, 0, count);
       const integers = new Int32Array(bytes, 0, count);
       return dtype === "bool" ? graphData(integers, "bool") : integers;

@@ -38,7 +38,9 @@ export interface Device {
   /** Why it is gone, once it is. */
   loss?: string;
   /** What it has refused since somebody was told. */
-  fault?: string;
+  fault?: { message: string; made: number };
+  /** Arrays that have been made on it. */
+  made: number;
   /** The layout of kernels of so many arrays. */
   layout(buffers: number, hasSizes: boolean): object;
   /** Memory for storage of so many bytes. */
@@ -163,11 +165,13 @@ async function open(): Promise<Device> {
     allocate: (bytes) =>
       gpu.createBuffer({ size: bytes, usage: USAGE.storage | USAGE.copySource | USAGE.copyTarget }),
     pipelines: new Map(),
+    made: 0,
   };
-  // Nobody waits for what is found wrong with work: the next to read numbers is told, instead of getting wrong ones.
+  // Nobody waits for what is found wrong with work: who reads an array that was made before is told, instead of getting
+  // numbers that may be wrong.
   gpu.addEventListener("uncapturederror", (event) => {
     event.preventDefault?.();
-    device.fault ??= event.error.message;
+    device.fault = { message: event.error.message.trim(), made: device.made };
   });
   void gpu.lost.then(({ reason, message }) => {
     device.loss = message || reason;
@@ -177,12 +181,12 @@ async function open(): Promise<Device> {
   return device;
 }
 
-/** @throws what the GPU has refused before, once. */
-export function throwFault(device: Device): void {
-  const { fault } = device;
-  if (fault === undefined) return;
-  device.fault = undefined;
-  throw new Error(`the GPU refused an operation, and results since may be wrong: ${fault.trim()}`);
+/** @throws what the GPU has refused, of an array that had been made by then: it may be wrong */
+export function throwFault({ fault }: Device, made: number): void {
+  if (fault && made <= fault.made)
+    throw new Error(
+      `the GPU refused an operation, and what had been computed by then may be wrong: ${fault.message}; compute it again without that`,
+    );
 }
 
 /** What to say of something on a device that is gone. */

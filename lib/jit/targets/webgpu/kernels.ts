@@ -41,24 +41,40 @@ export async function compileKernels(device: Device, kernels: readonly KernelBui
     const { buffers: values, sizes, usesScalars, label } = kernel;
     const text = kernel.text();
     const layout = device.layout(values.length + Number(usesScalars), sizes.length > 0);
-    let pipeline = pipelines.get(text);
-    if (!pipeline) {
-      pipeline = gpu.createComputePipelineAsync({
-        layout: gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
-        compute: { module: gpu.createShaderModule({ code: text }), entryPoint: "main" },
-      });
-      pipelines.set(text, pipeline);
-    }
+    const pipeline = pipelines.get(text) ?? compiled(device, layout, text);
+    pipelines.set(text, pipeline);
     if (sizes.length > 0) gpu.queue.writeBuffer(uniforms, offsets[i], Uint32Array.from(sizes));
     // A struct's size is rounded to that of four numbers.
     const part = { buffer: uniforms, offset: offsets[i], size: Math.ceil(sizes.length / 4) * 16 };
     try {
       return { kernel, pipeline: await pipeline, layout, values, ...(sizes.length > 0 && { sizes: part }) };
     } catch (error) {
+      pipelines.delete(text);
       throw new Error(`jit: the kernel ${label} could not be compiled: ${(error as Error).message}\n${text}`);
     }
   });
-  return { all: await Promise.all(made), release: () => uniforms.destroy() };
+  const release = (): void => uniforms.destroy();
+  try {
+    return { all: await Promise.all(made), release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** Compiles a text. @throws what the compiler says of it, which the device's listeners do not hear */
+async function compiled({ gpu }: Device, layout: object, code: string): Promise<object> {
+  gpu.pushErrorScope("validation");
+  const module = gpu.createShaderModule({ code });
+  const refused = gpu.popErrorScope();
+  try {
+    return await gpu.createComputePipelineAsync({
+      layout: gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint: "main" },
+    });
+  } catch (error) {
+    throw new Error((await refused)?.message ?? (error as Error).message);
+  }
 }
 
 const isSame = (a: readonly Part[], b: readonly Part[]): boolean =>

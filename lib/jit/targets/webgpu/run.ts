@@ -39,13 +39,16 @@ export function runnerOf(device: Device, ready: ReadonlyMap<Section, ReadySectio
   ): Promise<void> {
     if (flying.length >= IN_FLIGHT) await flying.shift();
     if (device.loss !== undefined) throw lossError("the program", device);
+    let refused: Promise<{ message: string } | null> | undefined;
     if (!isProved) gpu.pushErrorScope("validation");
-    const made = ready.get(section)!.run(environment.get, mayOverwrite, timer);
-    for (const [value, array] of made) environment.set(value, array);
-    if (!isProved) {
-      const error = await gpu.popErrorScope();
-      if (error) throw new Error(`jit: the GPU refused a program: ${error.message}`);
+    try {
+      const made = ready.get(section)!.run(environment.get, mayOverwrite, timer);
+      for (const [value, array] of made) environment.set(value, array);
+    } finally {
+      if (!isProved) refused = gpu.popErrorScope();
     }
+    const error = await refused;
+    if (error) throw new Error(`jit: the GPU refused a program: ${error.message}`);
     flying = [...flying, gpu.queue.onSubmittedWorkDone()].slice(-IN_FLIGHT);
   }
 

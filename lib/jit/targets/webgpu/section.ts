@@ -37,6 +37,8 @@ export async function readySection(
   plan: Plan,
 ): Promise<ReadySection> {
   const { gpu } = device;
+  // Before any memory is taken: it may fail.
+  const launches = await compileKernels(device, plan.kernels);
   const results = new Set(outputs.values());
   const arena = makeArena(plan, results, {
     alignment: device.alignment.storage,
@@ -54,7 +56,6 @@ export async function readySection(
     gpu.queue.writeBuffer(buffer, 0, packed(value.data!));
     fixed.set(value, { buffer });
   }
-  const launches = await compileKernels(device, plan.kernels);
   const written = new Set(plan.over.values());
 
   return {
