@@ -5,6 +5,15 @@ import type { DataType } from "../tensor/tf.ts";
 export type GraphType = "float32" | "float64" | "int32" | "bool" | "int64";
 export type GraphData = Float32Array | Float64Array | Int32Array | Uint8Array | BigInt64Array;
 
+/** Their numbers in ONNX. */
+export const ONNX_TYPE: Readonly<Record<GraphType, number>> = {
+  float32: 1,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float64: 11,
+};
+
 const DTYPES: readonly string[] = ["float32", "int32", "bool"];
 
 /** Checks that a tensor's dtype can be part of a graph. */

@@ -7,6 +7,7 @@ import { isOnHost, type Memory } from "./buffers.ts";
 import { claim } from "./claims.ts";
 import { type Lowered, lowered, traceFunction, written } from "./lower.ts";
 import { UnreadTensors } from "./outside.ts";
+import type { PlanSummary } from "./plan/summary.ts";
 import { profileOf } from "./profile.ts";
 import type { Profile } from "./profile-types.ts";
 import type { Program, ProgramStats, Target, Traced } from "./program.ts";
@@ -251,9 +252,16 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     lower: (args: A, { portable = false, target: on }: LowerOptions = {}) => {
       const target = on === undefined ? targetNow() : targetOf(on);
       const traced = written(traceFunction(fn, args, name), portable ? PORTABLE : target.dialect);
+      const shown = lowered(traced);
+      if (portable || !target.summary) return shown;
       const { leaves, donated } = leavesOf(args);
-      const plan = portable ? undefined : target.summary?.(traced, leaves, donated);
-      return { ...lowered(traced), ...(plan && { plan }) };
+      let plan: PlanSummary | undefined;
+      // Planned when it is looked at: who wants a graph's size alone does not wait for it.
+      const get = (): PlanSummary | undefined => {
+        plan ??= target.summary?.(traced, leaves, donated);
+        return plan;
+      };
+      return Object.defineProperty(shown, "plan", { enumerable: true, get });
     },
     profile: async (given?: A, { runs = 5 } = {}) => {
       const args = given ?? standIns?.();

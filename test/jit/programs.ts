@@ -180,3 +180,13 @@ export function listing(program: Program, inputs: Tensor[]): string {
   });
   return lines.join("\n");
 }
+
+/** The values, and the gradient by the inputs of half the mean square of all of them. */
+export const evaluate =
+  (program: Program) =>
+  (inputs: Tensor[]): { values: Tensor[]; gradients: Tensor[] } => ({
+    values: execute(program, inputs).slice(inputs.length),
+    gradients: tf.grads((...xs) =>
+      tf.addN(execute(program, xs).map((v) => tf.mul(tf.mean(tf.square(v)), 0.5))),
+    )(inputs),
+  });

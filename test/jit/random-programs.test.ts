@@ -6,7 +6,7 @@ import { jit } from "../../lib/jit/index.ts";
 import { kernels } from "../../lib/jit/kernels/index.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { traced } from "./kernels/compare.ts";
-import { execute, listing, type Program, programs } from "./programs.ts";
+import { evaluate, listing, type Program, programs } from "./programs.ts";
 
 const RUNS = Number(process.env.DITLAB_PROGRAMS ?? 2000);
 const SEED = Number(process.env.DITLAB_SEED ?? 7);
@@ -24,16 +24,6 @@ function assertClose(actual: Tensor, expected: Tensor, what: string): void {
       throw new Error(`${what}: element ${i} of [${expected.shape}] is ${a[i]}, expected ${b[i]}`);
   }
 }
-
-/** The values, and the gradient by the inputs of half the mean square of all of them. */
-const evaluate =
-  (program: Program) =>
-  (inputs: Tensor[]): { values: Tensor[]; gradients: Tensor[] } => ({
-    values: execute(program, inputs).slice(inputs.length),
-    gradients: tf.grads((...xs) =>
-      tf.addN(execute(program, xs).map((v) => tf.mul(tf.mean(tf.square(v)), 0.5))),
-    )(inputs),
-  });
 
 async function check(program: Program): Promise<void> {
   const random = randomGenerator(11);

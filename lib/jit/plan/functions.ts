@@ -195,13 +195,12 @@ export function sine(kernel: KernelBuilder, x: string, shift: 0 | 0.5): string {
     "f32",
     PI.reduce((left, part) => `(${left} - ${half} * ${f(kernel, part)})`, x),
   );
-  const square = kernel.let("f32", `${rest} * ${rest}`);
-  const [first, ...others] = SINE.map((value) => f(kernel, value));
-  const polynomial = others.reduce((sum, c) => `(${sum} * ${square} + ${c})`, first);
-  const value = kernel.let("f32", `${rest} + ${rest} * ${square} * ${polynomial}`);
-  const odd = `(${language.call("floor", `${turns} * ${f(kernel, 0.5)}`)} * ${f(kernel, 2)} != ${turns})`;
+  const value = odd(kernel, rest, SINE);
+  const isOdd = `(${language.call("floor", `${turns} * ${f(kernel, 0.5)}`)} * ${f(kernel, 2)} != ${turns})`;
   // The cosine falls through zero at the first half turn.
-  return shift === 0 ? language.select(odd, `-${value}`, value) : language.select(odd, value, `-${value}`);
+  return shift === 0
+    ? language.select(isOdd, `-${value}`, value)
+    : language.select(isOdd, value, `-${value}`);
 }
 
 /** asin(x) = 2 atan(x / (1 + sqrt(1 - x^2))), as some drivers' own holds to 11 bits. */
@@ -235,8 +234,6 @@ export function erf(kernel: KernelBuilder, x: string): string {
   const size = kernel.let("f32", language.call("abs", x));
   const t = kernel.let("f32", `${f(kernel, 1)} / (${f(kernel, 1)} + ${f(kernel, 0.3275911)} * ${size})`);
   const coefficients = [1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592];
-  const [first, ...rest] = coefficients.map((value) => f(kernel, value));
-  const polynomial = rest.reduce((sum, c) => `(${sum} * ${t} + ${c})`, first);
-  const value = `${f(kernel, 1)} - ${polynomial} * ${t} * ${exponential(kernel, made(kernel, `-${size} * ${size}`))}`;
+  const value = `${f(kernel, 1)} - ${polynomial(kernel, t, coefficients)} * ${t} * ${exponential(kernel, made(kernel, `-${size} * ${size}`))}`;
   return `${language.call("sign", x)} * (${value})`;
 }

@@ -7,12 +7,17 @@ import { threads } from "./threads.ts";
 const list = (attributes: Record<string, unknown>, name: string, otherwise: number[]): number[] =>
   (attributes[name] as number[] | undefined) ?? otherwise;
 
+/** How a convolution's windows lie, with what ONNX takes where nothing is said. */
+const windowOf = (attributes: Record<string, unknown>) => ({
+  group: (attributes.group as number | undefined) ?? 1,
+  strides: list(attributes, "strides", [1, 1]),
+  dilations: list(attributes, "dilations", [1, 1]),
+  pads: list(attributes, "pads", [0, 0, 0, 0]),
+});
+
 const conv: Root = (kernel, { inputs: [x, weights, bias], outputs: [out], attributes }, finish) => {
   const { language } = kernel;
-  const group = (attributes.group as number | undefined) ?? 1;
-  const strides = list(attributes, "strides", [1, 1]);
-  const dilations = list(attributes, "dilations", [1, 1]);
-  const pads = list(attributes, "pads", [0, 0, 0, 0]);
+  const { group, strides, dilations, pads } = windowOf(attributes);
   const [, channels, height, width] = x.shape;
   const [outputs, , kh, kw] = weights.shape;
   const perGroup = channels / group;
@@ -48,10 +53,7 @@ const conv: Root = (kernel, { inputs: [x, weights, bias], outputs: [out], attrib
 /** The transpose of a convolution: each number sums the windows that reached it. */
 const convTranspose: Root = (kernel, { inputs: [x, weights], outputs: [out], attributes }, finish) => {
   const { language } = kernel;
-  const group = (attributes.group as number | undefined) ?? 1;
-  const strides = list(attributes, "strides", [1, 1]);
-  const dilations = list(attributes, "dilations", [1, 1]);
-  const pads = list(attributes, "pads", [0, 0, 0, 0]);
+  const { group, strides, dilations, pads } = windowOf(attributes);
   const [, channels, height, width] = x.shape;
   const [, perGroup, kh, kw] = weights.shape;
   const index = new Index(out.shape, undefined, threads(kernel, sizeOf(out.shape)));

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { jit, loop } from "../../../lib/jit/index.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../../lib/tensor/index.ts";
 import { flattenTree } from "../../../lib/tensor/tree.ts";
-import { execute, listing, type Program, programs } from "../programs.ts";
+import { evaluate, listing, type Program, programs } from "../programs.ts";
 
 const RUNS = Number(process.env.DITLAB_GPU_PROGRAMS ?? 40);
 const TOLERANCE = 2e-4;
@@ -132,16 +132,6 @@ for (const [name, item] of Object.entries(loops)) {
   }
   console.log(JSON.stringify({ name, error }));
 }
-
-/** All values of a random program, and the gradient of a loss over them. */
-const evaluate =
-  (program: Program) =>
-  (inputs: Tensor[]): { values: Tensor[]; gradients: Tensor[] } => ({
-    values: execute(program, inputs).slice(inputs.length),
-    gradients: tf.grads((...xs) =>
-      tf.addN(execute(program, xs).map((v) => tf.mul(tf.mean(tf.square(v)), 0.5))),
-    )(inputs),
-  });
 
 /** WGSL promises nothing of infinities and NaN. */
 const UNDEFINED = / (isNaN|isInf|isFinite)\(/;

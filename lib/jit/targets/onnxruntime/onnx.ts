@@ -1,6 +1,6 @@
 /** ONNX models as bytes, encoded by protobufjs from the field numbers of the ONNX specification (onnx.proto3). */
 import protobuf from "protobufjs/light.js";
-import type { GraphType } from "../../element-types.ts";
+import { ONNX_TYPE } from "../../element-types.ts";
 import type { Attribute, Body, GraphNode, LiveGraph, Value } from "../../graph.ts";
 
 const repeated = (type: string, id: number) => ({ rule: "repeated", type, id });
@@ -65,13 +65,6 @@ const root = protobuf.Root.fromJSON({
 
 const model = root.lookupType("Model");
 
-const ELEMENT_TYPE: Record<GraphType, number> = {
-  float32: 1,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float64: 11,
-};
 const IR_VERSION = 10;
 const OPSET = 20;
 
@@ -116,14 +109,14 @@ const encodeConstant = ({ name, shape, dtype, data }: Value): object => {
   return {
     name,
     dims: shape,
-    dataType: ELEMENT_TYPE[dtype],
+    dataType: ONNX_TYPE[dtype],
     rawData: new Uint8Array(buffer, byteOffset, byteLength),
   };
 };
 
 const encodeType = (name: string, { shape, dtype }: Value): object => ({
   name,
-  type: { tensorType: { elemType: ELEMENT_TYPE[dtype], shape: { dim: shape.map((value) => ({ value })) } } },
+  type: { tensorType: { elemType: ONNX_TYPE[dtype], shape: { dim: shape.map((value) => ({ value })) } } },
 });
 
 /** A graph with named outputs as the bytes of an ONNX model. */

@@ -4,7 +4,7 @@
  * given, which may be those that it reads.
  */
 import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
-import type { GraphData, GraphType } from "../../element-types.ts";
+import { type GraphData, type GraphType, ONNX_TYPE } from "../../element-types.ts";
 import { installed, libraryPath } from "./library.ts";
 
 /** An array under the name of a graph's input or output. */
@@ -81,13 +81,6 @@ const NO_OPTIMIZATIONS = 0;
 const ALL_OPTIMIZATIONS = 99;
 /** Errors are thrown, and need not be printed too. */
 const FATAL_ONLY = 4;
-const ELEMENT_TYPE: Record<GraphType, number> = {
-  float32: 1,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float64: 11,
-};
 /** onnxruntime recurses deeply, and its matrix products keep buffers on the stack. */
 const STACK = 8 * 2 ** 20;
 try {
@@ -221,7 +214,7 @@ export async function createSession(
       data.byteLength,
       BigInt64Array.from(shape, BigInt),
       shape.length,
-      ELEMENT_TYPE[dtype],
+      ONNX_TYPE[dtype],
     );
 
   return {
