@@ -1,9 +1,10 @@
-/** Measurements on a GPU, by name: main.ts adapter | steps | wgsl | kernels | cublaslt | graphs ... */
+/** Measurements on a GPU, by name: main.ts adapter | steps | forms | wgsl | kernels | cublaslt | graphs ... */
 import { attempt, report } from "./report.ts";
 
 const PARTS: Readonly<Record<string, () => Promise<void>>> = {
   adapter: async () => (await import("./webgpu/adapter-part.ts")).adapter(),
   steps: async () => (await import("./webgpu/steps-part.ts")).steps(),
+  forms: async () => (await import("./webgpu/forms-part.ts")).forms(),
   wgsl: async () => (await import("./webgpu/products-part.ts")).wgsl(),
   kernels: async () => (await import("./cuda/kernels-part.ts")).kernels(),
   cublaslt: async () => (await import("./cuda/products-part.ts")).cublaslt(),

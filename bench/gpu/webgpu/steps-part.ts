@@ -105,8 +105,9 @@ async function timed(model: Parameters<typeof stepConfig>[0], batchSize: number,
     kernels: profile.nodes,
     kernelMs: 1000 * profile.seconds,
     gflops: profile.flops / median(seconds) / 1e9,
-    longest: profile.operators.slice(0, 8),
-    products: profile.products.slice(0, 6),
+    longest: profile.operators.slice(0, 60),
+    parts: profile.parts.slice(0, 60),
+    products: profile.products.slice(0, 30),
   };
 }
 
