@@ -1,13 +1,13 @@
 /** A training step's plan of kernels, made without a GPU: parameters have shapes, and no numbers of their own. */
 import { methodPreset } from "../lib/align/index.ts";
 import { SIT_PROCESS } from "../lib/diffusion/index.ts";
-import { traceFunction, written } from "../lib/jit/lower.ts";
+import { traceFunction } from "../lib/jit/lower.ts";
 import { formFor, SOME_GPU } from "../lib/jit/plan/forms.ts";
 import type { Plan, PlanOptions } from "../lib/jit/plan/plan.ts";
 import type { Section } from "../lib/jit/plan/sections.ts";
 import { planProgram } from "../lib/jit/plan/traced.ts";
 import { structureOf } from "../lib/jit/structure.ts";
-import { KERNELS } from "../lib/jit/targets/webgpu/dialect.ts";
+import { writtenFor } from "../lib/jit/targets/webgpu/dialect.ts";
 import { WGSL } from "../lib/jit/targets/webgpu/wgsl.ts";
 import { modelConfig } from "../lib/models/index.ts";
 import { ADAMW_DEFAULTS } from "../lib/optim/index.ts";
@@ -76,7 +76,7 @@ export async function planStep(config: TrainConfig, options: PlanOptions, runs =
   const start = performance.now();
   const fn = (...[state, batch, scalars]: [never, never, never]) =>
     trainStep(task, state, batch, scalars, step);
-  const traced = written(traceFunction(fn, args, "trainStep"), KERNELS);
+  const traced = writtenFor(SOME_GPU, traceFunction(fn, args, "trainStep"));
   const traceSeconds = (performance.now() - start) / 1000;
   const planned = Array.from({ length: runs }, () => {
     const begin = performance.now();

@@ -11,6 +11,9 @@ export function flopsOf(op: string, inputs: readonly number[][], output: readonl
     case "Gemm":
       // The contracted axis is what the left factor has beside the output's rows, transposed or not.
       return (2 * sizeOf(output) * a[a.length - 2] * a[a.length - 1]) / output[output.length - 2];
+    // The result begins with the parts that sums are made in, each of some of the terms.
+    case "PartialMatMul":
+      return flopsOf("MatMul", inputs, output.slice(1));
     // Queries [B,T,D] by keys, and weights by values.
     case "MultiHeadAttention":
     case "AttentionForward":

@@ -162,6 +162,15 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
     for (const { name, worst } of results) assert.ok(worst < 1e-5, `${name}: ${worst}`);
   });
 
+  test(`${name}: sums and products that are made in parts`, async () => {
+    const results = await run<{ name: string; worst: number; partial: boolean }>(driver!, "parts-child.ts");
+    assert.is(results.length, 9);
+    for (const { name, worst, partial } of results) {
+      assert.ok(worst < 5e-6, `${name}: ${worst}`);
+      assert.ok(partial, `${name} is not in parts`);
+    }
+  });
+
   test(`${name}: training goes on alike where values between kernels have 16 bits, if the device has them`, async () => {
     const results = await run<{ format: string; used: string; expected: number[]; actual: number[] }>(
       driver!,

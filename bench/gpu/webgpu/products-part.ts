@@ -2,34 +2,9 @@
 import { attempt, median, relativeError } from "../report.ts";
 import { dispatches } from "./adapter-part.ts";
 import { type MatrixConfig, openDevice, openGpu } from "./open.ts";
-import { stagedMatrices, stagedVectors, type Tile } from "./tiles.ts";
 
 const PART = "wgsl";
 const SIDES = [2048, 4096];
-const tile = (rows: number, columns: number, terms: number, down: number, across: number, ahead: boolean): Tile => ({
-  rows,
-  columns,
-  terms,
-  down,
-  across,
-  ahead,
-});
-const VECTORS = [
-  tile(64, 64, 16, 16, 16, false),
-  tile(128, 64, 16, 16, 16, true),
-  tile(128, 128, 8, 16, 16, false),
-  tile(128, 128, 8, 16, 16, true),
-  tile(128, 128, 16, 16, 16, true),
-];
-const MATRICES = [
-  tile(64, 64, 32, 2, 2, false),
-  tile(64, 64, 32, 2, 2, true),
-  tile(128, 64, 32, 4, 2, true),
-  tile(128, 128, 32, 2, 4, false),
-  tile(128, 128, 32, 2, 4, true),
-  tile(128, 128, 32, 2, 2, true),
-  tile(128, 128, 64, 2, 4, true),
-];
 
 const header = (type: string, result: string) => `
 ${type === "f16" ? "enable f16;" : ""}
@@ -102,7 +77,7 @@ async function product(
   code: string,
   type: string,
   result: string,
-  [tileX, tileY]: readonly [number, number],
+  tile: number,
 ) {
   errors.length = 0;
   const started = performance.now();
@@ -148,7 +123,7 @@ async function product(
     );
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, group);
-    for (let i = 0; i < repeats; i++) pass.dispatchWorkgroups(side / tileX, side / tileY);
+    for (let i = 0; i < repeats; i++) pass.dispatchWorkgroups(side / tile, side / tile);
     pass.end();
     if (queries) {
       encoder.resolveQuerySet(queries, 0, 2, stamps, 0);
@@ -207,27 +182,16 @@ export async function wgsl(): Promise<void> {
   for (const elements of [256, 1 << 18])
     await attempt(PART, { what: "dispatches", elements }, () => dispatches(device, errors, elements, 1000));
   const sides = process.env.GPU_SIDE ? [Number(process.env.GPU_SIDE)] : SIDES;
-  const hasHalf = device.features.has("shader-f16");
   for (const side of sides) {
-    for (const type of hasHalf ? ["f32", "f16"] : ["f32"])
+    for (const type of device.features.has("shader-f16") ? ["f32", "f16"] : ["f32"])
       await attempt(PART, { kind: "tiled", type, side }, () =>
-        product(device, errors, side, tiled(type), type, "f32", [64, 64]),
+        product(device, errors, side, tiled(type), type, "f32", 64),
       );
-    for (const tile of VECTORS)
-      await attempt(PART, { kind: "staged vectors", ...tile, side }, () =>
-        product(device, errors, side, stagedVectors(tile), "f32", "f32", [tile.columns, tile.rows]),
-      );
-    const halves = configs.filter(({ componentType }) => componentType === "f16");
-    for (const config of halves.filter(({ M, N }) => 64 % M === 0 && 64 % N === 0))
+    for (const config of configs.filter(
+      ({ componentType, M, N }) => componentType === "f16" && 64 % M === 0 && 64 % N === 0,
+    ))
       await attempt(PART, { kind: "subgroup matrix", ...config, side }, () =>
-        product(device, errors, side, matrices(config), "f16", config.resultComponentType, [64, 64]),
+        product(device, errors, side, matrices(config), "f16", config.resultComponentType, 64),
       );
-    const config = halves.find(({ resultComponentType: r, M, N, K }) => r === "f32" && M * N * K === 4096);
-    if (!config) continue;
-    for (const type of ["f32", "f16"])
-      for (const tile of MATRICES)
-        await attempt(PART, { kind: "staged matrices", type, ...tile, side }, () =>
-          product(device, errors, side, stagedMatrices(config, tile, type), type, "f32", [tile.columns, tile.rows]),
-        );
   }
 }

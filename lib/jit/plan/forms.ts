@@ -2,15 +2,23 @@
 
 /** How a workgroup computes its part of a product. */
 export interface ProductForm {
-  /** The tile of the result that a workgroup computes, and that of a thread. */
+  /** The tile of the result that a workgroup computes, and a thread's (or a subgroup's, by matrices) part of it. */
   rows: number;
   columns: number;
   eachRows: number;
   eachColumns: number;
-  /** Threads that share a number's sum, each with terms of its own: where there are few numbers and many terms. */
-  slices: number;
-  /** Terms that each slice brings into the workgroup's memory at a time. */
+  /** Terms whose factors are brought into the workgroup's memory at a time. */
   terms: number;
+  /** By matrices of 16 bits that a subgroup multiplies at once, where the device has them. */
+  matrices?: MatrixShape;
+}
+
+/** Rows, columns and terms of a product that a subgroup computes at once, and threads of a subgroup. */
+export interface MatrixShape {
+  M: number;
+  N: number;
+  K: number;
+  threads: number;
 }
 
 export interface ProductSize {
@@ -21,68 +29,122 @@ export interface ProductSize {
   batch: number;
 }
 
+/** A product's form, and in how many parts its sums are made, each by workgroups of its own, and added up behind. */
+export interface ProductChoice {
+  form: ProductForm;
+  parts: number;
+}
+
 /** What the choice asks of a device. */
 export interface ProductDevice {
   /** Threads that it runs at a time. */
   threads: number;
+  /** Bytes that a workgroup has for its threads together. */
+  workgroupMemory: number;
   /** Whether one small form serves: a processor that plays a GPU compiles it in a fraction of the time. */
   isSimple: boolean;
-  /** Forms that are known to be the best for some sizes. */
-  measured?(size: ProductSize): ProductForm | undefined;
+  /** Matrices that its subgroups multiply, if products are to be computed by them. */
+  matrices?: MatrixShape;
+  /** What is known to be the best for some sizes. */
+  measured?(size: ProductSize): ProductChoice | undefined;
 }
 
 /** A GPU of which nothing else is known. */
-export const SOME_GPU: ProductDevice = { threads: 32_768, isSimple: false };
-export const SIMPLE: ProductDevice = { threads: 64, isSimple: true };
+export const SOME_GPU: ProductDevice = { threads: 65_536, workgroupMemory: 16_384, isSimple: false };
+export const SIMPLE: ProductDevice = { threads: 64, workgroupMemory: 16_384, isSimple: true };
 
-const square = (tile: number, each: number, slices: number, terms: number): ProductForm => ({
+const square = (tile: number, each: number, terms: number): ProductForm => ({
   rows: tile,
   columns: tile,
   eachRows: each,
   eachColumns: each,
-  slices,
   terms,
 });
 
-const SIMPLE_FORM = square(8, 1, 1, 8);
+const SIMPLE_FORM = square(8, 1, 8);
 
-/** Each has at most 256 threads and 4,096 numbers of a workgroup's memory, which every device allows. */
+/** Each has at most 256 threads, which every device allows, and no fewer than rows. */
 export const FORMS: readonly ProductForm[] = [
-  square(64, 4, 1, 16),
-  square(32, 4, 1, 16),
-  square(32, 4, 4, 8),
-  { rows: 8, columns: 32, eachRows: 2, eachColumns: 4, slices: 8, terms: 8 },
-  { rows: 32, columns: 8, eachRows: 4, eachColumns: 2, slices: 8, terms: 8 },
-  square(8, 1, 4, 8),
+  { ...square(128, 8, 16), columns: 64, eachColumns: 4 },
+  { ...square(64, 4, 16), columns: 128, eachColumns: 8 },
+  square(128, 8, 16),
+  square(64, 4, 16),
+  square(32, 4, 16),
+  { rows: 8, columns: 64, eachRows: 2, eachColumns: 4, terms: 32 },
+  { rows: 64, columns: 8, eachRows: 4, eachColumns: 2, terms: 32 },
+  SIMPLE_FORM,
 ];
 
-export const threadsOf = ({ rows, columns, eachRows, eachColumns, slices }: ProductForm): number =>
-  (rows / eachRows) * (columns / eachColumns) * slices;
+/** The same by matrices: a subgroup's part is a quarter of the tile, or less. */
+export const matrixForms = (matrices: MatrixShape): ProductForm[] =>
+  [
+    { rows: 128, columns: 128, eachRows: 64, eachColumns: 64, terms: 32 },
+    { rows: 128, columns: 64, eachRows: 64, eachColumns: 32, terms: 32 },
+    { rows: 64, columns: 64, eachRows: 32, eachColumns: 32, terms: 32 },
+  ].map((form) => ({ ...form, matrices }));
 
-/** Numbers of a workgroup's memory that a form takes: tiles of both factors, and of the result where slices are added up. */
-export const memoryOf = ({ rows, columns, slices, terms }: ProductForm): number =>
-  (rows + columns) * terms * slices + (slices > 1 ? rows * columns : 0);
+export const threadsOf = ({ rows, columns, eachRows, eachColumns, matrices }: ProductForm): number =>
+  (rows / eachRows) * (columns / eachColumns) * (matrices?.threads ?? 1);
+
+/** Numbers between a tile's lines, so that threads which read down a column do not wait for each other. */
+export const paddingOf = ({ matrices }: ProductForm): number => (matrices ? 8 : 4);
+
+/** Rows of a tile that a workgroup writes at a time. */
+export const slabOf = ({ rows, eachRows, matrices }: ProductForm): number =>
+  (rows / eachRows) * (matrices?.M ?? 1);
+
+/** Bytes of a workgroup's memory that a form takes: tiles of both factors, and some rows of the result. */
+export function memoryOf(form: ProductForm): number {
+  const { rows, columns, terms, matrices } = form;
+  const padding = paddingOf(form);
+  const tile = (across: number): number =>
+    matrices
+      ? 2 * Math.max((across + padding) * terms, across * (terms + padding))
+      : 4 * terms * (across + padding);
+  return tile(rows) + tile(columns) + 4 * slabOf(form) * columns;
+}
 
 export const tilesOf = ({ rows, columns, batch }: ProductSize, form: ProductForm): number =>
   Math.ceil(rows / form.rows) * Math.ceil(columns / form.columns) * batch;
 
+/** Terms that a part of a sum has at least, and parts at most. */
+const PART = 256;
+const MOST_PARTS = 32;
+
+/** Parts in which sums are made so that the whole device is at work. */
+function partsFor(size: ProductSize, form: ProductForm, { threads, isSimple }: ProductDevice): number {
+  if (isSimple) return 1;
+  const missing = threads / (tilesOf(size, form) * threadsOf(form));
+  return Math.max(1, Math.min(Math.floor(missing), Math.floor(size.depth / PART), MOST_PARTS));
+}
+
 /**
  * About how long a product takes, in products of two numbers one after the other: rounds of workgroups, times what a thread
- * computes, with what it fetches for it from the workgroup's memory and from the device's.
+ * computes, with what it fetches for it from the workgroup's memory and from the device's, and what adding parts up takes.
  */
-function cost(size: ProductSize, form: ProductForm, { threads }: ProductDevice): number {
+function cost(size: ProductSize, form: ProductForm, parts: number, { threads }: ProductDevice): number {
   const own = threadsOf(form);
-  const rounds = Math.max(1, (tilesOf(size, form) * own) / threads);
-  const { rows, columns, eachRows, eachColumns, slices, terms } = form;
-  const steps = Math.ceil(size.depth / (terms * slices)) * terms;
-  const fetched = ((rows + columns) * slices) / own;
-  return rounds * (steps * (eachRows * eachColumns + eachRows + eachColumns + 4 * fetched) + 8 * slices);
+  const rounds = Math.max(1, (tilesOf(size, form) * parts * own) / threads);
+  const { rows, columns, eachRows, eachColumns, terms, matrices } = form;
+  const steps = Math.ceil(size.depth / parts / terms) * terms;
+  const wide = (each: number): number => (each % 4 === 0 ? each / 4 : each);
+  const fetched = (rows + columns) / own;
+  const read = matrices ? 0 : 2 * (wide(eachRows) + wide(eachColumns));
+  // A subgroup's matrices are multiplied by units of their own.
+  const work = (eachRows * eachColumns) / (matrices ? 4 * matrices.threads : 1);
+  const merged = parts > 1 ? (4 * (parts + 1) * size.rows * size.columns * size.batch) / threads + 2000 : 0;
+  return rounds * steps * (work + read + 8 * fetched) + merged;
 }
 
 /** The form that a product of a size takes on a device. */
-export function formFor(size: ProductSize, device: ProductDevice): ProductForm {
+export function formFor(size: ProductSize, device: ProductDevice): ProductChoice {
   const measured = device.measured?.(size);
   if (measured) return measured;
-  if (device.isSimple) return SIMPLE_FORM;
-  return FORMS.reduce((best, form) => (cost(size, form, device) < cost(size, best, device) ? form : best));
+  if (device.isSimple) return { form: SIMPLE_FORM, parts: 1 };
+  const forms = device.matrices ? matrixForms(device.matrices) : FORMS;
+  const choices = forms
+    .filter((form) => memoryOf(form) <= device.workgroupMemory)
+    .map((form) => ({ form, parts: partsFor(size, form, device) }));
+  const costs = choices.map(({ form, parts }) => cost(size, form, parts, device));
+  return choices[costs.indexOf(Math.min(...costs))];
 }

@@ -1,6 +1,6 @@
 /** What a language of kernels must be able to write. Everything else of a kernel is the same in all of them. */
 
-import type { ProductForm, ProductSize } from "./forms.ts";
+import type { MatrixShape, ProductChoice, ProductSize } from "./forms.ts";
 
 /** Of a number in a kernel. */
 export type Scalar = "f32" | "i32" | "u32" | "bool";
@@ -28,11 +28,34 @@ export type MathFunction =
   | "tanh"
   | "trunc";
 
-/** Memory of a workgroup, or of one thread. */
+/** Of a variable: vec4 is four floats, whose sums and products with a float are one each. */
+export type Local = Scalar | "vec4";
+
+/** Memory of a workgroup, or of one thread. Numbers of 16 bits are only written and multiplied by matrices. */
 export interface LocalArray {
   name: string;
-  type: Scalar;
+  type: Local | "f16";
   length: number;
+}
+
+/** Which factor of a product a matrix is, or its sums. */
+export type MatrixRole = "left" | "right" | "sums";
+
+/** Products of matrices of 16 bits that the threads of a subgroup compute together, with sums of 32 bits. */
+export interface MatrixLanguage {
+  variable(shape: MatrixShape, name: string): string;
+  /** A factor from a workgroup's array of f16: neighbours lie along rows, or along columns; lines are `pitch` apart. */
+  load(
+    shape: MatrixShape,
+    role: "left" | "right",
+    from: { array: string; at: string; pitch: number; alongRows: boolean },
+  ): string;
+  /** sums += left right. */
+  add(sums: string, left: string, right: string): string;
+  /** Writes sums into a workgroup's array of f32, along rows. */
+  store(shape: MatrixShape, sums: string, array: string, at: string, pitch: number): string;
+  /** A float rounded to 16 bits; beyond their range it is their largest number. */
+  rounded(number: string): string;
 }
 
 /** A kernel's text, without the numbers that differ between shapes: those are its sizes. */
@@ -52,15 +75,17 @@ export interface KernelText {
 export interface Style {
   language: Language;
   /** How products are computed on it. */
-  formOf(size: ProductSize): ProductForm;
+  formOf(size: ProductSize): ProductChoice;
+  /** Whether products may round their factors to 16 bits. */
+  roundsFactors?: boolean;
 }
 
 export interface Language {
   /** A literal, also one that is not finite. */
-  literal(type: Scalar, value: number): string;
+  literal(type: Local, value: number): string;
   /** A name for what an expression gives. */
-  constant(type: Scalar, name: string, expression: string): string;
-  variable(type: Scalar, name: string, expression: string): string;
+  constant(type: Local | "matrix", name: string, expression: string): string;
+  variable(type: Local, name: string, expression: string): string;
   /** An array of one thread, of zeros. */
   local(array: LocalArray): string;
   select(condition: string, yes: string, no: string): string;
@@ -72,6 +97,9 @@ export interface Language {
   /** What lies in memory of a float32, rounded to the nearest. */
   narrowed(format: "float16" | "bfloat16", number: string): string;
   call(fn: MathFunction, ...args: string[]): string;
+  /** A float of an array of vec4, to be read or written, by its place among all of them. */
+  component(array: string, at: string): string;
+  readonly matrix: MatrixLanguage;
   /** All threads of a workgroup, and what they wrote into its memory, are as far as this. */
   readonly barrier: string;
   kernel(text: KernelText): string;

@@ -50,6 +50,7 @@ const axesOf = ({ inputs: [from, axes] }: GraphNode): number[] =>
 const unshaped = (value: Value): Value =>
   value.node?.op === "Reshape" ? unshaped(value.node.inputs[0]) : value;
 
+const SUMS = new Set(["ReduceSum", "PartialReduceSum"]);
 /** How far apart sums may lie that one kernel computes. */
 const WINDOW = 8;
 
@@ -59,11 +60,12 @@ export function sumsTogether(stages: readonly Stage[], context: Context): Stage[
   const recent: Stage[] = [];
   for (const stage of stages) {
     const { root } = stage;
-    if (root?.op !== "ReduceSum" || root.outputs[0].dtype !== "float32" || !root.inputs[1]) continue;
+    if (!root || !SUMS.has(root.op) || root.outputs[0].dtype !== "float32" || !root.inputs[1]) continue;
     if (sizeOf(root.outputs[0].shape) === 1) continue;
     const reads = readsOf(stage, context.placement.stored);
     const host = recent.find(
       (other) =>
+        other.root!.op === root.op &&
         sameShape(other.root!.inputs[0].shape, root.inputs[0].shape) &&
         sameShape(axesOf(other.root!), axesOf(root)) &&
         sameShape(other.root!.outputs[0].shape, root.outputs[0].shape) &&

@@ -104,7 +104,8 @@ function planWith(
   const binds = bindsOf(style, placement);
   const positions = new Map(live.nodes.map((node, i) => [node, i]));
   const context: Context = { binds, placement, users, results, positions, maxBuffers };
-  const passes = [sumsOfFactors, sumsTogether, withEpilogues, together];
+  // Factors that are brought as matrices are rounded: their sums are not.
+  const passes = [...(style.roundsFactors ? [] : [sumsOfFactors]), sumsTogether, withEpilogues, together];
   const stages = passes
     .reduce((made, pass) => pass(made, context), firstStages(live, stored))
     .sort((a, b) => a.position - b.position);

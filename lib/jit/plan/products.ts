@@ -2,11 +2,16 @@
 import { sizeOf, type Value } from "../graph.ts";
 import { ATTENTION } from "./attention.ts";
 import { Index, type KernelBuilder, times } from "./builder.ts";
-import { type ProductForm, threadsOf } from "./forms.ts";
+import { slabOf, threadsOf } from "./forms.ts";
+import { sumsByMatrices, sumsByThreads } from "./product-sums.ts";
+import { tileOf } from "./product-tiles.ts";
 import type { Root } from "./root.ts";
 import { eachPlace, workgroups } from "./threads.ts";
 
 interface ProductShape {
+  /** Parts that each sum is made in; the result begins with them where it is of parts. */
+  parts: number;
+  batches: readonly number[];
   rows: number;
   columns: number;
   depth: number;
@@ -22,7 +27,10 @@ function shapeOf(a: Value, out: Value, attributes: Record<string, unknown>): Pro
     alpha,
   } = attributes as Record<string, number> & { alpha?: { float: number } };
   const rank = out.shape.length;
+  const parts = attributes.parts as number | undefined;
   return {
+    parts: parts ?? 1,
+    batches: out.shape.slice(parts ? 1 : 0, -2),
     rows: out.shape[rank - 2],
     columns: out.shape[rank - 1],
     depth: a.shape[a.shape.length - (transA ? 2 : 1)],
@@ -32,130 +40,104 @@ function shapeOf(a: Value, out: Value, attributes: Record<string, unknown>): Pro
   };
 }
 
-/** Brings a tile of a factor into the workgroup's memory, as [term][row or column]. */
-function stage(
-  kernel: KernelBuilder,
-  factor: Value,
-  name: string,
-  batch: readonly string[],
-  tile: { width: number; terms: number },
-  { first, count, depth, termsLast }: { first: string; count: number; depth: number; termsLast: boolean },
-): void {
-  const { language } = kernel;
-  const { width, terms } = tile;
-  kernel.repeat("e", "lid", `${width * terms}u`, `${kernel.workgroup}u`, () => {
-    // Neighbouring threads take neighbours in memory.
-    const [across, along] = termsLast
-      ? [`e / ${terms}u`, `e % ${terms}u`]
-      : [`e % ${width}u`, `e / ${width}u`];
-    kernel.push(language.constant("u32", "across", across));
-    kernel.push(language.constant("u32", "along", along));
-    kernel.push(language.constant("u32", "p", `${first} + across`));
-    kernel.push(language.constant("u32", "q", "k0 + along"));
-    kernel.push(language.variable("f32", "x", language.literal("f32", 0)));
-    kernel.block(`if (p < ${kernel.size(count)} && q < ${kernel.size(depth)})`, () => {
-      const at = termsLast ? ["p", "q"] : ["q", "p"];
-      const own = factor.shape.slice(-2).map((size, i) => (size === 1 ? "0u" : at[i]));
-      kernel.push(`x = ${kernel.load(factor, new Index(factor.shape, [...batch, ...own]))};`);
-    });
-    kernel.push(`${name}[along * ${width}u + across] = x;`);
-  });
-}
-
-/** Adds to the first slice's sums what the others have, one after the other by way of the workgroup's memory. */
-function addSlices(
-  kernel: KernelBuilder,
-  { slices, rows, columns, eachRows, eachColumns }: ProductForm,
-): void {
-  const { language } = kernel;
-  kernel.shared.push({ name: "tileSums", type: "f32", length: rows * columns });
-  const each = eachRows * eachColumns;
-  kernel.repeat("other", "1u", `${slices}u`, "1u", () => {
-    const eachSum = (condition: string, statement: string): void =>
-      kernel.block(`if (${condition})`, () =>
-        kernel.repeat("s", "0u", `${each}u`, "1u", () => {
-          kernel.push(language.constant("u32", "at", `(lid % ${(rows * columns) / each}u) * ${each}u + s`));
-          kernel.push(statement);
-        }),
-      );
-    eachSum("slice == other", "tileSums[at] = sums[s];");
-    kernel.barrier();
-    eachSum("slice == 0u", "sums[s] += tileSums[at];");
-    kernel.barrier();
-  });
-}
-
 /** Beside the product, the sums over the rows of its first factor, which is transposed. */
 const matMul: Root = (kernel, { inputs: [a, b], outputs: [out], attributes }, finish, [sumNode]) => {
   if (out.dtype !== "float32") throw new Error("jit: products of integers have no kernel on a GPU");
-  const { rows, columns, depth, transA, transB, alpha } = shapeOf(a, out, attributes);
+  const { parts, batches, rows, columns, depth, transA, transB, alpha } = shapeOf(a, out, attributes);
   const { language } = kernel;
-  const batches = out.shape.slice(0, -2);
-  const form = kernel.style.formOf({ rows, columns, depth, batch: sizeOf(batches) });
-  const { eachRows, eachColumns, slices } = form;
-  const terms = form.terms * slices;
+  const batchSize = sizeOf(batches);
+  const { form } = kernel.style.formOf({ rows, columns, depth, batch: batchSize });
   kernel.workgroup = threadsOf(form);
-  kernel.groups = [Math.ceil(columns / form.columns), Math.ceil(rows / form.rows), sizeOf(batches)];
-  kernel.shared.push({ name: "tileA", type: "f32", length: form.rows * terms });
-  kernel.shared.push({ name: "tileB", type: "f32", length: form.columns * terms });
-  const batch = new Index(batches, undefined, "wg.z").coords(kernel);
+  kernel.groups = [Math.ceil(columns / form.columns), Math.ceil(rows / form.rows), batchSize * parts];
+  // A part has some of the terms, and its own place in the result.
+  const [batchPlace, part] =
+    parts === 1 ? ["wg.z", "0u"] : batchSize === 1 ? ["0u", "wg.z"] : dealtTo(kernel, parts);
+  const batch = new Index(batches, undefined, batchPlace).coords(kernel);
   const batchOf = ({ shape }: Value): string[] =>
     shape.slice(0, -2).map((size, i) => (size === 1 ? "0u" : batch[i + batch.length - shape.length + 2]));
-  const across = form.columns / eachColumns;
-  const perSlice = (form.rows / eachRows) * across;
   kernel.push(language.constant("u32", "row0", `wg.y * ${form.rows}u`));
   kernel.push(language.constant("u32", "column0", `wg.x * ${form.columns}u`));
-  kernel.push(language.constant("u32", "slice", `lid / ${perSlice}u`));
-  kernel.push(language.constant("u32", "ty", `lid % ${perSlice}u / ${across}u * ${eachRows}u`));
-  kernel.push(language.constant("u32", "tx", `lid % ${across}u * ${eachColumns}u`));
-  kernel.push(language.local({ name: "sums", type: "f32", length: eachRows * eachColumns }));
-  const [batchA, batchB] = [batchOf(a), batchOf(b)];
+  const count = kernel.size(Math.ceil(depth / parts));
+  const start = parts === 1 ? "0u" : kernel.let("u32", `${part} * ${count}`);
+  const all = kernel.size(depth);
+  const end = parts === 1 ? all : kernel.let("u32", language.call("min", `${start} + ${count}`, all));
+  const ofA = {
+    value: a,
+    batch: batchOf(a),
+    first: "row0",
+    count: rows,
+    width: form.rows,
+    termsLast: !transA,
+    depth,
+  };
+  const ofB = {
+    ...{ value: b, batch: batchOf(b), first: "column0", count: columns, width: form.columns },
+    ...{ termsLast: transB, depth },
+  };
+  const left = tileOf(kernel, form, "left_tile", ofA);
+  const right = tileOf(kernel, form, "right_tile", ofB);
+  const sums = form.matrices ? sumsByMatrices(kernel, form, form.matrices) : sumsByThreads(kernel, form);
   // The first workgroup of each row of tiles has a thread for each sum.
-  const sums = sumNode && `wg.x == 0u && lid < ${form.rows}u`;
-  if (sums) kernel.push(language.variable("f32", "factor_sum", language.literal("f32", 0)));
-  const ofA = { first: "row0", count: rows, depth, termsLast: !transA };
-  const ofB = { first: "column0", count: columns, depth, termsLast: transB };
-  kernel.repeat("k0", "0u", kernel.size(depth), `${terms}u`, () => {
-    stage(kernel, a, "tileA", batchA, { width: form.rows, terms }, ofA);
-    stage(kernel, b, "tileB", batchB, { width: form.columns, terms }, ofB);
+  const adds = sumNode && `wg.x == 0u && lid < ${form.rows}u`;
+  if (adds) kernel.push(language.variable("f32", "factor_sum", language.literal("f32", 0)));
+  left.fetch(start, end);
+  right.fetch(start, end);
+  kernel.repeat("k0", start, end, `${form.terms}u`, () => {
+    left.bring();
+    right.bring();
     kernel.barrier();
-    if (sums)
-      kernel.block(`if (${sums})`, () =>
-        kernel.repeat("k", "0u", `${terms}u`, "1u", () =>
-          kernel.push(`factor_sum += tileA[k * ${form.rows}u + lid];`),
+    kernel.push(language.constant("u32", "next", `k0 + ${form.terms}u`));
+    kernel.block(`if (next < ${end})`, () => {
+      left.fetch("next", end);
+      right.fetch("next", end);
+    });
+    if (adds)
+      kernel.block(`if (${adds})`, () =>
+        kernel.repeat("k", "0u", `${form.terms}u`, "1u", () =>
+          kernel.push(`factor_sum += ${language.component(left.name, `k * ${left.pitch}u + lid`)};`),
         ),
       );
-    const [start, end] = [`slice * ${form.terms}u`, `(slice + 1u) * ${form.terms}u`];
-    kernel.repeat("k", slices === 1 ? "0u" : start, slices === 1 ? `${terms}u` : end, "1u", () => {
-      for (let i = 0; i < eachRows; i++)
-        kernel.push(language.constant("f32", `a${i}`, `tileA[k * ${form.rows}u + ty + ${i}u]`));
-      for (let j = 0; j < eachColumns; j++)
-        kernel.push(language.constant("f32", `c${j}`, `tileB[k * ${form.columns}u + tx + ${j}u]`));
-      for (let i = 0; i < eachRows; i++)
-        for (let j = 0; j < eachColumns; j++) kernel.push(`sums[${i * eachColumns + j}] += a${i} * c${j};`);
-    });
+    sums.add(left, right);
     kernel.barrier();
   });
-  if (sums)
-    kernel.block(`if (${sums} && row0 + lid < ${kernel.size(rows)})`, () => {
+  if (adds)
+    kernel.block(`if (${adds} && row0 + lid < ${kernel.size(rows)})`, () => {
       const [total] = sumNode.outputs;
       finish(total, new Index(total.shape, undefined, kernel.let("u32", "row0 + lid")), "factor_sum");
     });
-  if (slices > 1) addSlices(kernel, form);
-  const store = (): void =>
-    kernel.repeat("s", "0u", `${eachRows * eachColumns}u`, "1u", () => {
-      kernel.push(language.constant("u32", "row", `row0 + ty + s / ${eachColumns}u`));
-      kernel.push(language.constant("u32", "column", `column0 + tx + s % ${eachColumns}u`));
+  const first = kernel.let(
+    "u32",
+    times(kernel, wholePlace(kernel, batchPlace, part, batchSize), rows * columns),
+  );
+  for (let slab = 0; slab < sums.slabs; slab++) {
+    sums.write(slab);
+    kernel.barrier();
+    kernel.repeat("e", "lid", `${slabOf(form) * form.columns}u`, `${kernel.workgroup}u`, () => {
+      kernel.push(language.constant("u32", "line", `e / ${form.columns}u`));
+      kernel.push(language.constant("u32", "row", `row0 + ${sums.rowOf(slab, "line")}`));
+      kernel.push(language.constant("u32", "column", `column0 + e % ${form.columns}u`));
       kernel.block(`if (row < ${kernel.size(rows)} && column < ${kernel.size(columns)})`, () => {
-        const sum = alpha === 1 ? "sums[s]" : `sums[s] * ${language.literal("f32", alpha)}`;
+        const sum = alpha === 1 ? sums.read("e") : `${sums.read("e")} * ${language.literal("f32", alpha)}`;
         const value = kernel.let("f32", sum);
-        const place = `${times(kernel, "wg.z", rows * columns)} + ${times(kernel, "row", columns)} + column`;
+        const place = `${first} + ${times(kernel, "row", columns)} + column`;
         finish(out, new Index(out.shape, undefined, kernel.let("u32", place)), value);
       });
     });
-  if (slices === 1) store();
-  else kernel.block("if (slice == 0u)", store);
+    if (slab + 1 < sums.slabs) kernel.barrier();
+  }
 };
+
+/** The batch and the part of a workgroup, where there are several of both. */
+function dealtTo(kernel: KernelBuilder, parts: number): [batch: string, part: string] {
+  const count = kernel.size(parts);
+  return [kernel.let("u32", `wg.z / ${count}`), kernel.let("u32", `wg.z % ${count}`)];
+}
+
+/** The place of a batch of a part among all, the parts first. */
+function wholePlace(kernel: KernelBuilder, batch: string, part: string, count: number): string {
+  if (part === "0u") return batch;
+  return batch === "0u" ? part : kernel.let("u32", `${part} * ${kernel.size(count)} + ${batch}`);
+}
 
 /** Rows by segment: a thread for each number, over all rows. */
 const segmentSum: Root = (kernel, { inputs: [x, ids], outputs: [out] }, finish) => {
@@ -181,6 +163,7 @@ const segmentSum: Root = (kernel, { inputs: [x, ids], outputs: [out] }, finish) 
 export const PRODUCTS: Readonly<Record<string, Root>> = {
   MatMul: matMul,
   "ditlab.ScaledMatMul": matMul,
+  "ditlab.PartialMatMul": matMul,
   ...ATTENTION,
   "ditlab.SegmentSum": segmentSum,
 };

@@ -1,7 +1,8 @@
 /** Reductions over any axes, in one pass, and rows that are normalized. */
 import { sizeOf, type Value } from "../graph.ts";
-import { broadcastIndex, Index, type KernelBuilder } from "./builder.ts";
+import { broadcastIndex, Index, type KernelBuilder, times } from "./builder.ts";
 import { type Finish, ints, type Root } from "./root.ts";
+import { sharingOf } from "./sharing.ts";
 import {
   abreast,
   added,
@@ -26,29 +27,24 @@ interface Reduction {
 
 const LOWEST = -3.4028234663852886e38;
 
-/** From this many numbers on a workgroup shares a sum, where there are not enough sums for all threads. */
-const SHARED_FROM = 128;
-const FEW_SUMS = 4096;
-
-/** Columns that a workgroup sums side by side, where neighbours in memory belong to different sums. */
-const COLUMNS = 16;
-
 const reduction =
   ({ start, term = (x) => x, join, end }: Reduction): Root =>
   (kernel, node, finish, beside) => {
     const nodes = [node, ...beside];
     const [from, axesValue] = node.inputs;
-    const [out] = node.outputs;
     const axes = axesValue ? ints(axesValue) : from.shape.map((_, i) => i);
     const kept = from.shape.map((_, i) => i).filter((i) => !axes.includes(i));
-    const count = sizeOf(axes.map((i) => from.shape[i]));
-    const sums = sizeOf(out.shape);
+    const parts = (node.attributes.parts as number | undefined) ?? 1;
     const isFloat = from.dtype === "float32";
-    const isShared = isFloat && count >= SHARED_FROM && sums < FEW_SUMS;
-    const last = from.shape.length - 1;
-    const across = isShared && kept.includes(last) && from.shape[last] >= COLUMNS ? COLUMNS : 1;
+    const sharing = sharingOf(from.shape, axes);
+    const { count, sums } = sharing;
+    const isShared = isFloat && (parts > 1 || sharing.isShared);
+    const across = isShared ? sharing.across : 1;
     const lanes = THREADS / across;
-    let place = isShared ? workgroups(kernel, Math.ceil(sums / across)) : threads(kernel, sums);
+    const blocks = Math.ceil(sums / across);
+    let place = isShared ? workgroups(kernel, blocks * parts) : threads(kernel, sums);
+    const part = parts > 1 ? kernel.let("u32", `${place} / ${kernel.size(blocks)}`) : "0u";
+    if (parts > 1) place = kernel.let("u32", `${place} % ${kernel.size(blocks)}`);
     if (across > 1) place = kernel.let("u32", `${place} * ${across}u + lid % ${across}u`);
     const lane = across > 1 ? kernel.let("u32", `lid / ${across}u`) : "lid";
     const outer = new Index(
@@ -80,17 +76,24 @@ const reduction =
         kernel.push(`${totals[i]} = ${join(kernel, totals[i], term(x))};`);
       });
     };
+    // A part has some of the numbers, and its own place in the result.
+    const each = kernel.size(Math.ceil(count / parts));
+    const last = `(${part} + 1u) * ${each}`;
+    const all = kernel.size(count);
+    const below = parts > 1 ? kernel.let("u32", kernel.language.call("min", last, all)) : all;
+    const own = parts > 1 ? kernel.let("u32", `${part} * ${each} + ${lane}`) : lane;
     const repeat = (): void =>
-      kernel.repeat("r", isShared ? lane : "0u", kernel.size(count), isShared ? `${lanes}u` : "1u", add);
+      kernel.repeat("r", isShared ? own : "0u", below, isShared ? `${lanes}u` : "1u", add);
     const isThere = `${place} < ${kernel.size(sums)}`;
     // All threads of a workgroup come to what they share.
     if (across > 1) kernel.block(`if (${isThere})`, repeat);
     else repeat();
-    const all = isShared ? totals.map((total) => combine(kernel, total, join, across)) : totals;
+    const results = isShared ? totals.map((total) => combine(kernel, total, join, across)) : totals;
     const write = (): void =>
       nodes.forEach(({ outputs: [value] }, i) => {
-        const number = kernel.let(type, end ? end(kernel, all[i], count) : all[i]);
-        finish(value, new Index(value.shape, undefined, place), number);
+        const number = kernel.let(type, end ? end(kernel, results[i], count) : results[i]);
+        const at = parts > 1 ? kernel.let("u32", `${times(kernel, part, sums)} + ${place}`) : place;
+        finish(value, new Index(value.shape, undefined, at), number);
       });
     if (!isShared) write();
     else if (across === 1) kernel.block("if (lid == 0u)", write);
@@ -273,7 +276,7 @@ const modulatedLayerNorm: Root = (
     finish(out, index, kernel.let("f32", `${number} * ${by} + ${and}`));
   });
 
-export const REDUCTIONS: Readonly<Record<string, Root>> = {
+const simple: Readonly<Record<string, Root>> = {
   ReduceSum: reduction({ start: 0, join: added }),
   ReduceMean: reduction({
     start: 0,
@@ -284,6 +287,11 @@ export const REDUCTIONS: Readonly<Record<string, Root>> = {
   ReduceProd: reduction({ start: 1, join: multiplied }),
   ReduceMax: reduction({ start: LOWEST, join: joined("max") }),
   ReduceMin: reduction({ start: -LOWEST, join: joined("min") }),
+};
+
+export const REDUCTIONS: Readonly<Record<string, Root>> = {
+  ...simple,
+  ...Object.fromEntries(Object.entries(simple).map(([op, root]) => [`ditlab.Partial${op}`, root])),
   "ditlab.SquareSums": squareSum,
   Softmax: softmax(false),
   LogSoftmax: softmax(true),

@@ -15,7 +15,9 @@ const device = await openDevice();
 const random = randomGenerator(12);
 for (const [i, form] of FORMS.entries())
   for (const [rows, columns, depth] of SIZES) {
-    Object.assign(device, { products: { ...SOME_GPU, measured: () => form } });
+    // Also in parts, which take the product of one form to the sums of others.
+    const parts = 1 + (i % 3);
+    Object.assign(device, { products: { ...SOME_GPU, measured: () => ({ form, parts }) } });
     const [a, b] = [normalTensor(random, [rows, depth]), normalTensor(random, [depth, columns])];
     const [left, right] = [a, b].map((x) => tf.transpose(x) as Tensor);
     const all = (target: "cpu" | "webgpu") =>

@@ -2,7 +2,11 @@
 import type { Dialect, Rule } from "../../dialect.ts";
 import { OWN, sameShape, sizeOf, type Value } from "../../graph.ts";
 import { binary } from "../../kernels/elementwise.ts";
+import { written } from "../../lower.ts";
+import type { ProductDevice } from "../../plan/forms.ts";
+import { inParts } from "../../plan/parts.ts";
 import { squareSums } from "../../plan/reductions.ts";
+import type { Traced } from "../../program.ts";
 
 /** One kernel for the queries, which sums what both need, and one for the keys and values. */
 const attentionGradient: Rule = (graph, [dy, q, k, v, out, sums], { outputs: [dq, dk, dv], attributes }) => {
@@ -59,3 +63,7 @@ export const KERNELS: Dialect = {
   [`${OWN}.ModulatedLayerNormGradient`]: normGradient,
   [`${OWN}.SumOfAllSquares`]: sumOfAllSquares,
 };
+
+/** A function in what kernels are written for, in parts that keep a device at work. */
+export const writtenFor = (device: ProductDevice, traced: Traced): Traced =>
+  written(written(traced, KERNELS), inParts(device));

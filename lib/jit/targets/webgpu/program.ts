@@ -5,6 +5,7 @@ import { flopsOf } from "../../flops.ts";
 import { written } from "../../lower.ts";
 import { memoryOf } from "../../memory.ts";
 import { formFor, SOME_GPU } from "../../plan/forms.ts";
+import { inParts } from "../../plan/parts.ts";
 import type { PlanOptions } from "../../plan/plan.ts";
 import { isRounds, type Section } from "../../plan/sections.ts";
 import { planSummary } from "../../plan/summary.ts";
@@ -13,7 +14,7 @@ import { partOf, type RecordedRun, shapesText } from "../../profile.ts";
 import type { Place, Program, Target, Traced } from "../../program.ts";
 import type { Leaf } from "../../structure.ts";
 import { type Device, devicesLost, openDevice } from "./device.ts";
-import { KERNELS } from "./dialect.ts";
+import { KERNELS, writtenFor } from "./dialect.ts";
 import { type Environment, newEnvironment } from "./environment.ts";
 import type { Launch } from "./kernels.ts";
 import { copied, runnerOf } from "./run.ts";
@@ -29,7 +30,11 @@ const planOptions = ({
   maxBuffers,
   storage,
 }: Pick<Device, "products" | "maxBuffers" | "storage">): PlanOptions => ({
-  style: { language: WGSL, formOf: (size) => formFor(size, products) },
+  style: {
+    language: WGSL,
+    formOf: (size) => formFor(size, products),
+    roundsFactors: products.matrices !== undefined,
+  },
   maxBuffers,
   storage,
 });
@@ -121,7 +126,7 @@ async function record(
 ): Promise<RecordedRun[]> {
   const device = await openDevice();
   const timer = newTimer(device);
-  const graph = written(traced, KERNELS);
+  const graph = writtenFor(device.products, traced);
   const given = leaves.map(() => false);
   const program = await compileTraced(device, graph, leaves, given, timer);
   const recorded: RecordedRun[] = [];
@@ -171,13 +176,16 @@ export const webgpu: Target = {
   generation: devicesLost,
   async compile(trace, leaves, donated) {
     const start = performance.now();
-    const traced = written(await trace(), KERNELS);
+    const device = await openDevice();
+    const traced = writtenFor(device.products, await trace());
     const traceSeconds = (performance.now() - start) / 1000;
-    const program = await compileTraced(await openDevice(), traced, leaves, donated);
+    const program = await compileTraced(device, traced, leaves, donated);
     program.stats.traceSeconds = traceSeconds;
     return program;
   },
   record,
-  summary: (traced, leaves, donated) =>
-    planSummary(traced.live, planProgram(traced, leaves, donated, planOptions(ANY_GPU))),
+  summary(traced, leaves, donated) {
+    const parted = written(traced, inParts(ANY_GPU.products));
+    return planSummary(parted.live, planProgram(parted, leaves, donated, planOptions(ANY_GPU)));
+  },
 };

@@ -1,7 +1,9 @@
 /** Kernels in WGSL. */
-import type { Language, LocalArray, Scalar } from "../../plan/language.ts";
+import type { MatrixShape } from "../../plan/forms.ts";
+import type { Language, Local, LocalArray, MatrixLanguage, MatrixRole, Scalar } from "../../plan/language.ts";
 
-const array = ({ name, type, length }: LocalArray): string => `${name}: array<${type}, ${length}>`;
+const typed = (type: Local | "f16"): string => (type === "vec4" ? "vec4<f32>" : type);
+const array = ({ name, type, length }: LocalArray): string => `${name}: array<${typed(type)}, ${length}>`;
 
 /** WGSL has no literals of infinities and NaN, and refuses what it can tell to be one: these it cannot. */
 const BITS = `fn from_bits(bits: u32) -> f32 { var runtime = bits; return bitcast<f32>(runtime); }`;
@@ -26,18 +28,42 @@ function float(value: number): string {
   return Object.is(value, -0) ? "-0f" : `${text}f`;
 }
 
+const MATRICES = "chromium_experimental_subgroup_matrix";
+
+function matrixType({ M, N, K }: MatrixShape, role: MatrixRole): string {
+  if (role === "left") return `subgroup_matrix_left<f16, ${K}, ${M}>`;
+  return role === "right"
+    ? `subgroup_matrix_right<f16, ${N}, ${K}>`
+    : `subgroup_matrix_result<f32, ${N}, ${M}>`;
+}
+
+/** Chromium's builtins, still an experiment. */
+const MATRIX: MatrixLanguage = {
+  variable: (shape, name) => `var ${name}: ${matrixType(shape, "sums")};`,
+  load(shape, role, { array, at, pitch, alongRows }) {
+    const order = alongRows ? "row_major" : "col_major";
+    return `subgroupMatrixLoad<${matrixType(shape, role)}, ${order}>(&${array}, ${at}, ${pitch}u)`;
+  },
+  add: (sums, left, right) => `${sums} = subgroupMatrixMultiplyAccumulate(${left}, ${right}, ${sums});`,
+  store: (_, sums, array, at, pitch) =>
+    `subgroupMatrixStore<row_major>(&${array}, ${at}, ${sums}, ${pitch}u);`,
+  rounded: (number) => `f16(clamp(${number}, -65504f, 65504f))`,
+};
+
 const zero = (type: Scalar): string => (type === "bool" ? "false" : `${type}(0)`);
 
 export const WGSL: Language = {
   literal(type, value) {
+    if (type === "vec4") return `vec4<f32>(${float(value)})`;
     if (type === "bool") return value ? "true" : "false";
     if (type === "f32") return value < 0 || Object.is(value, -0) ? `(${float(value)})` : float(value);
     if (type === "u32") return `${value}u`;
     // The least integer has no literal.
     return value === -(2 ** 31) ? "(-2147483647i - 1i)" : value < 0 ? `(${value}i)` : `${value}i`;
   },
-  constant: (type, name, expression) => `let ${name}: ${type} = ${expression};`,
-  variable: (type, name, expression) => `var ${name}: ${type} = ${expression};`,
+  constant: (type, name, expression) =>
+    type === "matrix" ? `let ${name} = ${expression};` : `let ${name}: ${typed(type)} = ${expression};`,
+  variable: (type, name, expression) => `var ${name}: ${typed(type)} = ${expression};`,
   local: (local) => `var ${array(local)};`,
   select: (condition, yes, no) => `select(${no}, ${yes}, ${condition})`,
   convert: (from, to, expression) =>
@@ -48,6 +74,8 @@ export const WGSL: Language = {
   narrowed: (format, number) =>
     format === "float16" ? `f16(clamp(${number}, -65504f, 65504f))` : `narrowed(${number})`,
   call: (fn, ...args) => `${fn}(${args.join(", ")})`,
+  component: (array, at) => `${array}[(${at}) / 4u][(${at}) % 4u]`,
+  matrix: MATRIX,
   barrier: "workgroupBarrier();",
   kernel({ buffers, usesScalars, sizes, shared, workgroup, lines }) {
     const arrays = [
@@ -56,8 +84,12 @@ export const WGSL: Language = {
     ];
     const fields = Array.from({ length: sizes }, (_, i) => `s${i}: u32`);
     const uses = (name: string): boolean => lines.some((line) => line.includes(`${name}(`));
+    const usesMatrices = uses("subgroupMatrixMultiplyAccumulate");
     return [
-      ...(buffers.includes("f16") ? ["enable f16;"] : []),
+      // A place is the same for all of a subgroup, though a compiler cannot tell.
+      ...(usesMatrices ? ["diagnostic(off, chromium.subgroup_matrix_uniformity);"] : []),
+      ...(usesMatrices || buffers.includes("f16") ? ["enable f16;"] : []),
+      ...(usesMatrices ? [`enable subgroups, ${MATRICES};`] : []),
       ...(uses("from_bits") ? [BITS] : []),
       ...(uses("widened") || uses("narrowed") ? [BFLOAT16] : []),
       ...arrays.map(
