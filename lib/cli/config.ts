@@ -1,4 +1,5 @@
 /** Where a command's training config comes from: a preset or a file, changed by options. */
+
 import { type Command, Option } from "commander";
 import {
   METHOD_NAMES,
@@ -12,6 +13,7 @@ import { DIT_PROCESS, type ProcessConfig, SIT_PROCESS } from "../diffusion/index
 import { PAPER_PRESETS, paperConfig } from "../experiments/paper.ts";
 import { SCALES, type ScaleName, scaleConfig, scaleSRA } from "../experiments/presets.ts";
 import { readBytes } from "../io/index.ts";
+import { PRECISIONS, type Precision } from "../jit/plan/precision.ts";
 import { checkTransformerConfig } from "../models/config.ts";
 import { type ModelName, modelConfig, parseModelName } from "../models/zoo.ts";
 import { type Schedule, warmup, warmupAndDecay } from "../optim/schedules.ts";
@@ -38,6 +40,7 @@ export interface ConfigOptions {
   accumulate?: number;
   microBatches?: number;
   remat?: boolean;
+  precision?: Precision;
   alignWeight?: number | "reference";
   learningRate?: number;
   warmup?: number;
@@ -93,6 +96,11 @@ export const withConfigOptions = (command: Command): Command =>
     .addOption(fieldOption("--accumulate <number>", "accumulate", positiveInteger))
     .addOption(fieldOption("--micro-batches <number>", "microBatches", positiveInteger))
     .option("--remat", "compute blocks again for the gradient: about a third more time, far less memory")
+    .addOption(
+      new Option("--precision <format>", "mixed precision on a GPU: how wide activations are").choices([
+        ...PRECISIONS,
+      ]),
+    )
     .addOption(alignWeightOption())
     .addOption(fieldOption("--learning-rate <number>", "learningRate", real))
     .option("--warmup <steps>", "steps in which the learning rate rises from 0", integer)
@@ -276,6 +284,7 @@ export function withOptions(before: TrainConfig, options: ConfigOptions): TrainC
     accumulate: options.accumulate,
     microBatches: options.microBatches,
     remat: options.remat,
+    precision: options.precision,
     methods: withWeight(options.alignWeight, base),
     learningRate: learningRateOf(options, { ...base, steps }),
     adamW: weightDecay === undefined ? undefined : { ...base.adamW, weightDecay },

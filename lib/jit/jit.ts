@@ -7,6 +7,7 @@ import { isOnHost, type Memory } from "./buffers.ts";
 import { claim } from "./claims.ts";
 import { type Lowered, lowered, traceFunction, written } from "./lower.ts";
 import { UnreadTensors } from "./outside.ts";
+import { checkPrecision, type Precision } from "./plan/precision.ts";
 import type { PlanSummary } from "./plan/summary.ts";
 import { profileOf } from "./profile.ts";
 import type { Profile } from "./profile-types.ts";
@@ -21,6 +22,12 @@ export interface JitOptions {
   name?: string;
   /** Where it runs: `cpu` (onnxruntime) or `webgpu`. Default: where `useDevice` has put the process, else the processor. */
   target?: TargetName;
+  /**
+   * On a GPU, how wide the arrays between its kernels are. In 16 bits, factors of products are rounded to float16 too, where
+   * the GPU multiplies matrices of them (`lower` says whether); sums, arguments and results stay float32. A processor
+   * computes all in float32. Default: `float32`.
+   */
+  precision?: Precision;
   /** Threads that one operator may use, on a processor. Default: `DITLAB_THREADS`, or the number of processors. */
   threads?: number;
   /**
@@ -132,7 +139,8 @@ const RETRACE_WARNING = 16;
  */
 export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitOptions = {}): Compiled<A, R> {
   const name = options.name ?? (fn.name || "anonymous function");
-  const { threads = defaultThreads(), donate = [], cache = true } = options;
+  const { threads = defaultThreads(), donate = [], cache = true, precision = "float32" } = options;
+  checkPrecision(precision);
   if (options.target !== undefined) targetOf(options.target);
   const targetNow = (): Target => targetOf(options.target ?? currentTarget());
   const programs = new Map<string, Entry>();
@@ -172,6 +180,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
     const program = await target.compile(() => traceWith(args), leaves, donated, {
       threads,
       cache,
+      precision,
       identity,
     });
     stats.traces.push(program.stats);
@@ -258,7 +267,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
       let plan: PlanSummary | undefined;
       // Planned when it is looked at: who wants a graph's size alone does not wait for it.
       const get = (): PlanSummary | undefined => {
-        plan ??= target.summary?.(traced, leaves, donated);
+        plan ??= target.summary?.(traced, leaves, donated, precision);
         return plan;
       };
       return Object.defineProperty(shown, "plan", { enumerable: true, get });
@@ -276,7 +285,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
         const numbers = new Map(await Promise.all(held));
         return profileOf(
           name,
-          await target.record(await traceWith(args), leaves, numbers, { threads, runs }),
+          await target.record(await traceWith(args), leaves, numbers, { threads, runs, precision }),
         );
       } finally {
         use.fail(new Set());

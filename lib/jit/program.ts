@@ -3,6 +3,7 @@ import type { Tensor } from "../tensor/tf.ts";
 import type { Buffer, Memory } from "./buffers.ts";
 import type { Dialect } from "./dialect.ts";
 import type { LiveGraph, Value } from "./graph.ts";
+import type { Precision } from "./plan/precision.ts";
 import type { PlanSummary } from "./plan/summary.ts";
 import type { RecordedRun } from "./profile.ts";
 import type { Leaf } from "./structure.ts";
@@ -33,6 +34,8 @@ export interface ProgramStats {
   inPlace: number;
   /** Those that were, over all calls: a donated input that was read, or that others hold, is left as it is. */
   overwritten: number;
+  /** How wide the arrays between its kernels are, and the factors of its products. */
+  precision: { readonly storage: Precision; readonly products: "float32" | "float16" };
 }
 
 export interface Program {
@@ -56,6 +59,8 @@ export interface CompileOptions {
   readonly threads: number;
   /** Compiled code on disk: whether, or in which folder. */
   readonly cache: boolean | string;
+  /** How much of its factors a product may round away, and of what lies between kernels. */
+  readonly precision: Precision;
   /** What the program is likely to be the same for in another process. */
   readonly identity?: readonly unknown[];
 }
@@ -77,13 +82,18 @@ export interface Target {
     options: CompileOptions,
   ): Promise<Program>;
   /** What a function, written in its operators, comes to, if it is planned here. */
-  summary?(traced: Traced, leaves: readonly Leaf[], donated: readonly boolean[]): PlanSummary;
+  summary?(
+    traced: Traced,
+    leaves: readonly Leaf[],
+    donated: readonly boolean[],
+    precision: Precision,
+  ): PlanSummary;
   /** Runs a traced function several times, and says what took how long. Nothing is written over. */
   record(
     traced: Traced,
     leaves: readonly Leaf[],
     numbers: ReadonlyMap<number, Memory>,
-    options: { readonly threads: number; readonly runs: number },
+    options: { readonly threads: number; readonly runs: number; readonly precision: Precision },
   ): Promise<RecordedRun[]>;
 }
 

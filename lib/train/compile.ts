@@ -31,7 +31,7 @@ export const compileStep = (task: Task, options: StepOptions): Compiled<StepArgu
       checkBatch(batch);
       return trainStep(task, state, batch, scalars, options);
     },
-    { name: "trainStep", donate: [0] },
+    { name: "trainStep", donate: [0], precision: options.precision },
   );
 
 function checkBatch(batch: Batch): void {
@@ -54,7 +54,7 @@ export function compileRuns(task: Task, options: StepOptions & { accumulate: num
       batch: Batch,
       methodWeights: readonly Tensor[],
     ): Gradients => accumulateGradients(task, sum, weights, batch, methodWeights, options),
-    { name: "accumulateGradients", donate: [0] },
+    { name: "accumulateGradients", donate: [0], precision: options.precision },
   );
   const apply = jit(
     (state: TrainState, sum: Gradients, scalars: StepScalars): StepResult =>

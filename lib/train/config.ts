@@ -1,10 +1,11 @@
 /** What a training run is: plain data, saved as `config.json` and in every checkpoint, and checked by one schema. */
 import { type Fault, methodConfig } from "../align/index.ts";
 import { processConfig } from "../diffusion/process.ts";
+import { PRECISIONS } from "../jit/plan/precision.ts";
 import { networkConfig } from "../models/make.ts";
 import { adamWConfig } from "../optim/adamw.ts";
 import { schedule } from "../optim/schedules.ts";
-import { atLeast0, check, count, flag, share, z } from "../schema.ts";
+import { atLeast0, check, count, flag, oneOf, share, z } from "../schema.ts";
 import { makeTask } from "./make-task.ts";
 import type { Task } from "./task.ts";
 
@@ -28,6 +29,10 @@ export const trainConfigFields = z.strictObject({
   ).optional(),
   remat: flag(
     "Compute blocks again for the gradient: about a third more time, far less memory. Default: no.",
+  ).optional(),
+  precision: oneOf(
+    PRECISIONS,
+    "Mixed precision on a GPU: how wide activations are in memory, and factors of products; weights, sums and the optimizer stay float32. A processor computes all in float32. Default: float32.",
   ).optional(),
   learningRate: schedule.describe("Learning rate of AdamW."),
   adamW: adamWConfig.describe("The optimizer."),

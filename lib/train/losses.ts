@@ -1,5 +1,6 @@
 /** The losses of a batch, and their gradient. */
 import type { Batch } from "../align/method.ts";
+import type { Precision } from "../jit/index.ts";
 import type { Condition, Network } from "../models/network.ts";
 import { valueAndGradWith } from "../tensor/gradient.ts";
 import { mapParams, type Params } from "../tensor/params.ts";
@@ -11,7 +12,16 @@ import { isTrained, lossNames, type Task } from "./task.ts";
 export interface LossOptions {
   /** Compute the student's blocks again for the gradient: about a third more time, far less memory. */
   remat?: boolean;
+  /** Mixed precision on a GPU. Default: float32. */
+  precision?: Precision;
 }
+
+/**
+ * What a loss is multiplied by, and its gradients are divided by, where their factors are rounded to 16 bits: a mean over
+ * so many numbers has slopes too small for those. A power of two, so that nothing is rounded by it.
+ */
+const lossScale = ({ x }: Batch, precision: Precision = "float32"): number =>
+  precision === "float32" ? 1 : 2 ** Math.floor(Math.log2(x.size));
 
 export interface Losses {
   /** Of each sample [B]: a SiT's mean squared velocity error, a DiT's hybrid loss. */
@@ -95,13 +105,17 @@ export function gradientsOf(
   const total = (given: Params): { loss: Tensor; aux: Tensor[] } => {
     const losses = lossesOf(task, { ...student, ...given }, teacher, batch, options, targets);
     const mean: Tensor = tf.mean(losses.generative);
-    const loss = losses.methods.reduce((sum, of, i) => tf.add(sum, tf.mul(weights[i], of)), mean);
-    return { loss, aux: [mean, ...losses.methods] };
+    const sum = losses.methods.reduce((sum, of, i) => tf.add(sum, tf.mul(weights[i], of)), mean);
+    return { loss: scale === 1 ? sum : tf.mul(sum, scale), aux: [mean, ...losses.methods] };
   };
+  const scale = lossScale(batch, options.precision);
   const { gradient, aux } = valueAndGradWith(total)(trained);
   disposeTree(targets);
   const names = ["generative", ...lossNames(task)];
-  return { losses: Object.fromEntries(names.map((name, i) => [name, aux[i]])), gradients: gradient };
+  return {
+    losses: Object.fromEntries(names.map((name, i) => [name, aux[i]])),
+    gradients: scale === 1 ? gradient : mapParams(gradient, (value) => tf.mul(value, 1 / scale)),
+  };
 }
 
 /** Sums of two parts of a batch. */

@@ -124,13 +124,15 @@ function resumed(
 
 /** Fields that may change between a start and a resume: how long a run is, and what is written. */
 const CHANGEABLE = ["steps", "logEvery", "checkpointEvery", "keepCheckpoints", "keepEvery", "sampleEvery"];
+/** Where and how exactly it is computed, which like another device changes no more than rounding. */
+const ROUNDED = ["remat", "precision"];
 /** How it is computed, which changes no number as long as no method compares the samples of a part with each other. */
-const COMPUTED = ["accumulate", "microBatches", "remat"];
+const COMPUTED = ["accumulate", "microBatches"];
 
 const changeable = ({ methods }: Task): readonly string[] =>
   methods.some(({ couplesSamples }) => couplesSamples)
-    ? [...CHANGEABLE, "remat"]
-    : [...CHANGEABLE, ...COMPUTED];
+    ? [...CHANGEABLE, ...ROUNDED]
+    : [...CHANGEABLE, ...ROUNDED, ...COMPUTED];
 
 const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

@@ -2,8 +2,9 @@
 
 import { methodPreset } from "../../../lib/align/index.ts";
 import { SIT_PROCESS } from "../../../lib/diffusion/index.ts";
+import type { Precision } from "../../../lib/jit/index.ts";
 import { useTarget } from "../../../lib/jit/targets/index.ts";
-import { openDevice, useStorage } from "../../../lib/jit/targets/webgpu/device.ts";
+import { openDevice } from "../../../lib/jit/targets/webgpu/device.ts";
 import { flattenTree, mapParams, randomGenerator, type Tensor, tf } from "../../../lib/tensor/index.ts";
 import {
   compileStep,
@@ -15,7 +16,7 @@ import {
   type TrainConfig,
 } from "../../../lib/train/index.ts";
 import { stepConfig } from "../../planned-step.ts";
-import { attempt, median, report } from "../report.ts";
+import { attempt, median } from "../report.ts";
 
 const PART = "steps";
 
@@ -66,8 +67,13 @@ async function parity(): Promise<{ worst: number; where: string }> {
 }
 
 /** Steps of a model: the first one, which compiles, and the median of those that follow without waiting between. */
-async function timed(model: Parameters<typeof stepConfig>[0], batchSize: number, rounds: number) {
-  const config = stepConfig(model, "sra", batchSize);
+async function timed(
+  model: Parameters<typeof stepConfig>[0],
+  batchSize: number,
+  precision: Precision,
+  rounds: number,
+) {
+  const config = { ...stepConfig(model, "sra", batchSize), precision };
   const { task, fresh, batch, scalars } = await prepared(config);
   const step = compileStep(task, { ...config, microBatches: 1 });
   const device = await openDevice();
@@ -95,7 +101,7 @@ async function timed(model: Parameters<typeof stepConfig>[0], batchSize: number,
   return {
     model,
     batchSize,
-    storage: device.storage,
+    precision: step.stats.traces[0].precision,
     firstSeconds,
     traceSeconds,
     planSeconds: encodeSeconds,
@@ -115,21 +121,12 @@ export async function steps(): Promise<void> {
   await attempt(PART, { what: "parity with the processor" }, parity);
   useTarget("webgpu");
   const cases = (process.env.GPU_STEPS ?? "SiT-S/2:32 SiT-B/2:32 SiT-XL/2:32").split(" ");
-  for (const storage of ["float32", "bfloat16"] as const) {
-    const used = await useStorage(storage);
-    if (used !== storage) {
-      report(PART, { what: "storage", asked: storage, used });
-      break;
-    }
+  for (const precision of ["float32", "bfloat16"] as const)
     for (const name of cases) {
       const [model, batchSize] = name.split(":");
-      await attempt(PART, { what: "step" }, () =>
-        timed(
-          model as Parameters<typeof stepConfig>[0],
-          Number(batchSize),
-          Number(process.env.GPU_ROUNDS ?? 20),
-        ),
+      const rounds = Number(process.env.GPU_ROUNDS ?? 20);
+      await attempt(PART, { what: "step", precision }, () =>
+        timed(model as Parameters<typeof stepConfig>[0], Number(batchSize), precision, rounds),
       );
     }
-  }
 }

@@ -7,6 +7,7 @@ import { joinedParts, joinInParts } from "./joins.ts";
 import { hasKernel, kernelOf, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
 import { type Context, isJoin, sumsOfFactors, sumsTogether, together, withEpilogues } from "./merging.ts";
+import type { Precision } from "./precision.ts";
 import {
   type Binds,
   bindsOf,
@@ -17,7 +18,7 @@ import {
   sourcesOf,
   splitToFit,
 } from "./stages.ts";
-import { narrowValues, type StorageFormat } from "./storage.ts";
+import { narrowValues } from "./storage.ts";
 
 export interface PlanOptions {
   style: Style;
@@ -26,7 +27,7 @@ export interface PlanOptions {
   /** Arguments that may be written over, by the result that may take their place. */
   mayOverwrite?: ReadonlyMap<Value, Value>;
   /** How large arrays between kernels lie in memory. Default: float32. */
-  storage?: StorageFormat;
+  storage?: Precision;
 }
 
 export interface Plan {

@@ -1,9 +1,6 @@
 /** Which values lie in memory in half the width: what is between a step's kernels, and is neither summed up nor kept. */
 import { type GraphNode, type LiveGraph, sizeOf, type Value } from "../graph.ts";
 
-/** How the values between kernels lie in memory; all is computed in float32. A bfloat16 has a float32's range. */
-export type StorageFormat = "float32" | "float16" | "bfloat16";
-
 /** Smaller arrays, conditions and biases among them, keep their digits: they are little of the memory. */
 const SMALLEST = 8192;
 

@@ -1,6 +1,6 @@
 /** A process that compares products in all forms of a GPU with the processor's, and prints JSON for each size. */
 import { jit } from "../../../lib/jit/index.ts";
-import { FORMS, SOME_GPU } from "../../../lib/jit/plan/forms.ts";
+import { FORMS, matrixForms, SOME_GPU } from "../../../lib/jit/plan/forms.ts";
 import { openDevice } from "../../../lib/jit/targets/webgpu/device.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../../lib/tensor/index.ts";
 
@@ -13,7 +13,8 @@ const SIZES = [
 
 const device = await openDevice();
 const random = randomGenerator(12);
-for (const [i, form] of FORMS.entries())
+const forms = [...FORMS, ...(device.matrices ? matrixForms(device.matrices) : [])];
+for (const [i, form] of forms.entries())
   for (const [rows, columns, depth] of SIZES) {
     // Also in parts, which take the product of one form to the sums of others.
     const parts = 1 + (i % 3);
@@ -29,7 +30,7 @@ for (const [i, form] of FORMS.entries())
           bias: tf.sum(left, 0),
           right: tf.matMul(a, right, false, true),
         }),
-        { target, name: "products" },
+        { target, name: "products", precision: form.matrices ? "bfloat16" : "float32" },
       );
     const [expected, actual] = await Promise.all([
       all("cpu")(a, b, left, right),
@@ -42,6 +43,7 @@ for (const [i, form] of FORMS.entries())
         Math.max(...Array.from(wanted, (x, at) => Math.abs(x - got[at]))) / Math.sqrt(depth + rows);
       worst = error > worst || Number.isNaN(error) ? error : worst;
     }
-    console.log(JSON.stringify({ name: `form ${i}, ${rows}x${columns}x${depth}`, worst }));
+    const rounds = form.matrices !== undefined;
+    console.log(JSON.stringify({ name: `form ${i}, ${rows}x${columns}x${depth}`, worst, rounds }));
   }
 process.exit(0);

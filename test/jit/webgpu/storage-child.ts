@@ -1,7 +1,5 @@
 /** A process that trains on a GPU with what lies between kernels in each format, and prints JSON beside float32's losses. */
-import { jit } from "../../../lib/jit/index.ts";
-import type { StorageFormat } from "../../../lib/jit/plan/storage.ts";
-import { useStorage } from "../../../lib/jit/targets/webgpu/device.ts";
+import { jit, type Precision } from "../../../lib/jit/index.ts";
 import { mapParams, normalTensor, randomGenerator, type Tensor, tf } from "../../../lib/tensor/index.ts";
 import {
   initTask,
@@ -20,16 +18,20 @@ const base = smallConfig({ batchSize: 8 });
 const config = { ...base, model: { ...base.model, hiddenSize: 64, depth: 2, patchSize: 2 } };
 const task = makeTask(config);
 
-async function losses(format: StorageFormat): Promise<{ used: StorageFormat; losses: number[] }> {
-  const used = await useStorage(format);
+async function losses(precision: Precision): Promise<{ used: string; products: string; losses: number[] }> {
   const random = randomGenerator(5);
   const params = mapParams(initTask(task, random), (p) =>
     tf.tidy(() => tf.add(p, tf.mul(normalTensor(random, p.shape), 0.02)) as Tensor),
   );
   const step = jit(
     (state: TrainState, batch: Parameters<typeof trainStep>[2], scalars: Parameters<typeof trainStep>[3]) =>
-      trainStep(task, state, batch, scalars, { adamW: config.adamW, maxGradientNorm: 1, microBatches: 1 }),
-    { name: "trainStep", donate: [0], target: "webgpu" },
+      trainStep(task, state, batch, scalars, {
+        adamW: config.adamW,
+        maxGradientNorm: 1,
+        microBatches: 1,
+        precision,
+      }),
+    { name: "trainStep", donate: [0], target: "webgpu", precision },
   );
   let state = initTrainState(task, params);
   const batch = await syntheticBatch(config, config.batchSize);
@@ -40,12 +42,13 @@ async function losses(format: StorageFormat): Promise<{ used: StorageFormat; los
     state = result.state;
     seen.push((await result.metrics.generative.data())[0], (await result.metrics.gradientNorm.data())[0]);
   }
-  return { used, losses: seen };
+  const { storage, products } = step.stats.traces[0].precision;
+  return { used: storage, products, losses: seen };
 }
 
 const wide = await losses("float32");
 for (const format of ["bfloat16", "float16"] as const) {
-  const { used, losses: actual } = await losses(format);
-  console.log(JSON.stringify({ format, used, expected: wide.losses, actual }));
+  const { used, products, losses: actual } = await losses(format);
+  console.log(JSON.stringify({ format, used, products, expected: wide.losses, actual }));
 }
 process.exit(0);

@@ -72,6 +72,7 @@ async function compileTraced(
     calls: 0,
     inPlace: computed.filter(({ leaf }) => leaf !== undefined).length,
     overwritten: 0,
+    precision: { storage: "float32", products: "float32" } as const,
   };
   const read = new Map(traced.live.inputs.map((value) => [value.name, value]));
   const feeds = leaves

@@ -2,8 +2,7 @@
 
 import { installCommand } from "../../../package.ts";
 import { DeviceLostError } from "../../device-lost.ts";
-import { type ProductDevice, SIMPLE, SOME_GPU } from "../../plan/forms.ts";
-import type { StorageFormat } from "../../plan/storage.ts";
+import { type MatrixShape, type ProductDevice, SIMPLE, SOME_GPU } from "../../plan/forms.ts";
 import {
   type AdapterInfo,
   type GPU,
@@ -12,6 +11,7 @@ import {
   USAGE,
   VISIBLE_TO_COMPUTE,
 } from "./gpu.ts";
+import { MATRICES, matricesOf } from "./matrices.ts";
 
 export interface Device {
   readonly gpu: GPUDevice;
@@ -22,8 +22,8 @@ export interface Device {
   readonly maxBinding: number;
   /** How products are computed on it. */
   readonly products: ProductDevice;
-  /** How programs that are compiled from now on store what lies between their kernels. */
-  storage: StorageFormat;
+  /** Matrices of float16 that its subgroups multiply at once, if it has them. */
+  readonly matrices?: MatrixShape;
   /** Whether it has numbers of 16 bits in memory. */
   readonly hasHalf: boolean;
   /** Vendor, architecture and driver, as far as they are known. */
@@ -62,16 +62,19 @@ const LIMITS = [
 /** WebGPU's name for numbers of 16 bits. */
 const HALF = "shader-f16";
 /** Features that are asked for where there are. */
-const FEATURES = [HALF, "timestamp-query"];
+const FEATURES = [HALF, "timestamp-query", "subgroups", MATRICES];
 
 interface Dawn {
   create(options: string[]): GPU;
   readonly globals: Readonly<Record<string, unknown>>;
 }
 
-/** NVIDIA's driver has numbers of 16 bits only when asked; clocks are rounded to 65 microseconds unless told otherwise. */
+/**
+ * NVIDIA's driver has numbers of 16 bits only when asked, and matrices are an experiment that counts as unsafe; clocks are
+ * rounded to 65 microseconds unless told otherwise.
+ */
 const OPTIONS = [
-  "enable-dawn-features=vulkan_enable_f16_on_nvidia",
+  "enable-dawn-features=vulkan_enable_f16_on_nvidia,allow_unsafe_apis",
   "disable-dawn-features=timestamp_quantization",
 ];
 
@@ -130,6 +133,7 @@ async function open(): Promise<Device> {
   const { limits } = gpu;
   const layouts = new Map<string, object>();
   const { info, features } = adapter;
+  const matrices = matricesOf(adapter);
   const { vendor, architecture, description } = info;
   const isSoftware = isPlayed(info);
   const device: Device = {
@@ -145,7 +149,7 @@ async function open(): Promise<Device> {
     },
     // A processor that plays a GPU compiles small kernels in a fraction of the time, and has no use for large tiles.
     products: isSoftware ? SIMPLE : { ...SOME_GPU, workgroupMemory: limits.maxComputeWorkgroupStorageSize },
-    storage: "float32",
+    ...(matrices && { matrices }),
     hasHalf: features.has(HALF),
     maxBinding: limits.maxStorageBufferBindingSize,
     description: [vendor, architecture, description].filter(Boolean).join(" ") || "unnamed adapter",
@@ -192,13 +196,3 @@ export function throwFault({ fault }: Device, made: number): void {
 /** What to say of something on a device that is gone. */
 export const lossError = (what: string, { description, loss }: Device): DeviceLostError =>
   new DeviceLostError(`${what} is gone: the GPU it lay on (${description}) was lost: ${loss?.trim()}`);
-
-/**
- * Stores what lies between the kernels of programs that are compiled from now on in a format, and says which it is: float32
- * where the device has no numbers of 16 bits. Arguments, results and sums stay float32.
- */
-export async function useStorage(format: StorageFormat): Promise<StorageFormat> {
-  const device = await openDevice();
-  device.storage = device.hasHalf ? format : "float32";
-  return device.storage;
-}

@@ -10,6 +10,15 @@ export interface AdapterInfo {
   readonly device: string;
   readonly description: string;
   readonly isFallbackAdapter?: boolean;
+  readonly subgroupMinSize?: number;
+  readonly subgroupMaxSize?: number;
+  readonly subgroupMatrixConfigs?: Iterable<{
+    readonly componentType: string;
+    readonly resultComponentType: string;
+    readonly M: number;
+    readonly N: number;
+    readonly K: number;
+  }>;
 }
 export interface GPUAdapter {
   readonly limits: Record<string, number>;

@@ -4,9 +4,10 @@ import { heldArray, hostNumbers, isOnHost, type Memory, newBuffer, tensorOver } 
 import { flopsOf } from "../../flops.ts";
 import { written } from "../../lower.ts";
 import { memoryOf } from "../../memory.ts";
-import { formFor, SOME_GPU } from "../../plan/forms.ts";
+import { formFor, type ProductDevice, SOME_GPU } from "../../plan/forms.ts";
 import { inParts } from "../../plan/parts.ts";
 import type { PlanOptions } from "../../plan/plan.ts";
+import type { Precision } from "../../plan/precision.ts";
 import { isRounds, type Section } from "../../plan/sections.ts";
 import { planSummary } from "../../plan/summary.ts";
 import { planProgram } from "../../plan/traced.ts";
@@ -23,21 +24,29 @@ import { newTimer, type Timer } from "./timer.ts";
 import { WGSL } from "./wgsl.ts";
 
 /** What is shown of a plan where no device is asked: as many arrays a kernel as every GPU binds. */
-const ANY_GPU = { products: SOME_GPU, maxBuffers: 8, storage: "float32" } as const;
+const ANY_GPU = { products: SOME_GPU, maxBuffers: 8, hasHalf: true } as const;
 
-const planOptions = ({
-  products,
-  maxBuffers,
-  storage,
-}: Pick<Device, "products" | "maxBuffers" | "storage">): PlanOptions => ({
-  style: {
-    language: WGSL,
-    formOf: (size) => formFor(size, products),
-    roundsFactors: products.matrices !== undefined,
-  },
-  maxBuffers,
-  storage,
-});
+/** How products are computed in a precision. */
+const productsOf = (
+  { products, matrices }: Pick<Device, "products" | "matrices">,
+  precision: Precision,
+): ProductDevice => (precision === "float32" || !matrices ? products : { ...products, matrices });
+
+function planOptions(
+  device: Pick<Device, "products" | "matrices" | "maxBuffers" | "hasHalf">,
+  precision: Precision,
+): PlanOptions {
+  const products = productsOf(device, precision);
+  return {
+    style: {
+      language: WGSL,
+      formOf: (size) => formFor(size, products),
+      roundsFactors: products.matrices !== undefined,
+    },
+    maxBuffers: device.maxBuffers,
+    storage: device.hasHalf ? precision : "float32",
+  };
+}
 
 /** Plans a function that is written in the dialect of kernels, and compiles it. */
 async function compileTraced(
@@ -45,10 +54,12 @@ async function compileTraced(
   traced: Traced,
   leaves: readonly Leaf[],
   donated: readonly boolean[],
+  precision: Precision,
   timer?: Timer,
 ): Promise<Program> {
   const start = performance.now();
-  const { steps, plans, places } = planProgram(traced, leaves, donated, planOptions(device));
+  const options = planOptions(device, precision);
+  const { steps, plans, places } = planProgram(traced, leaves, donated, options);
   const planned = performance.now();
   const ready = new Map<Section, ReadySection>();
   for (const [section, plan] of plans) ready.set(section, await readySection(device, section, plan));
@@ -66,6 +77,10 @@ async function compileTraced(
     calls: 0,
     inPlace: steps.reduce((sum, step) => sum + (isRounds(step) ? 0 : plans.get(step)!.over.size), 0),
     overwritten: 0,
+    precision: {
+      storage: options.storage!,
+      products: options.style.roundsFactors ? ("float16" as const) : ("float32" as const),
+    },
   };
   return {
     stats,
@@ -122,13 +137,13 @@ async function record(
   traced: Traced,
   leaves: readonly Leaf[],
   numbers: ReadonlyMap<number, Memory>,
-  { runs }: { runs: number },
+  { runs, precision }: { runs: number; precision: Precision },
 ): Promise<RecordedRun[]> {
   const device = await openDevice();
   const timer = newTimer(device);
-  const graph = writtenFor(device.products, traced);
+  const graph = writtenFor(productsOf(device, precision), traced);
   const given = leaves.map(() => false);
-  const program = await compileTraced(device, graph, leaves, given, timer);
+  const program = await compileTraced(device, graph, leaves, given, precision, timer);
   const recorded: RecordedRun[] = [];
   const results = graph.outputs.map(({ value }) => value);
   try {
@@ -174,18 +189,18 @@ export const webgpu: Target = {
     }
   },
   generation: devicesLost,
-  async compile(trace, leaves, donated) {
+  async compile(trace, leaves, donated, { precision }) {
     const start = performance.now();
     const device = await openDevice();
-    const traced = writtenFor(device.products, await trace());
+    const traced = writtenFor(productsOf(device, precision), await trace());
     const traceSeconds = (performance.now() - start) / 1000;
-    const program = await compileTraced(device, traced, leaves, donated);
+    const program = await compileTraced(device, traced, leaves, donated, precision);
     program.stats.traceSeconds = traceSeconds;
     return program;
   },
   record,
-  summary(traced, leaves, donated) {
+  summary(traced, leaves, donated, precision) {
     const parted = written(traced, inParts(ANY_GPU.products));
-    return planSummary(parted.live, planProgram(parted, leaves, donated, planOptions(ANY_GPU)));
+    return planSummary(parted.live, planProgram(parted, leaves, donated, planOptions(ANY_GPU, precision)));
   },
 };
