@@ -4,8 +4,9 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "uvu";
@@ -65,6 +66,14 @@ interface StepReport {
   inPlace: number;
   overwritten: number;
   state: number;
+}
+
+interface TunerReport {
+  isTimed: boolean;
+  known: [size: string, choice: unknown][];
+  kernels: number;
+  worst: number;
+  leaked: number;
 }
 
 interface LowerReport {
@@ -175,6 +184,34 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
     // Matrices have factors of 11 bits.
     for (const { name, worst, rounds } of results)
       assert.ok(worst < (rounds ? 1e-3 : 1e-5), `${name}: ${worst}`);
+  });
+
+  test(`${name}: a large product is timed in several forms once, and the fastest is kept on disk`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "ditlab-tuner-"));
+    const tune = async (): Promise<TunerReport> => {
+      const [report] = await run<TunerReport>(driver!, "tuner-child.ts", folder);
+      assert.ok(report.worst < 1e-5, `${report.worst}`);
+      assert.is(report.leaked, 0);
+      return report;
+    };
+    try {
+      const first = await tune();
+      if (!first.isTimed) return;
+      assert.is(first.known.length, 1);
+      const [file] = readdirSync(folder).filter((name) => name.endsWith(".products"));
+      assert.equal(JSON.parse(readFileSync(join(folder, file), "utf8")), Object.fromEntries(first.known));
+      const second = await tune();
+      assert.equal(second.known, first.known);
+      assert.ok(second.kernels < first.kernels, `${second.kernels} kernels, ${first.kernels} before`);
+      // What is damaged, or says what no kernel can be, is measured again.
+      for (const text of ["{", JSON.stringify({ [first.known[0][0]]: { form: { rows: 3 }, parts: -1 } })]) {
+        writeFileSync(join(folder, file), text);
+        assert.is((await tune()).known.length, 1);
+        assert.ok(JSON.parse(readFileSync(join(folder, file), "utf8"))[first.known[0][0]].form.rows >= 8);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test(`${name}: sums and products that are made in parts`, async () => {

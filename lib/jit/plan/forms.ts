@@ -27,6 +27,9 @@ export interface ProductSize {
   /** Terms of each sum. */
   depth: number;
   batch: number;
+  /** Whether a factor lies in memory the other way round. */
+  transA?: boolean;
+  transB?: boolean;
 }
 
 /** A product's form, and in how many parts its sums are made, each by workgroups of its own, and added up behind. */
@@ -136,15 +139,23 @@ function cost(size: ProductSize, form: ProductForm, parts: number, { threads }: 
   return rounds * steps * (work + read + 8 * fetched) + merged;
 }
 
+/** Forms, and parts, that a product of a size may take on a device: what should be the fastest comes first. */
+export function choicesFor(size: ProductSize, device: ProductDevice): ProductChoice[] {
+  const forms = device.matrices ? matrixForms(device.matrices) : FORMS;
+  return forms
+    .filter((form) => memoryOf(form) <= device.workgroupMemory)
+    .flatMap((form) => {
+      const parts = partsFor(size, form, device);
+      const all = parts > 1 ? [parts, Math.ceil(parts / 2), Math.min(2 * parts, MOST_PARTS)] : [1];
+      return [...new Set(all)].map((parts) => ({ form, parts }));
+    })
+    .map((choice) => ({ choice, cost: cost(size, choice.form, choice.parts, device) }))
+    .sort((a, b) => a.cost - b.cost)
+    .map(({ choice }) => choice);
+}
+
 /** The form that a product of a size takes on a device. */
 export function formFor(size: ProductSize, device: ProductDevice): ProductChoice {
-  const measured = device.measured?.(size);
-  if (measured) return measured;
-  if (device.isSimple) return { form: SIMPLE_FORM, parts: 1 };
-  const forms = device.matrices ? matrixForms(device.matrices) : FORMS;
-  const choices = forms
-    .filter((form) => memoryOf(form) <= device.workgroupMemory)
-    .map((form) => ({ form, parts: partsFor(size, form, device) }));
-  const costs = choices.map(({ form, parts }) => cost(size, form, parts, device));
-  return choices[costs.indexOf(Math.min(...costs))];
+  if (device.isSimple) return device.measured?.(size) ?? { form: SIMPLE_FORM, parts: 1 };
+  return device.measured?.(size) ?? choicesFor(size, device)[0];
 }

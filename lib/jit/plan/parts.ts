@@ -3,6 +3,7 @@ import type { Dialect, Rule } from "../dialect.ts";
 import { type GraphNode, OWN, sizeOf, type Value } from "../graph.ts";
 import { binary } from "../kernels/elementwise.ts";
 import { formFor, type ProductDevice } from "./forms.ts";
+import { productOf } from "./products.ts";
 import { ints } from "./root.ts";
 import { sharingOf } from "./sharing.ts";
 import { THREADS } from "./threads.ts";
@@ -13,13 +14,9 @@ const asItIs = (graph: Parameters<Rule>[0], inputs: Value[], node: GraphNode): V
 const product =
   (device: ProductDevice): Rule =>
   (graph, inputs, node) => {
-    const [a] = inputs;
     const [out] = node.outputs;
-    const [rows, columns] = out.shape.slice(-2);
-    const depth = sizeOf(a.shape.slice(-2)) / rows;
-    const batch = sizeOf(out.shape.slice(0, -2));
-    const isNone = out.dtype !== "float32" || sizeOf(out.shape) === 0;
-    const { parts } = isNone ? { parts: 1 } : formFor({ rows, columns, depth, batch }, device);
+    if (out.dtype !== "float32" || sizeOf(out.shape) === 0) return asItIs(graph, inputs, node);
+    const { parts } = formFor(productOf(node).size, device);
     if (parts === 1) return asItIs(graph, inputs, node);
     const shape = [parts, ...out.shape];
     const attributes = { ...node.attributes, parts };

@@ -1,8 +1,8 @@
 /** Matrix products in tiles. */
-import { sizeOf, type Value } from "../graph.ts";
+import { type GraphNode, sizeOf, type Value } from "../graph.ts";
 import { ATTENTION } from "./attention.ts";
 import { Index, type KernelBuilder, times } from "./builder.ts";
-import { slabOf, threadsOf } from "./forms.ts";
+import { type ProductSize, slabOf, threadsOf } from "./forms.ts";
 import { sumsByMatrices, sumsByThreads } from "./product-sums.ts";
 import { tileOf } from "./product-tiles.ts";
 import type { Root } from "./root.ts";
@@ -12,15 +12,12 @@ interface ProductShape {
   /** Parts that each sum is made in; the result begins with them where it is of parts. */
   parts: number;
   batches: readonly number[];
-  rows: number;
-  columns: number;
-  depth: number;
-  transA: boolean;
-  transB: boolean;
+  size: Required<ProductSize>;
   alpha: number;
 }
 
-function shapeOf(a: Value, out: Value, attributes: Record<string, unknown>): ProductShape {
+/** What a product of matrices is, as its node says. */
+export function productOf({ inputs: [a], outputs: [out], attributes }: GraphNode): ProductShape {
   const {
     transA = 0,
     transB = 0,
@@ -28,25 +25,27 @@ function shapeOf(a: Value, out: Value, attributes: Record<string, unknown>): Pro
   } = attributes as Record<string, number> & { alpha?: { float: number } };
   const rank = out.shape.length;
   const parts = attributes.parts as number | undefined;
-  return {
-    parts: parts ?? 1,
-    batches: out.shape.slice(parts ? 1 : 0, -2),
+  const batches = out.shape.slice(parts ? 1 : 0, -2);
+  const size = {
     rows: out.shape[rank - 2],
     columns: out.shape[rank - 1],
     depth: a.shape[a.shape.length - (transA ? 2 : 1)],
+    batch: sizeOf(batches),
     transA: transA === 1,
     transB: transB === 1,
-    alpha: alpha?.float ?? 1,
   };
+  return { parts: parts ?? 1, batches, size, alpha: alpha?.float ?? 1 };
 }
 
 /** Beside the product, the sums over the rows of its first factor, which is transposed. */
-const matMul: Root = (kernel, { inputs: [a, b], outputs: [out], attributes }, finish, [sumNode]) => {
+const matMul: Root = (kernel, node, finish, [sumNode]) => {
+  const { inputs, outputs } = node;
+  const [[a, b], [out]] = [inputs, outputs];
   if (out.dtype !== "float32") throw new Error("jit: products of integers have no kernel on a GPU");
-  const { parts, batches, rows, columns, depth, transA, transB, alpha } = shapeOf(a, out, attributes);
+  const { parts, batches, size, alpha } = productOf(node);
+  const { rows, columns, depth, batch: batchSize, transA, transB } = size;
   const { language } = kernel;
-  const batchSize = sizeOf(batches);
-  const { form } = kernel.style.formOf({ rows, columns, depth, batch: batchSize });
+  const { form } = kernel.style.formOf(size);
   kernel.workgroup = threadsOf(form);
   kernel.groups = [Math.ceil(columns / form.columns), Math.ceil(rows / form.rows), batchSize * parts];
   // A part has some of the terms, and its own place in the result.

@@ -12,6 +12,7 @@ import {
   VISIBLE_TO_COMPUTE,
 } from "./gpu.ts";
 import { MATRICES, matricesOf } from "./matrices.ts";
+import { newTuning, type Tuning } from "./tuning.ts";
 
 export interface Device {
   readonly gpu: GPUDevice;
@@ -22,6 +23,8 @@ export interface Device {
   readonly maxBinding: number;
   /** How products are computed on it. */
   readonly products: ProductDevice;
+  /** Which forms of products have been measured to be the fastest. */
+  readonly tuning: Tuning;
   /** Matrices of float16 that its subgroups multiply at once, if it has them. */
   readonly matrices?: MatrixShape;
   /** Whether it has numbers of 16 bits in memory. */
@@ -150,6 +153,7 @@ async function open(): Promise<Device> {
     // A processor that plays a GPU compiles small kernels in a fraction of the time, and has no use for large tiles.
     products: isSoftware ? SIMPLE : { ...SOME_GPU, workgroupMemory: limits.maxComputeWorkgroupStorageSize },
     ...(matrices && { matrices }),
+    tuning: newTuning(),
     hasHalf: features.has(HALF),
     maxBinding: limits.maxStorageBufferBindingSize,
     description: [vendor, architecture, description].filter(Boolean).join(" ") || "unnamed adapter",

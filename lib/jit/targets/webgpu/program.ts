@@ -21,19 +21,22 @@ import type { Launch } from "./kernels.ts";
 import { copied, runnerOf } from "./run.ts";
 import { type ReadySection, readySection } from "./section.ts";
 import { newTimer, type Timer } from "./timer.ts";
+import { tuneProducts } from "./tuner.ts";
+import { newTuning, withTuning } from "./tuning.ts";
 import { WGSL } from "./wgsl.ts";
 
 /** What is shown of a plan where no device is asked: as many arrays a kernel as every GPU binds. */
-const ANY_GPU = { products: SOME_GPU, maxBuffers: 8, hasHalf: true } as const;
+const ANY_GPU = { products: SOME_GPU, maxBuffers: 8, hasHalf: true, tuning: newTuning() };
 
 /** How products are computed in a precision. */
 const productsOf = (
-  { products, matrices }: Pick<Device, "products" | "matrices">,
+  { products, matrices, tuning }: Pick<Device, "products" | "matrices" | "tuning">,
   precision: Precision,
-): ProductDevice => (precision === "float32" || !matrices ? products : { ...products, matrices });
+): ProductDevice =>
+  withTuning(precision === "float32" || !matrices ? products : { ...products, matrices }, tuning);
 
 function planOptions(
-  device: Pick<Device, "products" | "matrices" | "maxBuffers" | "hasHalf">,
+  device: Pick<Device, "products" | "matrices" | "tuning" | "maxBuffers" | "hasHalf">,
   precision: Precision,
 ): PlanOptions {
   const products = productsOf(device, precision);
@@ -189,11 +192,14 @@ export const webgpu: Target = {
     }
   },
   generation: devicesLost,
-  async compile(trace, leaves, donated, { precision }) {
+  async compile(trace, leaves, donated, { precision, cache }) {
     const start = performance.now();
     const device = await openDevice();
-    const traced = writtenFor(productsOf(device, precision), await trace());
+    const products = productsOf(device, precision);
+    const neutral = written(await trace(), KERNELS);
     const traceSeconds = (performance.now() - start) / 1000;
+    await tuneProducts(device, products, neutral.live, cache);
+    const traced = written(neutral, inParts(products));
     const program = await compileTraced(device, traced, leaves, donated, precision);
     program.stats.traceSeconds = traceSeconds;
     return program;

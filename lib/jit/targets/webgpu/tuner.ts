@@ -1,0 +1,190 @@
+/**
+ * Products are timed on the GPU itself, each size once, in the forms that should be the fastest there. What was the fastest
+ * is kept on disk, under what the GPU, its driver and the kernels are.
+ */
+import { mkdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import writeFileAtomic from "write-file-atomic";
+import { fingerprint } from "../../../fingerprint.ts";
+import type { DeviceArray } from "../../buffers.ts";
+import { writeIn } from "../../dialect.ts";
+import { createGraph, type LiveGraph, liveGraph, OWN, type Value } from "../../graph.ts";
+import {
+  choicesFor,
+  FORMS,
+  matrixForms,
+  type ProductChoice,
+  type ProductDevice,
+  type ProductSize,
+} from "../../plan/forms.ts";
+import { inParts } from "../../plan/parts.ts";
+import { makePlan } from "../../plan/plan.ts";
+import { productOf } from "../../plan/products.ts";
+import { type Section, stepsOf } from "../../plan/sections.ts";
+import { folderOf } from "../onnxruntime/cache.ts";
+import type { Device } from "./device.ts";
+import { newArray, type ReadySection, readySection } from "./section.ts";
+import { newTimer } from "./timer.ts";
+import { keyOf } from "./tuning.ts";
+import { WGSL } from "./wgsl.ts";
+
+/** Part of every key: raise it when the kernels of products change. */
+const FORMAT = 1;
+/** Forms that are timed of each size, and how often, in turns. */
+const CHOICES = 6;
+const TURNS = 4;
+/** A card that has been idle runs slowly at first. */
+const WARM_MS = 60;
+/** More memory than this is not taken to time a product. */
+const MAX_BYTES = 2 ** 31;
+
+/** The file of a device's tuning in a folder. */
+const fileOf = (folder: string, { description, products }: Device): string =>
+  join(folder, `${fingerprint([JSON.stringify([FORMAT, description, products.workgroupMemory])])}.products`);
+
+/** Whether what was read is a choice of this version's. */
+function isChoice(value: unknown, { matrices }: Device): value is ProductChoice {
+  const { form, parts } = (value ?? {}) as Partial<ProductChoice>;
+  const forms = [...FORMS, ...(matrices ? matrixForms(matrices) : [])];
+  return forms.some((known) => isDeepStrictEqual(known, form)) && Number.isInteger(parts) && parts! > 0;
+}
+
+async function readTuning(device: Device, file: string): Promise<void> {
+  const { tuning } = device;
+  tuning.isRead = true;
+  try {
+    for (const [key, choice] of Object.entries(JSON.parse(await readFile(file, "utf8"))))
+      if (isChoice(choice, device)) tuning.known.set(key, choice);
+  } catch {
+    // What is not there, or damaged, is measured again.
+  }
+}
+
+/** The large products of a graph, loops among them. */
+function sizesOf({ nodes }: Pick<LiveGraph, "nodes">, minFlops: number): ProductSize[] {
+  return nodes.flatMap((node) => {
+    if (node.body) return sizesOf(node.body, minFlops);
+    const isProduct = node.op === "MatMul" || (node.domain === OWN && node.op === "ScaledMatMul");
+    if (!isProduct || node.outputs[0].dtype !== "float32") return [];
+    const { size } = productOf(node);
+    return 2 * size.rows * size.columns * size.depth * size.batch < minFlops ? [] : [size];
+  });
+}
+
+/** A product of a size, as it is computed by a choice. */
+function sectionFor(size: ProductSize, device: ProductDevice): Section {
+  const { rows, columns, depth, batch, transA = false, transB = false } = size;
+  const graph = createGraph();
+  const a = graph.input("a", [batch, ...(transA ? [depth, rows] : [rows, depth])], "float32");
+  const b = graph.input("b", [batch, ...(transB ? [columns, depth] : [depth, columns])], "float32");
+  const attributes = { transA: Number(transA), transB: Number(transB), alpha: { float: 1 } };
+  const type = { shape: [batch, rows, columns], dtype: "float32" as const };
+  const out = graph.emit("ScaledMatMul", [a, b], type, attributes, OWN);
+  const { live, writtenOf } = writeIn(inParts(device), liveGraph(graph, [out]), [out]);
+  return stepsOf(live.nodes, [writtenOf(out)])[0] as Section;
+}
+
+/** A way to compute a product, ready to be run. */
+interface Candidate {
+  choice: ProductChoice;
+  ready: ReadySection;
+  inputs: ReadonlyMap<Value, DeviceArray>;
+  /** Of its fastest run. */
+  seconds: number;
+}
+
+async function prepared(
+  device: Device,
+  products: ProductDevice,
+  size: ProductSize,
+  choice: ProductChoice,
+): Promise<Candidate> {
+  const style = { language: WGSL, formOf: () => choice, roundsFactors: products.matrices !== undefined };
+  const section = sectionFor(size, { ...products, measured: () => choice });
+  const plan = makePlan(section.live, [...section.outputs.values()], {
+    style,
+    maxBuffers: device.maxBuffers,
+  });
+  const ready = await readySection(device, section, plan);
+  const inputs = new Map([...section.inputs.values()].map((value) => [value, newArray(device, value)]));
+  for (const array of inputs.values()) array.retain();
+  return { choice, ready, inputs, seconds: Number.POSITIVE_INFINITY };
+}
+
+/** Runs candidates in turns, so that what else slows the device down is met by all of them. */
+async function race(device: Device, candidates: readonly Candidate[], warmMs: number): Promise<void> {
+  const timer = newTimer(device);
+  const begin = performance.now();
+  let turns = 0;
+  while (turns < TURNS || performance.now() - begin < warmMs) {
+    for (const candidate of candidates) {
+      const made = candidate.ready.run(
+        (value) => candidate.inputs.get(value)!,
+        () => false,
+        timer,
+      );
+      for (const array of made.values()) {
+        array.retain();
+        array.release();
+      }
+      const kernels = await timer.read();
+      const seconds = kernels.reduce((sum, { seconds }) => sum + seconds, 0);
+      // The first turn meets cold memory.
+      if (turns > 0) candidate.seconds = Math.min(candidate.seconds, seconds);
+    }
+    turns++;
+  }
+}
+
+/**
+ * Times the large products of a graph in their likely forms, where that has not been done before: `device` then knows the
+ * fastest. A processor that plays a GPU, and a GPU that does not tell the time, keep to what is estimated.
+ */
+export async function tuneProducts(
+  device: Device,
+  products: ProductDevice,
+  live: LiveGraph,
+  cache: boolean | string,
+): Promise<void> {
+  const { tuning } = device;
+  if (products.isSimple || !device.features.has("timestamp-query")) return;
+  const folder = folderOf(cache);
+  const file = folder && fileOf(folder, device);
+  if (file && !tuning.isRead) await readTuning(device, file);
+  const byMatrices = products.matrices !== undefined;
+  const missing = new Map(
+    sizesOf(live, tuning.minFlops)
+      .map((size) => [keyOf(size, byMatrices), size] as const)
+      .filter(([key, { rows, columns, depth, batch }]) => {
+        const numbers = batch * (rows * depth + depth * columns + 2 * rows * columns);
+        return !tuning.known.has(key) && 4 * numbers < MAX_BYTES;
+      }),
+  );
+  let warmMs = WARM_MS;
+  for (const [key, size] of missing) {
+    const choices = choicesFor(size, products).slice(0, CHOICES);
+    const made = choices.map((choice) => prepared(device, products, size, choice));
+    const candidates = (await Promise.allSettled(made)).flatMap((outcome) =>
+      outcome.status === "fulfilled" ? [outcome.value] : [],
+    );
+    try {
+      if (candidates.length > 1) await race(device, candidates, warmMs);
+      warmMs = 0;
+      const best = candidates.reduce((a, b) => (b.seconds < a.seconds ? b : a));
+      tuning.known.set(key, best.choice);
+    } finally {
+      for (const { ready, inputs } of candidates) {
+        ready.release();
+        for (const array of inputs.values()) array.release();
+      }
+    }
+  }
+  if (!file || missing.size === 0) return;
+  try {
+    await mkdir(dirname(file), { recursive: true });
+    await writeFileAtomic(file, JSON.stringify(Object.fromEntries(tuning.known)));
+  } catch {
+    // Measured again by the next process.
+  }
+}
