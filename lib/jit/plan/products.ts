@@ -46,16 +46,22 @@ const matMul: Root = (kernel, node, finish, [sumNode]) => {
   const { rows, columns, depth, batch: batchSize, transA, transB } = size;
   const { language } = kernel;
   const { form } = kernel.style.formOf(size);
+  const [across, down] = [Math.ceil(columns / form.columns), Math.ceil(rows / form.rows)];
+  workgroups(kernel, across * down * batchSize * parts);
   kernel.workgroup = threadsOf(form);
-  kernel.groups = [Math.ceil(columns / form.columns), Math.ceil(rows / form.rows), batchSize * parts];
+  // Neighbours in a row of tiles share rows of the first factor, which the device's cache then has.
+  const tile = across === 1 ? "0u" : kernel.let("u32", `group % ${kernel.size(across)}`);
+  const line =
+    down === 1 ? "0u" : kernel.let("u32", `(${over(kernel, "group", across)}) % ${kernel.size(down)}`);
+  const matrix = batchSize * parts === 1 ? "0u" : over(kernel, "group", across * down);
   // A part has some of the terms, and its own place in the result.
   const [batchPlace, part] =
-    parts === 1 ? ["wg.z", "0u"] : batchSize === 1 ? ["0u", "wg.z"] : dealtTo(kernel, parts);
+    parts === 1 ? [matrix, "0u"] : batchSize === 1 ? ["0u", matrix] : dealt(kernel, matrix, parts);
   const batch = new Index(batches, undefined, batchPlace).coords(kernel);
   const batchOf = ({ shape }: Value): string[] =>
     shape.slice(0, -2).map((size, i) => (size === 1 ? "0u" : batch[i + batch.length - shape.length + 2]));
-  kernel.push(language.constant("u32", "row0", `wg.y * ${form.rows}u`));
-  kernel.push(language.constant("u32", "column0", `wg.x * ${form.columns}u`));
+  kernel.push(language.constant("u32", "row0", `${line} * ${form.rows}u`));
+  kernel.push(language.constant("u32", "column0", `${tile} * ${form.columns}u`));
   const count = kernel.size(Math.ceil(depth / parts));
   const start = parts === 1 ? "0u" : kernel.let("u32", `${part} * ${count}`);
   const all = kernel.size(depth);
@@ -77,7 +83,7 @@ const matMul: Root = (kernel, node, finish, [sumNode]) => {
   const right = tileOf(kernel, form, "right_tile", ofB);
   const sums = form.matrices ? sumsByMatrices(kernel, form, form.matrices) : sumsByThreads(kernel, form);
   // The first workgroup of each row of tiles has a thread for each sum.
-  const adds = sumNode && `wg.x == 0u && lid < ${form.rows}u`;
+  const adds = sumNode && `${tile} == 0u && lid < ${form.rows}u`;
   if (adds) kernel.push(language.variable("f32", "factor_sum", language.literal("f32", 0)));
   left.fetch(start, end);
   right.fetch(start, end);
@@ -127,10 +133,14 @@ const matMul: Root = (kernel, node, finish, [sumNode]) => {
 };
 
 /** The batch and the part of a workgroup, where there are several of both. */
-function dealtTo(kernel: KernelBuilder, parts: number): [batch: string, part: string] {
+function dealt(kernel: KernelBuilder, matrix: string, parts: number): [batch: string, part: string] {
   const count = kernel.size(parts);
-  return [kernel.let("u32", `wg.z / ${count}`), kernel.let("u32", `wg.z % ${count}`)];
+  return [kernel.let("u32", `${matrix} / ${count}`), kernel.let("u32", `${matrix} % ${count}`)];
 }
+
+/** An index divided by a number of the shapes. */
+const over = (kernel: KernelBuilder, at: string, by: number): string =>
+  by === 1 ? at : kernel.let("u32", `${at} / ${kernel.size(by)}`);
 
 /** The place of a batch of a part among all, the parts first. */
 function wholePlace(kernel: KernelBuilder, batch: string, part: string, count: number): string {

@@ -18,6 +18,11 @@ const CASES: Record<string, { shape: number[]; body: (x: Tensor) => Tensor | Ten
   "an axis between": { shape: [3, 1501, 21], body: (x) => tf.mean(x, 1, true) },
   "columns of rows": { shape: [5, 9001], body: (x) => tf.sum(x, 1) },
   "products of few rows": { shape: [5, 3001], body: (x) => tf.matMul(x, tf.sin(x), false, true) },
+  // More than a device has workgroups along one axis.
+  "products of many matrices": {
+    shape: [70_001, 2, 2],
+    body: (x) => [tf.matMul(x, x) as Tensor, tf.matMul(tf.reshape(x, [-1, 2]), tf.ones([2, 3])), tf.sum(x)],
+  },
   "products of matrices": {
     shape: [3, 2, 1025],
     body: (x) => tf.matMul(x, tf.cos(x), false, true) as Tensor,
@@ -34,8 +39,8 @@ for (const [name, { shape, body }] of Object.entries(CASES)) {
   let worst = 0;
   for (const [i, tensor] of expected.entries()) {
     const [wanted, got] = [await tensor.data(), await actual[i].data()];
-    const scale = Math.max(1, ...Array.from(wanted, Math.abs));
-    const error = Math.max(...Array.from(wanted, (number, at) => Math.abs(number - got[at]))) / scale;
+    const scale = wanted.reduce((most, number) => Math.max(most, Math.abs(number)), 1);
+    const error = wanted.reduce((most, number, at) => Math.max(most, Math.abs(number - got[at])), 0) / scale;
     worst = error > worst || Number.isNaN(error) ? error : worst;
   }
   console.log(JSON.stringify({ name, worst, partial }));
