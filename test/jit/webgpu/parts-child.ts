@@ -38,7 +38,7 @@ for (const [name, { shape, body }] of Object.entries(CASES)) {
   const [expected, actual] = [await cpu(x), await gpu(x)];
   let worst = 0;
   for (const [i, tensor] of expected.entries()) {
-    const [wanted, got] = [await tensor.data(), await actual[i].data()];
+    const [wanted, got] = [(await tensor.data()) as Float32Array, await actual[i].data()];
     const scale = wanted.reduce((most, number) => Math.max(most, Math.abs(number)), 1);
     const error = wanted.reduce((most, number, at) => Math.max(most, Math.abs(number - got[at])), 0) / scale;
     worst = error > worst || Number.isNaN(error) ? error : worst;
