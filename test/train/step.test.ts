@@ -193,6 +193,11 @@ const cases: Record<string, { step?: Partial<Config>; batchSize?: number; emaDec
   },
 };
 
+test("mixed precision scales a loss by a power of two, which changes no digit where nothing is rounded", async () => {
+  const mixed = { ...STEP, precision: "bfloat16" as const };
+  agree(await run(plain(mixed), mixed, 2, 0.9), await run(plain(STEP), STEP, 2, 0.9), 0);
+});
+
 for (const [name, { step, batchSize = 2, emaDecay = 0.9 }] of Object.entries(cases)) {
   test(`jit equals eager: ${name}`, async () => {
     const config = { ...STEP, ...step };
