@@ -2,6 +2,7 @@
 import { methodPreset } from "../lib/align/index.ts";
 import { SIT_PROCESS } from "../lib/diffusion/index.ts";
 import { traceFunction, written } from "../lib/jit/lower.ts";
+import { attentionTilesFor } from "../lib/jit/plan/attention-forms.ts";
 import { formFor, SOME_GPU } from "../lib/jit/plan/forms.ts";
 import type { Plan, PlanOptions } from "../lib/jit/plan/plan.ts";
 import type { Section } from "../lib/jit/plan/sections.ts";
@@ -61,7 +62,11 @@ export function stepConfig(
 
 /** As any GPU binds arrays, and with the products' forms of some. */
 export const anyGPU = (maxBuffers: number): PlanOptions => ({
-  style: { language: WGSL, formOf: (size) => formFor(size, SOME_GPU) },
+  style: {
+    language: WGSL,
+    formOf: (size) => formFor(size, SOME_GPU),
+    attentionOf: (size) => attentionTilesFor(size, SOME_GPU),
+  },
   maxBuffers,
 });
 

@@ -27,13 +27,22 @@ export interface ProductDevice {
   threads: number;
   /** Whether one small form serves: a processor that plays a GPU compiles it in a fraction of the time. */
   isSimple: boolean;
+  /** Bytes of memory that a workgroup may have. */
+  workgroupMemory: number;
   /** Forms that are known to be the best for some sizes. */
   measured?(size: ProductSize): ProductForm | undefined;
 }
 
+/** Bytes that every device has. */
+const LEAST_MEMORY = 16_384;
+
 /** A GPU of which nothing else is known. */
-export const SOME_GPU: ProductDevice = { threads: 32_768, isSimple: false };
-export const SIMPLE: ProductDevice = { threads: 64, isSimple: true };
+export const SOME_GPU: ProductDevice = {
+  threads: 32_768,
+  isSimple: false,
+  workgroupMemory: LEAST_MEMORY,
+};
+export const SIMPLE: ProductDevice = { threads: 64, isSimple: true, workgroupMemory: LEAST_MEMORY };
 
 const square = (tile: number, each: number, slices: number, terms: number): ProductForm => ({
   rows: tile,

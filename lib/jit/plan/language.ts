@@ -1,9 +1,13 @@
 /** What a language of kernels must be able to write. Everything else of a kernel is the same in all of them. */
 
+import type { AttentionSize, AttentionTiles } from "./attention-forms.ts";
 import type { ProductForm, ProductSize } from "./forms.ts";
 
 /** Of a number in a kernel. */
 export type Scalar = "f32" | "i32" | "u32" | "bool";
+
+/** Four float32 that are read, written and multiplied as one, or by their parts: x, y, z and w. */
+export type Vector = "float4";
 
 /** Functions of floats that every language has, by the names of WGSL. */
 export type MathFunction =
@@ -31,7 +35,7 @@ export type MathFunction =
 /** Memory of a workgroup, or of one thread. */
 export interface LocalArray {
   name: string;
-  type: Scalar;
+  type: Scalar | Vector;
   length: number;
 }
 
@@ -53,16 +57,22 @@ export interface Style {
   language: Language;
   /** How products are computed on it. */
   formOf(size: ProductSize): ProductForm;
+  /** And attention. */
+  attentionOf(size: AttentionSize): AttentionTiles;
 }
 
 export interface Language {
   /** A literal, also one that is not finite. */
   literal(type: Scalar, value: number): string;
   /** A name for what an expression gives. */
-  constant(type: Scalar, name: string, expression: string): string;
-  variable(type: Scalar, name: string, expression: string): string;
+  constant(type: Scalar | Vector, name: string, expression: string): string;
+  variable(type: Scalar | Vector, name: string, expression: string): string;
   /** An array of one thread, of zeros. */
   local(array: LocalArray): string;
+  /** A vector of the same number four times. */
+  four(number: string): string;
+  /** The part of a vector in memory with a number that is known when it runs. */
+  part(vector: string, place: string): string;
   select(condition: string, yes: string, no: string): string;
   convert(from: Scalar, to: Scalar, expression: string): string;
   /** The same bits as another type. */

@@ -144,7 +144,7 @@ async function open(): Promise<Device> {
       uniform: limits.minUniformBufferOffsetAlignment,
     },
     // A processor that plays a GPU compiles small kernels in a fraction of the time, and has no use for large tiles.
-    products: isSoftware ? SIMPLE : SOME_GPU,
+    products: isSoftware ? SIMPLE : { ...SOME_GPU, workgroupMemory: limits.maxComputeWorkgroupStorageSize },
     storage: "float32",
     hasHalf: features.has(HALF),
     maxBinding: limits.maxStorageBufferBindingSize,

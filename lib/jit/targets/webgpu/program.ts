@@ -4,6 +4,7 @@ import { heldArray, hostNumbers, isOnHost, type Memory, newBuffer, tensorOver } 
 import { flopsOf } from "../../flops.ts";
 import { written } from "../../lower.ts";
 import { memoryOf } from "../../memory.ts";
+import { attentionTilesFor } from "../../plan/attention-forms.ts";
 import { formFor, SOME_GPU } from "../../plan/forms.ts";
 import type { PlanOptions } from "../../plan/plan.ts";
 import { isRounds, type Section } from "../../plan/sections.ts";
@@ -29,7 +30,11 @@ const planOptions = ({
   maxBuffers,
   storage,
 }: Pick<Device, "products" | "maxBuffers" | "storage">): PlanOptions => ({
-  style: { language: WGSL, formOf: (size) => formFor(size, products) },
+  style: {
+    language: WGSL,
+    formOf: (size) => formFor(size, products),
+    attentionOf: (size) => attentionTilesFor(size, products),
+  },
   maxBuffers,
   storage,
 });

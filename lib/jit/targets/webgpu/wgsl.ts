@@ -1,7 +1,8 @@
 /** Kernels in WGSL. */
-import type { Language, LocalArray, Scalar } from "../../plan/language.ts";
+import type { Language, LocalArray, Scalar, Vector } from "../../plan/language.ts";
 
-const array = ({ name, type, length }: LocalArray): string => `${name}: array<${type}, ${length}>`;
+const typeOf = (type: Scalar | Vector): string => (type === "float4" ? "vec4<f32>" : type);
+const array = ({ name, type, length }: LocalArray): string => `${name}: array<${typeOf(type)}, ${length}>`;
 
 /** WGSL has no literals of infinities and NaN, and refuses what it can tell to be one: these it cannot. */
 const BITS = `fn from_bits(bits: u32) -> f32 { var runtime = bits; return bitcast<f32>(runtime); }`;
@@ -36,9 +37,11 @@ export const WGSL: Language = {
     // The least integer has no literal.
     return value === -(2 ** 31) ? "(-2147483647i - 1i)" : value < 0 ? `(${value}i)` : `${value}i`;
   },
-  constant: (type, name, expression) => `let ${name}: ${type} = ${expression};`,
-  variable: (type, name, expression) => `var ${name}: ${type} = ${expression};`,
+  constant: (type, name, expression) => `let ${name}: ${typeOf(type)} = ${expression};`,
+  variable: (type, name, expression) => `var ${name}: ${typeOf(type)} = ${expression};`,
   local: (local) => `var ${array(local)};`,
+  four: (number) => `vec4<f32>(${number})`,
+  part: (vector, place) => `${vector}[${place}]`,
   select: (condition, yes, no) => `select(${no}, ${yes}, ${condition})`,
   convert: (from, to, expression) =>
     from === "bool" ? `select(${zero(to)}, ${to}(1), ${expression})` : `${to}(${expression})`,
