@@ -8,6 +8,8 @@ export interface AttentionForm {
   /** Each thread has so many of the workgroup's own rows, and of the rows that these meet at a time. */
   eachOwn: number;
   eachMet: number;
+  /** Numbers that a thread asks the device's memory for at a time, before it waits for them. */
+  ahead: number;
 }
 
 /** What a kernel of attention computes. */
@@ -26,15 +28,16 @@ const VECTOR_BYTES = 16;
 
 /** The largest first. Each has at most 256 threads, which every device allows. */
 const FORMS: readonly AttentionForm[] = [
-  { groups: 16, lanes: 16, eachOwn: 4, eachMet: 4 },
-  { groups: 16, lanes: 16, eachOwn: 2, eachMet: 4 },
-  { groups: 8, lanes: 8, eachOwn: 4, eachMet: 4 },
-  { groups: 8, lanes: 8, eachOwn: 2, eachMet: 4 },
-  { groups: 8, lanes: 8, eachOwn: 1, eachMet: 4 },
+  { groups: 16, lanes: 16, eachOwn: 4, eachMet: 4, ahead: 20 },
+  { groups: 16, lanes: 16, eachOwn: 2, eachMet: 4, ahead: 20 },
+  { groups: 16, lanes: 16, eachOwn: 1, eachMet: 4, ahead: 20 },
+  { groups: 8, lanes: 8, eachOwn: 4, eachMet: 4, ahead: 20 },
+  { groups: 8, lanes: 8, eachOwn: 2, eachMet: 4, ahead: 20 },
+  { groups: 8, lanes: 8, eachOwn: 1, eachMet: 4, ahead: 20 },
 ];
 
 /** A short text, and little work that tiles have more than there are rows. */
-const SIMPLE_FORM: AttentionForm = { groups: 8, lanes: 8, eachOwn: 1, eachMet: 1 };
+const SIMPLE_FORM: AttentionForm = { groups: 8, lanes: 8, eachOwn: 1, eachMet: 1, ahead: 1 };
 
 /** Numbers that a thread may hold in sums; with those that it reads they must fit in the registers of one. */
 const MOST_HELD = 112;

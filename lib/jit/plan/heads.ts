@@ -64,6 +64,10 @@ export class Heads {
     kernel.push(language.constant("u32", "met_row", `lane * ${metStride}u`));
     kernel.push(language.constant("u32", "lane_vector", "lane / 4u"));
     kernel.push(language.constant("u32", "lane_part", "lane % 4u"));
+    // Half of the threads that run together take a line four further: these two lie in different banks.
+    const bringer = "lid / 16u % 2u * 4u + lid / 32u % 4u + lid / 128u * 8u";
+    kernel.push(language.constant("u32", "column", `lid % ${BRINGERS}u`));
+    kernel.push(language.constant("u32", "bringer", threads < 128 ? `lid / ${BRINGERS}u` : bringer));
     kernel.push(language.constant("f32", "scale", this.f(1 / Math.sqrt(this.size))));
     this.held = this.heldNumbers();
   }
@@ -144,34 +148,44 @@ export class Heads {
     this.kernel.repeat("first", "0u", this.kernel.size(count), `${this.tiles.met}u`, body);
   }
 
-  /** Brings a piece of rows from `first` on into the workgroup's memory; beyond the last they are 0. */
-  private bring(memory: "own" | "met", value: Value, start: string): void {
+  /**
+   * Brings a piece of rows from `first` on into the workgroup's memory. Beyond the last row is the last again, which no
+   * weight and no result is made of; beyond a row's last number is 0.
+   */
+  private bring(memory: "own" | "met", value: Value, start?: string): void {
     const { kernel, size } = this;
     const { language } = kernel;
-    const { width, pieces, threads, ownStride, metStride } = this.tiles;
+    const { width, pieces, threads, ahead, ownStride, metStride } = this.tiles;
     const [rows, stride, first] =
       memory === "own" ? [this.tiles.own, ownStride, "row0"] : [this.tiles.met, metStride, "first"];
-    const numbers = Array.from({ length: Math.ceil(width / BRINGERS) }, (_, j) => j * BRINGERS);
-    kernel.repeat("line", `lid / ${BRINGERS}u`, `${rows}u`, `${threads / BRINGERS}u`, () => {
-      kernel.push(language.constant("u32", "column", `lid % ${BRINGERS}u`));
-      kernel.push(language.constant("u32", "source", `${first} + line`));
-      kernel.push(language.constant("u32", "place", `line * ${stride}u + column / 4u`));
-      for (const j of numbers) kernel.push(language.variable("f32", `number${j}`, this.f(0)));
-      // All are on their way before the first is waited for.
-      kernel.block(`if (source < ${kernel.size(value.shape[1])})`, () => {
-        for (const j of numbers) {
-          const e = kernel.let("u32", `${start} + column + ${j}u`);
-          const read = (): void =>
-            kernel.push(`number${j} = ${kernel.load(value, this.index(value, "source", e))};`);
-          if ((pieces - 1) * width + j + BRINGERS <= size) read();
-          else kernel.block(`if (${e} < ${size}u)`, read);
+    const last = value.shape[1] === 1 ? "0u" : `${kernel.size(value.shape[1])} - 1u`;
+    const lines = threads / BRINGERS;
+    const perLine = Math.ceil(width / BRINGERS);
+    let together = 1;
+    while (together * lines < rows && 2 * together * perLine <= ahead) together *= 2;
+    kernel.repeat("line", "bringer", `${rows}u`, `${together * lines}u`, () => {
+      const stores: { to: string; number: string; j: number }[] = [];
+      for (let l = 0; l < together; l++) {
+        const row = language.call("min", `${first} + line + ${l * lines}u`, last);
+        const source = kernel.let("u32", row);
+        const place = kernel.let("u32", `(line + ${l * lines}u) * ${stride}u + column / 4u`);
+        for (let j = 0; j < width; j += BRINGERS) {
+          const e = kernel.let("u32", `${start ? `${start} + ` : ""}column + ${j}u`);
+          const mayEnd = (pieces - 1) * width + j + BRINGERS > size;
+          const within = mayEnd ? kernel.let("u32", language.call("min", e, `${size - 1}u`)) : e;
+          const read = kernel.load(value, this.index(value, source, within));
+          const isPadded = mayEnd && pieces * width > size;
+          stores.push({
+            to: language.part(`${memory}[${place} + ${j / 4}u]`, "column % 4u"),
+            number: isPadded ? language.select(`${e} < ${size}u`, read, this.f(0)) : read,
+            j,
+          });
         }
-      });
-      for (const j of numbers) {
-        const to = language.part(`${memory}[place + ${j / 4}u]`, "column % 4u");
-        if (j + BRINGERS <= width) kernel.push(`${to} = number${j};`);
-        else kernel.block(`if (column < ${width - j}u)`, () => kernel.push(`${to} = number${j};`));
       }
+      // All are on their way before the first is waited for.
+      for (const { to, number, j } of stores)
+        if (j + BRINGERS <= width) kernel.push(`${to} = ${number};`);
+        else kernel.block(`if (column < ${width - j}u)`, () => kernel.push(`${to} = ${number};`));
     });
   }
 
@@ -181,7 +195,7 @@ export class Heads {
     const { language } = kernel;
     const { pieces, width, groups, lanes, ownStride, metStride } = this.tiles;
     this.eachPair((pair) => kernel.push(language.variable("f32", name + pair, this.f(0))));
-    const piece = (start: string): void => {
+    const piece = (start?: string): void => {
       kernel.barrier();
       this.bring("own", own, start);
       this.bring("met", met, start);
@@ -197,7 +211,7 @@ export class Heads {
         });
       });
     };
-    if (pieces === 1) piece("0u");
+    if (pieces === 1) piece();
     else kernel.repeat("start", "0u", `${pieces * width}u`, `${width}u`, () => piece("start"));
   }
 
@@ -228,7 +242,7 @@ export class Heads {
     const { pieces, width, met, groups, ownStride, metStride } = this.tiles;
     for (let piece = 0; piece < pieces; piece++) {
       if (piece > 0) kernel.barrier();
-      if (!isThere || pieces > 1) this.bring("met", value, `${piece * width}u`);
+      if (!isThere || pieces > 1) this.bring("met", value, piece === 0 ? undefined : `${piece * width}u`);
       kernel.barrier();
       kernel.repeat("c", "0u", `${met / 4}u`, "1u", () => {
         for (let i = 0; i < this.tiles.eachOwn; i++)
