@@ -5,11 +5,10 @@ import type { ProductDevice } from "./forms.ts";
 export interface AttentionForm {
   groups: number;
   lanes: number;
-  /** Each thread has so many of the workgroup's own rows, and of the rows that these meet at a time. */
+  /** Each thread has so many of the workgroup's own rows, and four of the rows that these meet at a time. */
   eachOwn: number;
-  eachMet: number;
-  /** Numbers that a thread asks the device's memory for at a time, before it waits for them. */
-  ahead: number;
+  /** Whether its text is to be short rather than fast. */
+  isRolled?: boolean;
 }
 
 /** What a kernel of attention computes. */
@@ -28,16 +27,16 @@ const VECTOR_BYTES = 16;
 
 /** The largest first. Each has at most 256 threads, which every device allows. */
 const FORMS: readonly AttentionForm[] = [
-  { groups: 16, lanes: 16, eachOwn: 4, eachMet: 4, ahead: 20 },
-  { groups: 16, lanes: 16, eachOwn: 2, eachMet: 4, ahead: 20 },
-  { groups: 16, lanes: 16, eachOwn: 1, eachMet: 4, ahead: 20 },
-  { groups: 8, lanes: 8, eachOwn: 4, eachMet: 4, ahead: 20 },
-  { groups: 8, lanes: 8, eachOwn: 2, eachMet: 4, ahead: 20 },
-  { groups: 8, lanes: 8, eachOwn: 1, eachMet: 4, ahead: 20 },
+  { groups: 16, lanes: 16, eachOwn: 4 },
+  { groups: 16, lanes: 16, eachOwn: 2 },
+  { groups: 16, lanes: 16, eachOwn: 1 },
+  { groups: 8, lanes: 8, eachOwn: 4 },
+  { groups: 8, lanes: 8, eachOwn: 2 },
+  { groups: 8, lanes: 8, eachOwn: 1 },
 ];
 
 /** A short text, and little work that tiles have more than there are rows. */
-const SIMPLE_FORM: AttentionForm = { groups: 8, lanes: 8, eachOwn: 1, eachMet: 1, ahead: 1 };
+const SIMPLE_FORM: AttentionForm = { groups: 8, lanes: 8, eachOwn: 1, isRolled: true };
 
 /** Numbers that a thread may hold in sums; with those that it reads they must fit in the registers of one. */
 const MOST_HELD = 112;
@@ -54,10 +53,9 @@ export interface AttentionTiles extends AttentionForm {
   /** Rows come in so many pieces, of so many numbers each. */
   pieces: number;
   width: number;
-  /** How far apart rows lie, in vectors, of the own ones, of those that they meet, and of what a row's threads tell each other. */
+  /** How far apart rows lie, in vectors, of the own ones and of those that they meet. */
   ownStride: number;
   metStride: number;
-  partStride: number;
 }
 
 /** Odd, so that threads which read below one another read from different banks. */
@@ -65,9 +63,9 @@ const odd = (count: number): number => (count % 2 === 0 ? count + 1 : count);
 
 /** The tiles of a form, where rows come in so many pieces. */
 function inPieces(form: AttentionForm, size: number, pieces: number): AttentionTiles {
-  const { groups, lanes, eachOwn, eachMet } = form;
+  const { groups, lanes, eachOwn } = form;
   const vectors = Math.ceil(size / (FOUR * pieces));
-  const met = lanes * eachMet;
+  const met = FOUR * lanes;
   return {
     ...form,
     threads: groups * lanes,
@@ -76,15 +74,14 @@ function inPieces(form: AttentionForm, size: number, pieces: number): AttentionT
     pieces: Math.ceil(size / (FOUR * vectors)),
     width: FOUR * vectors,
     // Weights, a number for each row that is met, take the own rows' place.
-    ownStride: odd(Math.max(vectors, met / FOUR)),
+    ownStride: odd(Math.max(vectors, lanes)),
     metStride: odd(vectors),
-    partStride: odd(lanes / FOUR),
   };
 }
 
-/** Bytes of the workgroup's memory. */
-export const bytesOf = ({ own, met, ownStride, metStride, partStride }: AttentionTiles): number =>
-  VECTOR_BYTES * (own * (ownStride + partStride) + met * metStride);
+/** Bytes of the workgroup's memory, with a vector in which each thread tells the others of its rows. */
+export const bytesOf = ({ own, met, threads, ownStride, metStride }: AttentionTiles): number =>
+  VECTOR_BYTES * (own * ownStride + met * metStride + threads);
 
 /** The tiles of a form in as few pieces as the memory allows; undefined where these are short. */
 function fitting(form: AttentionForm, size: number, memory: number): AttentionTiles | undefined {
@@ -101,8 +98,8 @@ export function attentionTilesFor(
   { isSimple, workgroupMemory }: Pick<ProductDevice, "isSimple" | "workgroupMemory">,
 ): AttentionTiles {
   const forms = isSimple ? [SIMPLE_FORM] : FORMS;
-  const held = ({ lanes, eachOwn, eachMet }: AttentionForm): number =>
-    eachOwn * (results * Math.ceil(size / lanes) + scores * eachMet);
+  const held = ({ lanes, eachOwn }: AttentionForm): number =>
+    eachOwn * (results * Math.ceil(size / lanes) + scores * FOUR);
   for (const form of forms) {
     const tiles = fitting(form, size, workgroupMemory);
     if (tiles && (held(form) <= MOST_HELD || form === forms.at(-1))) return tiles;

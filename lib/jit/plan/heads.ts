@@ -12,8 +12,8 @@ import type { Root } from "./root.ts";
 import { workgroups } from "./threads.ts";
 
 const PARTS = ["x", "y", "z", "w"] as const;
-/** Neighbouring threads that bring neighbours in memory. */
-const BRINGERS = 16;
+/** Vectors that a thread asks the device's memory for at a time, before it waits for them. */
+const AHEAD = 5;
 
 /** One or four numbers of a row of results that a thread holds. */
 interface Held {
@@ -64,10 +64,6 @@ export class Heads {
     kernel.push(language.constant("u32", "met_row", `lane * ${metStride}u`));
     kernel.push(language.constant("u32", "lane_vector", "lane / 4u"));
     kernel.push(language.constant("u32", "lane_part", "lane % 4u"));
-    // Half of the threads that run together take a line four further: these two lie in different banks.
-    const bringer = "lid / 16u % 2u * 4u + lid / 32u % 4u + lid / 128u * 8u";
-    kernel.push(language.constant("u32", "column", `lid % ${BRINGERS}u`));
-    kernel.push(language.constant("u32", "bringer", threads < 128 ? `lid / ${BRINGERS}u` : bringer));
     kernel.push(language.constant("f32", "scale", this.f(1 / Math.sqrt(this.size))));
     this.held = this.heldNumbers();
   }
@@ -133,14 +129,13 @@ export class Heads {
 
   /** Each of the tile's rows that a thread has, `other` its place among all. */
   eachMet(body: (j: number, other: string) => void): void {
-    for (let j = 0; j < this.tiles.eachMet; j++)
-      body(j, this.kernel.let("u32", `first + lane + ${j * this.tiles.lanes}u`));
+    for (let j = 0; j < PARTS.length; j++) body(j, this.kernel.let("u32", `first + lane * 4u + ${j}u`));
   }
 
   /** Each pair that a thread scores, by the names of its rows. */
   eachPair(body: (pair: string, i: number, j: number) => void): void {
     for (let i = 0; i < this.tiles.eachOwn; i++)
-      for (let j = 0; j < this.tiles.eachMet; j++) body(`${i}_${j}`, i, j);
+      for (let j = 0; j < PARTS.length; j++) body(`${i}_${j}`, i, j);
   }
 
   /** Runs through rows of the other kind, a tile at a time from `first` on. */
@@ -150,42 +145,39 @@ export class Heads {
 
   /**
    * Brings a piece of rows from `first` on into the workgroup's memory. Beyond the last row is the last again, which no
-   * weight and no result is made of; beyond a row's last number is 0.
+   * weight and no result is made of; beyond a row's last number is 0. Rows that are met lie in such an order that the four
+   * neighbours of a thread are as far apart as there are lanes: threads that run together read from different banks.
    */
   private bring(memory: "own" | "met", value: Value, start?: string): void {
     const { kernel, size } = this;
     const { language } = kernel;
-    const { width, pieces, threads, ahead, ownStride, metStride } = this.tiles;
-    const [rows, stride, first] =
-      memory === "own" ? [this.tiles.own, ownStride, "row0"] : [this.tiles.met, metStride, "first"];
+    const { own, met, lanes, width, pieces, threads, isRolled, ownStride, metStride } = this.tiles;
+    const [rows, stride] = memory === "own" ? [own, ownStride] : [met, metStride];
     const last = value.shape[1] === 1 ? "0u" : `${kernel.size(value.shape[1])} - 1u`;
-    const lines = threads / BRINGERS;
-    const perLine = Math.ceil(width / BRINGERS);
-    let together = 1;
-    while (together * lines < rows && 2 * together * perLine <= ahead) together *= 2;
-    kernel.repeat("line", "bringer", `${rows}u`, `${together * lines}u`, () => {
-      const stores: { to: string; number: string; j: number }[] = [];
-      for (let l = 0; l < together; l++) {
-        const row = language.call("min", `${first} + line + ${l * lines}u`, last);
-        const source = kernel.let("u32", row);
-        const place = kernel.let("u32", `(line + ${l * lines}u) * ${stride}u + column / 4u`);
-        for (let j = 0; j < width; j += BRINGERS) {
-          const e = kernel.let("u32", `${start ? `${start} + ` : ""}column + ${j}u`);
-          const mayEnd = (pieces - 1) * width + j + BRINGERS > size;
-          const within = mayEnd ? kernel.let("u32", language.call("min", e, `${size - 1}u`)) : e;
-          const read = kernel.load(value, this.index(value, source, within));
-          const isPadded = mayEnd && pieces * width > size;
-          stores.push({
-            to: language.part(`${memory}[${place} + ${j / 4}u]`, "column % 4u"),
-            number: isPadded ? language.select(`${e} < ${size}u`, read, this.f(0)) : read,
-            j,
-          });
-        }
-      }
+    const vectors = width / 4;
+    const together = isRolled ? 1 : Math.min(AHEAD, Math.ceil((rows * vectors) / threads));
+    kernel.repeat("x", "lid", `${rows * vectors}u`, `${together * threads}u`, () => {
+      const stores = Array.from({ length: together }, (_, k) => {
+        const at = kernel.let("u32", k === 0 ? "x" : `x + ${k * threads}u`);
+        const line = kernel.let("u32", `${at} / ${vectors}u`);
+        const vector = kernel.let("u32", `${at} % ${vectors}u`);
+        const row =
+          memory === "own" ? `row0 + ${line}` : `first + ${line} % ${lanes}u * 4u + ${line} / ${lanes}u`;
+        const source = kernel.let("u32", language.call("min", row, last));
+        const numbers = PARTS.map((_, m) => {
+          const e = kernel.let("u32", `${start ? `${start} + ` : ""}${vector} * 4u + ${m}u`);
+          if ((pieces - 1) * width + 4 * (vectors - 1) + m < size)
+            return kernel.load(value, this.index(value, source, e));
+          const within = kernel.let("u32", language.call("min", e, `${size - 1}u`));
+          const number = kernel.load(value, this.index(value, source, within));
+          return language.select(`${e} < ${size}u`, number, this.f(0));
+        });
+        return { at, store: `${memory}[${line} * ${stride}u + ${vector}] = ${language.vector(...numbers)};` };
+      });
       // All are on their way before the first is waited for.
-      for (const { to, number, j } of stores)
-        if (j + BRINGERS <= width) kernel.push(`${to} = ${number};`);
-        else kernel.block(`if (column < ${width - j}u)`, () => kernel.push(`${to} = ${number};`));
+      for (const [k, { at, store }] of stores.entries())
+        if (k === 0 || (rows * vectors) % (threads * together) === 0) kernel.push(store);
+        else kernel.block(`if (${at} < ${rows * vectors}u)`, () => kernel.push(store));
     });
   }
 
@@ -203,7 +195,7 @@ export class Heads {
       kernel.repeat("e", "0u", `${width / 4}u`, "1u", () => {
         for (let i = 0; i < this.tiles.eachOwn; i++)
           kernel.push(language.constant("float4", `a${i}`, `own[own_row + ${i * groups * ownStride}u + e]`));
-        for (let j = 0; j < this.tiles.eachMet; j++)
+        for (let j = 0; j < PARTS.length; j++)
           kernel.push(language.constant("float4", `c${j}`, `met[met_row + ${j * lanes * metStride}u + e]`));
         this.eachPair((pair, i, j) => {
           const products = PARTS.map((part) => `a${i}.${part} * c${j}.${part}`);
@@ -217,11 +209,12 @@ export class Heads {
 
   /** Puts a number of each pair in the own rows' place, which nobody may be reading any more. */
   putWeights(name: string): void {
-    const { groups, lanes, ownStride } = this.tiles;
-    this.eachPair((pair, i, j) => {
-      const vector = `own[own_row + ${i * groups * ownStride + (j * lanes) / 4}u + lane_vector]`;
-      this.kernel.push(`${this.kernel.language.part(vector, "lane_part")} = ${name}${pair};`);
-    });
+    const { groups, ownStride } = this.tiles;
+    for (let i = 0; i < this.tiles.eachOwn; i++) {
+      const weights = PARTS.map((_, j) => `${name}${i}_${j}`);
+      const vector = this.kernel.language.vector(...weights);
+      this.kernel.push(`own[own_row + ${i * groups * ownStride}u + lane] = ${vector};`);
+    }
   }
 
   /** Sums of results, all 0. */
@@ -230,7 +223,7 @@ export class Heads {
     const { language } = kernel;
     for (let i = 0; i < this.tiles.eachOwn; i++)
       for (const [k, { isFour }] of held.entries()) {
-        const zero = isFour ? language.four(this.f(0)) : this.f(0);
+        const zero = isFour ? language.vector(this.f(0)) : this.f(0);
         kernel.push(language.variable(isFour ? "float4" : "f32", `${name}${i}_${k}`, zero));
       }
   }
@@ -239,19 +232,19 @@ export class Heads {
   addWeighted(name: string, value: Value, isThere: boolean): void {
     const { kernel, held } = this;
     const { language } = kernel;
-    const { pieces, width, met, groups, ownStride, metStride } = this.tiles;
+    const { pieces, width, groups, lanes, ownStride, metStride } = this.tiles;
     for (let piece = 0; piece < pieces; piece++) {
       if (piece > 0) kernel.barrier();
       if (!isThere || pieces > 1) this.bring("met", value, piece === 0 ? undefined : `${piece * width}u`);
       kernel.barrier();
-      kernel.repeat("c", "0u", `${met / 4}u`, "1u", () => {
+      kernel.repeat("c", "0u", `${lanes}u`, "1u", () => {
         for (let i = 0; i < this.tiles.eachOwn; i++)
           kernel.push(language.constant("float4", `a${i}`, `own[own_row + ${i * groups * ownStride}u + c]`));
-        for (const [line, part] of PARTS.entries())
+        for (const [j, part] of PARTS.entries())
           for (const [k, { piece: itsPiece, isFour, vector }] of held.entries()) {
             if (itsPiece !== piece) continue;
-            const place = `met[c * ${4 * metStride}u + ${line * metStride}u + ${vector}]`;
-            const factor = `c${line}_${k}`;
+            const place = `met[c * ${metStride}u + ${j * lanes * metStride}u + ${vector}]`;
+            const factor = `c${j}_${k}`;
             kernel.push(
               isFour
                 ? language.constant("float4", factor, place)
@@ -304,22 +297,20 @@ export class Heads {
    */
   acrossLanes(memory: "own" | "part", name: string, join: (a: string, b: string) => string): void {
     const { kernel } = this;
-    const { own, groups, lanes, ownStride, partStride } = this.tiles;
+    const { eachOwn, groups, lanes, threads } = this.tiles;
     if (memory === "part" && !kernel.shared.some((array) => array.name === "part"))
-      kernel.shared.push({ name: "part", type: "float4", length: own * partStride });
-    const stride = memory === "own" ? ownStride : partStride;
-    const place = (i: number): string => `${memory}[(r + ${i * groups}u) * ${stride}u`;
-    for (let i = 0; i < this.tiles.eachOwn; i++)
-      kernel.push(`${kernel.language.part(`${place(i)} + lane_vector]`, "lane_part")} = ${name}${i};`);
+      kernel.shared.push({ name: "part", type: "float4", length: threads });
+    const numbers = PARTS.map((_, i) => (i < eachOwn ? `${name}${i}` : this.f(0)));
+    kernel.push(`${memory}[lane * ${groups}u + r] = ${kernel.language.vector(...numbers)};`);
     kernel.barrier();
-    for (let i = 0; i < this.tiles.eachOwn; i++)
-      for (let k = 0; k < lanes / 4; k++) {
-        const told = kernel.fresh("told");
-        kernel.push(kernel.language.constant("float4", told, `${place(i)} + ${k}u]`));
-        const [x, y, z, w] = PARTS.map((part) => `${told}.${part}`);
-        const four = join(join(x, y), join(z, w));
-        kernel.push(`${name}${i} = ${k === 0 ? four : join(`${name}${i}`, four)};`);
+    for (let k = 0; k < lanes; k++) {
+      const told = kernel.fresh("told");
+      kernel.push(kernel.language.constant("float4", told, `${memory}[${k * groups}u + r]`));
+      for (let i = 0; i < eachOwn; i++) {
+        const number = `${told}.${PARTS[i]}`;
+        kernel.push(`${name}${i} = ${k === 0 ? number : join(`${name}${i}`, number)};`);
       }
+    }
   }
 
   /** The first thread of each own row that there is. */

@@ -69,8 +69,8 @@ export interface Language {
   variable(type: Scalar | Vector, name: string, expression: string): string;
   /** An array of one thread, of zeros. */
   local(array: LocalArray): string;
-  /** A vector of the same number four times. */
-  four(number: string): string;
+  /** A vector of four numbers, or of one four times. */
+  vector(...numbers: string[]): string;
   /** The part of a vector in memory with a number that is known when it runs. */
   part(vector: string, place: string): string;
   select(condition: string, yes: string, no: string): string;

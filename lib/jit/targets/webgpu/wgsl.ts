@@ -40,7 +40,7 @@ export const WGSL: Language = {
   constant: (type, name, expression) => `let ${name}: ${typeOf(type)} = ${expression};`,
   variable: (type, name, expression) => `var ${name}: ${typeOf(type)} = ${expression};`,
   local: (local) => `var ${array(local)};`,
-  four: (number) => `vec4<f32>(${number})`,
+  vector: (...numbers) => `vec4<f32>(${numbers.join(", ")})`,
   part: (vector, place) => `${vector}[${place}]`,
   select: (condition, yes, no) => `select(${no}, ${yes}, ${condition})`,
   convert: (from, to, expression) =>
