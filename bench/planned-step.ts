@@ -2,9 +2,10 @@
 import { methodPreset } from "../lib/align/index.ts";
 import { SIT_PROCESS } from "../lib/diffusion/index.ts";
 import { traceFunction } from "../lib/jit/lower.ts";
-import { formFor, SOME_GPU } from "../lib/jit/plan/forms.ts";
+import { SOME_GPU } from "../lib/jit/plan/forms.ts";
 import type { Plan, PlanOptions } from "../lib/jit/plan/plan.ts";
 import type { Section } from "../lib/jit/plan/sections.ts";
+import { styleFor } from "../lib/jit/plan/style.ts";
 import { planProgram } from "../lib/jit/plan/traced.ts";
 import { structureOf } from "../lib/jit/structure.ts";
 import { writtenFor } from "../lib/jit/targets/webgpu/dialect.ts";
@@ -61,7 +62,7 @@ export function stepConfig(
 
 /** As any GPU binds arrays, and with the products' forms of some. */
 export const anyGPU = (maxBuffers: number): PlanOptions => ({
-  style: { language: WGSL, formOf: (size) => formFor(size, SOME_GPU) },
+  style: styleFor(WGSL, SOME_GPU),
   maxBuffers,
 });
 

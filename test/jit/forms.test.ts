@@ -48,7 +48,7 @@ test("tiles cover a product of any size, and a small device has one form", () =>
       const device = { ...SOME_GPU, matrices, workgroupMemory: matrices ? 32_768 : 16_384 };
       const { form, parts } = formFor(one, device);
       assert.ok(tilesOf(one, form) * form.rows * form.columns >= one.rows * one.columns * one.batch);
-      assert.ok(parts >= 1 && parts <= Math.max(1, one.depth / 256), `${parts} parts of ${one.depth} terms`);
+      assert.ok(parts >= 1 && parts <= Math.max(1, one.depth / 128), `${parts} parts of ${one.depth} terms`);
       assert.ok(memoryOf(form) <= device.workgroupMemory);
       assert.is(form.matrices, matrices);
       const simple = formFor(one, SIMPLE);

@@ -6,14 +6,14 @@ import { methodPreset } from "../../lib/align/index.ts";
 import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import type { Value } from "../../lib/jit/graph.ts";
 import { makeArena } from "../../lib/jit/plan/arena.ts";
-import { formFor, SOME_GPU } from "../../lib/jit/plan/forms.ts";
-import type { Style } from "../../lib/jit/plan/language.ts";
+import { SOME_GPU } from "../../lib/jit/plan/forms.ts";
+import { styleFor } from "../../lib/jit/plan/style.ts";
 import { bytesByKernel, bytesByNode } from "../../lib/jit/plan/traffic.ts";
 import { WGSL } from "../../lib/jit/targets/webgpu/wgsl.ts";
 import { modelConfig } from "../../lib/models/index.ts";
 import { smallConfig } from "../train/small.ts";
 
-const style: Style = { language: WGSL, formOf: (size) => formFor(size, SOME_GPU) };
+const style = styleFor(WGSL, SOME_GPU);
 /** WebGPU's least, and what many GPUs have. */
 const BUFFERS = [8, 10, 16];
 const LIMITS = new Map([

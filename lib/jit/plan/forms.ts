@@ -52,9 +52,12 @@ export interface ProductDevice {
   measured?(size: ProductSize): ProductChoice | undefined;
 }
 
+/** Bytes of a workgroup's memory that every device has. */
+const LEAST_MEMORY = 16_384;
+
 /** A GPU of which nothing else is known. */
-export const SOME_GPU: ProductDevice = { threads: 65_536, workgroupMemory: 16_384, isSimple: false };
-export const SIMPLE: ProductDevice = { threads: 64, workgroupMemory: 16_384, isSimple: true };
+export const SOME_GPU: ProductDevice = { threads: 65_536, workgroupMemory: LEAST_MEMORY, isSimple: false };
+export const SIMPLE: ProductDevice = { threads: 64, workgroupMemory: LEAST_MEMORY, isSimple: true };
 
 const square = (tile: number, each: number, terms: number): ProductForm => ({
   rows: tile,

@@ -1,68 +1,111 @@
-/** What the kernels of attention share: workgroups that own some rows of a head, and meet all rows of another kind in tiles. */
+/**
+ * What the kernels of attention share: workgroups that own some rows of a head, and meet all rows of another kind in tiles.
+ *
+ * A thread holds the scores of a block of pairs, and a block of the results, each number under a name of its own, so that
+ * all of them lie in registers. What it multiplies comes from the workgroup's memory in vectors of four, and each number
+ * that is read is used for a whole row or column of the block.
+ */
 import type { GraphNode, Value } from "../graph.ts";
+import type { AttentionTiles } from "./attention-forms.ts";
 import { Index, type KernelBuilder } from "./builder.ts";
 import type { Root } from "./root.ts";
-import { THREADS, workgroups } from "./threads.ts";
+import { workgroups } from "./threads.ts";
 
-/** Numbers of the workgroup's memory that tiles may take: three quarters of what every device has. */
-const MEMORY = 3072;
+const PARTS = ["x", "y", "z", "w"] as const;
+/** Vectors that a thread asks the device's memory for at a time, before it waits for them. */
+const AHEAD = 5;
 
-/** How a workgroup shares rows of heads: it owns `rows` of them, each by `lanes` threads, and meets `others` at a time. */
-interface Tiles {
-  rows: number;
-  others: number;
-  lanes: number;
-  /** Numbers of a row that a thread holds. */
-  each: number;
-}
-
-/** The largest tiles that fit, where so many arrays of rows are held of each kind. */
-export function tilesFor(size: number, own: number, met: number): Tiles {
-  let rows = 16;
-  while (rows > 1 && (own * rows + (met * rows) / 2) * (size + 1) > MEMORY) rows /= 2;
-  const lanes = THREADS / rows;
-  return { rows, others: Math.max(1, rows / 2), lanes, each: Math.ceil(size / lanes) };
+/** One or four numbers of a row of results that a thread holds. */
+interface Held {
+  /** Which of the pieces that rows come in. */
+  piece: number;
+  /** Whether it is four. */
+  isFour: boolean;
+  /** The first number's place in the row: so many behind `lane`, or behind four times `lane`. */
+  from: number;
+  /** The vector that it lies in, within a row of the piece. */
+  vector: string;
 }
 
 /** What the kernels of attention have in common. */
 export class Heads {
   readonly size: number;
-  readonly tiles: Tiles;
-  private readonly batch: number;
+  readonly tiles: AttentionTiles;
+  private readonly held: readonly Held[];
 
   constructor(
     readonly kernel: KernelBuilder,
     { attributes }: GraphNode,
     /** Of the rows that workgroups own. */
     private readonly owned: Value,
-    { own, met }: { own: number; met: number },
+    { scores, results }: { scores: number; results: number },
   ) {
     const heads = attributes.heads as number;
     const [batch, rows, width] = owned.shape;
-    this.batch = batch;
     this.size = width / heads;
-    this.tiles = tilesFor(this.size, own, met);
+    this.tiles = kernel.style.attentionOf({ size: this.size, scores, results });
     const { language } = kernel;
-    const blocks = Math.ceil(rows / this.tiles.rows);
+    const { own, met, groups, lanes, threads, ownStride, metStride } = this.tiles;
+    const blocks = Math.ceil(rows / own);
     workgroups(kernel, batch * heads * blocks);
-    const row0 = `(group % ${kernel.size(blocks)}) * ${this.tiles.rows}u`;
+    kernel.workgroup = threads;
+    kernel.shared.push({ name: "own", type: "float4", length: own * ownStride });
+    kernel.shared.push({ name: "met", type: "float4", length: met * metStride });
+    const row0 = `(group % ${kernel.size(blocks)}) * ${own}u`;
     kernel.push(language.constant("u32", "row0", row0));
     kernel.push(language.constant("u32", "h", `(group / ${kernel.size(blocks)}) % ${kernel.size(heads)}`));
     kernel.push(language.constant("u32", "n", `group / ${kernel.size(blocks * heads)}`));
-    kernel.push(language.constant("u32", "r", `lid / ${this.tiles.lanes}u`));
-    kernel.push(language.constant("u32", "lane", `lid % ${this.tiles.lanes}u`));
-    kernel.push(language.constant("u32", "row", "row0 + r"));
+    // Threads that run together stand in a square rather than in a row: so they read fewer different numbers.
+    kernel.push(language.constant("u32", "r", `(lid / 8u) % ${groups}u`));
+    kernel.push(
+      language.constant("u32", "lane", lanes === 8 ? "lid % 8u" : `lid % 8u + lid / ${8 * groups}u * 8u`),
+    );
+    kernel.push(language.constant("u32", "own_row", `r * ${ownStride}u`));
+    kernel.push(language.constant("u32", "met_row", `lane * ${metStride}u`));
+    kernel.push(language.constant("u32", "lane_vector", "lane / 4u"));
+    kernel.push(language.constant("u32", "lane_part", "lane % 4u"));
     kernel.push(language.constant("f32", "scale", this.f(1 / Math.sqrt(this.size))));
+    this.held = this.heldNumbers();
   }
 
   f(value: number): string {
     return this.kernel.language.literal("f32", value);
   }
 
+  /** Numbers from a piece's first to the last that lies in memory, a multiple of 4. */
+  private widthOf(piece: number): number {
+    return Math.min(this.tiles.width, Math.ceil(this.size / 4) * 4 - piece * this.tiles.width);
+  }
+
+  /** Which numbers of a row a thread holds: vectors while there are enough for all lanes, and single ones of the rest. */
+  private heldNumbers(): Held[] {
+    const { pieces, lanes, width } = this.tiles;
+    const { kernel } = this;
+    const held: Held[] = [];
+    for (let piece = 0; piece < pieces; piece++) {
+      const count = this.widthOf(piece);
+      const last = count / 4 - 1;
+      /** Lanes behind the last number read it, too, and store nothing. */
+      const within = (vector: string, furthest: number): string =>
+        kernel.let("u32", furthest > last ? kernel.language.call("min", vector, `${last}u`) : vector);
+      let start = 0;
+      for (; count - start > 3 * lanes; start += 4 * lanes) {
+        const vector = within(start === 0 ? "lane" : `lane + ${start / 4}u`, start / 4 + lanes - 1);
+        held.push({ piece, isFour: true, from: piece * width + start, vector });
+      }
+      for (; start < count; start += lanes) {
+        const first = start === 0 ? "lane_vector" : `lane_vector + ${start / 4}u`;
+        const vector = within(first, (start + lanes) / 4 - 1);
+        held.push({ piece, isFour: false, from: piece * width + start, vector });
+      }
+    }
+    return held;
+  }
+
   /** The place of a row's number in the heads' part of [B,T,D]. */
   index({ shape }: Value, row: string, e: string): Index {
-    const column = this.kernel.let("u32", `h * ${this.kernel.size(this.size)} + ${e}`);
-    return new Index(shape, [this.batch === 1 ? "0u" : "n", shape[1] === 1 ? "0u" : row, column]);
+    const column = this.kernel.let("u32", `h * ${this.size}u + ${e}`);
+    return new Index(shape, [shape[0] === 1 ? "0u" : "n", shape[1] === 1 ? "0u" : row, column]);
   }
 
   /** The number of a row's statistic, [B,heads,T]. */
@@ -78,81 +121,204 @@ export class Heads {
     );
   }
 
-  share(name: string, rows: number): string {
-    this.kernel.shared.push({ name, type: "f32", length: rows * (this.size + 1) });
-    return name;
+  /** Each of the own rows that a thread has, `row` its place among all. */
+  eachOwn(body: (i: number, row: string) => void): void {
+    for (let i = 0; i < this.tiles.eachOwn; i++)
+      body(i, this.kernel.let("u32", `row0 + r + ${i * this.tiles.groups}u`));
   }
 
-  /** Brings rows from `first` on into the workgroup's memory; beyond the last they are 0. */
-  bring(name: string, value: Value, first: string, rows: number): void {
-    const { kernel, size } = this;
-    kernel.repeat("x", "lid", `${rows}u * ${kernel.size(size)}`, `${THREADS}u`, () => {
-      kernel.push(kernel.language.constant("u32", "e", `x % ${kernel.size(size)}`));
-      kernel.push(kernel.language.constant("u32", "line", `x / ${kernel.size(size)}`));
-      kernel.push(kernel.language.constant("u32", "source", `${first} + line`));
-      kernel.push(kernel.language.variable("f32", "number", this.f(0)));
-      kernel.block(`if (source < ${kernel.size(value.shape[1])})`, () =>
-        kernel.push(`number = ${kernel.load(value, this.index(value, "source", "e"))};`),
-      );
-      kernel.push(`${name}[${this.at("line", "e")}] = number;`);
-    });
+  /** Each of the tile's rows that a thread has, `other` its place among all. */
+  eachMet(body: (j: number, other: string) => void): void {
+    for (let j = 0; j < PARTS.length; j++) body(j, this.kernel.let("u32", `first + lane * 4u + ${j}u`));
   }
 
-  /** Rows lie one number apart, so that threads which read down a column do not wait for each other. */
-  at(line: string, e: string): string {
-    return `${line} * (${this.kernel.size(this.size)} + 1u) + ${e}`;
-  }
-
-  /** Sums of products of rows in the workgroup's memory. */
-  dots(pairs: readonly { sum: string; a: string; line: string; b: string; other: string }[]): void {
-    const { kernel } = this;
-    for (const { sum } of pairs) kernel.push(kernel.language.variable("f32", sum, this.f(0)));
-    kernel.repeat("e", "0u", kernel.size(this.size), "1u", () => {
-      for (const { sum, a, line, b, other } of pairs)
-        kernel.push(`${sum} += ${a}[${this.at(line, "e")}] * ${b}[${this.at(other, "e")}];`);
-    });
+  /** Each pair that a thread scores, by the names of its rows. */
+  eachPair(body: (pair: string, i: number, j: number) => void): void {
+    for (let i = 0; i < this.tiles.eachOwn; i++)
+      for (let j = 0; j < PARTS.length; j++) body(`${i}_${j}`, i, j);
   }
 
   /** Runs through rows of the other kind, a tile at a time from `first` on. */
   meet(count: number, body: () => void): void {
-    const { kernel } = this;
-    kernel.repeat("first", "0u", kernel.size(count), `${this.tiles.others}u`, body);
+    this.kernel.repeat("first", "0u", this.kernel.size(count), `${this.tiles.met}u`, body);
   }
 
-  /** Each of the thread's numbers of its own row, `e`, the `j`-th that it holds. */
-  eachOwn(body: () => void): void {
-    const { kernel, tiles } = this;
-    kernel.repeat("j", "0u", `${tiles.each}u`, "1u", () => {
-      kernel.push(kernel.language.constant("u32", "e", `j * ${tiles.lanes}u + lane`));
-      kernel.block(`if (e < ${kernel.size(this.size)})`, body);
+  /**
+   * Brings a piece of rows from `first` on into the workgroup's memory. Beyond the last row is the last again, which no
+   * weight and no result is made of; beyond a row's last number is 0. Rows that are met lie in such an order that the four
+   * neighbours of a thread are as far apart as there are lanes: threads that run together read from different banks.
+   */
+  private bring(memory: "own" | "met", value: Value, start?: string): void {
+    const { kernel, size } = this;
+    const { language } = kernel;
+    const { own, met, lanes, width, pieces, threads, isRolled, ownStride, metStride } = this.tiles;
+    const [rows, stride] = memory === "own" ? [own, ownStride] : [met, metStride];
+    const last = value.shape[1] === 1 ? "0u" : `${kernel.size(value.shape[1])} - 1u`;
+    const vectors = width / 4;
+    const together = isRolled ? 1 : Math.min(AHEAD, Math.ceil((rows * vectors) / threads));
+    kernel.repeat("x", "lid", `${rows * vectors}u`, `${together * threads}u`, () => {
+      const stores = Array.from({ length: together }, (_, k) => {
+        const at = kernel.let("u32", k === 0 ? "x" : `x + ${k * threads}u`);
+        const line = kernel.let("u32", `${at} / ${vectors}u`);
+        const vector = kernel.let("u32", `${at} % ${vectors}u`);
+        const row =
+          memory === "own" ? `row0 + ${line}` : `first + ${line} % ${lanes}u * 4u + ${line} / ${lanes}u`;
+        const source = kernel.let("u32", language.call("min", row, last));
+        const numbers = PARTS.map((_, m) => {
+          const e = kernel.let("u32", `${start ? `${start} + ` : ""}${vector} * 4u + ${m}u`);
+          if ((pieces - 1) * width + 4 * (vectors - 1) + m < size)
+            return kernel.load(value, this.index(value, source, e));
+          const within = kernel.let("u32", language.call("min", e, `${size - 1}u`));
+          const number = kernel.load(value, this.index(value, source, within));
+          return language.select(`${e} < ${size}u`, number, this.f(0));
+        });
+        return { at, store: `${memory}[${line} * ${stride}u + ${vector}] = ${language.vector(...numbers)};` };
+      });
+      // All are on their way before the first is waited for.
+      for (const [k, { at, store }] of stores.entries())
+        if (k === 0 || (rows * vectors) % (threads * together) === 0) kernel.push(store);
+        else kernel.block(`if (${at} < ${rows * vectors}u)`, () => kernel.push(store));
     });
   }
 
-  /** Each pair of the own row and a row of the tile, `c`, whose number `other` there is one of. */
-  eachPair(count: number, body: (isThere: string) => void): void {
-    const { kernel, tiles } = this;
-    kernel.repeat("c", "lane", `${tiles.others}u`, `${tiles.lanes}u`, () => {
-      kernel.push(kernel.language.constant("u32", "other", "first + c"));
-      body(`other < ${kernel.size(count)}`);
-    });
+  /** For each pair, under the name and that of the pair, the sum of products of an own row and one that it meets. */
+  dots(name: string, own: Value, met: Value): void {
+    const { kernel } = this;
+    const { language } = kernel;
+    const { pieces, width, groups, lanes, ownStride, metStride } = this.tiles;
+    this.eachPair((pair) => kernel.push(language.variable("f32", name + pair, this.f(0))));
+    const piece = (start?: string): void => {
+      kernel.barrier();
+      this.bring("own", own, start);
+      this.bring("met", met, start);
+      kernel.barrier();
+      kernel.repeat("e", "0u", `${width / 4}u`, "1u", () => {
+        for (let i = 0; i < this.tiles.eachOwn; i++)
+          kernel.push(language.constant("float4", `a${i}`, `own[own_row + ${i * groups * ownStride}u + e]`));
+        for (let j = 0; j < PARTS.length; j++)
+          kernel.push(language.constant("float4", `c${j}`, `met[met_row + ${j * lanes * metStride}u + e]`));
+        this.eachPair((pair, i, j) => {
+          const products = PARTS.map((part) => `a${i}.${part} * c${j}.${part}`);
+          kernel.push(`${name}${pair} = ${[name + pair, ...products].join(" + ")};`);
+        });
+      });
+    };
+    if (pieces === 1) piece();
+    else kernel.repeat("start", "0u", `${pieces * width}u`, `${width}u`, () => piece("start"));
   }
 
-  /** Stores the thread's numbers of its own row. */
-  store(value: Value, finish: Parameters<Root>[2], number: string): void {
-    const { kernel } = this;
-    this.eachOwn(() =>
-      kernel.block(`if (row < ${kernel.size(this.owned.shape[1])})`, () =>
-        finish(value, this.index(value, "row", "e"), kernel.let("f32", number)),
-      ),
+  /** Puts a number of each pair in the own rows' place, which nobody may be reading any more. */
+  putWeights(name: string): void {
+    const { groups, ownStride } = this.tiles;
+    for (let i = 0; i < this.tiles.eachOwn; i++) {
+      const weights = PARTS.map((_, j) => `${name}${i}_${j}`);
+      const vector = this.kernel.language.vector(...weights);
+      this.kernel.push(`own[own_row + ${i * groups * ownStride}u + lane] = ${vector};`);
+    }
+  }
+
+  /** Sums of results, all 0. */
+  begin(name: string): void {
+    const { kernel, held } = this;
+    const { language } = kernel;
+    for (let i = 0; i < this.tiles.eachOwn; i++)
+      for (const [k, { isFour }] of held.entries()) {
+        const zero = isFour ? language.vector(this.f(0)) : this.f(0);
+        kernel.push(language.variable(isFour ? "float4" : "f32", `${name}${i}_${k}`, zero));
+      }
+  }
+
+  /** Adds to each own row's sums the rows that it meets, each by its weight; they may have been brought already. */
+  addWeighted(name: string, value: Value, isThere: boolean): void {
+    const { kernel, held } = this;
+    const { language } = kernel;
+    const { pieces, width, groups, lanes, ownStride, metStride } = this.tiles;
+    for (let piece = 0; piece < pieces; piece++) {
+      if (piece > 0) kernel.barrier();
+      if (!isThere || pieces > 1) this.bring("met", value, piece === 0 ? undefined : `${piece * width}u`);
+      kernel.barrier();
+      kernel.repeat("c", "0u", `${lanes}u`, "1u", () => {
+        for (let i = 0; i < this.tiles.eachOwn; i++)
+          kernel.push(language.constant("float4", `a${i}`, `own[own_row + ${i * groups * ownStride}u + c]`));
+        for (const [j, part] of PARTS.entries())
+          for (const [k, { piece: itsPiece, isFour, vector }] of held.entries()) {
+            if (itsPiece !== piece) continue;
+            const place = `met[c * ${metStride}u + ${j * lanes * metStride}u + ${vector}]`;
+            const factor = `c${j}_${k}`;
+            kernel.push(
+              isFour
+                ? language.constant("float4", factor, place)
+                : language.constant("f32", factor, language.part(place, "lane_part")),
+            );
+            for (let i = 0; i < this.tiles.eachOwn; i++)
+              kernel.push(`${name}${i}_${k} = ${name}${i}_${k} + a${i}.${part} * ${factor};`);
+          }
+      });
+    }
+  }
+
+  /** Multiplies each own row's sums. */
+  multiply(name: string, by: (i: number) => string): void {
+    for (let i = 0; i < this.tiles.eachOwn; i++)
+      for (const k of this.held.keys()) this.kernel.push(`${name}${i}_${k} = ${name}${i}_${k} * ${by(i)};`);
+  }
+
+  /** Stores each own row's sums, or what is made of one. */
+  store(
+    value: Value,
+    finish: Parameters<Root>[2],
+    name: string,
+    made: (sum: string, i: number) => string,
+  ): void {
+    const { kernel, size } = this;
+    const { width, lanes } = this.tiles;
+    const storeHeld = (i: number, row: string, k: number, { isFour, from, piece }: Held): void => {
+      const end = Math.min(size, piece * width + this.widthOf(piece));
+      (isFour ? PARTS.map((part) => `.${part}`) : [""]).forEach((part, m) => {
+        const e = kernel.let("u32", `${isFour ? "lane * 4u" : "lane"} + ${from + m}u`);
+        const store = (): void => {
+          const number = kernel.let("f32", made(`${name}${i}_${k}${part}`, i));
+          finish(value, this.index(value, row, e), number);
+        };
+        if (from + (isFour ? 4 * lanes : lanes) <= end) store();
+        else kernel.block(`if (${e} < ${end}u)`, store);
+      });
+    };
+    this.eachOwn((i, row) =>
+      kernel.block(`if (${row} < ${kernel.size(this.owned.shape[1])})`, () => {
+        for (const [k, held] of this.held.entries()) storeHeld(i, row, k, held);
+      }),
     );
   }
 
-  /** The first thread of each row that there is. */
-  onceARow(body: () => void): void {
-    this.kernel.block(`if (lane == 0u && row < ${this.kernel.size(this.owned.shape[1])})`, body);
+  /**
+   * Joins a number of each own row over the row's threads, and gives them all what comes of it. They tell each other in the
+   * own rows' place, or in memory of their own.
+   */
+  acrossLanes(memory: "own" | "part", name: string, join: (a: string, b: string) => string): void {
+    const { kernel } = this;
+    const { eachOwn, groups, lanes, threads } = this.tiles;
+    if (memory === "part" && !kernel.shared.some((array) => array.name === "part"))
+      kernel.shared.push({ name: "part", type: "float4", length: threads });
+    const numbers = PARTS.map((_, i) => (i < eachOwn ? `${name}${i}` : this.f(0)));
+    kernel.push(`${memory}[lane * ${groups}u + r] = ${kernel.language.vector(...numbers)};`);
+    kernel.barrier();
+    for (let k = 0; k < lanes; k++) {
+      const told = kernel.fresh("told");
+      kernel.push(kernel.language.constant("float4", told, `${memory}[${k * groups}u + r]`));
+      for (let i = 0; i < eachOwn; i++) {
+        const number = `${told}.${PARTS[i]}`;
+        kernel.push(`${name}${i} = ${k === 0 ? number : join(`${name}${i}`, number)};`);
+      }
+    }
   }
 
-  numbers(name: string): void {
-    this.kernel.push(this.kernel.language.local({ name, type: "f32", length: this.tiles.each }));
+  /** The first thread of each own row that there is. */
+  onceARow(body: (i: number, row: string) => void): void {
+    this.eachOwn((i, row) =>
+      this.kernel.block(`if (lane == 0u && ${row} < ${this.kernel.size(this.owned.shape[1])})`, () =>
+        body(i, row),
+      ),
+    );
   }
 }

@@ -1,9 +1,13 @@
 /** What a language of kernels must be able to write. Everything else of a kernel is the same in all of them. */
 
+import type { AttentionSize, AttentionTiles } from "./attention-forms.ts";
 import type { MatrixShape, ProductChoice, ProductSize } from "./forms.ts";
 
 /** Of a number in a kernel. */
 export type Scalar = "f32" | "i32" | "u32" | "bool";
+
+/** Four float32 that are read, written and multiplied as one, or by their parts: x, y, z and w. */
+export type Vector = "float4";
 
 /** Functions of floats that every language has, by the names of WGSL. */
 export type MathFunction =
@@ -28,13 +32,10 @@ export type MathFunction =
   | "tanh"
   | "trunc";
 
-/** Of a variable: vec4 is four floats, whose sums and products with a float are one each. */
-export type Local = Scalar | "vec4";
-
 /** Memory of a workgroup, or of one thread. Numbers of 16 bits are only written and multiplied by matrices. */
 export interface LocalArray {
   name: string;
-  type: Local | "f16";
+  type: Scalar | Vector | "f16";
   length: number;
 }
 
@@ -77,17 +78,23 @@ export interface Style {
   /** How products are computed on it. */
   formOf(size: ProductSize): ProductChoice;
   /** Whether products may round their factors to 16 bits. */
-  roundsFactors?: boolean;
+  roundsFactors: boolean;
+  /** And attention. */
+  attentionOf(size: AttentionSize): AttentionTiles;
 }
 
 export interface Language {
   /** A literal, also one that is not finite. */
-  literal(type: Local, value: number): string;
+  literal(type: Scalar, value: number): string;
   /** A name for what an expression gives. */
-  constant(type: Local | "matrix", name: string, expression: string): string;
-  variable(type: Local, name: string, expression: string): string;
+  constant(type: Scalar | Vector | "matrix", name: string, expression: string): string;
+  variable(type: Scalar | Vector, name: string, expression: string): string;
   /** An array of one thread, of zeros. */
   local(array: LocalArray): string;
+  /** A vector of four numbers, or of one four times. */
+  vector(...numbers: string[]): string;
+  /** The part of a vector in memory with a number that is known when it runs. */
+  part(vector: string, place: string): string;
   select(condition: string, yes: string, no: string): string;
   convert(from: Scalar, to: Scalar, expression: string): string;
   /** The same bits as another type. */
@@ -97,7 +104,7 @@ export interface Language {
   /** What lies in memory of a float32, rounded to the nearest. */
   narrowed(format: "float16" | "bfloat16", number: string): string;
   call(fn: MathFunction, ...args: string[]): string;
-  /** A float of an array of vec4, to be read or written, by its place among all of them. */
+  /** A float of an array of vectors, to be read or written, by its place among all of them. */
   component(array: string, at: string): string;
   readonly matrix: MatrixLanguage;
   /** All threads of a workgroup, and what they wrote into its memory, are as far as this. */

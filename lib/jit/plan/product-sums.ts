@@ -29,7 +29,8 @@ export function sumsByThreads(kernel: KernelBuilder, form: ProductForm): Sums {
   const [down, across] = [rows / eachRows, columns / eachColumns];
   const [high, wide] = [eachRows, eachColumns].map((each) => (each % 4 === 0 ? 4 : 1));
   const isWide = wide === 4;
-  const number = isWide ? "vec4" : "f32";
+  const zero = language.literal("f32", 0);
+  const number = isWide ? "float4" : "f32";
   kernel.push(language.constant("u32", "ty", `lid / ${across}u`));
   kernel.push(language.constant("u32", "tx", `lid % ${across}u`));
   const lines = range(eachRows);
@@ -37,7 +38,7 @@ export function sumsByThreads(kernel: KernelBuilder, form: ProductForm): Sums {
   const sum = (line: number, group: number): string => `sum${line}_${group}`;
   for (const line of lines)
     for (const group of groups)
-      kernel.push(language.variable(number, sum(line, group), language.literal(number, 0)));
+      kernel.push(language.variable(number, sum(line, group), isWide ? language.vector(zero) : zero));
   /** The place of a thread's group of rows or columns among all numbers of a line. */
   const place = (own: string, group: number, each: number, apart: number): string =>
     each % 4 === 0 ? further(`${own} * 4u`, group * apart * 4) : further(`${own} * ${each}u`, group);
@@ -49,7 +50,7 @@ export function sumsByThreads(kernel: KernelBuilder, form: ProductForm): Sums {
         range(eachRows / high).forEach((group) => {
           const at = `k * ${left.pitch}u + ${place("ty", group, eachRows, down)}`;
           if (high === 4)
-            kernel.push(language.constant("vec4", `left${group}`, `${left.name}[(${at}) / 4u]`));
+            kernel.push(language.constant("float4", `left${group}`, `${left.name}[(${at}) / 4u]`));
           else kernel.push(language.constant("f32", `left${group}`, language.component(left.name, at)));
         });
         groups.forEach((group) => {

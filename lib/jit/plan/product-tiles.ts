@@ -55,7 +55,7 @@ export function tileOf(kernel: KernelBuilder, form: ProductForm, name: string, f
   const pitch = (alongTerms ? terms : width) + paddingOf(form);
   const share = (width * terms) / threads;
   const length = (alongTerms ? width : terms) * pitch;
-  kernel.shared.push(matrices ? { name, type: "f16", length } : { name, type: "vec4", length: length / 4 });
+  kernel.shared.push(matrices ? { name, type: "f16", length } : { name, type: "float4", length: length / 4 });
   const places = Array.from({ length: share }, (_, i) => {
     // Neighbouring threads take neighbours in memory.
     const { quotient, remainder } = dealt(i, threads, termsLast ? terms : width);

@@ -4,6 +4,7 @@
  */
 import { traceFunction } from "../../../lib/jit/lower.ts";
 import { FORMS, matrixForms, SOME_GPU } from "../../../lib/jit/plan/forms.ts";
+import { styleFor } from "../../../lib/jit/plan/style.ts";
 import { planProgram } from "../../../lib/jit/plan/traced.ts";
 import { structureOf } from "../../../lib/jit/structure.ts";
 import { writtenFor } from "../../../lib/jit/targets/webgpu/dialect.ts";
@@ -30,11 +31,7 @@ for (const form of [...FORMS, ...matrixForms(MATRICES)])
   for (const parts of [1, 3]) {
     const products = { ...SOME_GPU, measured: () => ({ form, parts }) };
     const traced = writtenFor(products, traceFunction(body, args as [Tensor, Tensor, Tensor], "texts"));
-    const style = {
-      language: WGSL,
-      formOf: () => ({ form, parts }),
-      roundsFactors: form.matrices !== undefined,
-    };
+    const style = styleFor(WGSL, { ...products, matrices: form.matrices });
     const storage = form.matrices ? "bfloat16" : "float32";
     const { plans } = planProgram(traced, leaves, [false, false, false], { style, maxBuffers: 8, storage });
     const faults: string[] = [];

@@ -4,11 +4,12 @@ import { heldArray, hostNumbers, isOnHost, type Memory, newBuffer, tensorOver } 
 import { flopsOf } from "../../flops.ts";
 import { written } from "../../lower.ts";
 import { memoryOf } from "../../memory.ts";
-import { formFor, type ProductDevice, SOME_GPU } from "../../plan/forms.ts";
+import { type ProductDevice, SOME_GPU } from "../../plan/forms.ts";
 import { inParts } from "../../plan/parts.ts";
 import type { PlanOptions } from "../../plan/plan.ts";
 import type { Precision } from "../../plan/precision.ts";
 import { isRounds, type Section } from "../../plan/sections.ts";
+import { styleFor } from "../../plan/style.ts";
 import { planSummary } from "../../plan/summary.ts";
 import { planProgram } from "../../plan/traced.ts";
 import { partOf, type RecordedRun, shapesText } from "../../profile.ts";
@@ -41,11 +42,7 @@ function planOptions(
 ): PlanOptions {
   const products = productsOf(device, precision);
   return {
-    style: {
-      language: WGSL,
-      formOf: (size) => formFor(size, products),
-      roundsFactors: products.matrices !== undefined,
-    },
+    style: styleFor(WGSL, products),
     maxBuffers: device.maxBuffers,
     storage: device.hasHalf ? precision : "float32",
   };

@@ -22,6 +22,7 @@ import { inParts } from "../../plan/parts.ts";
 import { makePlan } from "../../plan/plan.ts";
 import { productOf } from "../../plan/products.ts";
 import { type Section, stepsOf } from "../../plan/sections.ts";
+import { styleFor } from "../../plan/style.ts";
 import { folderOf } from "../onnxruntime/cache.ts";
 import type { Device } from "./device.ts";
 import { newArray, type ReadySection, readySection } from "./section.ts";
@@ -100,8 +101,9 @@ async function prepared(
   size: ProductSize,
   choice: ProductChoice,
 ): Promise<Candidate> {
-  const style = { language: WGSL, formOf: () => choice, roundsFactors: products.matrices !== undefined };
-  const section = sectionFor(size, { ...products, measured: () => choice });
+  const fixed = { ...products, measured: () => choice };
+  const section = sectionFor(size, fixed);
+  const style = styleFor(WGSL, fixed);
   const plan = makePlan(section.live, [...section.outputs.values()], {
     style,
     maxBuffers: device.maxBuffers,

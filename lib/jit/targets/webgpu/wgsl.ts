@@ -1,9 +1,16 @@
 /** Kernels in WGSL. */
 import type { MatrixShape } from "../../plan/forms.ts";
-import type { Language, Local, LocalArray, MatrixLanguage, MatrixRole, Scalar } from "../../plan/language.ts";
+import type {
+  Language,
+  LocalArray,
+  MatrixLanguage,
+  MatrixRole,
+  Scalar,
+  Vector,
+} from "../../plan/language.ts";
 
-const typed = (type: Local | "f16"): string => (type === "vec4" ? "vec4<f32>" : type);
-const array = ({ name, type, length }: LocalArray): string => `${name}: array<${typed(type)}, ${length}>`;
+const typeOf = (type: Scalar | Vector | "f16"): string => (type === "float4" ? "vec4<f32>" : type);
+const array = ({ name, type, length }: LocalArray): string => `${name}: array<${typeOf(type)}, ${length}>`;
 
 /** WGSL has no literals of infinities and NaN, and refuses what it can tell to be one: these it cannot. */
 const BITS = `fn from_bits(bits: u32) -> f32 { var runtime = bits; return bitcast<f32>(runtime); }`;
@@ -54,7 +61,6 @@ const zero = (type: Scalar): string => (type === "bool" ? "false" : `${type}(0)`
 
 export const WGSL: Language = {
   literal(type, value) {
-    if (type === "vec4") return `vec4<f32>(${float(value)})`;
     if (type === "bool") return value ? "true" : "false";
     if (type === "f32") return value < 0 || Object.is(value, -0) ? `(${float(value)})` : float(value);
     if (type === "u32") return `${value}u`;
@@ -62,9 +68,11 @@ export const WGSL: Language = {
     return value === -(2 ** 31) ? "(-2147483647i - 1i)" : value < 0 ? `(${value}i)` : `${value}i`;
   },
   constant: (type, name, expression) =>
-    type === "matrix" ? `let ${name} = ${expression};` : `let ${name}: ${typed(type)} = ${expression};`,
-  variable: (type, name, expression) => `var ${name}: ${typed(type)} = ${expression};`,
+    type === "matrix" ? `let ${name} = ${expression};` : `let ${name}: ${typeOf(type)} = ${expression};`,
+  variable: (type, name, expression) => `var ${name}: ${typeOf(type)} = ${expression};`,
   local: (local) => `var ${array(local)};`,
+  vector: (...numbers) => `vec4<f32>(${numbers.join(", ")})`,
+  part: (vector, place) => `${vector}[${place}]`,
   select: (condition, yes, no) => `select(${no}, ${yes}, ${condition})`,
   convert: (from, to, expression) =>
     from === "bool" ? `select(${zero(to)}, ${to}(1), ${expression})` : `${to}(${expression})`,
