@@ -5,10 +5,10 @@ import type { ProductDevice } from "./forms.ts";
 export interface AttentionForm {
   groups: number;
   lanes: number;
-  /** Each thread has so many of the workgroup's own rows, and four of the rows that these meet at a time. */
+  /** Each thread has so many of the workgroup's own rows. */
   eachOwn: number;
-  /** Whether its text is to be short rather than fast. */
-  isRolled?: boolean;
+  /** And so many of the rows that these meet at a time, as it reads so many numbers at a time from the workgroup's memory. */
+  vector: 1 | 4;
 }
 
 /** What a kernel of attention computes. */
@@ -21,22 +21,18 @@ export interface AttentionSize {
   results: number;
 }
 
-/** Numbers that a vector holds: what lies in the workgroup's memory is read four at a time. */
-const FOUR = 4;
-const VECTOR_BYTES = 16;
-
 /** The largest first. Each has at most 256 threads, which every device allows. */
 const FORMS: readonly AttentionForm[] = [
-  { groups: 16, lanes: 16, eachOwn: 4 },
-  { groups: 16, lanes: 16, eachOwn: 2 },
-  { groups: 16, lanes: 16, eachOwn: 1 },
-  { groups: 8, lanes: 8, eachOwn: 4 },
-  { groups: 8, lanes: 8, eachOwn: 2 },
-  { groups: 8, lanes: 8, eachOwn: 1 },
+  { groups: 16, lanes: 16, eachOwn: 4, vector: 4 },
+  { groups: 16, lanes: 16, eachOwn: 2, vector: 4 },
+  { groups: 16, lanes: 16, eachOwn: 1, vector: 4 },
+  { groups: 8, lanes: 8, eachOwn: 4, vector: 4 },
+  { groups: 8, lanes: 8, eachOwn: 2, vector: 4 },
+  { groups: 8, lanes: 8, eachOwn: 1, vector: 4 },
 ];
 
-/** A short text, and little work that tiles have more than there are rows. */
-const SIMPLE_FORM: AttentionForm = { groups: 8, lanes: 8, eachOwn: 1, isRolled: true };
+/** A short text: a processor that plays a GPU takes long to compile what reads much from the workgroup's memory. */
+const SIMPLE_FORM: AttentionForm = { groups: 4, lanes: 16, eachOwn: 1, vector: 1 };
 
 /** Numbers that a thread may hold in sums; with those that it reads they must fit in the registers of one. */
 const MOST_HELD = 112;
@@ -63,16 +59,15 @@ const odd = (count: number): number => (count % 2 === 0 ? count + 1 : count);
 
 /** The tiles of a form, where rows come in so many pieces. */
 function inPieces(form: AttentionForm, size: number, pieces: number): AttentionTiles {
-  const { groups, lanes, eachOwn } = form;
-  const vectors = Math.ceil(size / (FOUR * pieces));
-  const met = FOUR * lanes;
+  const { groups, lanes, eachOwn, vector } = form;
+  const vectors = Math.ceil(size / (vector * pieces));
   return {
     ...form,
     threads: groups * lanes,
     own: groups * eachOwn,
-    met,
-    pieces: Math.ceil(size / (FOUR * vectors)),
-    width: FOUR * vectors,
+    met: vector * lanes,
+    pieces: Math.ceil(size / (vector * vectors)),
+    width: vector * vectors,
     // Weights, a number for each row that is met, take the own rows' place.
     ownStride: odd(Math.max(vectors, lanes)),
     metStride: odd(vectors),
@@ -80,15 +75,15 @@ function inPieces(form: AttentionForm, size: number, pieces: number): AttentionT
 }
 
 /** Bytes of the workgroup's memory, with a vector in which each thread tells the others of its rows. */
-export const bytesOf = ({ own, met, threads, ownStride, metStride }: AttentionTiles): number =>
-  VECTOR_BYTES * (own * ownStride + met * metStride + threads);
+export const bytesOf = ({ own, met, threads, vector, ownStride, metStride }: AttentionTiles): number =>
+  4 * vector * (own * ownStride + met * metStride + threads);
 
 /** The tiles of a form in as few pieces as the memory allows; undefined where these are short. */
 function fitting(form: AttentionForm, size: number, memory: number): AttentionTiles | undefined {
   for (let pieces = 1; ; pieces++) {
     const tiles = inPieces(form, size, pieces);
+    if (pieces > 1 && tiles.width < LEAST_WIDTH) return undefined;
     if (bytesOf(tiles) <= memory) return tiles;
-    if (tiles.width <= LEAST_WIDTH) return undefined;
   }
 }
 
@@ -98,8 +93,8 @@ export function attentionTilesFor(
   { isSimple, workgroupMemory }: Pick<ProductDevice, "isSimple" | "workgroupMemory">,
 ): AttentionTiles {
   const forms = isSimple ? [SIMPLE_FORM] : FORMS;
-  const held = ({ lanes, eachOwn }: AttentionForm): number =>
-    eachOwn * (results * Math.ceil(size / lanes) + scores * FOUR);
+  const held = ({ lanes, eachOwn, vector }: AttentionForm): number =>
+    eachOwn * (results * Math.ceil(size / lanes) + scores * vector);
   for (const form of forms) {
     const tiles = fitting(form, size, workgroupMemory);
     if (tiles && (held(form) <= MOST_HELD || form === forms.at(-1))) return tiles;

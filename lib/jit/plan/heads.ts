@@ -8,30 +8,22 @@
 import type { GraphNode, Value } from "../graph.ts";
 import type { AttentionTiles } from "./attention-forms.ts";
 import { Index, type KernelBuilder } from "./builder.ts";
+import { type Held, heldNumbers, partsOf } from "./held.ts";
+import type { Scalar, Vector } from "./language.ts";
 import type { Root } from "./root.ts";
 import { workgroups } from "./threads.ts";
 
-const PARTS = ["x", "y", "z", "w"] as const;
 /** Vectors that a thread asks the device's memory for at a time, before it waits for them. */
 const AHEAD = 5;
-
-/** One or four numbers of a row of results that a thread holds. */
-interface Held {
-  /** Which of the pieces that rows come in. */
-  piece: number;
-  /** Whether it is four. */
-  isFour: boolean;
-  /** The first number's place in the row: so many behind `lane`, or behind four times `lane`. */
-  from: number;
-  /** The vector that it lies in, within a row of the piece. */
-  vector: string;
-}
 
 /** What the kernels of attention have in common. */
 export class Heads {
   readonly size: number;
   readonly tiles: AttentionTiles;
   private readonly held: readonly Held[];
+  /** What is read from the workgroup's memory at a time, and the parts of it. */
+  private readonly type: Scalar | Vector;
+  private readonly parts: readonly string[];
 
   constructor(
     readonly kernel: KernelBuilder,
@@ -49,8 +41,10 @@ export class Heads {
     const blocks = Math.ceil(rows / own);
     workgroups(kernel, batch * heads * blocks);
     kernel.workgroup = threads;
-    kernel.shared.push({ name: "own", type: "float4", length: own * ownStride });
-    kernel.shared.push({ name: "met", type: "float4", length: met * metStride });
+    this.parts = partsOf(this.tiles.vector);
+    this.type = this.parts.length === 1 ? "f32" : "float4";
+    kernel.shared.push({ name: "own", type: this.type, length: own * ownStride });
+    kernel.shared.push({ name: "met", type: this.type, length: met * metStride });
     const row0 = `(group % ${kernel.size(blocks)}) * ${own}u`;
     kernel.push(language.constant("u32", "row0", row0));
     kernel.push(language.constant("u32", "h", `(group / ${kernel.size(blocks)}) % ${kernel.size(heads)}`));
@@ -62,44 +56,17 @@ export class Heads {
     );
     kernel.push(language.constant("u32", "own_row", `r * ${ownStride}u`));
     kernel.push(language.constant("u32", "met_row", `lane * ${metStride}u`));
-    kernel.push(language.constant("u32", "lane_vector", "lane / 4u"));
-    kernel.push(language.constant("u32", "lane_part", "lane % 4u"));
     kernel.push(language.constant("f32", "scale", this.f(1 / Math.sqrt(this.size))));
-    this.held = this.heldNumbers();
+    this.held = heldNumbers(kernel, this.tiles, this.size);
   }
 
   f(value: number): string {
     return this.kernel.language.literal("f32", value);
   }
 
-  /** Numbers from a piece's first to the last that lies in memory, a multiple of 4. */
-  private widthOf(piece: number): number {
-    return Math.min(this.tiles.width, Math.ceil(this.size / 4) * 4 - piece * this.tiles.width);
-  }
-
-  /** Which numbers of a row a thread holds: vectors while there are enough for all lanes, and single ones of the rest. */
-  private heldNumbers(): Held[] {
-    const { pieces, lanes, width } = this.tiles;
-    const { kernel } = this;
-    const held: Held[] = [];
-    for (let piece = 0; piece < pieces; piece++) {
-      const count = this.widthOf(piece);
-      const last = count / 4 - 1;
-      /** Lanes behind the last number read it, too, and store nothing. */
-      const within = (vector: string, furthest: number): string =>
-        kernel.let("u32", furthest > last ? kernel.language.call("min", vector, `${last}u`) : vector);
-      let start = 0;
-      for (; count - start > 3 * lanes; start += 4 * lanes) {
-        const vector = within(start === 0 ? "lane" : `lane + ${start / 4}u`, start / 4 + lanes - 1);
-        held.push({ piece, isFour: true, from: piece * width + start, vector });
-      }
-      for (; start < count; start += lanes) {
-        const first = start === 0 ? "lane_vector" : `lane_vector + ${start / 4}u`;
-        const vector = within(first, (start + lanes) / 4 - 1);
-        held.push({ piece, isFour: false, from: piece * width + start, vector });
-      }
-    }
-    return held;
+  /** Numbers that are read as one. */
+  private packed(numbers: readonly string[]): string {
+    return numbers.length === 1 ? numbers[0] : this.kernel.language.vector(...numbers);
   }
 
   /** The place of a row's number in the heads' part of [B,T,D]. */
@@ -129,13 +96,14 @@ export class Heads {
 
   /** Each of the tile's rows that a thread has, `other` its place among all. */
   eachMet(body: (j: number, other: string) => void): void {
-    for (let j = 0; j < PARTS.length; j++) body(j, this.kernel.let("u32", `first + lane * 4u + ${j}u`));
+    const { vector } = this.tiles;
+    for (let j = 0; j < vector; j++) body(j, this.kernel.let("u32", `first + lane * ${vector}u + ${j}u`));
   }
 
   /** Each pair that a thread scores, by the names of its rows. */
   eachPair(body: (pair: string, i: number, j: number) => void): void {
     for (let i = 0; i < this.tiles.eachOwn; i++)
-      for (let j = 0; j < PARTS.length; j++) body(`${i}_${j}`, i, j);
+      for (let j = 0; j < this.tiles.vector; j++) body(`${i}_${j}`, i, j);
   }
 
   /** Runs through rows of the other kind, a tile at a time from `first` on. */
@@ -145,34 +113,36 @@ export class Heads {
 
   /**
    * Brings a piece of rows from `first` on into the workgroup's memory. Beyond the last row is the last again, which no
-   * weight and no result is made of; beyond a row's last number is 0. Rows that are met lie in such an order that the four
+   * weight and no result is made of; beyond a row's last number is 0. Rows that are met lie in such an order that the
    * neighbours of a thread are as far apart as there are lanes: threads that run together read from different banks.
    */
   private bring(memory: "own" | "met", value: Value, start?: string): void {
     const { kernel, size } = this;
     const { language } = kernel;
-    const { own, met, lanes, width, pieces, threads, isRolled, ownStride, metStride } = this.tiles;
+    const { own, met, lanes, width, pieces, threads, vector: each, ownStride, metStride } = this.tiles;
     const [rows, stride] = memory === "own" ? [own, ownStride] : [met, metStride];
     const last = value.shape[1] === 1 ? "0u" : `${kernel.size(value.shape[1])} - 1u`;
-    const vectors = width / 4;
-    const together = isRolled ? 1 : Math.min(AHEAD, Math.ceil((rows * vectors) / threads));
+    const vectors = width / each;
+    const together = each === 1 ? 1 : Math.min(AHEAD, Math.ceil((rows * vectors) / threads));
     kernel.repeat("x", "lid", `${rows * vectors}u`, `${together * threads}u`, () => {
       const stores = Array.from({ length: together }, (_, k) => {
         const at = kernel.let("u32", k === 0 ? "x" : `x + ${k * threads}u`);
         const line = kernel.let("u32", `${at} / ${vectors}u`);
         const vector = kernel.let("u32", `${at} % ${vectors}u`);
         const row =
-          memory === "own" ? `row0 + ${line}` : `first + ${line} % ${lanes}u * 4u + ${line} / ${lanes}u`;
+          memory === "own"
+            ? `row0 + ${line}`
+            : `first + ${line} % ${lanes}u * ${each}u + ${line} / ${lanes}u`;
         const source = kernel.let("u32", language.call("min", row, last));
-        const numbers = PARTS.map((_, m) => {
-          const e = kernel.let("u32", `${start ? `${start} + ` : ""}${vector} * 4u + ${m}u`);
-          if ((pieces - 1) * width + 4 * (vectors - 1) + m < size)
+        const numbers = this.parts.map((_, m) => {
+          const e = kernel.let("u32", `${start ? `${start} + ` : ""}${vector} * ${each}u + ${m}u`);
+          if ((pieces - 1) * width + each * (vectors - 1) + m < size)
             return kernel.load(value, this.index(value, source, e));
           const within = kernel.let("u32", language.call("min", e, `${size - 1}u`));
           const number = kernel.load(value, this.index(value, source, within));
           return language.select(`${e} < ${size}u`, number, this.f(0));
         });
-        return { at, store: `${memory}[${line} * ${stride}u + ${vector}] = ${language.vector(...numbers)};` };
+        return { at, store: `${memory}[${line} * ${stride}u + ${vector}] = ${this.packed(numbers)};` };
       });
       // All are on their way before the first is waited for.
       for (const [k, { at, store }] of stores.entries())
@@ -192,13 +162,13 @@ export class Heads {
       this.bring("own", own, start);
       this.bring("met", met, start);
       kernel.barrier();
-      kernel.repeat("e", "0u", `${width / 4}u`, "1u", () => {
+      kernel.repeat("e", "0u", `${width / this.tiles.vector}u`, "1u", () => {
         for (let i = 0; i < this.tiles.eachOwn; i++)
-          kernel.push(language.constant("float4", `a${i}`, `own[own_row + ${i * groups * ownStride}u + e]`));
-        for (let j = 0; j < PARTS.length; j++)
-          kernel.push(language.constant("float4", `c${j}`, `met[met_row + ${j * lanes * metStride}u + e]`));
+          kernel.push(language.constant(this.type, `a${i}`, `own[own_row + ${i * groups * ownStride}u + e]`));
+        for (let j = 0; j < this.tiles.vector; j++)
+          kernel.push(language.constant(this.type, `c${j}`, `met[met_row + ${j * lanes * metStride}u + e]`));
         this.eachPair((pair, i, j) => {
-          const products = PARTS.map((part) => `a${i}.${part} * c${j}.${part}`);
+          const products = this.parts.map((part) => `a${i}${part} * c${j}${part}`);
           kernel.push(`${name}${pair} = ${[name + pair, ...products].join(" + ")};`);
         });
       });
@@ -211,8 +181,7 @@ export class Heads {
   putWeights(name: string): void {
     const { groups, ownStride } = this.tiles;
     for (let i = 0; i < this.tiles.eachOwn; i++) {
-      const weights = PARTS.map((_, j) => `${name}${i}_${j}`);
-      const vector = this.kernel.language.vector(...weights);
+      const vector = this.packed(this.parts.map((_, j) => `${name}${i}_${j}`));
       this.kernel.push(`own[own_row + ${i * groups * ownStride}u + lane] = ${vector};`);
     }
   }
@@ -222,9 +191,9 @@ export class Heads {
     const { kernel, held } = this;
     const { language } = kernel;
     for (let i = 0; i < this.tiles.eachOwn; i++)
-      for (const [k, { isFour }] of held.entries()) {
-        const zero = isFour ? language.vector(this.f(0)) : this.f(0);
-        kernel.push(language.variable(isFour ? "float4" : "f32", `${name}${i}_${k}`, zero));
+      for (const [k, { type }] of held.entries()) {
+        const zero = type === "float4" ? language.vector(this.f(0)) : this.f(0);
+        kernel.push(language.variable(type, `${name}${i}_${k}`, zero));
       }
   }
 
@@ -239,19 +208,15 @@ export class Heads {
       kernel.barrier();
       kernel.repeat("c", "0u", `${lanes}u`, "1u", () => {
         for (let i = 0; i < this.tiles.eachOwn; i++)
-          kernel.push(language.constant("float4", `a${i}`, `own[own_row + ${i * groups * ownStride}u + c]`));
-        for (const [j, part] of PARTS.entries())
-          for (const [k, { piece: itsPiece, isFour, vector }] of held.entries()) {
+          kernel.push(language.constant(this.type, `a${i}`, `own[own_row + ${i * groups * ownStride}u + c]`));
+        for (const [j, part] of this.parts.entries())
+          for (const [k, { piece: itsPiece, type, vector, part: own }] of held.entries()) {
             if (itsPiece !== piece) continue;
             const place = `met[c * ${metStride}u + ${j * lanes * metStride}u + ${vector}]`;
             const factor = `c${j}_${k}`;
-            kernel.push(
-              isFour
-                ? language.constant("float4", factor, place)
-                : language.constant("f32", factor, language.part(place, "lane_part")),
-            );
+            kernel.push(language.constant(type, factor, own ? language.part(place, own) : place));
             for (let i = 0; i < this.tiles.eachOwn; i++)
-              kernel.push(`${name}${i}_${k} = ${name}${i}_${k} + a${i}.${part} * ${factor};`);
+              kernel.push(`${name}${i}_${k} = ${name}${i}_${k} + a${i}${part} * ${factor};`);
           }
       });
     }
@@ -272,17 +237,18 @@ export class Heads {
   ): void {
     const { kernel, size } = this;
     const { width, lanes } = this.tiles;
-    const storeHeld = (i: number, row: string, k: number, { isFour, from, piece }: Held): void => {
-      const end = Math.min(size, piece * width + this.widthOf(piece));
-      (isFour ? PARTS.map((part) => `.${part}`) : [""]).forEach((part, m) => {
-        const e = kernel.let("u32", `${isFour ? "lane * 4u" : "lane"} + ${from + m}u`);
+    const storeHeld = (i: number, row: string, k: number, { type, from, piece }: Held): void => {
+      const end = Math.min(size, (piece + 1) * width);
+      const parts = partsOf(type === "float4" ? 4 : 1);
+      for (const [m, part] of parts.entries()) {
+        const e = kernel.let("u32", `lane * ${parts.length}u + ${from + m}u`);
         const store = (): void => {
           const number = kernel.let("f32", made(`${name}${i}_${k}${part}`, i));
           finish(value, this.index(value, row, e), number);
         };
-        if (from + (isFour ? 4 * lanes : lanes) <= end) store();
+        if (from + parts.length * lanes <= end) store();
         else kernel.block(`if (${e} < ${end}u)`, store);
-      });
+      }
     };
     this.eachOwn((i, row) =>
       kernel.block(`if (${row} < ${kernel.size(this.owned.shape[1])})`, () => {
@@ -297,20 +263,23 @@ export class Heads {
    */
   acrossLanes(memory: "own" | "part", name: string, join: (a: string, b: string) => string): void {
     const { kernel } = this;
+    const { language } = kernel;
     const { eachOwn, groups, lanes, threads } = this.tiles;
     if (memory === "part" && !kernel.shared.some((array) => array.name === "part"))
-      kernel.shared.push({ name: "part", type: "float4", length: threads });
-    const numbers = PARTS.map((_, i) => (i < eachOwn ? `${name}${i}` : this.f(0)));
-    kernel.push(`${memory}[lane * ${groups}u + r] = ${kernel.language.vector(...numbers)};`);
+      kernel.shared.push({ name: "part", type: this.type, length: threads });
+    const numbers = this.parts.map((_, i) => (i < eachOwn ? `${name}${i}` : this.f(0)));
+    kernel.push(`${memory}[lane * ${groups}u + r] = ${this.packed(numbers)};`);
     kernel.barrier();
-    for (let k = 0; k < lanes; k++) {
-      const told = kernel.fresh("told");
-      kernel.push(kernel.language.constant("float4", told, `${memory}[${k * groups}u + r]`));
-      for (let i = 0; i < eachOwn; i++) {
-        const number = `${told}.${PARTS[i]}`;
-        kernel.push(`${name}${i} = ${k === 0 ? number : join(`${name}${i}`, number)};`);
-      }
-    }
+    const told = kernel.fresh("told");
+    kernel.push(language.variable(this.type, told, `${memory}[r]`));
+    const eachTold = (join: (i: number) => string): void => {
+      for (let i = 0; i < eachOwn; i++) kernel.push(`${name}${i} = ${join(i)};`);
+    };
+    eachTold((i) => `${told}${this.parts[i]}`);
+    kernel.repeat("other", "1u", `${lanes}u`, "1u", () => {
+      kernel.push(`${told} = ${memory}[other * ${groups}u + r];`);
+      eachTold((i) => join(`${name}${i}`, `${told}${this.parts[i]}`));
+    });
   }
 
   /** The first thread of each own row that there is. */
