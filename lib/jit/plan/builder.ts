@@ -99,6 +99,11 @@ export class KernelBuilder {
     return /^\w+$/.test(expression) ? expression : this.named(type, expression);
   }
 
+  /** What an expression would give is at hand under a name. */
+  know(type: Scalar, expression: string, name: string): void {
+    this.made.set(`${type} ${expression}`, name);
+  }
+
   private named(type: Scalar, expression: string): string {
     const key = `${type} ${expression}`;
     const known = this.made.get(key);
@@ -242,16 +247,18 @@ export class Index {
 
   coords(kernel: KernelBuilder): readonly string[] {
     if (this.coordinates) return this.coordinates;
-    const at: string[] = [];
-    let stride = sizeOf(this.shape);
-    let isFirst = true;
-    for (const size of this.shape) {
-      stride /= size;
-      if (size === 1) at.push("0u");
+    const at = this.shape.map(() => "0u");
+    const first = this.shape.findIndex((size) => size !== 1);
+    // From the last one on, as shapes that are read beside each other mostly differ in their first axes.
+    let rest = kernel.let("u32", this.place!);
+    for (let axis = this.shape.length - 1; axis >= 0; axis--) {
+      const size = this.shape[axis];
+      if (size === 1) continue;
+      if (axis === first) at[axis] = rest;
       else {
-        const above = stride === 1 ? this.place! : `${this.place} / ${kernel.size(stride)}`;
-        at.push(kernel.let("u32", isFirst ? above : `(${above}) % ${kernel.size(size)}`));
-        isFirst = false;
+        const by = kernel.size(size);
+        at[axis] = kernel.let("u32", `${rest} % ${by}`);
+        rest = kernel.let("u32", `${rest} / ${by}`);
       }
     }
     this.coordinates = at;

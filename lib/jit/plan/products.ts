@@ -125,7 +125,13 @@ const matMul: Root = (kernel, node, finish, [sumNode]) => {
         const sum = alpha === 1 ? sums.read("e") : `${sums.read("e")} * ${language.literal("f32", alpha)}`;
         const value = kernel.let("f32", sum);
         const place = `${first} + ${times(kernel, "row", columns)} + column`;
-        finish(out, new Index(out.shape, undefined, kernel.let("u32", place)), value);
+        const at = kernel.let("u32", place);
+        // What reads a number for each row or column need not divide to find them.
+        if (columns > 1) {
+          kernel.know("u32", `${at} % ${kernel.size(columns)}`, "column");
+          if (matrix === "0u") kernel.know("u32", `${at} / ${kernel.size(columns)}`, "row");
+        }
+        finish(out, new Index(out.shape, undefined, at), value);
       });
     });
     if (slab + 1 < sums.slabs) kernel.barrier();
