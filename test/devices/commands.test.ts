@@ -138,9 +138,8 @@ for (const { name, env, missing } of drivers) {
         };
         const [vae, out, npz] = [["--vae", at("vae")], at(device), at(`${device}.npz`)];
         await run("prepare latents", at("images"), at(`latents-${device}`), ...vae);
-        const { values } = await (
-          (await openTrainingData(at(`latents-${device}`), { inputSize: 8 })) as TrainingData
-        ).read(0, 0, 6);
+        const made = await openTrainingData(at(`latents-${device}`), { inputSize: 8 });
+        const { values } = await made.read(0, 0, 6);
         await run("train", "--config", at("latents.json"), "--images", at("latents-cpu"), "--out", out);
         await run("train", "--resume", "--steps", "4", "--out", out);
         const { state } = await readCheckpoint(join(out, "checkpoints/step-00000004.safetensors"));
