@@ -99,7 +99,7 @@ async function resultsOf(
       arms.map(({ label, configs: [config] }) => ({ label, config })),
       scale,
     ),
-    machine: machine(),
+    machine: await machine(),
     seconds,
   };
 }
