@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openTrainingData } from "../../lib/data/index.ts";
-import { ndarray, readNpz, writeNpz } from "../../lib/io/index.ts";
+import { ndarray, readJsonLines, readNpz, writeNpz } from "../../lib/io/index.ts";
 import { randomGenerator } from "../../lib/tensor/index.ts";
-import { readCheckpoint } from "../../lib/train/index.ts";
+import { type LogEntry, readCheckpoint } from "../../lib/train/index.ts";
 import { ditlab, smallIdxFolder } from "../cli/helpers.ts";
 import { png, writeFiles } from "../data/images.ts";
 import { fixture, temporaryFolder } from "../io/helpers.ts";
@@ -141,6 +141,12 @@ for (const { name, env, missing } of drivers) {
         const made = await openTrainingData(at(`latents-${device}`), { inputSize: 8 });
         const { values } = await made.read(0, 0, 6);
         await run("train", "--config", at("latents.json"), "--images", at("latents-cpu"), "--out", out);
+        const dry = ["--config", at("latents.json"), "--out", at("none"), "--dry-run", "--json"];
+        const { stepSeconds } = JSON.parse(await run("train", ...dry));
+        const took = (await readJsonLines<LogEntry>(join(out, "metrics.jsonl"))).at(-1)!.stepSeconds;
+        // Both are the time until a GPU is done, not until it has been told.
+        if (device === "webgpu")
+          assert.ok(stepSeconds > took / 8, `a step took ${took} s, planned were ${stepSeconds}`);
         await run("train", "--resume", "--steps", "4", "--out", out);
         const { state } = await readCheckpoint(join(out, "checkpoints/step-00000004.safetensors"));
         const sampling = ["--count", "3", "--steps", "3", "--sampler", "euler-maruyama", "--guidance", "2"];
