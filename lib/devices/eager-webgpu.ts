@@ -15,6 +15,8 @@ export const BACKEND = "webgpu";
 const PRIORITY = 3;
 /** A tensor of fewer numbers that is still on the host, as a learning rate is, is given from there. */
 const FEW = 64;
+/** Bytes of buffers that tfjs keeps for another use. */
+const KEPT = 64 * 2 ** 20;
 
 /** What is used of tfjs's engine that it does not show. */
 interface Engine {
@@ -74,6 +76,7 @@ function makeBackend(device: Device): WebGPUBackend {
     made.set(dataId, ++device.made);
     set.call(backend.tensorMap, dataId, data);
   };
+  limitKept(backend);
   const { releaseResource, readSync, read } = backend;
   backend.releaseResource = (dataId) => {
     const data: Kept = backend.tensorMap.get(dataId);
@@ -104,6 +107,18 @@ function makeBackend(device: Device): WebGPUBackend {
     }
   };
   return backend;
+}
+
+/**
+ * tfjs keeps every buffer that it has had for one of the very same size, for good. The state that a training begins with
+ * would take its memory beside that of the running training. What is more than a little goes back to the GPU.
+ */
+function limitKept({ bufferManager }: WebGPUBackend): void {
+  const { releaseBuffer } = bufferManager;
+  bufferManager.releaseBuffer = (buffer, reuse = true) => {
+    const kept = bufferManager.numBytesAllocated - bufferManager.numBytesUsed;
+    releaseBuffer.call(bufferManager, buffer, reuse && kept + buffer.size <= KEPT);
+  };
 }
 
 /** Gives up a hold on a tensor's data, which is gone behind the last. */

@@ -26,6 +26,13 @@ export interface WebGPUBackend extends InstanceType<typeof tf.KernelBackend> {
   /** Work that is recorded and not yet submitted. */
   readonly commandEncoder: object | null;
   readonly device: GPUDevice;
+  /** Its buffers, those in use and those that wait for another use. */
+  readonly bufferManager: {
+    readonly numBytesAllocated: number;
+    readonly numBytesUsed: number;
+    /** @param reuse whether it waits for another use; else it is destroyed */
+    releaseBuffer(buffer: GPUBuffer, reuse?: boolean): void;
+  };
   endComputePassEncoder(): void;
   submitQueue(): void;
   uploadToGPU(dataId: object): void;

@@ -6,6 +6,7 @@ import { arch, cpus, totalmem } from "node:os";
 import { defaultThreads, jit } from "../jit/jit.ts";
 import { runtimeVersion } from "../jit/targets/onnxruntime/session.ts";
 import { openDevice } from "../jit/targets/webgpu/device.ts";
+import { nameOf } from "../jit/targets/webgpu/gpu.ts";
 import { type Tensor, tf, valueAndGrad } from "../tensor/index.ts";
 import { useEager } from "./eager.ts";
 import type { Findings, Hardware, Outcome } from "./findings.ts";
@@ -24,7 +25,7 @@ export async function hardwareOf(device: Device): Promise<Hardware> {
     };
   const { info, isSoftware, gpu, features } = await openDevice();
   return {
-    name: info.device.replaceAll("-", " ").trim() || info.architecture || info.vendor || "unnamed GPU",
+    name: nameOf(info),
     isSoftware,
     driver: info.description || info.vendor,
     memory: gpu.limits.maxBufferSize,

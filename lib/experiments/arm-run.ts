@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Dataset } from "../data/index.ts";
 import { exists } from "../io/files.ts";
 import { appendJsonLine, readJsonLines, truncateJsonLines, writeAtomic } from "../io/index.ts";
+import { disposeTree } from "../tensor/tree.ts";
 import { type LogEntry, listCheckpoints, type TrainConfig, train } from "../train/index.ts";
 import { RUN_FILES } from "../train/run-folder.ts";
 import { type ModelEvaluator, metricsOf, probeOf, samplesOf, writeGrid } from "./evaluator.ts";
@@ -78,6 +79,8 @@ export async function runArm(
     },
   });
   if (begun) reporter.end();
+  // The checkpoint has it.
+  disposeTree(result.state);
   add(seconds, "training", result.trainSeconds * 1000);
   if (result.step < config.steps) return undefined;
   const log = await readJsonLines<LogEntry>(join(runFolder, "metrics.jsonl"));

@@ -99,7 +99,7 @@ async function resultsOf(
       arms.map(({ label, configs: [config] }) => ({ label, config })),
       scale,
     ),
-    machine: machine(),
+    machine: await machine(),
     seconds,
   };
 }
@@ -124,27 +124,30 @@ export async function runComparison(options: ComparisonOptions): Promise<Results
     return writeAtomic(timingPath, JSON.stringify(seconds));
   };
   const evaluator = await makeEvaluator(dataset, scale, reporter);
-  add(seconds, "feature network", performance.now() - started);
+  try {
+    add(seconds, "feature network", performance.now() - started);
 
-  const runs = arms.map((): RunResult[] => []);
-  const { evaluations } = scale;
-  for (const [place, seed] of scale.seeds.entries())
-    for (const [i, arm] of arms.entries()) {
-      const config = arm.configs[place];
-      const name = runName(arm, seed);
-      const run = await runArm(
-        { folder, name, config, dataset, evaluations, resume, signal, reporter },
-        evaluatorOfModel(evaluator, config),
-        seconds,
-      );
-      await saveTiming();
-      if (!run || signal?.aborted) return undefined;
-      runs[i].push(run);
-    }
-  await disposeEvaluator(evaluator);
-  await writeRealGrid(join(folder, "real.png"), dataset);
-  await saveTiming();
-  const results = await resultsOf(options, arms, evaluator, runs, seconds);
-  await writeAtomic(join(folder, "results.json"), `${JSON.stringify(results, null, 2)}\n`);
-  return results;
+    const runs = arms.map((): RunResult[] => []);
+    const { evaluations } = scale;
+    for (const [place, seed] of scale.seeds.entries())
+      for (const [i, arm] of arms.entries()) {
+        const config = arm.configs[place];
+        const name = runName(arm, seed);
+        const run = await runArm(
+          { folder, name, config, dataset, evaluations, resume, signal, reporter },
+          evaluatorOfModel(evaluator, config),
+          seconds,
+        );
+        await saveTiming();
+        if (!run || signal?.aborted) return undefined;
+        runs[i].push(run);
+      }
+    await writeRealGrid(join(folder, "real.png"), dataset);
+    await saveTiming();
+    const results = await resultsOf(options, arms, evaluator, runs, seconds);
+    await writeAtomic(join(folder, "results.json"), `${JSON.stringify(results, null, 2)}\n`);
+    return results;
+  } finally {
+    await disposeEvaluator(evaluator);
+  }
 }

@@ -1,6 +1,9 @@
 /** The machine and the settings, as the report shows them. */
 import { cpus, type as osType, release, totalmem } from "node:os";
+import { currentTarget } from "../jit/targets/index.ts";
 import { runtimeVersion } from "../jit/targets/onnxruntime/session.ts";
+import { openDevice } from "../jit/targets/webgpu/device.ts";
+import { nameOf } from "../jit/targets/webgpu/gpu.ts";
 import { parameterCount } from "../models/index.ts";
 import { scheduleAt } from "../optim/index.ts";
 import { makeTask, type TrainConfig } from "../train/index.ts";
@@ -8,8 +11,8 @@ import { GRID_GUIDANCE } from "./evaluator.ts";
 import type { Scale } from "./presets.ts";
 import type { Results } from "./results.ts";
 
-/** This machine. */
-export function machine(): Results["machine"] {
+/** This machine, and the GPU where functions are compiled for one. */
+export async function machine(): Promise<Results["machine"]> {
   const processors = cpus();
   return {
     cpu: processors[0]?.model ?? "unknown",
@@ -18,6 +21,7 @@ export function machine(): Results["machine"] {
     os: `${osType()} ${release()}`,
     node: process.version,
     onnxruntime: runtimeVersion(),
+    ...(currentTarget() === "webgpu" && { gpu: nameOf((await openDevice()).info) }),
   };
 }
 

@@ -19,6 +19,7 @@ import {
   sampleGenerator,
 } from "../samplers/index.ts";
 import type { Params } from "../tensor/params.ts";
+import { disposeTree } from "../tensor/tree.ts";
 import type { TrainConfig } from "../train/config.ts";
 import { loadSmallCnn } from "./feature-network.ts";
 import type { Scale } from "./presets.ts";
@@ -99,8 +100,9 @@ export function evaluatorOfModel(evaluator: Evaluator, { model, process }: Train
   return { ...evaluator, ...found };
 }
 
-/** Gives back what was compiled. */
-export async function disposeEvaluator({ compiled }: Evaluator): Promise<void> {
+/** Gives back what was compiled, and the feature network. */
+export async function disposeEvaluator({ compiled, network }: Evaluator): Promise<void> {
+  disposeTree(network.params);
   for (const { generator, extractor } of compiled.values())
     await Promise.all([generator.dispose(), extractor.dispose()]);
 }

@@ -15,6 +15,7 @@ import { valueAndGrad } from "../tensor/gradient.ts";
 import { countParams, type Params } from "../tensor/params.ts";
 import { randomStream } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
+import { disposeTree } from "../tensor/tree.ts";
 
 const NAME = "small-cnn/2";
 const FEATURES = 64;
@@ -60,7 +61,8 @@ async function trainCnn(
 ): Promise<Params> {
   let params = initCnn(train, classes.length, 0);
   let state = initAdamW(params);
-  const step = jit(trainingStep, { name: "classifierStep" });
+  // What a step has used up is given back at once: on a GPU nothing else would say how much of its memory is taken.
+  const step = jit(trainingStep, { name: "classifierStep", donate: [0, 1] });
   const random = randomStream(1, "batches");
   const perEpoch = Math.floor(train.count / BATCH);
   const total = EPOCHS * perEpoch;
@@ -74,11 +76,17 @@ async function trainCnn(
         "int32",
       );
       const rate = scheduleAt({ from: PEAK_RATE, to: 0, steps: total, shape: "cosine" }, done);
-      const targets = tf.oneHot(labels, classes.length, 1, 0, "float32");
-      ({ params, state } = await step(params, state, imageTensor(train, indices), targets, tf.scalar(rate)));
+      const batch = [
+        imageTensor(train, indices),
+        tf.oneHot(labels, classes.length, 1, 0, "float32"),
+        tf.scalar(rate),
+      ] as const;
+      ({ params, state } = await step(params, state, ...batch));
+      tf.dispose([labels, ...batch]);
       onProgress?.(done + 1, total);
     }
   }
+  disposeTree(state);
   await step.dispose();
   return params;
 }

@@ -83,7 +83,16 @@ export interface Results {
   featureNetwork: FeatureNetwork;
   /** Plain settings as nested name -> value, shown as a table. */
   settings: Record<string, Record<string, string | number | boolean>>;
-  machine: { cpu: string; cores: number; memoryGiB: number; os: string; node: string; onnxruntime: string };
+  machine: {
+    cpu: string;
+    cores: number;
+    memoryGiB: number;
+    os: string;
+    node: string;
+    onnxruntime: string;
+    /** What it ran on, where that was no processor. */
+    gpu?: string;
+  };
   /** Wall-clock seconds by phase; `total` is the whole command. */
   seconds: Record<string, number>;
 }

@@ -1,6 +1,7 @@
 /** Latents as images, by the VAE that made them. */
 import { type NdArray, ndarray, type PublishedOptions, pathOrPublished, toTensor } from "../io/index.ts";
 import type { Tensor4D } from "../tensor/tf.ts";
+import { disposeTree } from "../tensor/tree.ts";
 import { downsampling, latentDecoder, readVAE } from "../vae/index.ts";
 
 export interface ImageDecoder {
@@ -19,14 +20,18 @@ export async function imageDecoder(
   options: PublishedOptions = {},
 ): Promise<ImageDecoder> {
   const model = await readVAE(await pathOrPublished(vae, options));
-  if (model.config.latentChannels !== channels)
-    throw new Error(
-      `the VAE in ${vae} has ${model.config.latentChannels} channels of latents, the model ${channels}`,
-    );
+  const { latentChannels } = model.config;
+  if (latentChannels !== channels) {
+    disposeTree(model.params);
+    throw new Error(`the VAE in ${vae} has ${latentChannels} channels of latents, the model ${channels}`);
+  }
   const decoder = latentDecoder(model);
   const scale = downsampling(model.config);
   return {
-    dispose: decoder.dispose,
+    async dispose() {
+      disposeTree(model.params);
+      await decoder.dispose();
+    },
     async decode(latents) {
       const [count, , height, width] = latents.shape;
       const z = toTensor(latents) as Tensor4D;

@@ -3,6 +3,7 @@ import type { Batch } from "../align/index.ts";
 import { jit } from "../jit/index.ts";
 import type { Params } from "../tensor/params.ts";
 import { tf } from "../tensor/tf.ts";
+import { disposeTree } from "../tensor/tree.ts";
 import type { TrainConfig } from "./config.ts";
 import { makeTask } from "./make-task.ts";
 import { microBatchesFor } from "./micro-batches.ts";
@@ -114,9 +115,14 @@ export async function measureStep(
   const begin = performance.now();
   do {
     const start = performance.now();
-    ({ state } = await step(state, batch, numbers));
+    const done = await step(state, batch, numbers);
+    state = done.state;
+    // A GPU has only been told by now; what it computes is awaited.
+    await done.metrics.generative.data();
+    disposeTree(done.metrics);
     times.push(performance.now() - start);
   } while (times.length < 2 || performance.now() - begin < seconds * 1000);
+  disposeTree([state, batch, numbers]);
   await step.dispose();
   const measured = times.slice(1).sort((a, b) => a - b);
   return (measured[measured.length >> 1] / 1000) * (config.batchSize / size);

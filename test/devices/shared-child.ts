@@ -230,6 +230,17 @@ const checks: Record<string, () => Promise<void>> = {
     assert.is(new Set(tensors).size, 1, `tensors ${tensors}`);
     assert.ok(memory.at(-1)! <= memory[2], `bytes ${memory}`);
   },
+  "a large tensor's memory goes back to the GPU": async () => {
+    const few = jit((x: Tensor) => tf.slice(x, 0, 4) as Tensor);
+    const large = tf.zeros([18 * 2 ** 20]) as Tensor;
+    const before = gpu.live;
+    const result = await few(large);
+    assert.equal(await numbers(result), [0, 0, 0, 0]);
+    assert.ok(gpu.live - before > 70 * 2 ** 20, `${gpu.live - before} bytes`);
+    tf.dispose([large, result]);
+    await few.dispose();
+    assert.ok(gpu.live - before < 2 ** 20, `${gpu.live - before} bytes`);
+  },
   "numbers are read asynchronously, and then they are here": async () => {
     const eager = tf.add(iota(100), 1) as Tensor;
     assert.throws(() => eager.dataSync(), UNREAD);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Arm, scaleConfig } from "../../lib/experiments/index.ts";
+import { tf } from "../../lib/tensor/index.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 import { dataset, ownHome, run, scale } from "./least.ts";
 
@@ -29,7 +30,9 @@ const arms: Arm[] = [
 
 comparison("trains any arms with every seed, and keeps their order", async () => {
   const folder = await temporaryFolder();
+  const before = tf.memory().numTensors;
   const results = await run(folder, arms);
+  assert.is(tf.memory().numTensors, before, "nothing is left of runs and of the feature network");
   assert.equal(
     results?.arms.map(({ name, phrase, runs }) => [name, phrase, runs.map(({ seed }) => seed)]),
     [

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { METHOD_NAMES } from "../../lib/align/index.ts";
 import { FORMS } from "../../lib/jit/plan/forms.ts";
 import { allKernels } from "./kernels/index.ts";
 
@@ -74,6 +75,12 @@ interface TunerReport {
   kernels: number;
   worst: number;
   leaked: number;
+}
+
+interface MethodReport {
+  name: string;
+  worst: { relative: number; name: string };
+  metrics: { metric: string; expected: number; actual: number }[];
 }
 
 interface LowerReport {
@@ -253,6 +260,28 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
       assert.is(code, 0, text.slice(-6000));
       assert.ok(Number(/Passed: +(\d+)/.exec(text)?.[1]) > 180, text.slice(-300));
     });
+
+  if (name === "swiftshader") {
+    test(`${name}: every method that has a name trains as SiT and as DiT, as by onnxruntime`, async () => {
+      const results = await run<MethodReport>(driver!, "methods-child.ts");
+      assert.is(results.length, 2 * METHOD_NAMES.length);
+      for (const { name, worst, metrics } of results) {
+        assert.ok(worst.relative < 2e-4, `${name}: ${JSON.stringify(worst)}`);
+        assert.is(metrics.length, 2 * 3, name);
+        for (const { metric, expected, actual } of metrics)
+          assert.ok(
+            Math.abs(actual - expected) <= 2e-5 * Math.abs(expected) + 1e-6,
+            `${name}, ${metric}: ${actual}, expected ${expected}`,
+          );
+      }
+    });
+
+    test(`${name}: the FID network's features are those of onnxruntime`, async () => {
+      const [errors] = await run<Record<string, number>>(driver!, "inception-child.ts");
+      assert.equal(Object.keys(errors), ["pool", "logits", "spatial"]);
+      for (const [name, error] of Object.entries(errors)) assert.ok(error < 1e-5, `${name}: ${error}`);
+    });
+  }
 
   for (const method of ["none", "sra", "layersync", "dispersive"])
     test(`${name}: training steps (${method}) end where onnxruntime's do, in place`, async () => {

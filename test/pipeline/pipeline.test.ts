@@ -211,6 +211,10 @@ test("weights of others, in PyTorch's format or safetensors, with latents that a
   const turned = want.data.filter((value, i) => value !== decoded.images?.data[i]).length;
   assert.ok(turned < 0.02 * want.data.length, `${turned} of ${want.data.length}`);
   await Promise.all([plain.dispose(), whole.dispose()]);
+  const before = tf.memory().numTensors;
+  const again = await loadPipeline(safetensors, { model, vae });
+  await again.dispose();
+  assert.is(tf.memory().numTensors, before, "nothing is left of the model and its VAE");
 });
 
 test("what is no source, and options that do not fit it, are refused in a sentence", async () => {

@@ -63,7 +63,9 @@ test("recomputed blocks take less between", async () => {
 test("a step is measured, of a DiT too", async () => {
   const config = dit([0, 200]);
   const make = () => initTask(makeTask(config), randomGenerator(0));
+  const before = tf.memory().numTensors;
   const seconds = await measureStep(config, make, { seconds: 0.1 });
+  assert.is(tf.memory().numTensors, before);
   assert.ok(seconds > 0 && seconds < 5, `${seconds}`);
 });
 

@@ -83,7 +83,15 @@ const common = {
   sampleCounts: shape({ generated: number, reference: number, probeTrain: number, probeTest: number }),
   featureNetwork: shape({ name: text, accuracy: number, featureSize: number, parameters: number }),
   settings: record(record(scalar)),
-  machine: shape({ cpu: text, cores: number, memoryGiB: number, os: text, node: text, onnxruntime: text }),
+  machine: shape({
+    cpu: text,
+    cores: number,
+    memoryGiB: number,
+    os: text,
+    node: text,
+    onnxruntime: text,
+    gpu: optional(text),
+  }),
   seconds: record(number),
 };
 const results = shape({

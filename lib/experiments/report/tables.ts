@@ -90,6 +90,7 @@ export function measurementTable(results: Results): Html {
 export function machineTable(results: Results): Html {
   const { machine } = results;
   return pairs("Machine", [
+    ...(machine.gpu === undefined ? [] : ([["ran on", machine.gpu]] as [string, string][])),
     ["processor", machine.cpu],
     ["cores", formatCount(machine.cores)],
     ["memory", `${formatFixed(machine.memoryGiB, 1)}\u00a0GiB`],

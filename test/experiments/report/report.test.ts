@@ -38,6 +38,14 @@ page("text from the results cannot become markup", () => {
   JSON.parse(figureTextOf(text));
 });
 
+page("what it ran on is named where that was a GPU", () => {
+  const results = syntheticResults([0]);
+  assert.not.match(withoutLibrary(renderReport(results, new Map())), "ran on</th>");
+  results.machine.gpu = "a <GPU>";
+  const text = withoutLibrary(renderReport(results, new Map()));
+  assert.match(text, '<tr><th scope="row">ran on</th><td>a &lt;GPU&gt;</td></tr>');
+});
+
 page("templates escape by default and keep HTML", () => {
   assert.is(
     html`<p title="${`"'<>&`}">${html`<b>${"<"}</b>`}${["a", "<"]}${undefined}${3}</p>`.html,

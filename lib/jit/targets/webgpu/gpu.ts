@@ -20,6 +20,10 @@ export interface AdapterInfo {
     readonly K: number;
   }>;
 }
+/** What people call it. */
+export const nameOf = ({ device, architecture, vendor }: AdapterInfo): string =>
+  device.replaceAll("-", " ").trim() || architecture || vendor || "unnamed GPU";
+
 export interface GPUAdapter {
   readonly limits: Record<string, number>;
   readonly features: ReadonlySet<string>;
