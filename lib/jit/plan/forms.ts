@@ -81,10 +81,9 @@ export const FORMS: readonly ProductForm[] = [
   SIMPLE_FORM,
 ];
 
-/** The same by matrices: a subgroup's part is a quarter of the tile, or less. */
+/** The same by matrices: a subgroup's part is a quarter of the tile. Larger ones take drivers seconds to compile. */
 export const matrixForms = (matrices: MatrixShape): ProductForm[] =>
   [
-    { rows: 128, columns: 128, eachRows: 64, eachColumns: 64, terms: 32 },
     { rows: 128, columns: 64, eachRows: 64, eachColumns: 32, terms: 32 },
     { rows: 64, columns: 64, eachRows: 32, eachColumns: 32, terms: 32 },
   ].map((form) => ({ ...form, matrices }));

@@ -1,13 +1,13 @@
-/** Reductions over any axes, in one pass, and rows that are normalized. */
-import { sizeOf, type Value } from "../graph.ts";
-import { broadcastIndex, Index, type KernelBuilder, times } from "./builder.ts";
-import { type Finish, ints, type Root } from "./root.ts";
+/** Reductions over any axes, in one pass. */
+import { sizeOf } from "../graph.ts";
+import { Index, type KernelBuilder, times } from "./builder.ts";
+import { ints, type Root } from "./root.ts";
+import { ROWS } from "./rows.ts";
 import { sharingOf } from "./sharing.ts";
 import {
   abreast,
   added,
   combine,
-  eachPlace,
   type Join,
   joined,
   multiplied,
@@ -128,154 +128,6 @@ const squareSum: Root = (kernel, node, finish, beside) => {
   );
 };
 
-/** A row of the last axis for each workgroup. */
-function rowOf(
-  kernel: KernelBuilder,
-  { shape }: Value,
-): { row: string; width: number; at(column: string): Index } {
-  const width = shape[shape.length - 1];
-  const row = workgroups(kernel, sizeOf(shape) / width);
-  const outer = new Index(shape.slice(0, -1), undefined, row).coords(kernel);
-  return { row, width, at: (column) => new Index(shape, [...outer, column]) };
-}
-
-/** The place in memory of a column of a workgroup's row. */
-const inRow = (kernel: KernelBuilder, row: string, width: number, column: string): string =>
-  kernel.let("u32", `${row} * ${kernel.size(width)} + ${column}`);
-
-const softmax =
-  (isLog: boolean): Root =>
-  (kernel, node, finish) => {
-    const [x] = node.inputs;
-    const [out] = node.outputs;
-    const axis = (node.attributes.axis as number | undefined) ?? -1;
-    if (axis !== -1 && axis !== x.shape.length - 1) throw new Error("jit: a softmax is over the last axis");
-    const { language } = kernel;
-    const { row, width, at } = rowOf(kernel, x);
-    const most = kernel.variable("f32", language.literal("f32", LOWEST));
-    eachPlace(kernel, "c", width, () =>
-      kernel.push(`${most} = ${language.call("max", most, kernel.load(x, at("c")))};`),
-    );
-    const top = combine(kernel, most, joined("max"));
-    const sum = kernel.variable("f32", language.literal("f32", 0));
-    eachPlace(kernel, "c", width, () =>
-      kernel.push(`${sum} += ${language.call("exp", `${kernel.load(x, at("c"))} - ${top}`)};`),
-    );
-    const total = combine(kernel, sum, added);
-    eachPlace(kernel, "c", width, () => {
-      const below = kernel.let("f32", `${kernel.load(x, at("c"))} - ${top}`);
-      const value = isLog
-        ? `${below} - ${language.call("log", total)}`
-        : `${language.call("exp", below)} / ${total}`;
-      finish(out, new Index(out.shape, undefined, inRow(kernel, row, width, "c")), kernel.let("f32", value));
-    });
-  };
-
-/** A row's mean and 1/deviation. */
-function rowStatistics(
-  kernel: KernelBuilder,
-  x: Value,
-  { width, at }: ReturnType<typeof rowOf>,
-  epsilon: number,
-): { center: string; inverse: string } {
-  const { language } = kernel;
-  const sum = kernel.variable("f32", language.literal("f32", 0));
-  eachPlace(kernel, "c", width, () => kernel.push(`${sum} += ${kernel.load(x, at("c"))};`));
-  const center = meanOf(kernel, sum, width);
-  const squares = kernel.variable("f32", language.literal("f32", 0));
-  eachPlace(kernel, "c", width, () => {
-    const off = kernel.let("f32", `${kernel.load(x, at("c"))} - ${center}`);
-    kernel.push(`${squares} += ${off} * ${off};`);
-  });
-  const variance = meanOf(kernel, squares, width);
-  const inverse = language.call("inverseSqrt", `${variance} + ${language.literal("f32", epsilon)}`);
-  return { center, inverse: kernel.let("f32", inverse) };
-}
-
-/** The mean over a row of what each thread of its workgroup has summed. */
-function meanOf(kernel: KernelBuilder, name: string, width: number): string {
-  const all = combine(kernel, name, added);
-  return kernel.let("f32", `${all} / ${kernel.language.convert("u32", "f32", kernel.size(width))}`);
-}
-
-/** Normalizes rows: `finish` gets each normalized number, `finishRow` 1/deviation. */
-function normalized(
-  kernel: KernelBuilder,
-  x: Value,
-  epsilon: number,
-  finish: (index: Index, number: string) => void,
-  finishRow?: (row: string, inverse: string) => void,
-): void {
-  const line = rowOf(kernel, x);
-  const { row, width, at } = line;
-  const { center, inverse } = rowStatistics(kernel, x, line, epsilon);
-  eachPlace(kernel, "c", width, () => {
-    const number = kernel.let("f32", `(${kernel.load(x, at("c"))} - ${center}) * ${inverse}`);
-    finish(new Index(x.shape, at("c").coords(kernel), inRow(kernel, row, width, "c")), number);
-  });
-  if (finishRow) kernel.block("if (lid == 0u)", () => finishRow(row, inverse));
-}
-
-/**
- * With n the normalized row and g = dy gain: dx = (g - n mean(g n) - mean(g)) / deviation. The mean of x and 1/deviation
- * are outputs, too.
- */
-const normGradient: Root = (kernel, node, finish) => {
-  const [dy, x, gain] = node.inputs;
-  const [dx, meanOut, inverseOut] = node.outputs;
-  const { language } = kernel;
-  const line = rowOf(kernel, x);
-  const { row, width, at } = line;
-  const { center, inverse } = rowStatistics(kernel, x, line, epsilonOf(node.attributes));
-  /** The gradient by the normalized number, and that number. */
-  const both = (): [slope: string, number: string] => {
-    const place = at("c");
-    const by = kernel.load(gain, broadcastIndex(kernel, gain, place));
-    return [
-      kernel.let("f32", `${kernel.load(dy, place)} * ${by}`),
-      kernel.let("f32", `(${kernel.load(x, place)} - ${center}) * ${inverse}`),
-    ];
-  };
-  const [sum, products] = [1, 2].map(() => kernel.variable("f32", language.literal("f32", 0)));
-  eachPlace(kernel, "c", width, () => {
-    const [slope, number] = both();
-    kernel.push(`${sum} += ${slope};`);
-    kernel.push(`${products} += ${slope} * ${number};`);
-  });
-  const [mean, share] = [sum, products].map((name) => meanOf(kernel, name, width));
-  eachPlace(kernel, "c", width, () => {
-    const [slope, number] = both();
-    const value = kernel.let("f32", `(${slope} - ${number} * ${share} - ${mean}) * ${inverse}`);
-    finish(dx, new Index(x.shape, at("c").coords(kernel), inRow(kernel, row, width, "c")), value);
-  });
-  kernel.block("if (lid == 0u)", () => {
-    finish(meanOut, new Index(meanOut.shape, undefined, row), center);
-    finish(inverseOut, new Index(inverseOut.shape, undefined, row), inverse);
-  });
-};
-
-const epsilonOf = (attributes: Record<string, unknown>): number =>
-  (attributes.epsilon as { float: number }).float;
-
-const layerNorm: Root = (kernel, { inputs: [x], outputs: [out, inverse], attributes }, finish) =>
-  normalized(
-    kernel,
-    x,
-    epsilonOf(attributes),
-    (index, number) => finish(out, index, number),
-    (row, value) => finish(inverse, new Index(inverse.shape, undefined, row), value),
-  );
-
-const modulatedLayerNorm: Root = (
-  kernel,
-  { inputs: [x, gain, shift], outputs: [out], attributes },
-  finish: Finish,
-) =>
-  normalized(kernel, x, epsilonOf(attributes), (index, number) => {
-    const [by, and] = [gain, shift].map((value) => kernel.load(value, broadcastIndex(kernel, value, index)));
-    finish(out, index, kernel.let("f32", `${number} * ${by} + ${and}`));
-  });
-
 const simple: Readonly<Record<string, Root>> = {
   ReduceSum: reduction({ start: 0, join: added }),
   ReduceMean: reduction({
@@ -293,9 +145,5 @@ export const REDUCTIONS: Readonly<Record<string, Root>> = {
   ...simple,
   ...Object.fromEntries(Object.entries(simple).map(([op, root]) => [`ditlab.Partial${op}`, root])),
   "ditlab.SquareSums": squareSum,
-  Softmax: softmax(false),
-  LogSoftmax: softmax(true),
-  "ditlab.LayerNorm": layerNorm,
-  "ditlab.ModulatedLayerNorm": modulatedLayerNorm,
-  "ditlab.NormGradient": normGradient,
+  ...ROWS,
 };
