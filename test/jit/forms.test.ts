@@ -23,7 +23,7 @@ test("every form has threads and memory that devices have, and its parts divide 
     assert.ok(memoryOf(form) <= 49_152, `${memoryOf(form)} bytes of a workgroup's memory`);
     // Each thread brings as many numbers of a tile, and lines of four are not cut.
     for (const across of [rows, columns]) {
-      assert.is(((across * terms) / threads) % 1, 0);
+      assert.is(((across * terms) / threads) % 1, 0, `${rows}x${columns}`);
       assert.is(across % 4, 0);
     }
     assert.is((rows / eachRows) % 1, 0);
@@ -33,7 +33,7 @@ test("every form has threads and memory that devices have, and its parts divide 
     else assert.ok(threads >= rows, `${threads} threads for ${rows} rows`);
   }
   // The least memory that a device may have is enough for some.
-  assert.ok(FORMS.filter((form) => memoryOf(form) <= 16_384).length >= 4);
+  assert.ok(FORMS.filter((form) => form.terms > 0 && memoryOf(form) <= 16_384).length >= 4);
 });
 
 test("tiles cover a product of any size, and a small device has one form", () => {
@@ -73,7 +73,7 @@ test("large products have large tiles; few sums of many terms are made in parts"
   }
   assert.ok(choice(8, 384, 2304).parts > 1);
   // A final layer's few columns.
-  assert.ok(choice(2048, 16, 384).form.columns < 32);
+  assert.ok(choice(2048, 16, 384).form.columns <= 64);
 });
 
 test.run();

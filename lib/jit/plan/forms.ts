@@ -7,7 +7,7 @@ export interface ProductForm {
   columns: number;
   eachRows: number;
   eachColumns: number;
-  /** Terms whose factors are brought into the workgroup's memory at a time. */
+  /** Terms whose factors are brought into the workgroup's memory at a time; 0 where threads read the device's. */
   terms: number;
   /** By matrices of 16 bits that a subgroup multiplies at once, where the device has them. */
   matrices?: MatrixShape;
@@ -67,7 +67,8 @@ const square = (tile: number, each: number, terms: number): ProductForm => ({
   terms,
 });
 
-const SIMPLE_FORM = square(8, 1, 8);
+/** What is read twice comes from a processor's cache; to wait for other threads takes it longer than to read. */
+const SIMPLE_FORM = { ...square(32, 4, 0), columns: 16, eachColumns: 2 };
 
 /** Each has at most 256 threads, which every device allows, and no fewer than rows. */
 export const FORMS: readonly ProductForm[] = [
@@ -101,6 +102,7 @@ export const slabOf = ({ rows, eachRows, matrices }: ProductForm): number =>
 /** Bytes of a workgroup's memory that a form takes: tiles of both factors, and some rows of the result. */
 export function memoryOf(form: ProductForm): number {
   const { rows, columns, terms, matrices } = form;
+  if (terms === 0) return 0;
   const padding = paddingOf(form);
   const tile = (across: number): number =>
     matrices
@@ -145,7 +147,7 @@ function cost(size: ProductSize, form: ProductForm, parts: number, { threads }: 
 export function choicesFor(size: ProductSize, device: ProductDevice): ProductChoice[] {
   const forms = device.matrices ? matrixForms(device.matrices) : FORMS;
   return forms
-    .filter((form) => memoryOf(form) <= device.workgroupMemory)
+    .filter((form) => form !== SIMPLE_FORM && memoryOf(form) <= device.workgroupMemory)
     .flatMap((form) => {
       const parts = partsFor(size, form, device);
       const all = parts > 1 ? [parts, Math.ceil(parts / 2), Math.min(2 * parts, MOST_PARTS)] : [1];

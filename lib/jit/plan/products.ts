@@ -2,9 +2,8 @@
 import { type GraphNode, sizeOf, type Value } from "../graph.ts";
 import { ATTENTION } from "./attention.ts";
 import { Index, type KernelBuilder, times } from "./builder.ts";
-import { type ProductSize, slabOf, threadsOf } from "./forms.ts";
-import { sumsByMatrices, sumsByThreads } from "./product-sums.ts";
-import { tileOf } from "./product-tiles.ts";
+import { type ProductSize, threadsOf } from "./forms.ts";
+import { inTiles, withoutTiles } from "./product-writers.ts";
 import type { Root } from "./root.ts";
 import { eachPlace, workgroups } from "./threads.ts";
 
@@ -79,63 +78,32 @@ const matMul: Root = (kernel, node, finish, [sumNode]) => {
     ...{ value: b, batch: batchOf(b), first: "column0", count: columns, width: form.columns },
     ...{ termsLast: transB, depth },
   };
-  const left = tileOf(kernel, form, "left_tile", ofA);
-  const right = tileOf(kernel, form, "right_tile", ofB);
-  const sums = form.matrices ? sumsByMatrices(kernel, form, form.matrices) : sumsByThreads(kernel, form);
-  // The first workgroup of each row of tiles has a thread for each sum.
-  const adds = sumNode && `${tile} == 0u && lid < ${form.rows}u`;
-  if (adds) kernel.push(language.variable("f32", "factor_sum", language.literal("f32", 0)));
-  left.fetch(start, end);
-  right.fetch(start, end);
-  kernel.repeat("k0", start, end, `${form.terms}u`, () => {
-    left.bring();
-    right.bring();
-    kernel.barrier();
-    kernel.push(language.constant("u32", "next", `k0 + ${form.terms}u`));
-    kernel.block(`if (next < ${end})`, () => {
-      left.fetch("next", end);
-      right.fetch("next", end);
-    });
-    if (adds)
-      kernel.block(`if (${adds})`, () =>
-        kernel.repeat("k", "0u", `${form.terms}u`, "1u", () =>
-          kernel.push(`factor_sum += ${language.component(left.name, `k * ${left.pitch}u + lid`)};`),
-        ),
-      );
-    sums.add(left, right);
-    kernel.barrier();
-  });
-  if (adds)
-    kernel.block(`if (${adds} && row0 + lid < ${kernel.size(rows)})`, () => {
-      const [total] = sumNode.outputs;
-      finish(total, new Index(total.shape, undefined, kernel.let("u32", "row0 + lid")), "factor_sum");
-    });
   const first = kernel.let(
     "u32",
     times(kernel, wholePlace(kernel, batchPlace, part, batchSize), rows * columns),
   );
-  for (let slab = 0; slab < sums.slabs; slab++) {
-    sums.write(slab);
-    kernel.barrier();
-    kernel.repeat("e", "lid", `${slabOf(form) * form.columns}u`, `${kernel.workgroup}u`, () => {
-      kernel.push(language.constant("u32", "line", `e / ${form.columns}u`));
-      kernel.push(language.constant("u32", "row", `row0 + ${sums.rowOf(slab, "line")}`));
-      kernel.push(language.constant("u32", "column", `column0 + e % ${form.columns}u`));
-      kernel.block(`if (row < ${kernel.size(rows)} && column < ${kernel.size(columns)})`, () => {
-        const sum = alpha === 1 ? sums.read("e") : `${sums.read("e")} * ${language.literal("f32", alpha)}`;
-        const value = kernel.let("f32", sum);
-        const place = `${first} + ${times(kernel, "row", columns)} + column`;
-        const at = kernel.let("u32", place);
-        // What reads a number for each row or column need not divide to find them.
-        if (columns > 1) {
-          kernel.know("u32", `${at} % ${kernel.size(columns)}`, "column");
-          if (matrix === "0u") kernel.know("u32", `${at} / ${kernel.size(columns)}`, "row");
-        }
-        finish(out, new Index(out.shape, undefined, at), value);
-      });
+  const finishSum = (row: string, column: string, sum: string): void =>
+    kernel.block(`if (${row} < ${kernel.size(rows)} && ${column} < ${kernel.size(columns)})`, () => {
+      const value = kernel.let("f32", alpha === 1 ? sum : `${sum} * ${language.literal("f32", alpha)}`);
+      const at = kernel.let("u32", `${first} + ${times(kernel, row, columns)} + ${column}`);
+      // What reads a number for each row or column need not divide to find them.
+      if (columns > 1) {
+        kernel.know("u32", `${at} % ${kernel.size(columns)}`, column);
+        if (matrix === "0u") kernel.know("u32", `${at} / ${kernel.size(columns)}`, row);
+      }
+      finish(out, new Index(out.shape, undefined, at), value);
     });
-    if (slab + 1 < sums.slabs) kernel.barrier();
-  }
+  // The first workgroup of each row of tiles sums the factor's rows.
+  const factorSum = sumNode && {
+    condition: `${tile} == 0u`,
+    finish: (row: string, sum: string): void =>
+      kernel.block(`if (${row} < ${kernel.size(rows)})`, () => {
+        const [total] = sumNode.outputs;
+        finish(total, new Index(total.shape, undefined, row), sum);
+      }),
+  };
+  const write = form.terms === 0 ? withoutTiles : inTiles;
+  write(kernel, { form, left: ofA, right: ofB, start, end, finishSum, factorSum });
 };
 
 /** The batch and the part of a workgroup, where there are several of both. */
