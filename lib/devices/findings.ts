@@ -13,7 +13,7 @@ export interface Hardware {
   threads?: number;
   /** Bytes: of a processor all, of a GPU the largest buffer. */
   memory: number;
-  /** Of what use for numbers: `shader-f16`, `subgroups`, `timestamp-query`. */
+  /** Of what use for numbers: `shader-f16`, `subgroups`, `timestamp-query`, and `matrices-f16-16x16x16` or the like. */
   features?: string[];
 }
 

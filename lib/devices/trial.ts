@@ -23,13 +23,17 @@ export async function hardwareOf(device: Device): Promise<Hardware> {
       threads: defaultThreads(),
       memory: totalmem(),
     };
-  const { info, isSoftware, gpu, features } = await openDevice();
+  const { info, isSoftware, gpu, features, matrices } = await openDevice();
   return {
     name: nameOf(info),
     isSoftware,
     driver: info.description || info.vendor,
     memory: gpu.limits.maxBufferSize,
-    features: FEATURES.filter((name) => features.has(name)),
+    features: [
+      ...FEATURES.filter((name) => features.has(name)),
+      // What mixed precision computes products by.
+      ...(matrices ? [`matrices-f16-${matrices.M}x${matrices.N}x${matrices.K}`] : []),
+    ],
   };
 }
 
