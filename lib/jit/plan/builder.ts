@@ -56,7 +56,8 @@ export class KernelBuilder {
   part?: string;
   /** Values that are at hand under a name, at the index of the thread. */
   readonly local = new Map<Value, string>();
-  private made = new Map<string, string>();
+  /** What expressions have been named, of the outermost block first. */
+  private readonly made = [new Map<string, string>()];
   private count = 0;
   private firstSize = 0;
   private depth = 1;
@@ -101,16 +102,18 @@ export class KernelBuilder {
 
   /** What an expression would give is at hand under a name. */
   know(type: Scalar, expression: string, name: string): void {
-    this.made.set(`${type} ${expression}`, name);
+    this.made.at(-1)!.set(`${type} ${expression}`, name);
   }
 
   private named(type: Scalar, expression: string): string {
     const key = `${type} ${expression}`;
-    const known = this.made.get(key);
-    if (known) return known;
+    for (let block = this.made.length - 1; block >= 0; block--) {
+      const known = this.made[block].get(key);
+      if (known) return known;
+    }
     const name = this.fresh();
     this.push(this.language.constant(type, name, expression));
-    this.made.set(key, name);
+    this.made.at(-1)!.set(key, name);
     return name;
   }
 
@@ -122,14 +125,13 @@ export class KernelBuilder {
 
   /** Statements in braces; what is made within is forgotten behind. */
   block(head: string, body: () => void): void {
-    const outside = this.made;
-    this.made = new Map(outside);
+    this.made.push(new Map());
     this.push(`${head} {`);
     this.depth++;
     body();
     this.depth--;
     this.push("}");
-    this.made = outside;
+    this.made.pop();
   }
 
   /** A loop over `name` from `start` to below `end`. */
