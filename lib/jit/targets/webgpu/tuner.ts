@@ -9,7 +9,7 @@ import writeFileAtomic from "write-file-atomic";
 import { fingerprint } from "../../../fingerprint.ts";
 import type { DeviceArray } from "../../buffers.ts";
 import { writeIn } from "../../dialect.ts";
-import { createGraph, type LiveGraph, liveGraph, OWN, type Value } from "../../graph.ts";
+import { createGraph, type LiveGraph, liveGraph, OWN } from "../../graph.ts";
 import {
   choicesFor,
   FORMS,
@@ -37,8 +37,6 @@ const CHOICES = 6;
 const TURNS = 4;
 /** A card that has been idle runs slowly at first. */
 const WARM_MS = 60;
-/** More memory than this is not taken to time a product. */
-const MAX_BYTES = 2 ** 31;
 
 /** The file of a device's tuning in a folder. */
 const fileOf = (folder: string, { description, products }: Device): string =>
@@ -90,7 +88,6 @@ function sectionFor(size: ProductSize, device: ProductDevice): Section {
 interface Candidate {
   choice: ProductChoice;
   ready: ReadySection;
-  inputs: ReadonlyMap<Value, DeviceArray>;
   /** Of its fastest run. */
   seconds: number;
 }
@@ -109,20 +106,36 @@ async function prepared(
     maxBuffers: device.maxBuffers,
   });
   const ready = await readySection(device, section, plan);
-  const inputs = new Map([...section.inputs.values()].map((value) => [value, newArray(device, value)]));
-  for (const array of inputs.values()) array.retain();
-  return { choice, ready, inputs, seconds: Number.POSITIVE_INFINITY };
+  return { choice, ready, seconds: Number.POSITIVE_INFINITY };
+}
+
+/** The factors of a product, by name. @throws where the GPU has no memory for them */
+async function factorsOf(device: Device, size: ProductSize): Promise<Map<string, DeviceArray>> {
+  const { gpu } = device;
+  gpu.pushErrorScope("out-of-memory");
+  const values = [...sectionFor(size, device.products).inputs.values()];
+  const factors = new Map(values.map((value) => [value.name, newArray(device, value)]));
+  const refused = await gpu.popErrorScope();
+  for (const array of factors.values()) array.retain();
+  if (!refused) return factors;
+  for (const array of factors.values()) array.release();
+  throw new Error(refused.message);
 }
 
 /** Runs candidates in turns, so that what else slows the device down is met by all of them. */
-async function race(device: Device, candidates: readonly Candidate[], warmMs: number): Promise<void> {
+async function race(
+  device: Device,
+  factors: ReadonlyMap<string, DeviceArray>,
+  candidates: readonly Candidate[],
+  warmMs: number,
+): Promise<void> {
   const timer = newTimer(device);
   const begin = performance.now();
   let turns = 0;
   while (turns < TURNS || performance.now() - begin < warmMs) {
     for (const candidate of candidates) {
       const made = candidate.ready.run(
-        (value) => candidate.inputs.get(value)!,
+        ({ name }) => factors.get(name)!,
         () => false,
         timer,
       );
@@ -136,6 +149,27 @@ async function race(device: Device, candidates: readonly Candidate[], warmMs: nu
       if (turns > 0) candidate.seconds = Math.min(candidate.seconds, seconds);
     }
     turns++;
+  }
+}
+
+/** The fastest of the likely choices for a size. @throws where none could be timed */
+async function fastest(
+  device: Device,
+  products: ProductDevice,
+  size: ProductSize,
+  warmMs: number,
+): Promise<ProductChoice> {
+  const choices = choicesFor(size, products).slice(0, CHOICES);
+  if (choices.length === 1) return choices[0];
+  const factors = await factorsOf(device, size);
+  const made = await Promise.allSettled(choices.map((choice) => prepared(device, products, size, choice)));
+  const candidates = made.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+  try {
+    await race(device, factors, candidates, warmMs);
+    return candidates.reduce((a, b) => (b.seconds < a.seconds ? b : a)).choice;
+  } finally {
+    for (const { ready } of candidates) ready.release();
+    for (const array of factors.values()) array.release();
   }
 }
 
@@ -155,31 +189,20 @@ export async function tuneProducts(
   const file = folder && fileOf(folder, device);
   if (file && !tuning.isRead) await readTuning(device, file);
   const byMatrices = products.matrices !== undefined;
+  const fits = ({ rows, columns, depth, batch }: ProductSize): boolean =>
+    4 * batch * Math.max(rows * depth, depth * columns, rows * columns) <= device.maxBinding;
   const missing = new Map(
     sizesOf(live, tuning.minFlops)
       .map((size) => [keyOf(size, byMatrices), size] as const)
-      .filter(([key, { rows, columns, depth, batch }]) => {
-        const numbers = batch * (rows * depth + depth * columns + 2 * rows * columns);
-        return !tuning.known.has(key) && 4 * numbers < MAX_BYTES;
-      }),
+      .filter(([key, size]) => !tuning.known.has(key) && fits(size)),
   );
   let warmMs = WARM_MS;
   for (const [key, size] of missing) {
-    const choices = choicesFor(size, products).slice(0, CHOICES);
-    const made = choices.map((choice) => prepared(device, products, size, choice));
-    const candidates = (await Promise.allSettled(made)).flatMap((outcome) =>
-      outcome.status === "fulfilled" ? [outcome.value] : [],
-    );
     try {
-      if (candidates.length > 1) await race(device, candidates, warmMs);
+      tuning.known.set(key, await fastest(device, products, size, warmMs));
       warmMs = 0;
-      const best = candidates.reduce((a, b) => (b.seconds < a.seconds ? b : a));
-      tuning.known.set(key, best.choice);
-    } finally {
-      for (const { ready, inputs } of candidates) {
-        ready.release();
-        for (const array of inputs.values()) array.release();
-      }
+    } catch {
+      // What could not be timed takes the form that is estimated to be the fastest.
     }
   }
   if (!file || missing.size === 0) return;
