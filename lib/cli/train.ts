@@ -21,6 +21,7 @@ import {
   measureStep,
   planTraining,
   type TrainConfig,
+  type TrainingStep,
   type TrainResult,
   train,
 } from "../train/index.ts";
@@ -97,6 +98,12 @@ async function dryRun(config: TrainConfig, { json }: Options): Promise<string> {
   ];
   return rows.map(([name, value]) => `${name.padEnd(30)}${value}\n`).join("");
 }
+
+/** What of mixed precision is in use. */
+const precisionText = ({ storage, products }: TrainingStep["precision"]): string =>
+  storage === "float32"
+    ? "Mixed precision is not to be had on this device: all is computed in float32."
+    : `Mixed precision: ${storage} between kernels, products of ${products} with sums of float32.`;
 
 type Given = (option: string) => boolean;
 
@@ -188,6 +195,7 @@ export const trainCommand = (): Command =>
         reporter.note("\nStopping after this step; press Ctrl-C again to stop at once."),
       );
       reporter.begin(basename(options.out), config.steps);
+      let isToldOf = (config.precision ?? "float32") === "float32";
       const result = await train(config, {
         folder: options.out,
         images,
@@ -196,7 +204,9 @@ export const trainCommand = (): Command =>
         resume: options.resume,
         signal,
         onWarning: reporter.note,
-        onProgress: ({ step, metrics, stepsPerSecond, secondsLeft }) => {
+        onProgress: ({ step, metrics, stepsPerSecond, secondsLeft, precision }) => {
+          if (!isToldOf) reporter.note(precisionText(precision));
+          isToldOf = true;
           const losses = Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`);
           reporter.update(
             step,

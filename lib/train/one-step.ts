@@ -1,4 +1,5 @@
 /** One step of a run: its batch, the compiled program, and what came of it. */
+import type { ProgramStats } from "../jit/index.ts";
 import { type Schedule, scheduleAt } from "../optim/schedules.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { disposeTree, flattenTree } from "../tensor/tree.ts";
@@ -21,6 +22,8 @@ export interface TrainingStep {
   state: TrainState;
   stepsPerSecond: number;
   secondsLeft: number;
+  /** How wide the arrays between the step's kernels are, and the factors of its products: what of `config.precision` is in use. */
+  precision: ProgramStats["precision"];
 }
 
 /** How far a training is. */
@@ -55,7 +58,8 @@ export async function oneStep(
     const numbers = await readMetrics(metrics, run.step, run.checkpoint);
     disposeTree(metrics);
     seconds.push((performance.now() - started) / 1000);
-    return progressOf(run.step, config.steps, numbers, state, seconds);
+    const [{ precision }] = [compiled.stats].flat()[0].traces;
+    return { ...progressOf(run.step, config.steps, numbers, state, seconds), precision };
   } catch (error) {
     // It was being written over, or holds numbers that are none.
     const isGone = flattenTree(run.state!).some(({ tensor }) => tensor.isDisposed);
@@ -112,7 +116,7 @@ function progressOf(
   metrics: Metrics,
   state: TrainState,
   seconds: readonly number[],
-): TrainingStep {
+): Omit<TrainingStep, "precision"> {
   const pace = median(seconds.slice(-RECENT));
   return { step, steps, metrics, state, stepsPerSecond: 1 / pace, secondsLeft: (steps - step) * pace };
 }
