@@ -24,7 +24,7 @@ export interface JitOptions {
   target?: TargetName;
   /**
    * On a GPU, how wide the arrays between its kernels are. In 16 bits, factors of products are rounded to float16 too, where
-   * the GPU multiplies matrices of them (`lower` says whether); sums, arguments and results stay float32. A processor
+   * the GPU multiplies matrices of them (`stats` says whether); sums, arguments and results stay float32. A processor
    * computes all in float32. Default: `float32`.
    */
   precision?: Precision;
@@ -37,7 +37,8 @@ export interface JitOptions {
    */
   donate?: readonly number[];
   /**
-   * Keeps large compiled graphs on disk, so that the next process starts faster: in a folder, or (true) in `jit` below
+   * Keeps large compiled graphs on disk, and on a GPU which forms of products are the fastest (the first call times them),
+   * so that the next process starts faster: in a folder, or (true) in `jit` below
    * the cache folder (`DITLAB_HOME`, else `ditlab` in `XDG_CACHE_HOME` or `~/.cache`).
    * Default: true, unless the environment has `DITLAB_JIT_CACHE=0`.
    */

@@ -18,7 +18,7 @@ export interface LossOptions {
 
 /**
  * What a loss is multiplied by, and its gradients are divided by, where their factors are rounded to 16 bits: a mean over
- * so many numbers has slopes too small for those. A power of two, so that nothing is rounded by it.
+ * so many numbers has slopes too small for those. It is a power of two, and gradients of parameters are float32 all the way.
  */
 const lossScale = ({ x }: Batch, precision: Precision = "float32"): number =>
   precision === "float32" ? 1 : 2 ** Math.floor(Math.log2(x.size));

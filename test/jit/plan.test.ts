@@ -45,6 +45,23 @@ for (const [name, config] of [
       assert.ok(bytesByKernel(plan) < 0.65 * bytesByNode(section.live));
     });
 
+test("in mixed precision gradients of weights, and parts of sums, keep all their digits", async () => {
+  const mixed = { ...s2, precision: "bfloat16" as const };
+  const { plan } = await planStep(mixed, { style, maxBuffers: 16, storage: "bfloat16" });
+  const narrow = [...plan.narrow];
+  // Activations and their gradients.
+  assert.ok(narrow.length > 100, `${narrow.length} values in 16 bits`);
+  const tokens = (s2.model.inputSize / s2.model.patchSize) ** 2;
+  for (const { node, shape } of narrow) {
+    assert.not(node!.op.startsWith("Partial") || node!.op === "SquareSums", node!.op);
+    // What has no tokens is of parameters, or of a batch's modulations.
+    assert.ok(
+      shape.includes(tokens) || shape[0] % tokens === 0 || shape[0] === s2.batchSize,
+      `${node!.op} [${shape}]`,
+    );
+  }
+});
+
 test("no attention's scores lie in memory, with or without a gradient", async () => {
   for (const config of [tiny, s2]) {
     const { plan, section } = await planStep(config, { style, maxBuffers: 8 });

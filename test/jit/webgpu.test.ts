@@ -240,15 +240,19 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
     });
 
   test(`${name}: training goes on alike where values between kernels have 16 bits, if the device has them`, async () => {
-    const results = await run<{ format: string; used: string; expected: number[]; actual: number[] }>(
-      driver!,
-      "storage-child.ts",
-    );
+    const results = await run<{
+      format: string;
+      used: string;
+      expected: number[];
+      actual: number[];
+      special: string[];
+    }>(driver!, "storage-child.ts");
     assert.equal(
       results.map(({ format }) => format),
       ["bfloat16", "float16"],
     );
-    for (const { format, used, expected, actual } of results) {
+    for (const { format, used, expected, actual, special } of results) {
+      assert.equal(special, ["NaN", "Infinity", "128"], format);
       assert.ok(used === format || used === "float32", used);
       // Losses and gradient norms of five steps.
       assert.is(actual.length, 10);

@@ -116,7 +116,7 @@ export const tilesOf = ({ rows, columns, batch }: ProductSize, form: ProductForm
 
 /** Terms that a part of a sum has at least, and parts at most. */
 const PART = 256;
-const MOST_PARTS = 32;
+export const MOST_PARTS = 32;
 
 /** Parts in which sums are made so that the whole device is at work. */
 function partsFor(size: ProductSize, form: ProductForm, { threads, isSimple }: ProductDevice): number {

@@ -55,7 +55,7 @@ const matMul: Root = (kernel, node, finish, [sumNode]) => {
   const matrix = batchSize * parts === 1 ? "0u" : over(kernel, "group", across * down);
   // A part has some of the terms, and its own place in the result.
   const [batchPlace, part] =
-    parts === 1 ? [matrix, "0u"] : batchSize === 1 ? ["0u", matrix] : dealt(kernel, matrix, parts);
+    parts === 1 ? [matrix, "0u"] : batchSize === 1 ? ["0u", matrix] : batchAndPart(kernel, matrix, parts);
   const batch = new Index(batches, undefined, batchPlace).coords(kernel);
   const batchOf = ({ shape }: Value): string[] =>
     shape.slice(0, -2).map((size, i) => (size === 1 ? "0u" : batch[i + batch.length - shape.length + 2]));
@@ -107,7 +107,7 @@ const matMul: Root = (kernel, node, finish, [sumNode]) => {
 };
 
 /** The batch and the part of a workgroup, where there are several of both. */
-function dealt(kernel: KernelBuilder, matrix: string, parts: number): [batch: string, part: string] {
+function batchAndPart(kernel: KernelBuilder, matrix: string, parts: number): [batch: string, part: string] {
   const count = kernel.size(parts);
   return [kernel.let("u32", `${matrix} / ${count}`), kernel.let("u32", `${matrix} % ${count}`)];
 }

@@ -6,6 +6,8 @@ const SMALLEST = 8192;
 
 /** Operators whose operands are gradients of parameters, which are summed up. */
 const SUMS = new Set(["SquareSums", "ReduceSumSquare"]);
+/** Operators that give a number for each of their operands' at the same place, or show them. */
+const THROUGH = new Set(["Reshape", "Transpose", "Cast", "Add", "Sub", "Mul", "Div", "Neg"]);
 /** Those of whose results only the first is an array of activations: others are statistics of its rows. */
 const WITH_STATISTICS = new Set([
   "NormGradient",
@@ -24,12 +26,17 @@ export function narrowValues(
   results: ReadonlySet<Value>,
 ): Set<Value> {
   const wide = new Set<Value>(results);
-  /** What a value shows, and what an update of parameters is computed from, are as wide as it. */
+  /** What a value is made of one number by one is as wide as it: a gradient before it is scaled or added to another. */
   const keepWide = (value: Value): void => {
+    if (wide.has(value)) return;
     wide.add(value);
-    if (value.node?.op === "Reshape" || value.node?.op === "Transpose") keepWide(value.node.inputs[0]);
+    if (value.node && THROUGH.has(value.node.op)) value.node.inputs.forEach(keepWide);
   };
-  for (const { op, inputs } of nodes) if (SUMS.has(op)) for (const value of inputs) keepWide(value);
+  for (const { op, inputs, outputs } of nodes) {
+    if (SUMS.has(op)) inputs.forEach(keepWide);
+    // Parts of sums are sums.
+    if (op.startsWith("Partial") || SUMS.has(op)) outputs.forEach(keepWide);
+  }
   return new Set(
     [...stored].filter(
       (value) =>

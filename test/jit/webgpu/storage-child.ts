@@ -49,6 +49,19 @@ async function losses(precision: Precision): Promise<{ used: string; products: s
 const wide = await losses("float32");
 for (const format of ["bfloat16", "float16"] as const) {
   const { used, products, losses: actual } = await losses(format);
-  console.log(JSON.stringify({ format, used, products, expected: wide.losses, actual }));
+  // No number, of the bits that NVIDIA's cards make, and infinity: both are still that behind an array of 16 bits.
+  const x = new Float32Array(128 * 128).fill(1);
+  new Uint32Array(x.buffer)[0] = 0x7fffffff;
+  x[128 * 5 + 5] = Number.POSITIVE_INFINITY;
+  const squared = jit(
+    (x: Tensor) => {
+      const y = tf.abs(x);
+      return tf.matMul(y, y) as Tensor;
+    },
+    { target: "webgpu", precision: format },
+  );
+  const product = await (await squared(tf.tensor(x, [128, 128]))).data();
+  const special = [product[0], product[128 * 5 + 7], product[128 * 7 + 7]].map(String);
+  console.log(JSON.stringify({ format, used, products, expected: wide.losses, actual, special }));
 }
 process.exit(0);

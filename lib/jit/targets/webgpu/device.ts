@@ -12,7 +12,7 @@ import {
   VISIBLE_TO_COMPUTE,
 } from "./gpu.ts";
 import { MATRICES, matricesOf } from "./matrices.ts";
-import { newTuning, type Tuning } from "./tuning.ts";
+import { type Tuning, tuningOf } from "./tuning.ts";
 
 export interface Device {
   readonly gpu: GPUDevice;
@@ -136,7 +136,7 @@ async function open(): Promise<Device> {
   const { limits } = gpu;
   const layouts = new Map<string, object>();
   const { info, features } = adapter;
-  const matrices = matricesOf(adapter);
+  const matrices = matricesOf(adapter, limits.maxComputeWorkgroupStorageSize);
   const { vendor, architecture, description } = info;
   const isSoftware = isPlayed(info);
   const device: Device = {
@@ -153,7 +153,7 @@ async function open(): Promise<Device> {
     // A processor that plays a GPU compiles small kernels in a fraction of the time, and has no use for large tiles.
     products: isSoftware ? SIMPLE : { ...SOME_GPU, workgroupMemory: limits.maxComputeWorkgroupStorageSize },
     ...(matrices && { matrices }),
-    tuning: newTuning(),
+    tuning: tuningOf(JSON.stringify([vendor, architecture, info.device, description])),
     hasHalf: features.has(HALF),
     maxBinding: limits.maxStorageBufferBindingSize,
     description: [vendor, architecture, description].filter(Boolean).join(" ") || "unnamed adapter",

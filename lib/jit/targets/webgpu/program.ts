@@ -195,10 +195,13 @@ export const webgpu: Target = {
     const products = productsOf(device, precision);
     const neutral = written(await trace(), KERNELS);
     const traceSeconds = (performance.now() - start) / 1000;
+    const tuned = performance.now();
     await tuneProducts(device, products, neutral.live, cache);
+    const tuneSeconds = (performance.now() - tuned) / 1000;
     const traced = written(neutral, inParts(products));
     const program = await compileTraced(device, traced, leaves, donated, precision);
     program.stats.traceSeconds = traceSeconds;
+    program.stats.compileSeconds += tuneSeconds;
     return program;
   },
   record,

@@ -44,6 +44,8 @@ export async function readySection(
     alignment: device.alignment.storage,
     maxBlock: device.maxBinding,
   });
+  // A lack of memory is an error of this program, and not of whoever reads next.
+  gpu.pushErrorScope("out-of-memory");
   const blocks = arena.blocks.map((bytes) => device.allocate(bytes));
   const scalars = device.allocate(bytesFor(plan.scalars.size));
   const fixed = new Map<Value, Part>();
@@ -57,6 +59,19 @@ export async function readySection(
     fixed.set(value, { buffer });
   }
   const written = new Set(plan.over.values());
+  const release = (): void => {
+    launches.release();
+    const own = constants.map((value) => fixed.get(value)!.buffer);
+    for (const buffer of [...blocks, scalars, ...own]) buffer.destroy();
+  };
+  const refused = await gpu.popErrorScope();
+  if (refused) {
+    release();
+    const bytes = arena.blocks.reduce((sum, block) => sum + block, 0);
+    throw new Error(
+      `jit: the GPU has no memory for what lies between kernels, ${bytes} bytes: ${refused.message}`,
+    );
+  }
 
   return {
     run(memoryOf, mayOverwrite, timer) {
@@ -113,10 +128,6 @@ export async function readySection(
       for (const buffer of temporary) buffer.destroy();
       return made;
     },
-    release(): void {
-      launches.release();
-      const own = constants.map((value) => fixed.get(value)!.buffer);
-      for (const buffer of [...blocks, scalars, ...own]) buffer.destroy();
-    },
+    release,
   };
 }

@@ -13,7 +13,9 @@ import { createGraph, type LiveGraph, liveGraph, OWN } from "../../graph.ts";
 import {
   choicesFor,
   FORMS,
+  MOST_PARTS,
   matrixForms,
+  memoryOf,
   type ProductChoice,
   type ProductDevice,
   type ProductSize,
@@ -26,8 +28,8 @@ import { styleFor } from "../../plan/style.ts";
 import { folderOf } from "../onnxruntime/cache.ts";
 import type { Device } from "./device.ts";
 import { newArray, type ReadySection, readySection } from "./section.ts";
-import { newTimer } from "./timer.ts";
-import { keyOf } from "./tuning.ts";
+import { newTimer, type Timer } from "./timer.ts";
+import { isByMatrices, keyOf } from "./tuning.ts";
 import { WGSL } from "./wgsl.ts";
 
 /** Part of every key: raise it when the kernels of products change. */
@@ -39,22 +41,36 @@ const TURNS = 4;
 const WARM_MS = 60;
 
 /** The file of a device's tuning in a folder. */
-const fileOf = (folder: string, { description, products }: Device): string =>
-  join(folder, `${fingerprint([JSON.stringify([FORMAT, description, products.workgroupMemory])])}.products`);
+const fileOf = (folder: string, { description, info, matrices, products }: Device): string =>
+  join(
+    folder,
+    `${fingerprint([JSON.stringify([FORMAT, description, info.device, matrices, products.workgroupMemory])])}.products`,
+  );
 
-/** Whether what was read is a choice of this version's. */
-function isChoice(value: unknown, { matrices }: Device): value is ProductChoice {
+/** Whether what was read is a choice that this version would make on this device. */
+function isChoice(
+  value: unknown,
+  byMatrices: boolean,
+  { matrices, products }: Device,
+): value is ProductChoice {
   const { form, parts } = (value ?? {}) as Partial<ProductChoice>;
-  const forms = [...FORMS, ...(matrices ? matrixForms(matrices) : [])];
-  return forms.some((known) => isDeepStrictEqual(known, form)) && Number.isInteger(parts) && parts! > 0;
+  const forms = byMatrices ? (matrices ? matrixForms(matrices) : []) : FORMS.filter(({ terms }) => terms > 0);
+  const known = forms.find((one) => isDeepStrictEqual(one, form));
+  return (
+    known !== undefined &&
+    memoryOf(known) <= products.workgroupMemory &&
+    Number.isInteger(parts) &&
+    parts! > 0 &&
+    parts! <= MOST_PARTS
+  );
 }
 
+/** Takes over what is in a file, where nothing else is known. */
 async function readTuning(device: Device, file: string): Promise<void> {
-  const { tuning } = device;
-  tuning.isRead = true;
+  const { known } = device.tuning;
   try {
     for (const [key, choice] of Object.entries(JSON.parse(await readFile(file, "utf8"))))
-      if (isChoice(choice, device)) tuning.known.set(key, choice);
+      if (!known.has(key) && isChoice(choice, isByMatrices(key), device)) known.set(key, choice);
   } catch {
     // What is not there, or damaged, is measured again.
   }
@@ -132,24 +148,44 @@ async function race(
   const timer = newTimer(device);
   const begin = performance.now();
   let turns = 0;
+  const refused = new Set<Candidate>();
   while (turns < TURNS || performance.now() - begin < warmMs) {
-    for (const candidate of candidates) {
-      const made = candidate.ready.run(
-        ({ name }) => factors.get(name)!,
-        () => false,
-        timer,
-      );
-      for (const array of made.values()) {
-        array.retain();
-        array.release();
-      }
-      const kernels = await timer.read();
-      const seconds = kernels.reduce((sum, { seconds }) => sum + seconds, 0);
+    const running = candidates.filter((candidate) => !refused.has(candidate));
+    if (running.length === 0) return;
+    for (const candidate of running) {
+      const seconds = await timeOf(device, candidate, factors, timer);
+      // Its clock does not run where the GPU has refused the work.
+      if (!(seconds > 0)) refused.add(candidate);
       // The first turn meets cold memory.
-      if (turns > 0) candidate.seconds = Math.min(candidate.seconds, seconds);
+      else if (turns > 0) candidate.seconds = Math.min(candidate.seconds, seconds);
     }
     turns++;
   }
+  for (const candidate of refused) candidate.seconds = Number.POSITIVE_INFINITY;
+}
+
+/** Seconds that a candidate takes; 0 where the GPU refuses it, which is nobody else's error. */
+async function timeOf(
+  { gpu }: Device,
+  { ready }: Candidate,
+  factors: ReadonlyMap<string, DeviceArray>,
+  timer: Timer,
+): Promise<number> {
+  const filters = ["validation", "out-of-memory"];
+  for (const filter of filters) gpu.pushErrorScope(filter);
+  const made = ready.run(
+    ({ name }) => factors.get(name)!,
+    () => false,
+    timer,
+  );
+  const refusals = filters.map(() => gpu.popErrorScope());
+  for (const array of made.values()) {
+    array.retain();
+    array.release();
+  }
+  const kernels = await timer.read();
+  if ((await Promise.all(refusals)).some((error) => error)) return 0;
+  return kernels.reduce((sum, { seconds }) => sum + seconds, 0);
 }
 
 /** The fastest of the likely choices for a size. @throws where none could be timed */
@@ -166,7 +202,9 @@ async function fastest(
   const candidates = made.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
   try {
     await race(device, factors, candidates, warmMs);
-    return candidates.reduce((a, b) => (b.seconds < a.seconds ? b : a)).choice;
+    const timed = candidates.filter(({ seconds }) => Number.isFinite(seconds));
+    if (timed.length === 0) throw new Error("no form could be timed");
+    return timed.reduce((a, b) => (b.seconds < a.seconds ? b : a)).choice;
   } finally {
     for (const { ready } of candidates) ready.release();
     for (const array of factors.values()) array.release();
@@ -187,14 +225,26 @@ export async function tuneProducts(
   if (products.isSimple || !device.features.has("timestamp-query")) return;
   const folder = folderOf(cache);
   const file = folder && fileOf(folder, device);
-  if (file && !tuning.isRead) await readTuning(device, file);
+  tuning.turn = tuning.turn.then(() => tuneMissing(device, products, live, file));
+  await tuning.turn;
+}
+
+async function tuneMissing(
+  device: Device,
+  products: ProductDevice,
+  live: LiveGraph,
+  file: string | undefined,
+): Promise<void> {
+  const { tuning } = device;
+  if (file && !tuning.read.has(file)) await readTuning(device, file);
+  if (file) tuning.read.add(file);
   const byMatrices = products.matrices !== undefined;
   const fits = ({ rows, columns, depth, batch }: ProductSize): boolean =>
     4 * batch * Math.max(rows * depth, depth * columns, rows * columns) <= device.maxBinding;
   const missing = new Map(
     sizesOf(live, tuning.minFlops)
       .map((size) => [keyOf(size, byMatrices), size] as const)
-      .filter(([key, size]) => !tuning.known.has(key) && fits(size)),
+      .filter(([key, size]) => !tuning.known.has(key) && !tuning.untimed.has(key) && fits(size)),
   );
   let warmMs = WARM_MS;
   for (const [key, size] of missing) {
@@ -202,10 +252,13 @@ export async function tuneProducts(
       tuning.known.set(key, await fastest(device, products, size, warmMs));
       warmMs = 0;
     } catch {
-      // What could not be timed takes the form that is estimated to be the fastest.
+      // It takes the form that is estimated to be the fastest.
+      tuning.untimed.add(key);
     }
   }
   if (!file || missing.size === 0) return;
+  // Another process may have written meanwhile.
+  await readTuning(device, file);
   try {
     await mkdir(dirname(file), { recursive: true });
     await writeFileAtomic(file, JSON.stringify(Object.fromEntries(tuning.known)));

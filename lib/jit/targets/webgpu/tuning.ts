@@ -6,18 +6,40 @@ export const keyOf = (
   { rows, columns, depth, batch, transA, transB }: ProductSize,
   byMatrices: boolean,
 ): string =>
-  `${batch} ${rows}x${depth}${transA ? "t" : ""} ${depth}x${columns}${transB ? "t" : ""}${byMatrices ? " matrices" : ""}`;
+  `${batch} ${rows}x${depth}${transA ? "t" : ""} ${depth}x${columns}${transB ? "t" : ""}${byMatrices ? BY_MATRICES : ""}`;
+
+const BY_MATRICES = " matrices";
+/** Whether a key is of products by matrices. */
+export const isByMatrices = (key: string): boolean => key.endsWith(BY_MATRICES);
 
 /** What is known of a device: the fastest choice by size. */
 export interface Tuning {
   readonly known: Map<string, ProductChoice>;
-  /** Whether what is on disk has been read. */
-  isRead: boolean;
+  /** Files that have been read. */
+  readonly read: Set<string>;
+  /** What could not be timed. */
+  readonly untimed: Set<string>;
+  /** Ends when nobody times: one does at a time, as they would slow each other down. */
+  turn: Promise<void>;
   /** Smaller products take no time that counts. */
   minFlops: number;
 }
 
-export const newTuning = (): Tuning => ({ known: new Map(), isRead: false, minFlops: 2 ** 27 });
+const tunings = new Map<string, Tuning>();
+/** What is known of a device by its name: one that is opened anew after a loss goes on with the same forms. */
+export function tuningOf(name: string): Tuning {
+  const tuning = tunings.get(name) ?? newTuning();
+  tunings.set(name, tuning);
+  return tuning;
+}
+
+export const newTuning = (): Tuning => ({
+  known: new Map(),
+  read: new Set(),
+  untimed: new Set(),
+  turn: Promise.resolve(),
+  minFlops: 2 ** 27,
+});
 
 /** A device whose products take the forms that have been measured. */
 export const withTuning = (products: ProductDevice, { known }: Tuning): ProductDevice => ({

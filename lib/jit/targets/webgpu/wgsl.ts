@@ -23,7 +23,19 @@ const BFLOAT16 = [
   "fn widened(half: f16) -> f32 { return bitcast<f32>(bitcast<u32>(vec2<f16>(half, 0h)) << 16u); }",
   "fn narrowed(number: f32) -> f16 {",
   "  let bits = bitcast<u32>(number);",
-  "  return bitcast<vec2<f16>>((bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u).x;",
+  "  let rounded = (bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u;",
+  "  // What is no number would become one.",
+  "  return bitcast<vec2<f16>>(select(rounded, (bits >> 16u) | 0x40u, (bits & 0x7fffffffu) > 0x7f800000u)).x;",
+  "}",
+].join("\n");
+
+/** A float16: beyond its range is its largest number, but what is infinite or no number stays so. */
+const FLOAT16 = [
+  "fn half_of(number: f32) -> f16 {",
+  "  let bits = bitcast<u32>(number);",
+  "  let special = ((bits >> 16u) & 0x8000u) | 0x7c00u | select(0u, 0x200u, (bits & 0x7fffffu) != 0u);",
+  "  let is_special = (bits & 0x7f800000u) == 0x7f800000u;",
+  "  return select(f16(clamp(number, -65504f, 65504f)), bitcast<vec2<f16>>(special).x, is_special);",
   "}",
 ].join("\n");
 
@@ -54,7 +66,7 @@ const MATRIX: MatrixLanguage = {
   add: (sums, left, right) => `${sums} = subgroupMatrixMultiplyAccumulate(${left}, ${right}, ${sums});`,
   store: (_, sums, array, at, pitch) =>
     `subgroupMatrixStore<row_major>(&${array}, ${at}, ${sums}, ${pitch}u);`,
-  rounded: (number) => `f16(clamp(${number}, -65504f, 65504f))`,
+  rounded: (number) => `half_of(${number})`,
 };
 
 const zero = (type: Scalar): string => (type === "bool" ? "false" : `${type}(0)`);
@@ -78,9 +90,7 @@ export const WGSL: Language = {
     from === "bool" ? `select(${zero(to)}, ${to}(1), ${expression})` : `${to}(${expression})`,
   bits: (from, to, expression) => (from === to ? expression : `bitcast<${to}>(${expression})`),
   widened: (format, element) => (format === "float16" ? `f32(${element})` : `widened(${element})`),
-  // Beyond a float16's range is its largest number.
-  narrowed: (format, number) =>
-    format === "float16" ? `f16(clamp(${number}, -65504f, 65504f))` : `narrowed(${number})`,
+  narrowed: (format, number) => (format === "float16" ? `half_of(${number})` : `narrowed(${number})`),
   call: (fn, ...args) => `${fn}(${args.join(", ")})`,
   component: (array, at) => `${array}[(${at}) / 4u][(${at}) % 4u]`,
   matrix: MATRIX,
@@ -100,6 +110,7 @@ export const WGSL: Language = {
       ...(usesMatrices ? [`enable subgroups, ${MATRICES};`] : []),
       ...(uses("from_bits") ? [BITS] : []),
       ...(uses("widened") || uses("narrowed") ? [BFLOAT16] : []),
+      ...(uses("half_of") ? [FLOAT16] : []),
       ...arrays.map(
         ([name, type], i) => `@group(0) @binding(${i + 1}) var<storage, read_write> ${name}: array<${type}>;`,
       ),
