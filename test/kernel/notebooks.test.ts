@@ -57,7 +57,7 @@ for (const name of names) {
 
 /** Those without timings, and how small they are run. */
 const SMALL: Readonly<Record<string, Parameters>> = {
-  "02-interpolants-samplers.ipynb": { points: 100, pairs: 60_000, referenceSteps: 64, longestRun: 16 },
+  "02-interpolants-samplers.ipynb": { points: 150, pairs: 60_000, referenceSteps: 64, longestRun: 16 },
   "03-dit-block.ipynb": { steps: 1, batchSize: 2 },
 };
 const { env: swiftshader, missing } = drivers.find(({ name }) => name === "swiftshader")!;
