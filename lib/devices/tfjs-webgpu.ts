@@ -20,6 +20,13 @@ export interface TensorData {
   external?: boolean;
 }
 
+/** One of its kernels' programs. */
+export interface WebGPUProgram {
+  /** By which a compiled program is found again. */
+  shaderKey: string;
+  getUserCode(): string;
+}
+
 /** What is used of it, inside too: it has no interface for buffers that come and go without a copy. */
 export interface WebGPUBackend extends InstanceType<typeof tf.KernelBackend> {
   tensorMap: InstanceType<typeof tf.DataStorage<TensorData>>;
@@ -37,6 +44,11 @@ export interface WebGPUBackend extends InstanceType<typeof tf.KernelBackend> {
   submitQueue(): void;
   uploadToGPU(dataId: object): void;
   releaseResource(dataId: object): void;
+  /** Records a program; what follows it are its inputs, the type of its results, and more. */
+  runWebGPUProgram(
+    program: WebGPUProgram,
+    ...rest: unknown[]
+  ): { dataId: object; shape: number[]; dtype: DataType };
 }
 type WebGPUBackendClass = new (gpu: GPUDevice, info: object) => WebGPUBackend;
 

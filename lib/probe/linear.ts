@@ -37,7 +37,8 @@ export type ProbedImages = {
   seed: number;
 } & NoiseLevel;
 
-const BATCH = 100;
+/** Images at a time, or all where they are fewer. */
+const LARGEST_BATCH = 100;
 
 /** A compiled extractor of average-pooled block features. */
 export function featureExtractor(network: Network, config: ProcessConfig): FeatureExtractor {
@@ -60,14 +61,15 @@ export function featureExtractor(network: Network, config: ProcessConfig): Featu
         throw new RangeError(`probe: count must be from 1 to ${images.count}, got ${count}`);
       }
       const { width } = network;
+      const batch = Math.min(LARGEST_BATCH, count);
       const result = new Float32Array(blocks.length * count * width);
-      for (let start = 0; start < count; start += BATCH) {
-        const indices = Array.from({ length: BATCH }, (_, i) => Math.min(start + i, images.count - 1));
+      for (let start = 0; start < count; start += batch) {
+        const indices = Array.from({ length: batch }, (_, i) => Math.min(start + i, images.count - 1));
         const inputs = tidyTree(() => {
           const x = imageTensor(images, indices);
           const streams = indices.map((i) => randomStream(seed, "probe", i));
           const noise = stackNormals(streams, x.shape.slice(1));
-          return { x, noise, t: tf.fill([BATCH], t), nothing: network.nullCondition(BATCH) };
+          return { x, noise, t: tf.fill([batch], t), nothing: network.nullCondition(batch) };
         });
         let values: Float32Array;
         try {
@@ -77,9 +79,9 @@ export function featureExtractor(network: Network, config: ProcessConfig): Featu
         } finally {
           disposeTree(inputs);
         }
-        const used = Math.min(BATCH, count - start) * width;
+        const used = Math.min(batch, count - start) * width;
         for (let block = 0; block < blocks.length; block++) {
-          const from = block * BATCH * width;
+          const from = block * batch * width;
           result.set(values.subarray(from, from + used), (block * count + start) * width);
         }
       }

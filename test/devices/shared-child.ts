@@ -309,6 +309,21 @@ const checks: Record<string, () => Promise<void>> = {
     tf.dispose([tf.transpose(whole, [2, 0, 1]), tf.cast(whole, "float32"), tf.pad(x, Array(6).fill([1, 1]))]);
     assert.equal([tf.memory().numDataBuffers, backend().numDataIds()], before);
   },
+  "sines and cosines have seven digits, also far from zero": async () => {
+    const angles = Float32Array.from({ length: 4001 }, (_, i) => (i - 2000) / 2);
+    const x = tf.add(tf.tensor1d(angles), 0) as Tensor;
+    for (const [name, exact] of [
+      ["sin", Math.sin],
+      ["cos", Math.cos],
+    ] as const) {
+      const got = await numbers(tf[name](x) as Tensor);
+      const worst = Math.max(...got.map((value, i) => Math.abs(value - exact(angles[i]))));
+      assert.ok(worst < 3e-7, `${name} ${worst}`);
+    }
+    const slope = await numbers(tf.grad((y: Tensor) => tf.sin(y) as Tensor)(x));
+    assert.ok(slope.every((value, i) => Math.abs(value - Math.cos(angles[i])) < 3e-7));
+    assert.ok(Number.isNaN((await numbers(tf.cos(tf.add(tf.fill([70], Number.NaN), 0)) as Tensor))[0]));
+  },
   "a loop leaves an eager tensor as it is that was a compiled function's result": async () => {
     const given = await double(iota(3));
     const eager = tf.mul(given, 1) as Tensor;
