@@ -47,6 +47,21 @@ async function writeSources(folder: string): Promise<void> {
   await writeFiles(folder, files);
 }
 
+/** What a command prints that ends well, with what it keeps in a home of its own. */
+async function succeeds(
+  args: readonly string[],
+  home: string,
+  env: Readonly<Record<string, string>>,
+): Promise<string> {
+  const { code, stdout, stderr } = await ditlab([...args], {
+    ...env,
+    DITLAB_HOME: home,
+    DITLAB_JIT_CACHE: "0",
+  });
+  assert.is(code, 0, `${args.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
 for (const { name, env, missing } of drivers) {
   if (missing) {
     test.skip(`${name}: commands on a GPU (${missing} is not installed)`, () => {});
@@ -55,15 +70,7 @@ for (const { name, env, missing } of drivers) {
 
   test(`${name}: train, sample, evaluate and profile with --device webgpu have the processor's results`, async () => {
     const home = await temporaryFolder();
-    const run = async (...args: string[]): Promise<string> => {
-      const { code, stdout, stderr } = await ditlab(args, {
-        ...env,
-        DITLAB_HOME: home,
-        DITLAB_JIT_CACHE: "0",
-      });
-      assert.is(code, 0, `${args.join(" ")}: ${stderr}`);
-      return stdout;
-    };
+    const run = (...args: string[]): Promise<string> => succeeds(args, home, env);
     const file = join(home, "config.json");
     await writeFile(file, JSON.stringify(config));
     const ends: Record<string, Float32Array> = {};
@@ -126,16 +133,8 @@ for (const { name, env, missing } of drivers) {
       await writeNpz(at("digits.npz"), { arr_0: ndarray(samples, [12, 28, 28, 3]) });
       const results: Record<string, Record<string, ArrayLike<number>>> = {};
       for (const device of ["cpu", "webgpu"]) {
-        const run = async (command: string, ...args: string[]): Promise<string> => {
-          const words = [...command.split(" "), ...args, "--device", device];
-          const { code, stdout, stderr } = await ditlab(words, {
-            ...env,
-            DITLAB_HOME: home,
-            DITLAB_JIT_CACHE: "0",
-          });
-          assert.is(code, 0, `${words.join(" ")}: ${stderr}`);
-          return stdout;
-        };
+        const run = (command: string, ...args: string[]): Promise<string> =>
+          succeeds([...command.split(" "), ...args, "--device", device], home, env);
         const [vae, out, npz] = [["--vae", at("vae")], at(device), at(`${device}.npz`)];
         await run("prepare latents", at("images"), at(`latents-${device}`), ...vae);
         const made = await openTrainingData(at(`latents-${device}`), { inputSize: 8 });

@@ -62,7 +62,7 @@ async function run<T>(driver: string, script: string, ...args: string[]): Promis
 
 interface StepReport {
   worst: { relative: number; name: string };
-  metrics: Record<string, [expected: number, actual: number]>;
+  metrics: { metric: string; expected: number; actual: number }[];
   tensors: number[];
   inPlace: number;
   overwritten: number;
@@ -299,7 +299,7 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
       const [report] = await run<StepReport>(driver!, "step-child.ts", method, "3");
       // AdamW divides by the root of second moments, which are tiny at first.
       assert.ok(report.worst.relative < 2e-4, JSON.stringify(report.worst));
-      for (const [metric, [expected, actual]] of Object.entries(report.metrics))
+      for (const { metric, expected, actual } of report.metrics)
         assert.ok(
           Math.abs(actual - expected) <= 2e-5 * Math.abs(expected) + 1e-7,
           `${metric}: ${actual}, expected ${expected}`,
