@@ -82,7 +82,8 @@ const SHOWN: Dialect = {
 
 const asDefined: Rule = (graph, inputs, _, rewrite) => rewrite(graph, inputs);
 
-const asItIs: Rule = (graph, inputs, { op, outputs, attributes, domain, scope, body }, rewrite) =>
+/** A node as it is, on what its inputs have become. */
+export const asItIs: Rule = (graph, inputs, { op, outputs, attributes, domain, scope, body }, rewrite) =>
   body
     ? graph.nest(
         op,

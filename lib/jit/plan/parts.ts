@@ -1,6 +1,6 @@
 /** What a few workgroups would compute is computed in parts by many, which are added up behind. */
-import type { Dialect, Rule } from "../dialect.ts";
-import { type GraphNode, OWN, sizeOf, type Value } from "../graph.ts";
+import { asItIs, type Dialect, type Rule } from "../dialect.ts";
+import { OWN, sizeOf } from "../graph.ts";
 import { binary } from "../kernels/elementwise.ts";
 import { formFor, type ProductDevice } from "./forms.ts";
 import { productOf } from "./products.ts";
@@ -8,16 +8,13 @@ import { ints } from "./root.ts";
 import { sharingOf } from "./sharing.ts";
 import { THREADS } from "./threads.ts";
 
-const asItIs = (graph: Parameters<Rule>[0], inputs: Value[], node: GraphNode): Value[] =>
-  graph.emitMany(node.op, inputs, node.outputs, node.attributes, node.domain);
-
 const product =
   (device: ProductDevice): Rule =>
-  (graph, inputs, node) => {
+  (graph, inputs, node, rewrite) => {
     const [out] = node.outputs;
-    if (out.dtype !== "float32" || sizeOf(out.shape) === 0) return asItIs(graph, inputs, node);
+    if (out.dtype !== "float32" || sizeOf(out.shape) === 0) return asItIs(graph, inputs, node, rewrite);
     const { parts } = formFor(productOf(node).size, device);
-    if (parts === 1) return asItIs(graph, inputs, node);
+    if (parts === 1) return asItIs(graph, inputs, node, rewrite);
     const shape = [parts, ...out.shape];
     const attributes = { ...node.attributes, parts };
     const made = graph.emit("PartialMatMul", inputs, { shape, dtype: out.dtype }, attributes, OWN);
@@ -33,7 +30,7 @@ const WAITING = 4;
 /** `joining` is what joins the parts. */
 const reduction =
   (joining: string, { threads, isSimple }: ProductDevice): Rule =>
-  (graph, inputs, node) => {
+  (graph, inputs, node, rewrite) => {
     const [from, axesValue] = inputs;
     const [out] = node.outputs;
     const axes = axesValue ? ints(axesValue) : from.shape.map((_, i) => i);
@@ -44,7 +41,7 @@ const reduction =
     const worth = (count * across * 2) / (THREADS * SERIAL);
     const parts = Math.floor(Math.min(missing, worth, MOST_PARTS));
     if (isSimple || from.dtype !== "float32" || serial <= SERIAL || !(parts > 1))
-      return asItIs(graph, inputs, node);
+      return asItIs(graph, inputs, node, rewrite);
     const isMean = node.op === "ReduceMean";
     const { dtype } = out;
     const some = graph.emit(
