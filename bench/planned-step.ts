@@ -8,7 +8,7 @@ import type { Section } from "../lib/jit/plan/sections.ts";
 import { styleFor } from "../lib/jit/plan/style.ts";
 import { planProgram } from "../lib/jit/plan/traced.ts";
 import { structureOf } from "../lib/jit/structure.ts";
-import { writtenFor } from "../lib/jit/targets/webgpu/dialect.ts";
+import { writtenFor } from "../lib/jit/targets/planned/dialect.ts";
 import { WGSL } from "../lib/jit/targets/webgpu/wgsl.ts";
 import { modelConfig } from "../lib/models/index.ts";
 import { ADAMW_DEFAULTS } from "../lib/optim/index.ts";

@@ -3,8 +3,9 @@
  * to the other as they lie there: float32, int32 and bool are four bytes a number in both.
  */
 import { type DeviceArray, handOver, lendArrays } from "../jit/buffers.ts";
-import { deviceArray } from "../jit/targets/webgpu/arrays.ts";
-import { type Device, lossError, openDevice, throwFault } from "../jit/targets/webgpu/device.ts";
+import { deviceArray } from "../jit/targets/planned/arrays.ts";
+import { lossError } from "../jit/targets/planned/device.ts";
+import { openDevice, type WebGPUDevice } from "../jit/targets/webgpu/device.ts";
 import type { GPUBuffer } from "../jit/targets/webgpu/gpu.ts";
 import { type DataType, type Tensor, tf } from "../tensor/tf.ts";
 import { type TensorData, type WebGPUBackend, webgpuBackendClass } from "./tfjs-webgpu.ts";
@@ -38,7 +39,7 @@ const UNREAD =
 type Kept = TensorData & { array?: DeviceArray };
 
 /** tfjs's backend, to which compiled functions' arrays are handed over, and what it says where it has no answer in Node. */
-function makeBackend(device: Device): WebGPUBackend {
+function makeBackend(device: WebGPUDevice): WebGPUBackend {
   const { gpu, globals } = device.dawn;
   const backend = new (webgpuBackendClass(gpu, globals))(device.gpu, device.info);
   mendKernels();
@@ -97,7 +98,7 @@ function makeBackend(device: Device): WebGPUBackend {
     backend.incRef(dataId);
     try {
       const values = await read.call(backend, dataId);
-      throwFault(device, made.get(dataId) ?? 0);
+      device.throwFault(made.get(dataId) ?? 0);
       return values;
     } catch (error) {
       await Promise.race([device.gpu.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
@@ -127,7 +128,7 @@ function drop(backend: WebGPUBackend, dataId: object): void {
 }
 
 /** Arrays of the backend for compiled functions on its device. */
-function lenderOf(backend: WebGPUBackend, device: Device): (tensor: Tensor) => DeviceArray | undefined {
+function lenderOf(backend: WebGPUBackend, device: WebGPUDevice): (tensor: Tensor) => DeviceArray | undefined {
   return (tensor) => {
     const { dataId, dtype, size } = tensor;
     if (engine.state.tensorInfo.get(dataId)?.backend !== backend) return undefined;
@@ -158,10 +159,10 @@ function lenderOf(backend: WebGPUBackend, device: Device): (tensor: Tensor) => D
   };
 }
 
-let current: { device: Device; backend: WebGPUBackend } | undefined;
+let current: { device: WebGPUDevice; backend: WebGPUBackend } | undefined;
 
 /** Makes the backend tfjs's `webgpu`, in place of what had that name. */
-function register(device: Device): void {
+function register(device: WebGPUDevice): void {
   const backend = makeBackend(device);
   const wasChosen = tf.getBackend() === BACKEND;
   if (BACKEND in engine.registryFactory) tf.removeBackend(BACKEND);
@@ -182,7 +183,7 @@ function register(device: Device): void {
 }
 
 /** Registers the backend `webgpu` on the device of compiled functions, which is opened if there is none. */
-export async function eagerWebGPU(): Promise<Device> {
+export async function eagerWebGPU(): Promise<WebGPUDevice> {
   const device = await openDevice();
   if (current?.device !== device) register(device);
   return device;

@@ -7,7 +7,7 @@ import { FORMS, matrixForms, SOME_GPU } from "../../../lib/jit/plan/forms.ts";
 import { styleFor } from "../../../lib/jit/plan/style.ts";
 import { planProgram } from "../../../lib/jit/plan/traced.ts";
 import { structureOf } from "../../../lib/jit/structure.ts";
-import { writtenFor } from "../../../lib/jit/targets/webgpu/dialect.ts";
+import { writtenFor } from "../../../lib/jit/targets/planned/dialect.ts";
 import type { GPU } from "../../../lib/jit/targets/webgpu/gpu.ts";
 import { WGSL } from "../../../lib/jit/targets/webgpu/wgsl.ts";
 import { type Tensor, tf } from "../../../lib/tensor/index.ts";

@@ -1,8 +1,10 @@
 /** A GPU through WebGPU: Dawn, in the package `webgpu`. */
 
 import { installCommand } from "../../../package.ts";
-import { DeviceLostError } from "../../device-lost.ts";
-import { type MatrixShape, type ProductDevice, SIMPLE, SOME_GPU } from "../../plan/forms.ts";
+import { SIMPLE, SOME_GPU } from "../../plan/forms.ts";
+import type { Device } from "../planned/device.ts";
+import { tuningOf } from "../planned/tuning.ts";
+import { attempt, beginWork, readBuffers } from "./buffers.ts";
 import {
   type AdapterInfo,
   type GPU,
@@ -11,26 +13,12 @@ import {
   USAGE,
   VISIBLE_TO_COMPUTE,
 } from "./gpu.ts";
+import { compileKernels } from "./kernels.ts";
 import { MATRICES, matricesOf } from "./matrices.ts";
-import { type Tuning, tuningOf } from "./tuning.ts";
+import { WGSL } from "./wgsl.ts";
 
-export interface Device {
+export interface WebGPUDevice extends Device {
   readonly gpu: GPUDevice;
-  /** Arrays that a kernel may bind. */
-  readonly maxBuffers: number;
-  /** What a buffer's part in a binding begins at a multiple of. */
-  readonly alignment: { readonly storage: number; readonly uniform: number };
-  readonly maxBinding: number;
-  /** How products are computed on it. */
-  readonly products: ProductDevice;
-  /** Which forms of products have been measured to be the fastest. */
-  readonly tuning: Tuning;
-  /** Matrices of float16 that its subgroups multiply at once, if it has them. */
-  readonly matrices?: MatrixShape;
-  /** Whether it has numbers of 16 bits in memory. */
-  readonly hasHalf: boolean;
-  /** Vendor, architecture and driver, as far as they are known. */
-  readonly description: string;
   readonly info: AdapterInfo;
   /** What its adapter can do, asked for or not. */
   readonly features: ReadonlySet<string>;
@@ -38,15 +26,10 @@ export interface Device {
   readonly isSoftware: boolean;
   /** The GPU it is of, and the classes and numbers that WebGPU has on the global object of browsers. */
   readonly dawn: { readonly gpu: GPU; readonly globals: Readonly<Record<string, unknown>> };
-  /** Why it is gone, once it is. */
-  loss?: string;
   /** What it has refused since somebody was told. */
   fault?: { message: string; made: number };
-  /** Arrays that have been made on it. */
-  made: number;
   /** The layout of kernels of so many arrays. */
   layout(buffers: number, hasSizes: boolean): object;
-  /** Memory for storage of so many bytes. */
   allocate(bytes: number): GPUBuffer;
   /** Compiled kernels by their text. */
   readonly pipelines: Map<string, Promise<object>>;
@@ -82,9 +65,9 @@ const OPTIONS = [
 ];
 
 /** Dawn stops when the object that it was made with is collected. */
-let held: Device["dawn"] | undefined;
+let held: WebGPUDevice["dawn"] | undefined;
 
-async function openGPU(): Promise<Device["dawn"]> {
+async function openGPU(): Promise<WebGPUDevice["dawn"]> {
   if (held) return held;
   let dawn: Dawn;
   try {
@@ -105,10 +88,10 @@ const isPlayed = ({ isFallbackAdapter, architecture, device, description }: Adap
     `${architecture} ${device} ${description}`,
   );
 
-let opened: Promise<Device> | undefined;
+let opened: Promise<WebGPUDevice> | undefined;
 
 /** The device that compiled functions share; opened when it is first asked for. */
-export function openDevice(): Promise<Device> {
+export function openDevice(): Promise<WebGPUDevice> {
   opened ??= open();
   opened.catch(() => {
     opened = undefined;
@@ -123,7 +106,7 @@ let lost = 0;
 /** How many devices have been lost so far: a program is of one, and of no use behind its loss. */
 export const devicesLost = (): number => lost;
 
-async function open(): Promise<Device> {
+async function open(): Promise<WebGPUDevice> {
   const dawn = await openGPU();
   const adapter = await dawn.gpu.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter)
@@ -139,24 +122,24 @@ async function open(): Promise<Device> {
   const matrices = matricesOf(adapter, limits.maxComputeWorkgroupStorageSize);
   const { vendor, architecture, description } = info;
   const isSoftware = isPlayed(info);
-  const device: Device = {
+  const device: WebGPUDevice = {
+    language: WGSL,
     gpu,
     info,
     features,
     isSoftware,
     dawn,
     maxBuffers: limits.maxStorageBuffersPerShaderStage,
-    alignment: {
-      storage: limits.minStorageBufferOffsetAlignment,
-      uniform: limits.minUniformBufferOffsetAlignment,
-    },
+    alignment: limits.minStorageBufferOffsetAlignment,
     // A processor that plays a GPU compiles small kernels in a fraction of the time, and has no use for large tiles.
     products: isSoftware ? SIMPLE : { ...SOME_GPU, workgroupMemory: limits.maxComputeWorkgroupStorageSize },
     ...(matrices && { matrices }),
     tuning: tuningOf(JSON.stringify([vendor, architecture, info.device, description])),
+    hasClock: features.has("timestamp-query"),
     hasHalf: features.has(HALF),
     maxBinding: limits.maxStorageBufferBindingSize,
     description: [vendor, architecture, description].filter(Boolean).join(" ") || "unnamed adapter",
+    identity: JSON.stringify([vendor, architecture, description, info.device]),
     layout(buffers, hasSizes) {
       const key = `${buffers} ${hasSizes}`;
       const entries = Array.from({ length: buffers }, (_, i) => ({
@@ -172,6 +155,18 @@ async function open(): Promise<Device> {
     },
     allocate: (bytes) =>
       gpu.createBuffer({ size: bytes, usage: USAGE.storage | USAGE.copySource | USAGE.copyTarget }),
+    compile: (kernels) => compileKernels(device, kernels),
+    begin: () => beginWork(device),
+    read: (parts) => readBuffers(device, parts),
+    done: () => gpu.queue.onSubmittedWorkDone(),
+    attempt: (refusals, body) => attempt(device, refusals, body),
+    throwFault(made) {
+      const { fault } = device;
+      if (fault && made <= fault.made)
+        throw new Error(
+          `the GPU refused an operation, and what had been computed by then may be wrong: ${fault.message}; compute it again without that`,
+        );
+    },
     pipelines: new Map(),
     made: 0,
   };
@@ -188,15 +183,3 @@ async function open(): Promise<Device> {
   });
   return device;
 }
-
-/** @throws what the GPU has refused, of an array that had been made by then: it may be wrong */
-export function throwFault({ fault }: Device, made: number): void {
-  if (fault && made <= fault.made)
-    throw new Error(
-      `the GPU refused an operation, and what had been computed by then may be wrong: ${fault.message}; compute it again without that`,
-    );
-}
-
-/** What to say of something on a device that is gone. */
-export const lossError = (what: string, { description, loss }: Device): DeviceLostError =>
-  new DeviceLostError(`${what} is gone: the GPU it lay on (${description}) was lost: ${loss?.trim()}`);

@@ -1,15 +1,9 @@
 /** A plan's kernels, compiled for a device and bound to memory. */
 import type { Value } from "../../graph.ts";
 import type { KernelBuilder } from "../../plan/builder.ts";
-import type { Device } from "./device.ts";
-import { type GPUBuffer, type GPUComputePass, USAGE } from "./gpu.ts";
-
-/** A part of a buffer, as a kernel binds it. */
-export interface Part {
-  buffer: GPUBuffer;
-  offset?: number;
-  size?: number;
-}
+import type { Launches, Part } from "../planned/device.ts";
+import type { WebGPUDevice } from "./device.ts";
+import { type GPUComputePass, USAGE } from "./gpu.ts";
 
 /** A kernel that is ready to be run. */
 export interface Launch {
@@ -22,18 +16,21 @@ export interface Launch {
   bound?: { parts: readonly Part[]; group: object };
 }
 
-export interface Launches {
+export interface CompiledLaunches extends Launches {
   readonly all: readonly Launch[];
-  release(): void;
 }
 
 /** Compiles the kernels of a plan. Equal texts are one, in whatever program. */
-export async function compileKernels(device: Device, kernels: readonly KernelBuilder[]): Promise<Launches> {
-  const { gpu, pipelines, alignment } = device;
+export async function compileKernels(
+  device: WebGPUDevice,
+  kernels: readonly KernelBuilder[],
+): Promise<CompiledLaunches> {
+  const { gpu, pipelines } = device;
+  const alignment = gpu.limits.minUniformBufferOffsetAlignment;
   let bytes = 0;
   const offsets = kernels.map(({ sizes }) => {
     const at = bytes;
-    bytes += Math.ceil((sizes.length * 4) / alignment.uniform) * alignment.uniform;
+    bytes += Math.ceil((sizes.length * 4) / alignment) * alignment;
     return at;
   });
   const uniforms = gpu.createBuffer({ size: Math.max(16, bytes), usage: USAGE.uniform | USAGE.copyTarget });
@@ -63,7 +60,7 @@ export async function compileKernels(device: Device, kernels: readonly KernelBui
 }
 
 /** Compiles a text. @throws what the compiler says of it, which the device's listeners do not hear */
-async function compiled({ gpu }: Device, layout: object, code: string): Promise<object> {
+async function compiled({ gpu }: WebGPUDevice, layout: object, code: string): Promise<object> {
   gpu.pushErrorScope("validation");
   const module = gpu.createShaderModule({ code });
   const refused = gpu.popErrorScope();
@@ -82,7 +79,7 @@ const isSame = (a: readonly Part[], b: readonly Part[]): boolean =>
   a.every(({ buffer, offset }, i) => buffer === b[i].buffer && offset === b[i].offset);
 
 /** Binds a kernel to memory; again only where it is other memory than the last time. */
-function bind({ gpu }: Device, launch: Launch, parts: readonly Part[]): object {
+function bind({ gpu }: WebGPUDevice, launch: Launch, parts: readonly Part[]): object {
   if (launch.bound && isSame(launch.bound.parts, parts)) return launch.bound.group;
   const first = launch.sizes ? 0 : 1;
   const group = gpu.createBindGroup({
@@ -95,7 +92,7 @@ function bind({ gpu }: Device, launch: Launch, parts: readonly Part[]): object {
 
 /** Adds a kernel to a pass, on the memory that its values have. */
 export function encode(
-  device: Device,
+  device: WebGPUDevice,
   pass: GPUComputePass,
   launch: Launch,
   memoryOf: (value: Value) => Part,

@@ -1,7 +1,8 @@
 /** How long kernels take, by the clock of the device. */
 
-import { readBuffers } from "./arrays.ts";
-import type { Device } from "./device.ts";
+import type { KernelTime } from "../planned/device.ts";
+import { readBuffers } from "./buffers.ts";
+import type { WebGPUDevice } from "./device.ts";
 import {
   type GPUBuffer,
   type GPUCommandEncoder,
@@ -16,56 +17,42 @@ const KERNELS_A_SET = 2048;
 const QUERY_RESOLVE = 0x0200;
 const BYTES = 8;
 
-export interface Timer {
-  /** Adds each kernel in a pass of its own. */
-  time(
-    encoder: GPUCommandEncoder,
-    launches: readonly Launch[],
-    encode: (pass: GPUComputePass, launch: Launch) => void,
-  ): void;
-  /** The kernels since the last time, and the seconds that each took. */
-  read(): Promise<{ launch: Launch; seconds: number }[]>;
-}
-
-/** @throws where the device has no clock that can be read */
-export function newTimer(device: Device): Timer {
+/** Adds each kernel in a pass of its own, and gives what reads the seconds that each took. */
+export function timedPasses(
+  device: WebGPUDevice,
+  encoder: GPUCommandEncoder,
+  all: readonly Launch[],
+  encode: (pass: GPUComputePass, launch: Launch) => void,
+): () => Promise<KernelTime[]> {
   const { gpu } = device;
-  if (!device.features.has("timestamp-query"))
-    throw new Error(`profile: the GPU (${device.description}) does not tell the time of its kernels`);
-  let timed: { launches: readonly Launch[]; buffer: GPUBuffer; querySet: GPUQuerySet }[] = [];
-  return {
-    time(encoder, all, encode) {
-      for (let start = 0; start < all.length; start += KERNELS_A_SET) {
-        const launches = all.slice(start, start + KERNELS_A_SET);
-        const count = 2 * launches.length;
-        const querySet = gpu.createQuerySet({ type: "timestamp", count });
-        const usage = QUERY_RESOLVE | USAGE.copySource;
-        const buffer = gpu.createBuffer({ size: count * BYTES, usage });
-        for (const [i, launch] of launches.entries()) {
-          const [beginningOfPassWriteIndex, endOfPassWriteIndex] = [2 * i, 2 * i + 1];
-          const timestampWrites = { querySet, beginningOfPassWriteIndex, endOfPassWriteIndex };
-          const pass = encoder.beginComputePass({ timestampWrites });
-          encode(pass, launch);
-          pass.end();
-        }
-        encoder.resolveQuerySet(querySet, 0, count, buffer, 0);
-        timed.push({ launches, buffer, querySet });
-      }
-    },
-    async read() {
-      const sets = timed;
-      timed = [];
-      const all: { launch: Launch; seconds: number }[] = [];
-      for (const { launches, buffer, querySet } of sets) {
-        const read = await readBuffers(device, [{ buffer, offset: 0, bytes: launches.length * 2 * BYTES }]);
-        const nanoseconds = new BigUint64Array(read);
-        launches.forEach((launch, i) => {
-          all.push({ launch, seconds: Number(nanoseconds[2 * i + 1] - nanoseconds[2 * i]) / 1e9 });
-        });
-        querySet.destroy();
-        buffer.destroy();
-      }
-      return all;
-    },
+  const timed: { launches: readonly Launch[]; buffer: GPUBuffer; querySet: GPUQuerySet }[] = [];
+  for (let start = 0; start < all.length; start += KERNELS_A_SET) {
+    const launches = all.slice(start, start + KERNELS_A_SET);
+    const count = 2 * launches.length;
+    const querySet = gpu.createQuerySet({ type: "timestamp", count });
+    const usage = QUERY_RESOLVE | USAGE.copySource;
+    const buffer = gpu.createBuffer({ size: count * BYTES, usage });
+    for (const [i, launch] of launches.entries()) {
+      const [beginningOfPassWriteIndex, endOfPassWriteIndex] = [2 * i, 2 * i + 1];
+      const timestampWrites = { querySet, beginningOfPassWriteIndex, endOfPassWriteIndex };
+      const pass = encoder.beginComputePass({ timestampWrites });
+      encode(pass, launch);
+      pass.end();
+    }
+    encoder.resolveQuerySet(querySet, 0, count, buffer, 0);
+    timed.push({ launches, buffer, querySet });
+  }
+  return async () => {
+    const times: KernelTime[] = [];
+    for (const { launches, buffer, querySet } of timed) {
+      const read = await readBuffers(device, [{ buffer, offset: 0, bytes: launches.length * 2 * BYTES }]);
+      const nanoseconds = new BigUint64Array(read);
+      launches.forEach(({ kernel }, i) => {
+        times.push({ kernel, seconds: Number(nanoseconds[2 * i + 1] - nanoseconds[2 * i]) / 1e9 });
+      });
+      querySet.destroy();
+      buffer.destroy();
+    }
+    return times;
   };
 }

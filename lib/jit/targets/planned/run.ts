@@ -2,12 +2,10 @@
 import { type DeviceArray, isOnHost, type Memory } from "../../buffers.ts";
 import type { Value } from "../../graph.ts";
 import { isRounds, type Rounds, type Section, type Step } from "../../plan/sections.ts";
-import { packed } from "./arrays.ts";
-import { type Device, lossError } from "./device.ts";
+import { bufferOf, newArray, packed } from "./arrays.ts";
+import { type Device, lossError, type Timer } from "./device.ts";
 import { type Environment, newEnvironment } from "./environment.ts";
-import type { GPUBuffer } from "./gpu.ts";
-import { newArray, type ReadySection } from "./section.ts";
-import type { Timer } from "./timer.ts";
+import type { ReadySection } from "./section.ts";
 
 /** Sections whose work may be waiting on the device. */
 const IN_FLIGHT = 3;
@@ -15,20 +13,16 @@ const IN_FLIGHT = 3;
 /** An array of the device with the same numbers, which nothing uses yet. */
 export const copied = (device: Device, value: Value, memory: Memory): DeviceArray => {
   const copy = newArray(device, value);
-  const { gpu } = device;
-  const buffer = copy.handle as GPUBuffer;
-  if (isOnHost(memory)) gpu.queue.writeBuffer(buffer, 0, packed(memory));
-  else {
-    const encoder = gpu.createCommandEncoder();
-    encoder.copyBufferToBuffer(memory.handle as GPUBuffer, 0, buffer, 0, buffer.size);
-    gpu.queue.submit([encoder.finish()]);
-  }
+  const buffer = bufferOf(copy);
+  const work = device.begin();
+  if (isOnHost(memory)) work.write(buffer, 0, packed(memory));
+  else work.copy(bufferOf(memory), 0, buffer, 0, buffer.size);
+  work.submit();
   return copy;
 };
 
 /** Runs steps in an environment. */
 export function runnerOf(device: Device, ready: ReadonlyMap<Section, ReadySection>, timer?: Timer) {
-  const { gpu } = device;
   let flying: Promise<void>[] = [];
   let isProved = false;
 
@@ -37,19 +31,19 @@ export function runnerOf(device: Device, ready: ReadonlyMap<Section, ReadySectio
     environment: Environment,
     mayOverwrite: (value: Value, memory: DeviceArray) => boolean,
   ): Promise<void> {
+    const keep = (made: Map<Value, DeviceArray>): void => {
+      for (const [value, array] of made) environment.set(value, array);
+    };
     if (flying.length >= IN_FLIGHT) await flying.shift();
     if (device.loss !== undefined) throw lossError("the program", device);
-    let refused: Promise<{ message: string } | null> | undefined;
-    if (!isProved) gpu.pushErrorScope("validation");
-    try {
-      const made = ready.get(section)!.run(environment.get, mayOverwrite, timer);
-      for (const [value, array] of made) environment.set(value, array);
-    } finally {
-      if (!isProved) refused = gpu.popErrorScope();
+    const run = () => ready.get(section)!.run(environment.get, mayOverwrite, timer);
+    if (isProved) keep(run());
+    else {
+      const { value, refused } = await device.attempt(["validation"], run);
+      keep(value);
+      if (refused) throw new Error(`jit: the GPU refused a program: ${refused}`);
     }
-    const error = await refused;
-    if (error) throw new Error(`jit: the GPU refused a program: ${error.message}`);
-    flying = [...flying, gpu.queue.onSubmittedWorkDone()].slice(-IN_FLIGHT);
+    flying = [...flying, device.done()].slice(-IN_FLIGHT);
   }
 
   async function runRounds(

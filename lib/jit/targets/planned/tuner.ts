@@ -26,11 +26,10 @@ import { productOf } from "../../plan/products.ts";
 import { type Section, stepsOf } from "../../plan/sections.ts";
 import { styleFor } from "../../plan/style.ts";
 import { folderOf } from "../onnxruntime/cache.ts";
-import type { Device } from "./device.ts";
-import { newArray, type ReadySection, readySection } from "./section.ts";
-import { newTimer, type Timer } from "./timer.ts";
+import { newArray } from "./arrays.ts";
+import { type Device, newTimer, type Timer } from "./device.ts";
+import { type ReadySection, readySection } from "./section.ts";
 import { isByMatrices, keyOf } from "./tuning.ts";
-import { WGSL } from "./wgsl.ts";
 
 /** Part of every key: raise it when the kernels of products change. */
 const FORMAT = 1;
@@ -41,10 +40,10 @@ const TURNS = 4;
 const WARM_MS = 60;
 
 /** The file of a device's tuning in a folder. */
-const fileOf = (folder: string, { description, info, matrices, products }: Device): string =>
+const fileOf = (folder: string, { identity, matrices, products }: Device): string =>
   join(
     folder,
-    `${fingerprint([JSON.stringify([FORMAT, description, info.device, matrices, products.workgroupMemory])])}.products`,
+    `${fingerprint([JSON.stringify([FORMAT, identity, matrices, products.workgroupMemory])])}.products`,
   );
 
 /** Whether what was read is a choice that this version would make on this device. */
@@ -116,7 +115,7 @@ async function prepared(
 ): Promise<Candidate> {
   const fixed = { ...products, measured: () => choice };
   const section = sectionFor(size, fixed);
-  const style = styleFor(WGSL, fixed);
+  const style = styleFor(device.language, fixed);
   const plan = makePlan(section.live, [...section.outputs.values()], {
     style,
     maxBuffers: device.maxBuffers,
@@ -127,15 +126,15 @@ async function prepared(
 
 /** The factors of a product, by name. @throws where the GPU has no memory for them */
 async function factorsOf(device: Device, size: ProductSize): Promise<Map<string, DeviceArray>> {
-  const { gpu } = device;
-  gpu.pushErrorScope("out-of-memory");
   const values = [...sectionFor(size, device.products).inputs.values()];
-  const factors = new Map(values.map((value) => [value.name, newArray(device, value)]));
-  const refused = await gpu.popErrorScope();
+  const { value: factors, refused } = await device.attempt(
+    ["out-of-memory"],
+    () => new Map(values.map((value) => [value.name, newArray(device, value)])),
+  );
   for (const array of factors.values()) array.retain();
-  if (!refused) return factors;
+  if (refused === undefined) return factors;
   for (const array of factors.values()) array.release();
-  throw new Error(refused.message);
+  throw new Error(refused);
 }
 
 /** Runs candidates in turns, so that what else slows the device down is met by all of them. */
@@ -166,26 +165,24 @@ async function race(
 
 /** Seconds that a candidate takes; 0 where the GPU refuses it, which is nobody else's error. */
 async function timeOf(
-  { gpu }: Device,
+  device: Device,
   { ready }: Candidate,
   factors: ReadonlyMap<string, DeviceArray>,
   timer: Timer,
 ): Promise<number> {
-  const filters = ["validation", "out-of-memory"];
-  for (const filter of filters) gpu.pushErrorScope(filter);
-  const made = ready.run(
-    ({ name }) => factors.get(name)!,
-    () => false,
-    timer,
+  const { value: made, refused } = await device.attempt(["validation", "out-of-memory"], () =>
+    ready.run(
+      ({ name }) => factors.get(name)!,
+      () => false,
+      timer,
+    ),
   );
-  const refusals = filters.map(() => gpu.popErrorScope());
   for (const array of made.values()) {
     array.retain();
     array.release();
   }
   const kernels = await timer.read();
-  if ((await Promise.all(refusals)).some((error) => error)) return 0;
-  return kernels.reduce((sum, { seconds }) => sum + seconds, 0);
+  return refused === undefined ? kernels.reduce((sum, { seconds }) => sum + seconds, 0) : 0;
 }
 
 /** The fastest of the likely choices for a size. @throws where none could be timed */
@@ -222,7 +219,7 @@ export async function tuneProducts(
   cache: boolean | string,
 ): Promise<void> {
   const { tuning } = device;
-  if (products.isSimple || !device.features.has("timestamp-query")) return;
+  if (products.isSimple || !device.hasClock) return;
   const folder = folderOf(cache);
   const file = folder && fileOf(folder, device);
   tuning.turn = tuning.turn.then(() => tuneMissing(device, products, live, file));

@@ -4,11 +4,8 @@ import { sizeOf, type Value } from "../../graph.ts";
 import { makeArena } from "../../plan/arena.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { Section } from "../../plan/sections.ts";
-import { bytesFor, deviceArray, packed } from "./arrays.ts";
-import type { Device } from "./device.ts";
-import type { GPUBuffer, GPUComputePass } from "./gpu.ts";
-import { compileKernels, encode, type Launch, type Part } from "./kernels.ts";
-import type { Timer } from "./timer.ts";
+import { bufferOf, bytesFor, newArray, packed } from "./arrays.ts";
+import type { Device, DeviceBuffer, Part, Timer } from "./device.ts";
 
 export interface ReadySection {
   /**
@@ -23,80 +20,83 @@ export interface ReadySection {
   release(): void;
 }
 
-export const newArray = (device: Device, { shape, dtype }: Value): DeviceArray => {
-  const count = sizeOf(shape);
-  return deviceArray(device, device.allocate(bytesFor(count)), count, dtype);
-};
-
-const bufferOf = ({ handle }: DeviceArray): GPUBuffer => handle as GPUBuffer;
-
 /** Compiles a section's kernels, and gives its plan memory. */
 export async function readySection(
   device: Device,
   { live, inputs, outputs }: Section,
   plan: Plan,
 ): Promise<ReadySection> {
-  const { gpu } = device;
   // Before any memory is taken: it may fail.
-  const launches = await compileKernels(device, plan.kernels);
+  const launches = await device.compile(plan.kernels);
   const results = new Set(outputs.values());
   const arena = makeArena(plan, results, {
-    alignment: device.alignment.storage,
+    alignment: device.alignment,
     maxBlock: device.maxBinding,
   });
+  const bound = new Set(plan.kernels.flatMap(({ buffers }) => buffers));
+  const constants = live.constants.filter((value) => bound.has(value));
+  const taken: DeviceBuffer[] = [];
+  const allocate = (bytes: number): DeviceBuffer => {
+    const buffer = device.allocate(bytes);
+    taken.push(buffer);
+    return buffer;
+  };
+  const release = (): void => {
+    launches.release();
+    for (const buffer of taken) buffer.destroy();
+  };
+  const failed = (why: string): Error => {
+    release();
+    const bytes = arena.blocks.reduce((sum, block) => sum + block, 0);
+    return new Error(`jit: the GPU has no memory for what lies between kernels, ${bytes} bytes: ${why}`);
+  };
   // A lack of memory is an error of this program, and not of whoever reads next.
-  gpu.pushErrorScope("out-of-memory");
-  const blocks = arena.blocks.map((bytes) => device.allocate(bytes));
-  const scalars = device.allocate(bytesFor(plan.scalars.size));
+  const { value: memory, refused } = await device
+    .attempt(["out-of-memory"], () => ({
+      blocks: arena.blocks.map(allocate),
+      scalars: allocate(bytesFor(plan.scalars.size)),
+      constants: constants.map(({ shape }) => allocate(bytesFor(sizeOf(shape)))),
+    }))
+    .catch((error: Error) => {
+      throw failed(error.message);
+    });
+  if (refused) throw failed(refused);
+  const { blocks, scalars } = memory;
   const fixed = new Map<Value, Part>();
   for (const [value, { block, offset, bytes }] of arena.places)
     fixed.set(value, { buffer: blocks[block], offset, size: bytes });
-  const bound = new Set(plan.kernels.flatMap(({ buffers }) => buffers));
-  const constants = live.constants.filter((value) => bound.has(value));
-  for (const value of constants) {
-    const buffer = bufferOf(newArray(device, value));
-    gpu.queue.writeBuffer(buffer, 0, packed(value.data!));
-    fixed.set(value, { buffer });
-  }
+  const work = device.begin();
+  constants.forEach((value, i) => {
+    work.write(memory.constants[i], 0, packed(value.data!));
+    fixed.set(value, { buffer: memory.constants[i] });
+  });
+  work.submit();
   const written = new Set(plan.over.values());
-  const release = (): void => {
-    launches.release();
-    const own = constants.map((value) => fixed.get(value)!.buffer);
-    for (const buffer of [...blocks, scalars, ...own]) buffer.destroy();
-  };
-  const refused = await gpu.popErrorScope();
-  if (refused) {
-    release();
-    const bytes = arena.blocks.reduce((sum, block) => sum + block, 0);
-    throw new Error(
-      `jit: the GPU has no memory for what lies between kernels, ${bytes} bytes: ${refused.message}`,
-    );
-  }
 
   return {
     run(memoryOf, mayOverwrite, timer) {
-      const encoder = gpu.createCommandEncoder();
-      const temporary: GPUBuffer[] = [];
+      const work = device.begin();
+      const temporary: DeviceBuffer[] = [];
       const at = new Map(fixed);
       const taken = new Map<Value, DeviceArray>();
-      const buffers = new Set<GPUBuffer>();
+      const buffers = new Set<DeviceBuffer>();
       for (const [copy, value] of inputs) {
         const memory = memoryOf(value);
         const place = plan.scalars.get(copy);
         if (place !== undefined) {
-          if (isOnHost(memory)) gpu.queue.writeBuffer(scalars, place * 4, packed(memory), 0, 1);
-          else encoder.copyBufferToBuffer(bufferOf(memory), 0, scalars, place * 4, 4);
+          if (isOnHost(memory)) work.write(scalars, place * 4, packed(memory));
+          else work.copy(bufferOf(memory), 0, scalars, place * 4, 4);
           continue;
         }
         const isOver = written.has(copy);
         let array = memory as DeviceArray;
         if (isOnHost(memory)) {
           array = newArray(device, copy);
-          gpu.queue.writeBuffer(bufferOf(array), 0, packed(memory));
+          work.write(bufferOf(array), 0, packed(memory));
         } else if (buffers.has(bufferOf(memory)) || (isOver && !mayOverwrite(value, memory))) {
           // Nobody else's numbers are written over, and no memory is bound twice.
           array = newArray(device, copy);
-          encoder.copyBufferToBuffer(bufferOf(memory), 0, bufferOf(array), 0, bufferOf(array).size);
+          work.copy(bufferOf(memory), 0, bufferOf(array), 0, bufferOf(array).size);
         }
         if (array !== memory && !isOver) temporary.push(bufferOf(array));
         buffers.add(bufferOf(array));
@@ -112,19 +112,12 @@ export async function readySection(
         made.set(value, array);
         if (!plan.scalars.has(result)) at.set(result, { buffer: bufferOf(array) });
       }
-      const add = (pass: GPUComputePass, launch: Launch): void =>
-        encode(device, pass, launch, (value) => at.get(value)!, { buffer: scalars });
-      if (timer) timer.time(encoder, launches.all, add);
-      else {
-        const pass = encoder.beginComputePass();
-        for (const launch of launches.all) add(pass, launch);
-        pass.end();
-      }
+      work.run(launches, (value) => at.get(value)!, { buffer: scalars }, timer);
       for (const [result, array] of ready) {
         const place = plan.scalars.get(result);
-        if (place !== undefined) encoder.copyBufferToBuffer(scalars, place * 4, bufferOf(array), 0, 4);
+        if (place !== undefined) work.copy(scalars, place * 4, bufferOf(array), 0, 4);
       }
-      gpu.queue.submit([encoder.finish()]);
+      work.submit();
       for (const buffer of temporary) buffer.destroy();
       return made;
     },
