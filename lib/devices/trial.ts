@@ -32,7 +32,7 @@ export async function hardwareOf(device: Device): Promise<Hardware> {
     features: [
       ...FEATURES.filter((name) => features.has(name)),
       // What mixed precision computes products by.
-      ...(matrices ? [`matrices-f16-${matrices.M}x${matrices.N}x${matrices.K}`] : []),
+      ...matrices.map(({ M, N, K }) => `matrices-f16-${M}x${N}x${K}`),
     ],
   };
 }

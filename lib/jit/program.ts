@@ -35,7 +35,7 @@ export interface ProgramStats {
   /** Those that were, over all calls: a donated input that was read, or that others hold, is left as it is. */
   overwritten: number;
   /** How wide the arrays between its kernels are, and the factors of its products. */
-  precision: { readonly storage: Precision; readonly products: "float32" | "float16" };
+  precision: { readonly storage: Precision; readonly products: Precision };
 }
 
 export interface Program {

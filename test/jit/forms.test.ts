@@ -13,7 +13,7 @@ import {
   tilesOf,
 } from "../../lib/jit/plan/forms.ts";
 
-const MATRICES = { M: 16, N: 16, K: 16, threads: 32 };
+const MATRICES = { format: "float16" as const, M: 16, N: 16, K: 16, threads: 32 };
 
 test("every form has threads and memory that devices have, and its parts divide it", () => {
   for (const form of [...FORMS, ...matrixForms(MATRICES)]) {

@@ -41,7 +41,7 @@ async function run<T>(driver: string, script: string, ...args: string[]): Promis
       "tsx",
       "--import",
       join(import.meta.dirname, "../setup.ts"),
-      join(import.meta.dirname, "webgpu", script),
+      join(import.meta.dirname, "gpu", script),
       ...args,
     ],
     {
@@ -105,7 +105,7 @@ const LIBRARY =
 /** Runs tests of the library in a process in which all that they compile runs on a GPU. */
 async function runLibrary(driver: string): Promise<{ code: number; text: string }> {
   const root = join(import.meta.dirname, "../..");
-  const preloads = ["test/setup.ts", "test/jit/webgpu/everything.ts"].map((file) => join(root, file));
+  const preloads = ["test/setup.ts", "test/jit/gpu/everything.ts"].map((file) => join(root, file));
   const child = spawn(
     process.execPath,
     [

@@ -26,7 +26,7 @@ export async function forms(): Promise<void> {
   const own = device.products;
   const use = (products: ProductDevice): void => void Object.assign(device, { products });
   const widths = (process.env.GPU_WIDTHS ?? "384 768 1152").split(" ").map(Number);
-  const matrices = device.matrices ? matrixForms(device.matrices) : [];
+  const matrices = device.matrices.flatMap(matrixForms);
   const busy = jit((x: ReturnType<typeof tf.zeros>) => tf.matMul(x, x));
   const large = tf.zeros([4096, 4096]);
   (await busy(large)).dispose();

@@ -86,7 +86,7 @@ export const ELEMENTWISE: Readonly<Record<string, Expression>> = {
       return language.select(`(${size(a)} < ${size(b)})`, a, whole);
     }
     const rest = `(${a} % ${b})`;
-    return language.select(`(${rest} != 0i && ((${rest} < 0i) != (${b} < 0i)))`, `(${rest} + ${b})`, rest);
+    return language.select(`(${rest} != 0 && ((${rest} < 0) != (${b} < 0)))`, `(${rest} + ${b})`, rest);
   }),
   Max: folded("max"),
   Min: folded("min"),

@@ -13,8 +13,9 @@ export interface ProductForm {
   matrices?: MatrixShape;
 }
 
-/** Rows, columns and terms of a product that a subgroup computes at once, and threads of a subgroup. */
+/** Rows, columns and terms of a product that a subgroup computes at once, of what numbers, and threads of a subgroup. */
 export interface MatrixShape {
+  format: "float16" | "bfloat16";
   M: number;
   N: number;
   K: number;

@@ -32,7 +32,7 @@ export type MathFunction =
   | "tanh"
   | "trunc";
 
-/** Memory of a workgroup, or of one thread. Numbers of 16 bits are only written and multiplied by matrices. */
+/** Memory of a workgroup, or of one thread. Numbers of 16 bits are only written and multiplied by matrices, "f16" in whatever format. */
 export interface LocalArray {
   name: string;
   type: Scalar | Vector | "f16";
@@ -52,11 +52,11 @@ export interface MatrixLanguage {
     from: { array: string; at: string; pitch: number; alongRows: boolean },
   ): string;
   /** sums += left right. */
-  add(sums: string, left: string, right: string): string;
+  add(shape: MatrixShape, sums: string, left: string, right: string): string;
   /** Writes sums into a workgroup's array of f32, along rows. */
   store(shape: MatrixShape, sums: string, array: string, at: string, pitch: number): string;
-  /** A float rounded to 16 bits; beyond their range it is their largest number. */
-  rounded(number: string): string;
+  /** A float rounded to 16 bits, in a float16's range; beyond their range it is their largest number. */
+  rounded(shape: MatrixShape, number: string): string;
 }
 
 /** A kernel's text, without the numbers that differ between shapes: those are its sizes. */

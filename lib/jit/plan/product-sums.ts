@@ -117,7 +117,7 @@ export function sumsByMatrices(kernel: KernelBuilder, form: ProductForm, shape: 
               language.constant("matrix", `right${j}`, load("right", right, further("across0", j * N))),
             );
           for (const i of high)
-            for (const j of wide) kernel.push(matrix.add(sum(i, j), `left${i}`, `right${j}`));
+            for (const j of wide) kernel.push(matrix.add(shape, sum(i, j), `left${i}`, `right${j}`));
         });
     },
     write: (i) => {

@@ -87,7 +87,7 @@ export function tileOf(kernel: KernelBuilder, form: ProductForm, name: string, f
         const [line, place] = alongTerms ? [across, along] : [along, across];
         const at = `(${line}) * ${pitch}u + ${place}`;
         const number = `${name}${i}`;
-        if (matrices) kernel.push(`${name}[${at}] = ${language.matrix.rounded(number)};`);
+        if (matrices) kernel.push(`${name}[${at}] = ${language.matrix.rounded(matrices, number)};`);
         else kernel.push(`${language.component(name, at)} = ${number};`);
       }),
   };

@@ -66,9 +66,9 @@ function mirrored(kernel: KernelBuilder, from: Value, before: readonly number[],
     if (from.shape[i] === 1) return "0u";
     const signed = (size: string): string => language.convert("u32", "i32", size);
     const place = kernel.let("i32", `${signed(x)} - ${signed(kernel.size(before[i]))}`);
-    const folded = kernel.let("i32", language.select(`(${place} < 0i)`, `-${place}`, place));
+    const folded = kernel.let("i32", language.select(`(${place} < 0)`, `-${place}`, place));
     const last = kernel.let("i32", signed(kernel.size(from.shape[i] - 1)));
-    const turned = language.select(`(${folded} > ${last})`, `2i * ${last} - ${folded}`, folded);
+    const turned = language.select(`(${folded} > ${last})`, `2 * ${last} - ${folded}`, folded);
     return kernel.let("u32", language.convert("i32", "u32", turned));
   });
   return kernel.load(from, new Index(from.shape, at));
@@ -99,7 +99,7 @@ const pad: Expression = (kernel, value, index) => {
 /** An entry of an axis by its number, which may be counted from the end. */
 const entry = (kernel: KernelBuilder, at: string, size: number): string => {
   const whole = kernel.language.convert("u32", "i32", kernel.size(size));
-  const counted = kernel.language.select(`(${at} < 0i)`, `${at} + ${whole}`, at);
+  const counted = kernel.language.select(`(${at} < 0)`, `${at} + ${whole}`, at);
   return kernel.let("u32", kernel.language.convert("i32", "u32", counted));
 };
 

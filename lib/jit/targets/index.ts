@@ -1,10 +1,11 @@
 /** Where compiled functions run. */
 import type { Target } from "../program.ts";
+import { cuda } from "./cuda/program.ts";
 import { onnxruntime } from "./onnxruntime/program.ts";
 import { webgpu } from "./webgpu/program.ts";
 
-export type TargetName = "cpu" | "webgpu";
-export const TARGETS: Readonly<Record<TargetName, Target>> = { cpu: onnxruntime, webgpu };
+export type TargetName = "cpu" | "webgpu" | "cuda";
+export const TARGETS: Readonly<Record<TargetName, Target>> = { cpu: onnxruntime, webgpu, cuda };
 
 let current: TargetName = "cpu";
 

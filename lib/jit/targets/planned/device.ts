@@ -79,8 +79,8 @@ export interface Device {
   readonly products: ProductDevice;
   /** Which forms of products have been measured to be the fastest. */
   readonly tuning: Tuning;
-  /** Matrices of 16 bits that its subgroups multiply at once, if it has them. */
-  readonly matrices?: MatrixShape;
+  /** Matrices of 16 bits that its subgroups multiply at once. */
+  readonly matrices: readonly MatrixShape[];
   /** Whether it has numbers of 16 bits in memory. */
   readonly hasHalf: boolean;
   /** Whether it tells how long kernels take. */
@@ -91,18 +91,23 @@ export interface Device {
   readonly identity: string;
   /** Why it is gone, once it is. */
   loss?: string;
+  /** Compiled kernels by their text. */
+  readonly kernels: ReadonlyMap<string, unknown>;
   /** Arrays that have been made on it. */
   made: number;
   /** Memory for storage of so many bytes. */
   allocate(bytes: number): DeviceBuffer;
-  /** Compiles kernels. Equal texts are one, in whatever program. */
-  compile(kernels: readonly KernelBuilder[]): Promise<Launches>;
+  /** Compiles kernels, with what is kept on disk as `cache` of `jit` says. Equal texts are one, in whatever program. */
+  compile(kernels: readonly KernelBuilder[], cache: boolean | string): Promise<Launches>;
   begin(): Work;
   /** A copy of parts of buffers, one behind the other, once the work before is done. */
   read(parts: readonly { buffer: DeviceBuffer; offset: number; bytes: number }[]): Promise<ArrayBuffer>;
   /** Ends when all work that has been submitted is done. */
   done(): Promise<void>;
-  /** Does something, and says what the device refused of it: that is nobody else's error. */
+  /**
+   * Does something, and says what the device refused of it: that is nobody else's error. Devices that know at once throw
+   * it.
+   */
   attempt<T>(refusals: readonly Refusal[], body: () => T): Promise<{ value: T; refused?: string }>;
   /** @throws what it has refused, of an array that had been made by then: it may be wrong */
   throwFault(made: number): void;

@@ -13,7 +13,7 @@ import { styleFor } from "../../plan/style.ts";
 import { planSummary } from "../../plan/summary.ts";
 import { planProgram } from "../../plan/traced.ts";
 import { partOf, type RecordedRun, shapesText } from "../../profile.ts";
-import type { Place, Program, Target, Traced } from "../../program.ts";
+import type { CompileOptions, Place, Program, Target, Traced } from "../../program.ts";
 import type { Leaf } from "../../structure.ts";
 import { type Device, type KernelTime, newTimer, type Timer } from "./device.ts";
 import { KERNELS, writtenFor } from "./dialect.ts";
@@ -30,8 +30,13 @@ export type PlannedFor = Pick<
 >;
 
 /** How products are computed in a precision. */
-const productsOf = ({ products, matrices, tuning }: PlannedFor, precision: Precision): ProductDevice =>
-  withTuning(precision === "float32" || !matrices ? products : { ...products, matrices }, tuning);
+function productsOf(
+  { products, matrices: offered, tuning }: PlannedFor,
+  precision: Precision,
+): ProductDevice {
+  const matrices = offered.find(({ format }) => format === precision) ?? offered[0];
+  return withTuning(precision === "float32" || !matrices ? products : { ...products, matrices }, tuning);
+}
 
 function planOptions(device: PlannedFor, precision: Precision): PlanOptions {
   const products = productsOf(device, precision);
@@ -48,7 +53,7 @@ async function compileTraced(
   traced: Traced,
   leaves: readonly Leaf[],
   donated: readonly boolean[],
-  precision: Precision,
+  { precision, cache }: Pick<CompileOptions, "precision" | "cache">,
   timer?: Timer,
 ): Promise<Program> {
   const start = performance.now();
@@ -56,7 +61,7 @@ async function compileTraced(
   const { steps, plans, places } = planProgram(traced, leaves, donated, options);
   const planned = performance.now();
   const ready = new Map<Section, ReadySection>();
-  for (const [section, plan] of plans) ready.set(section, await readySection(device, section, plan));
+  for (const [section, plan] of plans) ready.set(section, await readySection(device, section, plan, cache));
   const run = runnerOf(device, ready, timer);
   const positions = new Map(leaves.map(({ name }, i) => [name, i]));
   const feeds = traced.live.inputs.map((value) => ({ value, leaf: positions.get(value.name)! }));
@@ -73,7 +78,7 @@ async function compileTraced(
     overwritten: 0,
     precision: {
       storage: options.storage!,
-      products: options.style.roundsFactors ? ("float16" as const) : ("float32" as const),
+      products: productsOf(device, precision).matrices?.format ?? ("float32" as const),
     },
   };
   return {
@@ -137,7 +142,7 @@ async function record(
   const timer = newTimer(device);
   const graph = writtenFor(productsOf(device, precision), traced);
   const given = leaves.map(() => false);
-  const program = await compileTraced(device, graph, leaves, given, precision, timer);
+  const program = await compileTraced(device, graph, leaves, given, { precision, cache: false }, timer);
   const recorded: RecordedRun[] = [];
   const results = graph.outputs.map(({ value }) => value);
   try {
@@ -206,7 +211,7 @@ export const plannedTarget = (
     await tuneProducts(device, products, neutral.live, cache);
     const tuneSeconds = (performance.now() - tuned) / 1000;
     const traced = written(neutral, inParts(products));
-    const program = await compileTraced(device, traced, leaves, donated, precision);
+    const program = await compileTraced(device, traced, leaves, donated, { precision, cache });
     program.stats.traceSeconds = traceSeconds;
     program.stats.compileSeconds += tuneSeconds;
     return program;

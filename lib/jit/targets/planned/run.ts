@@ -43,7 +43,10 @@ export function runnerOf(device: Device, ready: ReadonlyMap<Section, ReadySectio
       keep(value);
       if (refused) throw new Error(`jit: the GPU refused a program: ${refused}`);
     }
-    flying = [...flying, device.done()].slice(-IN_FLIGHT);
+    const end = device.done();
+    // Whoever waits for it is told.
+    end.catch(() => {});
+    flying = [...flying, end].slice(-IN_FLIGHT);
   }
 
   async function runRounds(

@@ -25,9 +25,10 @@ export async function readySection(
   device: Device,
   { live, inputs, outputs }: Section,
   plan: Plan,
+  cache: boolean | string,
 ): Promise<ReadySection> {
   // Before any memory is taken: it may fail.
-  const launches = await device.compile(plan.kernels);
+  const launches = await device.compile(plan.kernels, cache);
   const results = new Set(outputs.values());
   const arena = makeArena(plan, results, {
     alignment: device.alignment,

@@ -53,7 +53,7 @@ function isChoice(
   { matrices, products }: Device,
 ): value is ProductChoice {
   const { form, parts } = (value ?? {}) as Partial<ProductChoice>;
-  const forms = byMatrices ? (matrices ? matrixForms(matrices) : []) : FORMS.filter(({ terms }) => terms > 0);
+  const forms = byMatrices ? matrices.flatMap(matrixForms) : FORMS.filter(({ terms }) => terms > 0);
   const known = forms.find((one) => isDeepStrictEqual(one, form));
   return (
     known !== undefined &&
@@ -120,7 +120,7 @@ async function prepared(
     style,
     maxBuffers: device.maxBuffers,
   });
-  const ready = await readySection(device, section, plan);
+  const ready = await readySection(device, section, plan, false);
   return { choice, ready, seconds: Number.POSITIVE_INFINITY };
 }
 
@@ -170,13 +170,17 @@ async function timeOf(
   factors: ReadonlyMap<string, DeviceArray>,
   timer: Timer,
 ): Promise<number> {
-  const { value: made, refused } = await device.attempt(["validation", "out-of-memory"], () =>
-    ready.run(
-      ({ name }) => factors.get(name)!,
-      () => false,
-      timer,
-    ),
-  );
+  const outcome = await device
+    .attempt(["validation", "out-of-memory"], () =>
+      ready.run(
+        ({ name }) => factors.get(name)!,
+        () => false,
+        timer,
+      ),
+    )
+    .catch(() => undefined);
+  if (!outcome) return 0;
+  const { value: made, refused } = outcome;
   for (const array of made.values()) {
     array.retain();
     array.release();
@@ -235,12 +239,11 @@ async function tuneMissing(
   const { tuning } = device;
   if (file && !tuning.read.has(file)) await readTuning(device, file);
   if (file) tuning.read.add(file);
-  const byMatrices = products.matrices !== undefined;
   const fits = ({ rows, columns, depth, batch }: ProductSize): boolean =>
     4 * batch * Math.max(rows * depth, depth * columns, rows * columns) <= device.maxBinding;
   const missing = new Map(
     sizesOf(live, tuning.minFlops)
-      .map((size) => [keyOf(size, byMatrices), size] as const)
+      .map((size) => [keyOf(size, products.matrices), size] as const)
       .filter(([key, size]) => !tuning.known.has(key) && !tuning.untimed.has(key) && fits(size)),
   );
   let warmMs = WARM_MS;

@@ -1,16 +1,16 @@
 /** Which forms of products a device has been measured to be the fastest with. */
-import type { ProductChoice, ProductDevice, ProductSize } from "../../plan/forms.ts";
+import type { MatrixShape, ProductChoice, ProductDevice, ProductSize } from "../../plan/forms.ts";
 
 /** A size, in a precision. */
 export const keyOf = (
   { rows, columns, depth, batch, transA, transB }: ProductSize,
-  byMatrices: boolean,
+  matrices: MatrixShape | undefined,
 ): string =>
-  `${batch} ${rows}x${depth}${transA ? "t" : ""} ${depth}x${columns}${transB ? "t" : ""}${byMatrices ? BY_MATRICES : ""}`;
+  `${batch} ${rows}x${depth}${transA ? "t" : ""} ${depth}x${columns}${transB ? "t" : ""}${matrices ? `${BY_MATRICES}${matrices.format}` : ""}`;
 
-const BY_MATRICES = " matrices";
+const BY_MATRICES = " matrices of ";
 /** Whether a key is of products by matrices. */
-export const isByMatrices = (key: string): boolean => key.endsWith(BY_MATRICES);
+export const isByMatrices = (key: string): boolean => key.includes(BY_MATRICES);
 
 /** What is known of a device: the fastest choice by size. */
 export interface Tuning {
@@ -44,5 +44,5 @@ export const newTuning = (): Tuning => ({
 /** A device whose products take the forms that have been measured. */
 export const withTuning = (products: ProductDevice, { known }: Tuning): ProductDevice => ({
   ...products,
-  measured: products.measured ?? ((size) => known.get(keyOf(size, products.matrices !== undefined))),
+  measured: products.measured ?? ((size) => known.get(keyOf(size, products.matrices))),
 });

@@ -32,7 +32,7 @@ export interface WebGPUDevice extends Device {
   layout(buffers: number, hasSizes: boolean): object;
   allocate(bytes: number): GPUBuffer;
   /** Compiled kernels by their text. */
-  readonly pipelines: Map<string, Promise<object>>;
+  readonly kernels: Map<string, Promise<object>>;
 }
 
 /** Limits that are asked for as the adapter has them. */
@@ -133,7 +133,7 @@ async function open(): Promise<WebGPUDevice> {
     alignment: limits.minStorageBufferOffsetAlignment,
     // A processor that plays a GPU compiles small kernels in a fraction of the time, and has no use for large tiles.
     products: isSoftware ? SIMPLE : { ...SOME_GPU, workgroupMemory: limits.maxComputeWorkgroupStorageSize },
-    ...(matrices && { matrices }),
+    matrices: matrices ? [matrices] : [],
     tuning: tuningOf(JSON.stringify([vendor, architecture, info.device, description])),
     hasClock: features.has("timestamp-query"),
     hasHalf: features.has(HALF),
@@ -167,7 +167,7 @@ async function open(): Promise<WebGPUDevice> {
           `the GPU refused an operation, and what had been computed by then may be wrong: ${fault.message}; compute it again without that`,
         );
     },
-    pipelines: new Map(),
+    kernels: new Map(),
     made: 0,
   };
   // Nobody waits for what is found wrong with work: who reads an array that was made before is told, instead of getting

@@ -25,7 +25,7 @@ export async function compileKernels(
   device: WebGPUDevice,
   kernels: readonly KernelBuilder[],
 ): Promise<CompiledLaunches> {
-  const { gpu, pipelines } = device;
+  const { gpu, kernels: pipelines } = device;
   const alignment = gpu.limits.minUniformBufferOffsetAlignment;
   let bytes = 0;
   const offsets = kernels.map(({ sizes }) => {

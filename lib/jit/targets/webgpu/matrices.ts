@@ -25,6 +25,6 @@ export function matricesOf({ features, info }: GPUAdapter, workgroupMemory: numb
   const sizeOf = ({ M, N, K }: { M: number; N: number; K: number }): number => M * N * K;
   const [largest] = found.sort((a, b) => sizeOf(b) - sizeOf(a));
   if (!largest) return undefined;
-  const shape = { M: largest.M, N: largest.N, K: largest.K, threads: least };
+  const shape = { format: "float16" as const, M: largest.M, N: largest.N, K: largest.K, threads: least };
   return matrixForms(shape).some((form) => memoryOf(form) <= workgroupMemory) ? shape : undefined;
 }

@@ -6,6 +6,13 @@ import { devicesLost, openDevice } from "./device.ts";
 import { WGSL } from "./wgsl.ts";
 
 /** As many arrays a kernel as every GPU binds. */
-const shown = { language: WGSL, products: SOME_GPU, maxBuffers: 8, hasHalf: true, tuning: newTuning() };
+const shown = {
+  language: WGSL,
+  products: SOME_GPU,
+  matrices: [],
+  maxBuffers: 8,
+  hasHalf: true,
+  tuning: newTuning(),
+};
 
 export const webgpu = plannedTarget("webgpu", { open: openDevice, devicesLost, shown });

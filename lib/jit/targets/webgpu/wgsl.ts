@@ -63,10 +63,10 @@ const MATRIX: MatrixLanguage = {
     const order = alongRows ? "row_major" : "col_major";
     return `subgroupMatrixLoad<${matrixType(shape, role)}, ${order}>(&${array}, ${at}, ${pitch}u)`;
   },
-  add: (sums, left, right) => `${sums} = subgroupMatrixMultiplyAccumulate(${left}, ${right}, ${sums});`,
+  add: (_, sums, left, right) => `${sums} = subgroupMatrixMultiplyAccumulate(${left}, ${right}, ${sums});`,
   store: (_, sums, array, at, pitch) =>
     `subgroupMatrixStore<row_major>(&${array}, ${at}, ${sums}, ${pitch}u);`,
-  rounded: (number) => `half_of(${number})`,
+  rounded: (_, number) => `half_of(${number})`,
 };
 
 const zero = (type: Scalar): string => (type === "bool" ? "false" : `${type}(0)`);

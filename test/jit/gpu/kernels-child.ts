@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { compare } from "../kernels/compare.ts";
 import { allKernels } from "../kernels/index.ts";
+import { GPU_TARGET } from "./target.ts";
 
 const SEED = 20240;
 const RUNS = Number(process.env.DITLAB_KERNEL_RUNS ?? 1);
@@ -13,10 +14,10 @@ for (const [name, cases] of Object.entries(allKernels)) {
   let error: string | undefined;
   try {
     for (const item of cases) {
-      if ("inputs" in item) await compare(item, { target: "webgpu", slack, finiteOnly: true });
+      if ("inputs" in item) await compare(item, { target: GPU_TARGET, slack, finiteOnly: true });
       else
         await fc.assert(
-          fc.asyncProperty(item, (one) => compare(one, { target: "webgpu", slack, finiteOnly: true })),
+          fc.asyncProperty(item, (one) => compare(one, { target: GPU_TARGET, slack, finiteOnly: true })),
           { seed: SEED, numRuns: RUNS, endOnFailure: true },
         );
     }

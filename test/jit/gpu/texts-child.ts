@@ -18,7 +18,7 @@ const adapter = await gpu.requestAdapter();
 const device = await adapter!.requestDevice({
   requiredFeatures: ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"],
 });
-const MATRICES = { M: 16, N: 16, K: 16, threads: 32 };
+const MATRICES = { format: "float16" as const, M: 16, N: 16, K: 16, threads: 32 };
 const args = [tf.ones([3, 70, 40]), tf.ones([40, 50]), tf.ones([50])];
 const body = (x: Tensor, w: Tensor, b: Tensor): Tensor[] => [
   tf.relu(tf.add(tf.matMul(tf.reshape(x, [-1, 40]), w), b)),

@@ -20,6 +20,7 @@ import {
   trainStep,
 } from "../../../lib/train/index.ts";
 import { smallImages } from "../../train/small.ts";
+import { GPU_TARGET } from "./target.ts";
 
 /** Trains for some steps; `arraysOf` gives what batches have beside their images. */
 export async function trainOnBoth(config: TrainConfig, steps: number, arraysOf?: () => Batch["arrays"]) {
@@ -35,13 +36,13 @@ export async function trainOnBoth(config: TrainConfig, steps: number, arraysOf?:
     emaDecay: tf.scalar(0.9),
   };
   const options = { adamW: config.adamW, maxGradientNorm: 1, microBatches: 1 };
-  const compiled = (target: "cpu" | "webgpu") =>
+  const compiled = (target: "cpu" | typeof GPU_TARGET) =>
     jit(
       (state: TrainState, batch: Batch, scalars: StepScalars) =>
         trainStep(task, state, batch, scalars, options),
       { name: "trainStep", donate: [0], target },
     );
-  const [cpu, gpu] = [compiled("cpu"), compiled("webgpu")];
+  const [cpu, gpu] = [compiled("cpu"), compiled(GPU_TARGET)];
   const copied = (): TrainState =>
     initTrainState(
       task,

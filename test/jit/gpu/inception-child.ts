@@ -7,15 +7,16 @@ import { foldInception, inception } from "../../../lib/metrics/index.ts";
 import { normalTensor, type Params, randomGenerator, type Tensor } from "../../../lib/tensor/index.ts";
 import { formulaWeights } from "../../metrics/formula-weights.ts";
 import { errorOf } from "../../metrics/images.ts";
+import { GPU_TARGET } from "./target.ts";
 
 /** The least whose last blocks still have a pixel. */
 const SIDE = 75;
 
 const params = foldInception(formulaWeights());
 const x = normalTensor(randomGenerator(3), [1, 3, SIDE, SIDE]);
-const run = (target: "cpu" | "webgpu") =>
+const run = (target: "cpu" | typeof GPU_TARGET) =>
   jit((params: Params, x: Tensor) => inception(params, x), { target })(params, x);
-const [expected, actual] = [await run("cpu"), await run("webgpu")];
+const [expected, actual] = [await run("cpu"), await run(GPU_TARGET)];
 const errors: Record<string, number> = {};
 for (const name of ["pool", "logits", "spatial"] as const)
   errors[name] = errorOf(

@@ -11,6 +11,7 @@ import {
   trainStep,
 } from "../../../lib/train/index.ts";
 import { smallConfig } from "../../train/small.ts";
+import { GPU_TARGET } from "./target.ts";
 
 const STEPS = 5;
 const base = smallConfig({ batchSize: 8 });
@@ -31,7 +32,7 @@ async function losses(precision: Precision): Promise<{ used: string; products: s
         microBatches: 1,
         precision,
       }),
-    { name: "trainStep", donate: [0], target: "webgpu", precision },
+    { name: "trainStep", donate: [0], target: GPU_TARGET, precision },
   );
   let state = initTrainState(task, params);
   const batch = await syntheticBatch(config, config.batchSize);
@@ -58,7 +59,7 @@ for (const format of ["bfloat16", "float16"] as const) {
       const y = tf.abs(x);
       return tf.matMul(y, y) as Tensor;
     },
-    { target: "webgpu", precision: format },
+    { target: GPU_TARGET, precision: format },
   );
   const product = await (await squared(tf.tensor(x, [128, 128]))).data();
   const special = [product[0], product[128 * 5 + 7], product[128 * 7 + 7]].map(String);

@@ -2,13 +2,14 @@
  * Loaded before tests of the library, puts all that they compile on a GPU. Results are brought to the host, where tests
  * read them synchronously.
  */
-import { useTarget } from "../../../lib/jit/targets/index.ts";
-import { webgpu } from "../../../lib/jit/targets/webgpu/program.ts";
+import { TARGETS, useTarget } from "../../../lib/jit/targets/index.ts";
 import { type Tensor, tf } from "../../../lib/tensor/index.ts";
 import { flattenTree, mapTree } from "../../../lib/tensor/tree.ts";
+import { GPU_TARGET } from "./target.ts";
 
-const { compile } = webgpu;
-Object.assign(webgpu, {
+const target = TARGETS[GPU_TARGET];
+const { compile } = target;
+Object.assign(target, {
   async compile(...given: Parameters<typeof compile>) {
     const program = await compile(...given);
     return {
@@ -24,4 +25,4 @@ Object.assign(webgpu, {
     };
   },
 });
-useTarget("webgpu");
+useTarget(GPU_TARGET);

@@ -1,8 +1,8 @@
 /** A process that compares products in all forms of a GPU with the processor's, and prints JSON for each size. */
 import { jit } from "../../../lib/jit/index.ts";
 import { FORMS, matrixForms, SOME_GPU } from "../../../lib/jit/plan/forms.ts";
-import { openDevice } from "../../../lib/jit/targets/webgpu/device.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../../lib/tensor/index.ts";
+import { GPU_TARGET, openDevice } from "./target.ts";
 
 /** Rows, columns and terms: fewer than any tile, one more than most, none a multiple. */
 const SIZES = [
@@ -13,7 +13,7 @@ const SIZES = [
 
 const device = await openDevice();
 const random = randomGenerator(12);
-const all = [...FORMS, ...(device.matrices ? matrixForms(device.matrices) : [])];
+const all = [...FORMS, ...device.matrices.flatMap(matrixForms)];
 const forms = process.argv[2] === "few" ? [FORMS[4], FORMS[7]] : all;
 for (const [i, form] of forms.entries())
   for (const [rows, columns, depth] of SIZES) {
@@ -22,7 +22,7 @@ for (const [i, form] of forms.entries())
     Object.assign(device, { products: { ...SOME_GPU, measured: () => ({ form, parts }) } });
     const [a, b] = [normalTensor(random, [rows, depth]), normalTensor(random, [depth, columns])];
     const [left, right] = [a, b].map((x) => tf.transpose(x) as Tensor);
-    const all = (target: "cpu" | "webgpu") =>
+    const all = (target: "cpu" | typeof GPU_TARGET) =>
       jit(
         (a: Tensor, b: Tensor, left: Tensor, right: Tensor) => ({
           plain: tf.add(tf.matMul(a, b), 1),
@@ -35,7 +35,7 @@ for (const [i, form] of forms.entries())
       );
     const [expected, actual] = await Promise.all([
       all("cpu")(a, b, left, right),
-      all("webgpu")(a, b, left, right),
+      all(GPU_TARGET)(a, b, left, right),
     ]);
     let worst = 0;
     for (const name of ["plain", "left", "right", "bias"] as const) {

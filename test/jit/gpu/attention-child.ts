@@ -1,9 +1,9 @@
 /** A process that compares attention and its gradients on a GPU with the processor's, and prints JSON for each size. */
 import { jit } from "../../../lib/jit/index.ts";
 import { SIMPLE, SOME_GPU } from "../../../lib/jit/plan/forms.ts";
-import { openDevice } from "../../../lib/jit/targets/webgpu/device.ts";
 import { multiHeadAttention } from "../../../lib/nn/attention.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../../lib/tensor/index.ts";
+import { GPU_TARGET, openDevice, workgroupMemory } from "./target.ts";
 
 /** Batch, queries, keys, heads and their size: one token, fewer and more than a tile, sizes that no tile divides. */
 const SIZES = [
@@ -18,7 +18,7 @@ const SIZES = [
 ] as const;
 
 const device = await openDevice();
-const memory = device.gpu.limits.maxComputeWorkgroupStorageSize;
+const memory = await workgroupMemory();
 /**
  * A processor's, and those of GPUs with the least memory for a workgroup and with as much as this one has; these take
  * longer to compile, and have the sizes that lead to different forms: one piece of a row and several, much and little to hold.
@@ -36,7 +36,7 @@ for (const [kind, { products, sizes }] of Object.entries(KINDS).filter(([kind]) 
     Object.assign(device, { products });
     const normal = (tokens: number) => normalTensor(random, [batch, tokens, heads * size]);
     const [q, dy, k, v] = [queries, queries, keys, keys].map(normal);
-    const both = (target: "cpu" | "webgpu") =>
+    const both = (target: "cpu" | typeof GPU_TARGET) =>
       jit(
         (q: Tensor, k: Tensor, v: Tensor, dy: Tensor) => {
           const attention = (q: Tensor, k: Tensor, v: Tensor) => multiHeadAttention(q, k, v, heads);
@@ -47,7 +47,7 @@ for (const [kind, { products, sizes }] of Object.entries(KINDS).filter(([kind]) 
         },
         { target, name: "attention" },
       );
-    const [expected, actual] = await Promise.all([both("cpu")(q, k, v, dy), both("webgpu")(q, k, v, dy)]);
+    const [expected, actual] = await Promise.all([both("cpu")(q, k, v, dy), both(GPU_TARGET)(q, k, v, dy)]);
     let worst = 0;
     for (const [a, b] of [
       [expected.out, actual.out],

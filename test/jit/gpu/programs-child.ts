@@ -7,6 +7,7 @@ import { jit, loop } from "../../../lib/jit/index.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../../lib/tensor/index.ts";
 import { flattenTree } from "../../../lib/tensor/tree.ts";
 import { evaluate, listing, type Program, programs } from "../programs.ts";
+import { GPU_TARGET } from "./target.ts";
 
 const RUNS = Number(process.env.DITLAB_GPU_PROGRAMS ?? 40);
 const TOLERANCE = 2e-4;
@@ -119,7 +120,7 @@ for (const [name, item] of Object.entries(loops)) {
   let error: string | undefined;
   try {
     const compiled = jit(item.fn as (...args: (Tensor | Tree)[]) => Tree, {
-      target: "webgpu",
+      target: GPU_TARGET,
       donate: item.donate,
     });
     for (const args of item.calls) {
@@ -141,7 +142,7 @@ async function check(program: Program): Promise<void> {
   const inputs = program.shapes.map((shape) => normalTensor(random, shape));
   fc.pre(!UNDEFINED.test(tf.tidy(() => listing(program, inputs))));
   const run = evaluate(program);
-  const compiled = jit(run, { target: "webgpu", name: "random program" });
+  const compiled = jit(run, { target: GPU_TARGET, name: "random program" });
   const expected = tf.tidy(() => run(inputs));
   const actual = await compiled(inputs);
   const error = await differences(actual, expected);

@@ -1,8 +1,8 @@
 /** A process that compares sums that are made in parts on a GPU with the processor's, and prints JSON for each. */
 import { jit } from "../../../lib/jit/index.ts";
 import { SOME_GPU } from "../../../lib/jit/plan/forms.ts";
-import { openDevice } from "../../../lib/jit/targets/webgpu/device.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../../lib/tensor/index.ts";
+import { GPU_TARGET, openDevice } from "./target.ts";
 
 // As for a large GPU, also where a processor plays one.
 Object.assign(await openDevice(), { products: SOME_GPU });
@@ -30,10 +30,10 @@ const CASES: Record<string, { shape: number[]; body: (x: Tensor) => Tensor | Ten
 };
 for (const [name, { shape, body }] of Object.entries(CASES)) {
   const x = normalTensor(random, shape);
-  const [cpu, gpu] = (["cpu", "webgpu"] as const).map((target) =>
+  const [cpu, gpu] = (["cpu", GPU_TARGET] as const).map((target) =>
     jit((x: Tensor) => [body(x)].flat(), { target, name: "parts" }),
   );
-  const { plan } = await gpu.lower([x], { target: "webgpu" });
+  const { plan } = await gpu.lower([x], { target: GPU_TARGET });
   const partial = JSON.stringify(plan).includes("Partial");
   const [expected, actual] = [await cpu(x), await gpu(x)];
   let worst = 0;

@@ -1,0 +1,250 @@
+/** A GPU of NVIDIA's through its driver: one context, one stream. */
+import type { Device } from "../planned/device.ts";
+import { lossError } from "../planned/device.ts";
+import { tuningOf } from "../planned/tuning.ts";
+import { cubinsOf } from "./cubins.ts";
+import { CudaError, type Driver, NoDriverError, openDriver } from "./driver.ts";
+import { compileKernels } from "./kernels.ts";
+import { CUDA } from "./language.ts";
+import {
+  ALIGNMENT,
+  type CudaBuffer,
+  newPinnedPool,
+  newPool,
+  type Pinned,
+  type PinnedPool,
+  type Pool,
+} from "./memory.ts";
+import { openCompiler } from "./nvrtc.ts";
+import { beginWork } from "./work.ts";
+
+export interface CudaDevice extends Device {
+  readonly name: string;
+  /** As `sm_90`. */
+  readonly architecture: string;
+  /** Bytes of its memory. */
+  readonly memory: number;
+  readonly driver: Driver;
+  readonly stream: bigint;
+  readonly pool: Pool;
+  readonly pinned: PinnedPool;
+  /** Compiled kernels by their text. */
+  readonly kernels: Map<string, Promise<bigint>>;
+  allocate(bytes: number): CudaBuffer;
+  /** Machine code of a text. */
+  cubin(text: string, cache: boolean | string): Promise<Buffer>;
+  /** Makes it the device of what follows: other libraries of the process may have devices of their own. */
+  enter(): void;
+  /** Keeps pinned memory until the work that was given by now is done. */
+  keepUntilDone(staged: readonly Pinned[]): void;
+  /** Gives back what was kept for work that is done. */
+  tidy(): void;
+  /** Ends when the stream has come to an event. */
+  reached(event: bigint): Promise<void>;
+  /** Frees a graph, once it does not run. */
+  endGraph(graph: bigint): void;
+}
+
+/** Numbers of the driver for what it tells of a device. */
+const ATTRIBUTE = { multiprocessors: 16, major: 75, minor: 76 } as const;
+/** The oldest architecture that kernels are written for, and the oldest whose tensor cores they use. */
+const OLDEST = 75;
+const OLDEST_MATRICES = 80;
+/** Threads that a multiprocessor has at work, about. */
+const THREADS = 512;
+/** Arrays of a kernel: arguments take a few kilobytes. */
+const MAX_BUFFERS = 32;
+/** Places in arrays are numbers of 32 bits, of four bytes each. */
+const MAX_BYTES = 2 ** 34 - ALIGNMENT;
+/** What a block has without being asked for more. */
+const BLOCK_MEMORY = 48 << 10;
+const MATRIX = { M: 16, N: 16, K: 16, threads: 32 } as const;
+
+let opened: CudaDevice | undefined;
+let lost = 0;
+/** How many devices have been lost so far. */
+export const devicesLost = (): number => lost;
+
+/** How the error of a machine without a GPU says so. */
+export const NO_CUDA = "no GPU was found that CUDA can use";
+
+/** The device that compiled functions share; opened when it is first asked for. @throws saying what is missing */
+export async function openDevice(): Promise<CudaDevice> {
+  if (opened) return opened;
+  try {
+    opened = open(openDriver());
+  } catch (error) {
+    if (!(error instanceof NoDriverError)) throw error;
+    throw new Error(`jit: ${NO_CUDA}: ${error.message}; 'npx ditlab devices' says what is missing`, {
+      cause: error,
+    });
+  }
+  return opened;
+}
+
+/** A driver that throws what `tell` makes of errors behind which a device is of no use. */
+const telling = (driver: Driver, tell: (error: CudaError) => Error): Driver => {
+  const told =
+    <A extends unknown[], R>(fn: (...args: A) => R) =>
+    (...args: A): R => {
+      try {
+        return fn(...args);
+      } catch (error) {
+        throw error instanceof CudaError && error.isFatal ? tell(error) : error;
+      }
+    };
+  return {
+    version: driver.version,
+    call: told(driver.call),
+    get: told(driver.get),
+    getInt: told(driver.getInt),
+    isReached: told(driver.isReached),
+    endCapture: told(driver.endCapture),
+  };
+};
+
+function nameOf(driver: Driver, ordinal: number): string {
+  const text = Buffer.alloc(256);
+  driver.call("cuDeviceGetName", text, text.length, ordinal);
+  return text.toString("utf8").replace(/\0.*$/s, "");
+}
+
+/** A turn of the event loop, then longer and longer ones, up to a millisecond. */
+const pause = (asked: number): Promise<void> =>
+  new Promise((resolve) => (asked < 16 ? setImmediate(resolve) : setTimeout(resolve, 1)));
+
+function open(raw: Driver): CudaDevice {
+  if (raw.getInt("cuDeviceGetCount") === 0) throw new NoDriverError("the driver has no GPU");
+  const ordinal = raw.getInt("cuDeviceGet", 0);
+  const name = nameOf(raw, ordinal);
+  const [major, minor] = [ATTRIBUTE.major, ATTRIBUTE.minor].map((id) =>
+    raw.getInt("cuDeviceGetAttribute", id, ordinal),
+  );
+  const capability = major * 10 + minor;
+  if (capability < OLDEST)
+    throw new NoDriverError(
+      `the ${name} has compute capability ${major}.${minor}, and kernels are written for ${OLDEST / 10} and newer`,
+    );
+  const driver = telling(raw, (error) => {
+    if (device.loss === undefined) {
+      device.loss = error.message;
+      lost++;
+      if (opened === device) opened = undefined;
+      try {
+        // Ends what is left of it, so that it can be opened anew.
+        raw.call("cuDevicePrimaryCtxReset_v2", ordinal);
+      } catch {
+        // The next one to open it is told.
+      }
+    }
+    return lossError("what it computes", device);
+  });
+  const context = driver.get("cuDevicePrimaryCtxRetain", ordinal);
+  driver.call("cuCtxSetCurrent", context);
+  const NON_BLOCKING = 1;
+  const stream = driver.get("cuStreamCreate", NON_BLOCKING);
+  const multiprocessors = driver.getInt("cuDeviceGetAttribute", ATTRIBUTE.multiprocessors, ordinal);
+  const architecture = `sm_${capability}`;
+  const memory = Number(driver.get("cuDeviceTotalMem_v2", ordinal));
+  const version = `${Math.floor(driver.version / 1000)}.${Math.floor((driver.version % 1000) / 10)}`;
+  const identity = JSON.stringify(["cuda", name, architecture, driver.version]);
+  const pool = newPool(driver);
+  const pinned = newPinnedPool(driver);
+  /** What is kept until an event is reached, the oldest first. */
+  const kept: { event: bigint; staged: readonly Pinned[] }[] = [];
+  const TIMELESS = 2;
+  const event = (): bigint => {
+    const made = driver.get("cuEventCreate", TIMELESS);
+    driver.call("cuEventRecord", made, stream);
+    return made;
+  };
+  const enter = (): void => {
+    if (device.loss !== undefined) throw lossError("what it computes", device);
+    driver.call("cuCtxSetCurrent", context);
+  };
+  const reached = async (event: bigint): Promise<void> => {
+    for (let asked = 0; ; asked++) {
+      enter();
+      if (driver.isReached(event)) return;
+      await pause(asked);
+    }
+  };
+  const device: CudaDevice = {
+    name,
+    architecture,
+    memory,
+    driver,
+    stream,
+    pool,
+    pinned,
+    kernels: new Map(),
+    language: CUDA,
+    maxBuffers: MAX_BUFFERS,
+    alignment: ALIGNMENT,
+    maxBinding: MAX_BYTES,
+    products: { threads: multiprocessors * THREADS, workgroupMemory: BLOCK_MEMORY, isSimple: false },
+    tuning: tuningOf(identity),
+    matrices:
+      capability < OLDEST_MATRICES
+        ? []
+        : (["bfloat16", "float16"] as const).map((format) => ({ format, ...MATRIX })),
+    hasHalf: true,
+    hasClock: true,
+    description: `${name}, ${architecture}, CUDA ${version}`,
+    identity,
+    made: 0,
+    allocate: (bytes) => {
+      enter();
+      return pool.allocate(bytes);
+    },
+    cubin: cubinsOf(() => openCompiler(raw.version), raw.version, architecture),
+    compile: (kernels, cache) => compileKernels(device, kernels, cache),
+    begin: () => beginWork(device),
+    enter,
+    keepUntilDone(staged) {
+      if (staged.length > 0) kept.push({ event: event(), staged });
+    },
+    tidy() {
+      while (kept.length > 0 && driver.isReached(kept[0].event)) {
+        const { event, staged } = kept.shift()!;
+        driver.call("cuEventDestroy_v2", event);
+        for (const one of staged) pinned.giveBack(one);
+      }
+    },
+    reached,
+    endGraph(graph) {
+      // What is lost has no graphs any more.
+      if (device.loss !== undefined) return;
+      enter();
+      driver.call("cuStreamSynchronize", stream);
+      driver.call("cuGraphExecDestroy", graph);
+    },
+    async read(parts) {
+      enter();
+      const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+      const staging = pinned.take(total);
+      let at = 0;
+      for (const { buffer, offset, bytes } of parts) {
+        const from = (buffer as CudaBuffer).pointer + BigInt(offset);
+        driver.call("cuMemcpyDtoHAsync_v2", staging.pointer + BigInt(at), from, bytes, stream);
+        at += bytes;
+      }
+      const end = event();
+      await reached(end);
+      driver.call("cuEventDestroy_v2", end);
+      const copy = staging.bytes.slice(0, total);
+      pinned.giveBack(staging);
+      return copy.buffer;
+    },
+    async done() {
+      enter();
+      const end = event();
+      await reached(end);
+      driver.call("cuEventDestroy_v2", end);
+    },
+    // Errors of CUDA are thrown where they happen, or where somebody waits next.
+    attempt: async (_, body) => ({ value: body() }),
+    throwFault() {},
+  };
+  return device;
+}

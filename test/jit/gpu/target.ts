@@ -1,0 +1,16 @@
+/** The target that a test's process is for, and its device. */
+import type { Device } from "../../../lib/jit/targets/planned/device.ts";
+
+export const GPU_TARGET = (process.env.DITLAB_TEST_TARGET ?? "webgpu") as "webgpu" | "cuda";
+
+export const openDevice = async (): Promise<Device> =>
+  GPU_TARGET === "cuda"
+    ? (await import("../../../lib/jit/targets/cuda/device.ts")).openDevice()
+    : (await import("../../../lib/jit/targets/webgpu/device.ts")).openDevice();
+
+/** Bytes of a workgroup's memory on a device. */
+export async function workgroupMemory(): Promise<number> {
+  if (GPU_TARGET === "cuda") return 48 << 10;
+  const { openDevice } = await import("../../../lib/jit/targets/webgpu/device.ts");
+  return (await openDevice()).gpu.limits.maxComputeWorkgroupStorageSize;
+}
