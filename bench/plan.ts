@@ -34,7 +34,7 @@ function rowOf({ section, plan, parameters, traceSeconds, planSeconds }: Planned
   return {
     nodes: live.nodes.length,
     kernels: plan.kernels.length,
-    texts: new Set(plan.kernels.map((kernel) => kernel.text())).size,
+    texts: new Set(plan.kernels.filter(({ call }) => !call).map((kernel) => kernel.text())).size,
     "GB by node": gigabytes(bytesByNode(live)),
     "GB by kernel": gigabytes(bytesByKernel(plan)),
     "GB arena": gigabytes(arena.blocks.reduce((sum, bytes) => sum + bytes, 0)),

@@ -1,6 +1,7 @@
 /** Writes a kernel: expressions of an index, each made once, and the statements around them. */
 import { type GraphNode, sizeOf, type Value } from "../graph.ts";
 import type { Language, LocalArray, Scalar, Style } from "./language.ts";
+import type { ProductCall } from "./library.ts";
 
 export const scalarOf = ({ dtype }: Value): Scalar =>
   dtype === "float32" || dtype === "float64" ? "f32" : dtype === "bool" ? "bool" : "i32";
@@ -18,6 +19,8 @@ export interface Placement {
   readonly over?: ReadonlyMap<Value, Value>;
   /** Values that lie in memory in half the width, and in which format. */
   readonly narrow?: { readonly values: ReadonlySet<Value>; readonly format: "float16" | "bfloat16" };
+  /** Copies in half the width of values that are wide. */
+  readonly copies?: ReadonlyMap<Value, Value>;
   /** Values that are written as parts of others. */
   readonly parts?: ReadonlyMap<Value, JoinedPart>;
 }
@@ -47,6 +50,8 @@ export class KernelBuilder {
   readonly shared: LocalArray[] = [];
   readonly lines: string[] = [];
   usesScalars = false;
+  /** What a library of the device computes in place of a text. */
+  call?: ProductCall;
   /** The node that it is for above all, as profiles name it. */
   node?: GraphNode;
   workgroup = 64;

@@ -47,6 +47,8 @@ export interface ProductDevice {
   workgroupMemory: number;
   /** Whether one small form serves: a processor that plays a GPU compiles it in a fraction of the time. */
   isSimple: boolean;
+  /** Whether a library of its own computes products, where their factors lie in memory. */
+  library?: boolean;
   /** Matrices that its subgroups multiply, if products are to be computed by them. */
   matrices?: MatrixShape;
   /** What is known to be the best for some sizes. */

@@ -1,5 +1,5 @@
 /** Joins of arrays whose parts are written where they belong, by the kernels that compute them. */
-import { type LiveGraph, sizeOf, type Value } from "../graph.ts";
+import { type GraphNode, type LiveGraph, sizeOf, type Value } from "../graph.ts";
 import { Index, type JoinedPart, KernelBuilder, type Placement, plus } from "./builder.ts";
 import { expression, rootOf, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
@@ -7,8 +7,8 @@ import { isLongJoin, type Users } from "./stages.ts";
 import { threads } from "./threads.ts";
 
 /** Whether a kernel gives a value in any case: a root, or what shows its result in another shape. */
-const isOfRoot = ({ node }: Value): boolean =>
-  node !== undefined && (node.op === "Reshape" ? isOfRoot(node.inputs[0]) : rootOf(node) !== undefined);
+const rootBehind = ({ node }: Value): GraphNode | undefined =>
+  node?.op === "Reshape" ? rootBehind(node.inputs[0]) : node && rootOf(node) && node;
 
 /**
  * The parts of stored joins that nothing else needs, and where in the join each belongs. A short join is made so only where
@@ -19,6 +19,7 @@ export function joinedParts(
   stored: ReadonlySet<Value>,
   users: Users,
   results: ReadonlySet<Value>,
+  isClosed: (node: GraphNode) => boolean,
 ): Map<Value, JoinedPart> {
   const parts = new Map<Value, JoinedPart>();
   for (const node of nodes) {
@@ -26,11 +27,13 @@ export function joinedParts(
     if (node.op !== "Concat" || !stored.has(whole)) continue;
     const isOwn = (part: Value): boolean =>
       part.node !== undefined &&
+      !isClosed(rootBehind(part) ?? part.node) &&
       sizeOf(part.shape) > 1 &&
       !results.has(part) &&
       users.get(part)!.size === 1 &&
       node.inputs.filter((other) => other === part).length === 1;
-    if (!isLongJoin(node) && !node.inputs.every((part) => isOwn(part) && isOfRoot(part))) continue;
+    if (!isLongJoin(node) && !node.inputs.every((part) => isOwn(part) && rootBehind(part) !== undefined))
+      continue;
     const axis = node.attributes.axis as number;
     let start = 0;
     for (const part of node.inputs) {

@@ -77,6 +77,8 @@ export interface Style {
   language: Language;
   /** How products are computed on it. */
   formOf(size: ProductSize): ProductChoice;
+  /** Whether a library of the device computes products. */
+  usesLibrary: boolean;
   /** Whether products may round their factors to 16 bits. */
   roundsFactors: boolean;
   /** And attention. */

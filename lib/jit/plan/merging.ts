@@ -13,6 +13,8 @@ export interface Context {
   results: ReadonlySet<Value>;
   positions: ReadonlyMap<GraphNode, number>;
   maxBuffers: number;
+  /** Whether a node's results are stored as they are, and nothing else by its kernel. */
+  isClosed: (node: GraphNode) => boolean;
 }
 
 export const isJoin = ({ root, values: [{ node }] }: Stage): boolean => !root && node!.op === "Concat";
@@ -95,6 +97,7 @@ export function sumsOfFactors(stages: readonly Stage[], context: Context): Stage
     const { root } = stage;
     if (root?.op !== "ScaledMatMul" || root.attributes.transA !== 1 || root.outputs[0].shape.length !== 2)
       continue;
+    if (context.isClosed(root)) continue;
     products.set(unshaped(root.inputs[0]), stage);
   }
   const gone = new Set<Stage>();
@@ -121,7 +124,9 @@ export function sumsOfFactors(stages: readonly Stage[], context: Context): Stage
 export function withEpilogues(stages: readonly Stage[], context: Context): Stage[] {
   const { binds, placement, users, results, maxBuffers } = context;
   const roots = new Map<Value, Stage>();
-  for (const stage of stages) if (stage.root) for (const value of stage.values) roots.set(value, stage);
+  for (const stage of stages)
+    if (stage.root && !context.isClosed(stage.root))
+      for (const value of stage.values) roots.set(value, stage);
   const gone = new Set<Stage>();
   for (const stage of stages) {
     if (stage.root || isJoin(stage)) continue;
@@ -189,7 +194,7 @@ export function together(stages: readonly Stage[], context: Context): Stage[] {
     const [value] = stage.values;
     const size = sizeOf(value.shape);
     if (stage.root) {
-      append(open, size, stage);
+      if (!context.isClosed(stage.root)) append(open, size, stage);
       continue;
     }
     const mine = reads.get(stage)!;

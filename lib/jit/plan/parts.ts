@@ -3,6 +3,7 @@ import { asItIs, type Dialect, type Rule } from "../dialect.ts";
 import { OWN, sizeOf } from "../graph.ts";
 import { binary } from "../kernels/elementwise.ts";
 import { formFor, type ProductDevice } from "./forms.ts";
+import { productCall } from "./library.ts";
 import { productOf } from "./products.ts";
 import { ints } from "./root.ts";
 import { sharingOf } from "./sharing.ts";
@@ -13,6 +14,7 @@ const product =
   (graph, inputs, node, rewrite) => {
     const [out] = node.outputs;
     if (out.dtype !== "float32" || sizeOf(out.shape) === 0) return asItIs(graph, inputs, node, rewrite);
+    if (device.library && productCall(node)) return asItIs(graph, inputs, node, rewrite);
     const { parts } = formFor(productOf(node).size, device);
     if (parts === 1) return asItIs(graph, inputs, node, rewrite);
     const shape = [parts, ...out.shape];

@@ -1,11 +1,12 @@
 /** From a graph to kernels in order, and the memory that they share. */
-import { type LiveGraph, sizeOf, type Value } from "../graph.ts";
+import { type GraphNode, type LiveGraph, sizeOf, type Value } from "../graph.ts";
 import { standAbreast } from "./abreast.ts";
 import type { KernelBuilder, Placement } from "./builder.ts";
 import { checkPlan } from "./check.ts";
 import { joinedParts, joinInParts } from "./joins.ts";
 import { hasKernel, kernelOf, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
+import { callOf, narrowCopies, productCall } from "./library.ts";
 import { type Context, isJoin, sumsOfFactors, sumsTogether, together, withEpilogues } from "./merging.ts";
 import type { Precision } from "./precision.ts";
 import {
@@ -79,6 +80,7 @@ function planWith(
   forced: ReadonlySet<Value>,
   { style, maxBuffers, mayOverwrite = new Map(), storage = "float32" }: PlanOptions,
 ): Attempt {
+  const isClosed = (node: GraphNode): boolean => style.usesLibrary && productCall(node) !== undefined;
   const first = keptValues(live, results, forced);
   const scalarsOf = (stored: ReadonlySet<Value>): Map<Value, number> => {
     const single = [...live.inputs, ...stored].filter(({ shape, data }) => sizeOf(shape) === 1 && !data);
@@ -86,7 +88,7 @@ function planWith(
   };
   // What is written is bound too.
   const split = splitToFit(live, first.stored, scalarsOf(first.stored), maxBuffers - 1);
-  const parts = joinedParts(live, new Set([...first.stored, ...split]), first.users, results);
+  const parts = joinedParts(live, new Set([...first.stored, ...split]), first.users, results, isClosed);
   const wholes = [...parts.values()].map(({ whole }) => whole);
   // Once more, as what is stored beside uses what it is computed from.
   const { stored, users } = keptValues(
@@ -96,19 +98,28 @@ function planWith(
   );
   const scalars = scalarsOf(stored);
   const narrow = storage === "float32" ? new Set<Value>() : narrowValues(live, stored, results);
+  const nodes = firstStages(live, stored);
+  const positions = new Map(live.nodes.map((node, i) => [node, i]));
+  // A library multiplies numbers of one width.
+  const copied =
+    style.usesLibrary && storage !== "float32" ? narrowCopies(nodes, narrow, positions) : undefined;
+  for (const copy of copied?.copies.values() ?? []) {
+    stored.add(copy);
+    narrow.add(copy);
+  }
   const placement = {
     stored,
     scalars,
     parts,
+    ...(copied && { copies: copied.copies }),
     ...(storage !== "float32" && { narrow: { values: narrow, format: storage } }),
   };
   const binds = bindsOf(style, placement);
-  const positions = new Map(live.nodes.map((node, i) => [node, i]));
-  const context: Context = { binds, placement, users, results, positions, maxBuffers };
+  const context: Context = { binds, placement, users, results, positions, maxBuffers, isClosed };
   // Factors that are brought as matrices are rounded: their sums are not.
   const passes = [...(style.roundsFactors ? [] : [sumsOfFactors]), sumsTogether, withEpilogues, together];
   const stages = passes
-    .reduce((made, pass) => pass(made, context), firstStages(live, stored))
+    .reduce((made, pass) => pass(made, context), [...nodes, ...(copied?.stages ?? [])])
     .sort((a, b) => a.position - b.position);
   const over = overwritten(stages, binds, placement, mayOverwrite);
   const kernels: KernelBuilder[] = [];
@@ -117,7 +128,10 @@ function planWith(
   for (const stage of launched) {
     // Of nothing nothing is computed.
     if (stage.values.every(({ shape }) => sizeOf(shape) === 0)) continue;
-    const made = joinInParts(stage, style, placement) ?? [kernelOf(style, { ...placement, over }, stage)];
+    const call = style.usesLibrary && stage.root && productCall(stage.root);
+    const made = call
+      ? [callOf(style, { ...placement, over }, stage.root!, call)]
+      : (joinInParts(stage, style, placement) ?? [kernelOf(style, { ...placement, over }, stage)]);
     if (made.some(({ buffers, usesScalars }) => buffers.length + Number(usesScalars) > maxBuffers))
       tooMany.push([stage, stored]);
     kernels.push(...made);

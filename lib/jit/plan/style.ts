@@ -7,5 +7,6 @@ export const styleFor = (language: Language, device: ProductDevice): Style => ({
   language,
   formOf: (size) => formFor(size, device),
   attentionOf: (size) => attentionTilesFor(size, device),
+  usesLibrary: device.library === true,
   roundsFactors: device.matrices !== undefined,
 });

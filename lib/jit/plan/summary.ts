@@ -44,7 +44,7 @@ export function planSummary(live: LiveGraph, { plans }: PlannedProgram): PlanSum
         bytes: bytesOfKernel(kernel, plan.narrow),
       })),
     ),
-    texts: new Set(kernels.map((kernel) => kernel.text())).size,
+    texts: new Set(kernels.filter(({ call }) => !call).map((kernel) => kernel.text())).size,
     bytesMoved: all.reduce((sum, plan) => sum + bytesByKernel(plan), 0),
     bytesMovedByNodes: bytesByNode(live),
     arena: arenas.reduce((sum, { blocks }) => sum + blocks.reduce((bytes, block) => bytes + block, 0), 0),

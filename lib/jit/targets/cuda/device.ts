@@ -3,6 +3,7 @@ import type { Device } from "../planned/device.ts";
 import { lossError } from "../planned/device.ts";
 import { tuningOf } from "../planned/tuning.ts";
 import { cubinsOf } from "./cubins.ts";
+import { openProducts } from "./cublaslt.ts";
 import { CudaError, type Driver, NoDriverError, openDriver } from "./driver.ts";
 import { compileKernels } from "./kernels.ts";
 import { CUDA } from "./language.ts";
@@ -16,6 +17,7 @@ import {
   type Pool,
 } from "./memory.ts";
 import { openCompiler } from "./nvrtc.ts";
+import { type ProductShelf, productShelf } from "./products.ts";
 import { beginWork } from "./work.ts";
 
 export interface CudaDevice extends Device {
@@ -30,6 +32,8 @@ export interface CudaDevice extends Device {
   readonly pinned: PinnedPool;
   /** Compiled kernels by their text. */
   readonly kernels: Map<string, Promise<bigint>>;
+  /** Products by cuBLASLt, where it is. */
+  readonly shelf?: ProductShelf;
   allocate(bytes: number): CudaBuffer;
   /** Machine code of a text. */
   cubin(text: string, cache: boolean | string): Promise<Buffer>;
@@ -169,6 +173,7 @@ function open(raw: Driver): CudaDevice {
       await pause(asked);
     }
   };
+  const products = openProducts(raw.version);
   const device: CudaDevice = {
     name,
     architecture,
@@ -182,7 +187,12 @@ function open(raw: Driver): CudaDevice {
     maxBuffers: MAX_BUFFERS,
     alignment: ALIGNMENT,
     maxBinding: MAX_BYTES,
-    products: { threads: multiprocessors * THREADS, workgroupMemory: BLOCK_MEMORY, isSimple: false },
+    products: {
+      threads: multiprocessors * THREADS,
+      workgroupMemory: BLOCK_MEMORY,
+      isSimple: false,
+      library: products !== undefined,
+    },
     tuning: tuningOf(identity),
     matrices:
       capability < OLDEST_MATRICES
@@ -246,5 +256,5 @@ function open(raw: Driver): CudaDevice {
     attempt: async (_, body) => ({ value: body() }),
     throwFault() {},
   };
-  return device;
+  return products ? Object.assign(device, { shelf: productShelf(device, products) }) : device;
 }

@@ -2,7 +2,9 @@
 import koffi from "koffi";
 import type { Value } from "../../graph.ts";
 import type { KernelBuilder } from "../../plan/builder.ts";
+import type { ProductCall } from "../../plan/library.ts";
 import type { Launches, Part } from "../planned/device.ts";
+import type { MatrixType } from "./cublaslt.ts";
 import type { CudaDevice } from "./device.ts";
 import { ENTRY } from "./language.ts";
 import type { CudaBuffer } from "./memory.ts";
@@ -12,12 +14,8 @@ const CELL = 8;
 /** A kernel that is ready to be run. */
 interface Launch {
   readonly kernel: KernelBuilder;
-  readonly values: readonly Value[];
-  readonly run: bigint;
-  /** Its arguments, one a cell: pointers, then sizes. */
-  readonly cells: BigUint64Array;
-  /** Where the cells lie, as the driver takes them. */
-  readonly pointers: BigUint64Array;
+  /** Gives it to the stream, on the memory of its values and of single numbers. */
+  launch(placeOf: (value: Value) => bigint, scalars: bigint): void;
 }
 
 export interface CudaLaunches extends Launches {
@@ -63,25 +61,63 @@ async function functionOf(
 const steady = (count: number): BigUint64Array =>
   new BigUint64Array(new ArrayBuffer(Math.max(count, 1) * CELL));
 
+async function kernelLaunch(
+  device: CudaDevice,
+  kernel: KernelBuilder,
+  cache: boolean | string,
+): Promise<Launch> {
+  const { driver, stream } = device;
+  const { buffers, sizes, usesScalars, workgroup } = kernel;
+  const first = buffers.length + Number(usesScalars);
+  // Its arguments, one a cell: pointers, then sizes; and where the cells lie, as the driver takes them.
+  const cells = steady(first + sizes.length);
+  sizes.forEach((size, i) => {
+    cells[first + i] = BigInt(size);
+  });
+  const start = koffi.address(cells);
+  const pointers = steady(cells.length);
+  for (const i of cells.keys()) pointers[i] = start + BigInt(i * CELL);
+  const run = await functionOf(device, kernel, cache);
+  const [x, y, z] = kernel.groups;
+  return {
+    kernel,
+    launch(placeOf, scalars) {
+      if (x * y * z === 0) return;
+      buffers.forEach((value, i) => {
+        cells[i] = placeOf(value);
+      });
+      if (usesScalars) cells[buffers.length] = scalars;
+      driver.call("cuLaunchKernel", run, x, y, z, workgroup, 1, 1, 0, stream, pointers, null);
+    },
+  };
+}
+
+/** A product of the library. */
+async function productLaunch(
+  { shelf }: CudaDevice,
+  kernel: KernelBuilder,
+  { a, b, out, size, alpha }: ProductCall,
+  cache: boolean | string,
+): Promise<Launch> {
+  const { narrow } = kernel.placement;
+  const typeOf = (value: Value): MatrixType => (narrow?.values.has(value) ? narrow.format : "float32");
+  const kind = { ...size, alpha, factors: typeOf(a), out: typeOf(out) };
+  const product = await shelf!.get(kind, cache);
+  return {
+    kernel,
+    launch: (placeOf) => product.run({ a: placeOf(a), b: placeOf(b), out: placeOf(out) }),
+  };
+}
+
 export async function compileKernels(
   device: CudaDevice,
   kernels: readonly KernelBuilder[],
   cache: boolean | string,
 ): Promise<CudaLaunches> {
-  const { driver, stream } = device;
   const launches = await Promise.all(
-    kernels.map(async (kernel): Promise<Launch> => {
-      const { buffers, sizes, usesScalars } = kernel;
-      const first = buffers.length + Number(usesScalars);
-      const cells = steady(first + sizes.length);
-      sizes.forEach((size, i) => {
-        cells[first + i] = BigInt(size);
-      });
-      const start = koffi.address(cells);
-      const pointers = steady(cells.length);
-      for (const i of cells.keys()) pointers[i] = start + BigInt(i * CELL);
-      return { kernel, values: buffers, run: await functionOf(device, kernel, cache), cells, pointers };
-    }),
+    kernels.map((kernel) =>
+      kernel.call ? productLaunch(device, kernel, kernel.call, cache) : kernelLaunch(device, kernel, cache),
+    ),
   );
   const graphs: CudaLaunches["graphs"] = new Map();
   return {
@@ -89,15 +125,9 @@ export async function compileKernels(
     values: [...new Set(kernels.flatMap(({ buffers }) => buffers))],
     graphs,
     launch(placeOf, scalars, between) {
-      for (const { kernel, values, run, cells, pointers } of launches) {
-        const [x, y, z] = kernel.groups;
-        if (x * y * z === 0) continue;
-        values.forEach((value, i) => {
-          cells[i] = placeOf(value);
-        });
-        if (kernel.usesScalars) cells[values.length] = scalars;
+      for (const { kernel, launch } of launches) {
         between?.(kernel);
-        driver.call("cuLaunchKernel", run, x, y, z, kernel.workgroup, 1, 1, 0, stream, pointers, null);
+        launch(placeOf, scalars);
       }
     },
     release() {

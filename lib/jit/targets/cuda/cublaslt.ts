@@ -1,0 +1,155 @@
+/**
+ * Matrix products by NVIDIA's cuBLASLt. Its matrices lie by columns, ours by rows: a product of ours is its product of the
+ * same arrays in turned order, so what it calls A is our second factor.
+ */
+import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
+import type { ProductSize } from "../../plan/forms.ts";
+import { candidatesFor } from "./libraries.ts";
+
+const P = "void *";
+const I = "int";
+/** Its numbers for types of matrices. */
+const TYPES = { float32: 0, float16: 2, bfloat16: 14 } as const;
+export type MatrixType = keyof typeof TYPES;
+/** Sums of float32, of factors as they are. */
+const COMPUTE_FLOAT32 = 68;
+const DESCRIPTION = { leftTransposed: 3, rightTransposed: 4 } as const;
+const LAYOUT = { batch: 5, stride: 6 } as const;
+const MOST_WORKSPACE = 1;
+/** What a heuristic's answer holds: the algorithm, its workspace, its state, its waves, and a reserve. */
+const RESULT_BYTES = 96;
+const ALGORITHM_BYTES = 64;
+
+/** Bytes that a product may use beside its matrices; all products of a stream share them. */
+export const WORKSPACE = 32 << 20;
+
+/** What a product is of. */
+export interface ProductKind extends Required<ProductSize> {
+  alpha: number;
+  factors: MatrixType;
+  out: MatrixType;
+}
+
+/** How it is computed: opaque, and good for the same kind, library and device. */
+export type Algorithm = Uint8Array;
+
+export interface Product {
+  /** What the library expects to be fast, the fastest first. */
+  algorithms(most: number): Algorithm[];
+  /** Gives the product to a stream. */
+  run(
+    places: { a: bigint; b: bigint; out: bigint },
+    algorithm: Algorithm,
+    workspace: bigint,
+    stream: bigint,
+  ): void;
+  release(): void;
+}
+
+export interface Products {
+  readonly version: number;
+  productOf(kind: ProductKind): Product;
+}
+
+/** Loads the library for a driver of a version, if it is there. It opens itself on the current context. */
+export function openProducts(driver: number): Products | undefined {
+  for (const path of candidatesFor("cublasLt", driver)) {
+    try {
+      return productsOf(koffi.load(path));
+    } catch {
+      // The next one.
+    }
+  }
+  return undefined;
+}
+
+function productsOf(library: LibraryHandle): Products {
+  type Native = KoffiFunc<(...args: unknown[]) => number>;
+  const native = (name: string, ...parameters: string[]): Native =>
+    library.func(name, I, parameters) as Native;
+  const version = library.func("cublasLtGetVersion", "size_t", []);
+  const statusName = library.func("cublasLtGetStatusName", "str", [I]);
+  const create = native("cublasLtCreate", P);
+  const description = native("cublasLtMatmulDescCreate", P, I, I);
+  const describe = native("cublasLtMatmulDescSetAttribute", P, I, P, "size_t");
+  const endDescription = native("cublasLtMatmulDescDestroy", P);
+  const layout = native("cublasLtMatrixLayoutCreate", P, I, "uint64_t", "uint64_t", "int64_t");
+  const layOut = native("cublasLtMatrixLayoutSetAttribute", P, I, P, "size_t");
+  const endLayout = native("cublasLtMatrixLayoutDestroy", P);
+  const preference = native("cublasLtMatmulPreferenceCreate", P);
+  const prefer = native("cublasLtMatmulPreferenceSetAttribute", P, I, P, "size_t");
+  const endPreference = native("cublasLtMatmulPreferenceDestroy", P);
+  const heuristic = native("cublasLtMatmulAlgoGetHeuristic", P, P, P, P, P, P, P, I, P, P);
+  const matmul = native("cublasLtMatmul", P, P, P, P, P, P, P, P, P, P, P, P, P, P, "size_t", P);
+
+  const pointer = new BigUint64Array(1);
+  const check = (status: number, what: string): void => {
+    if (status !== 0) throw new Error(`cuBLASLt: ${what}: ${statusName(status)}`);
+  };
+  const made = (fn: Native, ...args: unknown[]): bigint => {
+    check(fn(pointer, ...args), "descriptor");
+    return pointer[0];
+  };
+  const set = (fn: Native, of: bigint, id: number, value: ArrayBufferView): void =>
+    check(fn(of, id, value, value.byteLength), `attribute ${id}`);
+  const handle = made(create);
+  const zero = Float32Array.of(0);
+
+  /** A matrix of ours, as the library sees it. */
+  const matrix = (type: MatrixType, rows: number, columns: number, batch: number): bigint => {
+    const of = made(layout, TYPES[type], columns, rows, columns);
+    if (batch === 1) return of;
+    set(layOut, of, LAYOUT.batch, Int32Array.of(batch));
+    set(layOut, of, LAYOUT.stride, BigInt64Array.of(BigInt(rows * columns)));
+    return of;
+  };
+
+  return {
+    version: Number(version()),
+    productOf({ rows, columns, depth, batch, transA, transB, alpha, factors, out }) {
+      const operation = made(description, COMPUTE_FLOAT32, TYPES.float32);
+      set(describe, operation, DESCRIPTION.leftTransposed, Int32Array.of(Number(transB)));
+      set(describe, operation, DESCRIPTION.rightTransposed, Int32Array.of(Number(transA)));
+      const right = transB ? matrix(factors, columns, depth, batch) : matrix(factors, depth, columns, batch);
+      const left = transA ? matrix(factors, depth, rows, batch) : matrix(factors, rows, depth, batch);
+      const result = matrix(out, rows, columns, batch);
+      const factor = Float32Array.of(alpha);
+      return {
+        algorithms(most) {
+          const wish = made(preference);
+          set(prefer, wish, MOST_WORKSPACE, BigInt64Array.of(BigInt(WORKSPACE)));
+          const results = new Uint8Array(most * RESULT_BYTES);
+          const count = new Int32Array(1);
+          const status = heuristic(
+            handle,
+            operation,
+            right,
+            left,
+            result,
+            result,
+            wish,
+            most,
+            results,
+            count,
+          );
+          endPreference(wish);
+          check(status, `${rows}x${depth} by ${depth}x${columns} of ${factors}`);
+          return Array.from({ length: count[0] }, (_, i) =>
+            results.slice(i * RESULT_BYTES, i * RESULT_BYTES + ALGORITHM_BYTES),
+          );
+        },
+        run(places, algorithm, workspace, stream) {
+          const status = matmul(
+            ...[handle, operation, factor, places.b, right, places.a, left, zero, places.out, result],
+            ...[places.out, result, algorithm, workspace, WORKSPACE, stream],
+          );
+          check(status, "product");
+        },
+        release() {
+          endDescription(operation);
+          for (const one of [right, left, result]) endLayout(one);
+        },
+      };
+    },
+  };
+}
