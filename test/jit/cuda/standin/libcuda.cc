@@ -1,0 +1,11 @@
+/* A stand-in for libcuda.so.1 on the CPU. One unit of its parts, so that it is built in little time. */
+#include "report.cc"
+#include "memory.cc"
+#include "queue.cc"
+#include "machine.cc"
+#include "together.cc"
+#include "checks.cc"
+#include "device.cc"
+#include "kernels.cc"
+#include "transfers.cc"
+#include "streams.cc"
