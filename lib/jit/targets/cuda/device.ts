@@ -136,7 +136,7 @@ function open(raw: Driver): CudaDevice {
       if (opened === device) opened = undefined;
       try {
         // Ends what is left of it, so that it can be opened anew.
-        raw.call("cuDevicePrimaryCtxReset_v2", ordinal);
+        raw.call("cuDevicePrimaryCtxRelease_v2", ordinal);
       } catch {
         // The next one to open it is told.
       }

@@ -17,7 +17,7 @@ const SIGNATURES = {
   cuDeviceGetAttribute: [P, I, I],
   cuDeviceTotalMem_v2: [P, I],
   cuDevicePrimaryCtxRetain: [P, I],
-  cuDevicePrimaryCtxReset_v2: [I],
+  cuDevicePrimaryCtxRelease_v2: [I],
   cuCtxSetCurrent: [P],
   cuModuleLoadData: [P, P],
   cuModuleUnload: [P],
