@@ -17,7 +17,12 @@ import koffi from "koffi";
 
 const run = promisify(execFile);
 const SOURCES = new URL(".", import.meta.url).pathname;
-const FLAGS = ["-std=c++20", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-pthread"];
+/** Node has a C++ library of its own, whose functions must not take the place of ours. */
+const OWN_LIBRARY = ["-static-libstdc++", "-static-libgcc", "-Wl,-Bsymbolic", "-Wl,--exclude-libs,ALL"];
+const FLAGS = [
+  ...["-std=c++20", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-gnu-unique", "-pthread"],
+  ...OWN_LIBRARY,
+];
 const LIBRARIES = { libcuda: "libcuda.so.1", libnvrtc: "libnvrtc.so.13", libcublasLt: "libcublasLt.so.13" };
 
 export interface StandIns {

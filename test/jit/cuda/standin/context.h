@@ -52,12 +52,12 @@ struct Executable {
   std::shared_ptr<Graph> graph;
 };
 
-extern Registry<LoadedModule> modules;
-extern Registry<Function> functions;
-extern Registry<Event> events;
-extern Registry<Stream> streams;
-extern Registry<Graph> graphs;
-extern Registry<Executable> executables;
+extern Registry<LoadedModule> &modules;
+extern Registry<Function> &functions;
+extern Registry<Event> &events;
+extern Registry<Stream> &streams;
+extern Registry<Graph> &graphs;
+extern Registry<Executable> &executables;
 
 /** What most calls begin with: an error where this thread has no context, or it is lost. */
 int ready();

@@ -7,12 +7,13 @@
 #include "report.h"
 #include "standin.h"
 
-Registry<LoadedModule> modules;
-Registry<Function> functions;
-Registry<Event> events;
-Registry<Stream> streams;
-Registry<Graph> graphs;
-Registry<Executable> executables;
+/* They stay to the end of the process: its threads may still use them when it ends. */
+Registry<LoadedModule> &modules = *new Registry<LoadedModule>;
+Registry<Function> &functions = *new Registry<Function>;
+Registry<Event> &events = *new Registry<Event>;
+Registry<Stream> &streams = *new Registry<Stream>;
+Registry<Graph> &graphs = *new Registry<Graph>;
+Registry<Executable> &executables = *new Registry<Executable>;
 long kernelsBeforeLoss;
 int lossError;
 

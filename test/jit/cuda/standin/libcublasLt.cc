@@ -36,10 +36,10 @@ template <typename T> struct Objects {
     return all.erase(handle) ? SUCCESS : INVALID;
   }
 };
-static Objects<int> handles;
-static Objects<Product> products;
-static Objects<Matrix> matrices;
-static Objects<Preference> preferences;
+static auto &handles = *new Objects<int>;
+static auto &products = *new Objects<Product>;
+static auto &matrices = *new Objects<Matrix>;
+static auto &preferences = *new Objects<Preference>;
 
 API size_t cublasLtGetVersion() { return 130100; }
 API const char *cublasLtGetStatusName(int status) {

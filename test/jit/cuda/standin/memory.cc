@@ -1,5 +1,6 @@
 #include "memory.h"
 #include <sys/mman.h>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -80,7 +81,11 @@ bool inside(uint64_t address, size_t bytes) {
 std::string nearest(uint64_t address) {
   std::lock_guard lock(mutex);
   Allocation *a = before(address);
-  if (!a || address - a->start > a->size + (1 << 20)) return "far from all that is allocated";
+  if (!a || address - a->start > a->size + (1 << 20)) {
+    char hex[32];
+    snprintf(hex, sizeof hex, "0x%lx", (unsigned long)address);
+    return std::string("at ") + hex + ", far from all that is allocated";
+  }
   const std::string size = " an allocation of " + std::to_string(a->size) + " bytes";
   if (address - a->start < a->size) return "at byte " + std::to_string(address - a->start) + " of" + size;
   return std::to_string(address - a->start - a->size) + " bytes past the end of" + size;

@@ -6,9 +6,9 @@
 #include "words.h"
 #include "numbers.h"
 
-#define __syncthreads() emulate::machine_of()->syncThreads(__LINE__)
+#define __syncthreads() emulate::sync_threads(__LINE__)
 namespace emulate {
-EMULATE_TOOL const Machine *machine_of() { return machine; }
+EMULATE_TOOL void sync_threads(int line) { machine->syncThreads(line); }
 EMULATE_TOOL unsigned lane() { return machine->lane; }
 template <typename T> EMULATE_TOOL T shuffle(unsigned mask, T value, unsigned from) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8, "shuffles take 4 or 8 bytes");
