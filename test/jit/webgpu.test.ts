@@ -2,17 +2,25 @@
  * Compiled functions on WebGPU, on the GPUs that processors play: Mesa's lavapipe and Chromium's SwiftShader. Each runs in
  * a process of its own, as a process has one driver.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { METHOD_NAMES } from "../../lib/align/index.ts";
 import { FORMS } from "../../lib/jit/plan/forms.ts";
+import {
+  assertAlike,
+  assertGoesOnAlike,
+  assertNoErrors,
+  linesOf,
+  type MethodReport,
+  type Outcome,
+  runLibrary,
+  type StepReport,
+  type StorageReport,
+} from "./gpu/child.ts";
 import { allKernels } from "./kernels/index.ts";
 
 /** A GPU of this machine, by its driver's manifest: what only hardware shows. */
@@ -32,42 +40,12 @@ function isInstalled(name: string): boolean {
   }
 }
 
-/** The lines of JSON that a child process prints. */
-async function run<T>(driver: string, script: string, ...args: string[]): Promise<T[]> {
-  const child = spawn(
-    process.execPath,
-    [
-      "--import",
-      "tsx",
-      "--import",
-      join(import.meta.dirname, "../setup.ts"),
-      join(import.meta.dirname, "gpu", script),
-      ...args,
-    ],
-    {
-      env: { ...process.env, VK_ICD_FILENAMES: driver, VK_DRIVER_FILES: driver },
-      stdio: ["ignore", "pipe", "pipe"],
-    },
-  );
-  const errors: string[] = [];
-  createInterface(child.stderr).on("line", (line) => errors.push(line));
-  const lines: T[] = [];
-  createInterface(child.stdout).on("line", (line) => {
-    if (line.startsWith("{")) lines.push(JSON.parse(line));
-  });
-  const [code] = await once(child, "close");
-  assert.is(code, 0, errors.slice(-12).join("\n"));
-  return lines;
-}
-
-interface StepReport {
-  worst: { relative: number; name: string };
-  metrics: { metric: string; expected: number; actual: number }[];
-  tensors: number[];
-  inPlace: number;
-  overwritten: number;
-  state: number;
-}
+const environmentOf = (driver: string): NodeJS.ProcessEnv => ({
+  VK_ICD_FILENAMES: driver,
+  VK_DRIVER_FILES: driver,
+});
+const run = <T>(driver: string, script: string, ...args: string[]): Promise<T[]> =>
+  linesOf(environmentOf(driver), script, ...args);
 
 interface TunerReport {
   isTimed: boolean;
@@ -75,12 +53,6 @@ interface TunerReport {
   kernels: number;
   worst: number;
   leaked: number;
-}
-
-interface MethodReport {
-  name: string;
-  worst: { relative: number; name: string };
-  metrics: { metric: string; expected: number; actual: number }[];
 }
 
 interface LowerReport {
@@ -96,36 +68,6 @@ interface LowerReport {
   profile: { seconds: number; nodes: number; flops: number; parts: string[]; products: unknown[] };
   leaked: number;
   onProcessor: boolean;
-}
-
-/** The library's own tests of what it computes against its fixtures. */
-const LIBRARY =
-  "^(align|diffusion|models|nn|vae)/.*\\.test\\.ts$|^samplers/parity\\.test\\.ts$|^train/(step|failures)\\.test\\.ts$";
-
-/** Runs tests of the library in a process in which all that they compile runs on a GPU. */
-async function runLibrary(driver: string): Promise<{ code: number; text: string }> {
-  const root = join(import.meta.dirname, "../..");
-  const preloads = ["test/setup.ts", "test/jit/gpu/everything.ts"].map((file) => join(root, file));
-  const child = spawn(
-    process.execPath,
-    [
-      "--import",
-      "tsx",
-      ...preloads.flatMap((file) => ["--import", file]),
-      "node_modules/uvu/bin.js",
-      "test",
-      LIBRARY,
-    ],
-    {
-      cwd: root,
-      env: { ...process.env, VK_ICD_FILENAMES: driver, VK_DRIVER_FILES: driver, NO_COLOR: "1" },
-      stdio: ["ignore", "pipe", "pipe"],
-    },
-  );
-  let text = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (part) => (text += part));
-  const [code] = await once(child, "close");
-  return { code, text };
 }
 
 if (isInstalled("webgpu"))
@@ -151,20 +93,14 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
   const few = name === "lavapipe" ? ["few"] : [];
 
   test(`${name}: every kernel has the numbers of eager tfjs`, async () => {
-    const results = await run<{ name: string; error?: string }>(driver!, "kernels-child.ts");
-    assert.equal(
-      results.filter(({ error }) => error !== undefined),
-      [],
-    );
+    const results = await run<Outcome>(driver!, "kernels-child.ts");
+    assertNoErrors(results);
     assert.equal(results.map(({ name }) => name).sort(), Object.keys(allKernels).sort());
   });
 
   test(`${name}: loops, donated arguments and random programs have the processor's numbers`, async () => {
-    const results = await run<{ name: string; error?: string }>(driver!, "programs-child.ts");
-    assert.equal(
-      results.filter(({ error }) => error !== undefined),
-      [],
-    );
+    const results = await run<Outcome>(driver!, "programs-child.ts");
+    assertNoErrors(results);
     assert.is(results.length, 10);
   });
 
@@ -240,34 +176,21 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
     });
 
   test(`${name}: training goes on alike where values between kernels have 16 bits, if the device has them`, async () => {
-    const results = await run<{
-      format: string;
-      used: string;
-      expected: number[];
-      actual: number[];
-      special: string[];
-    }>(driver!, "storage-child.ts");
+    const results = await run<StorageReport>(driver!, "storage-child.ts");
     assert.equal(
       results.map(({ format }) => format),
       ["bfloat16", "float16"],
     );
-    for (const { format, used, expected, actual, special } of results) {
-      assert.equal(special, ["NaN", "Infinity", "128"], format);
-      assert.ok(used === format || used === "float32", used);
-      // Losses and gradient norms of five steps.
-      assert.is(actual.length, 10);
-      actual.forEach((value, i) => {
-        const error = Math.abs(value / expected[i] - 1);
-        assert.ok(error < 1e-2, `${format}: ${value}, expected ${expected[i]}`);
-      });
-      assert.is(used === "float32", actual.join() === expected.join(), `${format} as ${used}`);
+    for (const report of results) {
+      assert.ok(report.used === report.format || report.used === "float32", report.used);
+      assertGoesOnAlike(report);
     }
   });
 
   // SwiftShader compiles kernels in a fraction of lavapipe's time.
   if (name === "swiftshader")
     test(`${name}: the library's fixtures hold, networks, losses, methods, samplers, VAE and training`, async () => {
-      const { code, text } = await runLibrary(driver!);
+      const { code, text } = await runLibrary(environmentOf(driver!));
       assert.is(code, 0, text.slice(-6000));
       assert.ok(Number(/Passed: +(\d+)/.exec(text)?.[1]) > 180, text.slice(-300));
     });
@@ -276,14 +199,9 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
     test(`${name}: every method that has a name trains as SiT and as DiT, as by onnxruntime`, async () => {
       const results = await run<MethodReport>(driver!, "methods-child.ts");
       assert.is(results.length, 2 * METHOD_NAMES.length);
-      for (const { name, worst, metrics } of results) {
-        assert.ok(worst.relative < 2e-4, `${name}: ${JSON.stringify(worst)}`);
-        assert.is(metrics.length, 2 * 3, name);
-        for (const { metric, expected, actual } of metrics)
-          assert.ok(
-            Math.abs(actual - expected) <= 2e-5 * Math.abs(expected) + 1e-6,
-            `${name}, ${metric}: ${actual}, expected ${expected}`,
-          );
+      for (const report of results) {
+        assert.is(report.metrics.length, 2 * 3, report.name);
+        assertAlike(report, report.name, 1e-6);
       }
     });
 
@@ -297,13 +215,7 @@ for (const [name, paths] of Object.entries(DRIVERS)) {
   for (const method of ["none", "sra", "layersync", "dispersive"])
     test(`${name}: training steps (${method}) end where onnxruntime's do, in place`, async () => {
       const [report] = await run<StepReport>(driver!, "step-child.ts", method, "3");
-      // AdamW divides by the root of second moments, which are tiny at first.
-      assert.ok(report.worst.relative < 2e-4, JSON.stringify(report.worst));
-      for (const { metric, expected, actual } of report.metrics)
-        assert.ok(
-          Math.abs(actual - expected) <= 2e-5 * Math.abs(expected) + 1e-7,
-          `${metric}: ${actual}, expected ${expected}`,
-        );
+      assertAlike(report, method, 1e-7);
       assert.is(new Set(report.tensors.slice(1)).size, 1, `tensors after each step: ${report.tensors}`);
       // The arrays of the first call are the caller's.
       assert.ok(report.inPlace > 0 && report.overwritten === 2 * report.inPlace, JSON.stringify(report));

@@ -1,5 +1,8 @@
 /** The target that a test's process is for, and its device. */
+
+import { writeSync } from "node:fs";
 import type { Device } from "../../../lib/jit/targets/planned/device.ts";
+import { report } from "../cuda/standin/build.ts";
 
 export const GPU_TARGET = (process.env.DITLAB_TEST_TARGET ?? "webgpu") as "webgpu" | "cuda";
 
@@ -14,3 +17,8 @@ export async function workgroupMemory(): Promise<number> {
   const { openDevice } = await import("../../../lib/jit/targets/webgpu/device.ts");
   return (await openDevice()).gpu.limits.maxComputeWorkgroupStorageSize;
 }
+
+// The last line of a process on stand-ins is what they saw.
+const { DITLAB_CUDA_PATH: folder } = process.env;
+if (GPU_TARGET === "cuda" && folder)
+  process.on("exit", () => writeSync(1, `${JSON.stringify({ seen: report({ folder }) })}\n`));

@@ -4,7 +4,7 @@ import { sizeOf, type Value } from "../../graph.ts";
 import { makeArena } from "../../plan/arena.ts";
 import type { Plan } from "../../plan/plan.ts";
 import type { Section } from "../../plan/sections.ts";
-import { bufferOf, bytesFor, newArray, packed } from "./arrays.ts";
+import { bufferOf, bytesFor, deviceArray, newArray, packed } from "./arrays.ts";
 import type { Device, DeviceBuffer, Part, Timer } from "./device.ts";
 
 export interface ReadySection {
@@ -73,6 +73,14 @@ export async function readySection(
   });
   work.submit();
   const written = new Set(plan.over.values());
+  /** Where numbers of the host are put: in each run the same places, which a device is prepared for then. */
+  const landings = new Map<Value, DeviceBuffer>();
+  const landing = (value: Value): DeviceArray => {
+    const count = sizeOf(value.shape);
+    const buffer = landings.get(value) ?? allocate(bytesFor(count));
+    landings.set(value, buffer);
+    return deviceArray(device, buffer, count, value.dtype);
+  };
 
   return {
     run(memoryOf, mayOverwrite, timer) {
@@ -92,14 +100,14 @@ export async function readySection(
         const isOver = written.has(copy);
         let array = memory as DeviceArray;
         if (isOnHost(memory)) {
-          array = newArray(device, copy);
+          array = isOver ? newArray(device, copy) : landing(copy);
           work.write(bufferOf(array), 0, packed(memory));
         } else if (buffers.has(bufferOf(memory)) || (isOver && !mayOverwrite(value, memory))) {
           // Nobody else's numbers are written over, and no memory is bound twice.
           array = newArray(device, copy);
           work.copy(bufferOf(memory), 0, bufferOf(array), 0, bufferOf(array).size);
+          if (!isOver) temporary.push(bufferOf(array));
         }
-        if (array !== memory && !isOver) temporary.push(bufferOf(array));
         buffers.add(bufferOf(array));
         taken.set(copy, array);
         at.set(copy, { buffer: bufferOf(array) });

@@ -1,0 +1,137 @@
+/**
+ * Compiled functions on CUDA, where a processor plays the GPU: the driver's, the compiler's and the products' libraries are
+ * stand-ins, and the kernels' own text runs thread by thread. Each test has a process of its own.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { METHOD_NAMES } from "../../lib/align/index.ts";
+import { FORMS, matrixForms } from "../../lib/jit/plan/forms.ts";
+import { buildStandIns, type Report } from "./cuda/standin/build.ts";
+import {
+  assertAlike,
+  assertGoesOnAlike,
+  assertNoErrors,
+  linesOf,
+  type MethodReport,
+  type Outcome,
+  runLibrary,
+  type StepReport,
+  type StorageReport,
+} from "./gpu/child.ts";
+import { allKernels } from "./kernels/index.ts";
+
+const standIns = await buildStandIns();
+const environment: NodeJS.ProcessEnv = {
+  DITLAB_TEST_TARGET: "cuda",
+  DITLAB_CUDA_PATH: standIns?.folder,
+};
+/** Runs a script, and gives what it prints and what the stand-in driver saw. */
+async function run<T>(
+  script: string,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<{ results: T[]; seen: Report }> {
+  const lines = await linesOf<T | { seen: Report }>({ ...environment, ...env }, script, ...args);
+  const { seen } = lines.pop() as { seen: Report };
+  assert.equal(seen.faults, [], script);
+  return { results: lines as T[], seen };
+}
+
+/** Looks at each access to memory, for races and for places that are nobody's. */
+const CHECKED = { DITLAB_EMULATE_CHECK: "1" };
+
+const maybe = (name: string, body: () => Promise<void>): void =>
+  standIns ? test(name, body) : test.skip(`${name} (g++ for x86-64 Linux is not there)`, body);
+
+maybe("every kernel has the numbers of eager tfjs, and no thread meets another one's memory", async () => {
+  const { results, seen } = await run<Outcome>("kernels-child.ts", [], CHECKED);
+  assertNoErrors(results);
+  assert.equal(results.map(({ name }) => name).sort(), Object.keys(allKernels).sort());
+  assert.ok(seen.launches > 300 && seen.products > 10, JSON.stringify(seen));
+});
+
+maybe("loops, donated arguments and random programs have the processor's numbers", async () => {
+  const { results } = await run<Outcome>("programs-child.ts");
+  assertNoErrors(results);
+  assert.is(results.length, 10);
+});
+
+maybe("attention and its gradients, whatever the heads' size", async () => {
+  const { results } = await run<{ name: string; worst: number }>("attention-child.ts", [], CHECKED);
+  assert.is(results.length, 13);
+  for (const { name, worst } of results) assert.ok(worst < 1e-5, `${name}: ${worst}`);
+});
+
+maybe("products of odd sizes without cuBLASLt, in every form, those of tensor cores among them", async () => {
+  interface Product {
+    name: string;
+    worst: number;
+    rounds: boolean;
+  }
+  const { results, seen } = await run<Product>("products-child.ts", [], CHECKED);
+  const shape = { format: "bfloat16", M: 16, N: 16, K: 16, threads: 32 } as const;
+  assert.is(results.length, 3 * (FORMS.length + 2 * matrixForms(shape).length));
+  // A bfloat16 has 8 bits.
+  for (const { name, worst, rounds } of results)
+    assert.ok(worst < (rounds ? 8e-3 : 1e-5), `${name}: ${worst}`);
+  const [{ phases, conflicts }] = Object.values(seen.matrices);
+  assert.ok(phases > 100, JSON.stringify(seen.matrices));
+  assert.is(conflicts, 0, "no bank of a block's memory is met twice");
+});
+
+maybe("sums and products that are made in parts", async () => {
+  const { results } = await run<{ name: string; worst: number; partial: boolean }>("parts-child.ts");
+  assert.is(results.length, 10);
+  for (const { name, worst, partial } of results) {
+    assert.ok(worst < 5e-6, `${name}: ${worst}`);
+    // A library's products are not.
+    assert.ok(partial || name.startsWith("products"), `${name} is not in parts`);
+  }
+});
+
+maybe("training goes on alike in bfloat16 and float16", async () => {
+  const { results } = await run<StorageReport>("storage-child.ts");
+  assert.equal(
+    results.map(({ used, products }) => [used, products]),
+    [
+      ["bfloat16", "bfloat16"],
+      ["float16", "float16"],
+    ],
+  );
+  for (const report of results) assertGoesOnAlike(report);
+});
+
+maybe("the library's fixtures hold, networks, losses, methods, samplers, VAE and training", async () => {
+  const { code, text } = await runLibrary(environment);
+  assert.is(code, 0, text.slice(-6000));
+  assert.ok(Number(/Passed: +(\d+)/.exec(text)?.[1]) > 180, text.slice(-300));
+});
+
+maybe("every method that has a name trains as SiT and as DiT, as by onnxruntime", async () => {
+  const { results } = await run<MethodReport>("methods-child.ts");
+  assert.is(results.length, 2 * METHOD_NAMES.length);
+  for (const report of results) assertAlike(report, report.name, 1e-6);
+});
+
+maybe("the FID network's features are those of onnxruntime", async () => {
+  const { results } = await run<Record<string, number>>("inception-child.ts");
+  const [errors] = results;
+  assert.equal(Object.keys(errors), ["pool", "logits", "spatial"]);
+  for (const [name, error] of Object.entries(errors)) assert.ok(error < 1e-5, `${name}: ${error}`);
+});
+
+maybe(
+  "training steps end where onnxruntime's do, in place, as one graph, and no thread meets another",
+  async () => {
+    const { results, seen } = await run<StepReport>("step-child.ts", ["sra", "4"], CHECKED);
+    const [report] = results;
+    assertAlike(report, "sra", 1e-7);
+    assert.is(new Set(report.tensors.slice(1)).size, 1, `tensors after each step: ${report.tensors}`);
+    assert.ok(report.inPlace > 0 && report.overwritten === 3 * report.inPlace, JSON.stringify(report));
+    // The first step runs kernel by kernel, all others as one graph.
+    assert.equal([seen.captures, seen.graphLaunches], [1, 3], JSON.stringify(seen));
+    assert.is(seen.queued, 0);
+  },
+);
+
+test.run();
