@@ -50,6 +50,9 @@ export class KernelBuilder {
   readonly shared: LocalArray[] = [];
   readonly lines: string[] = [];
   usesScalars = false;
+  /** Its whole text, where it is one of the device's own; and the bytes of a workgroup's memory that it is launched with. */
+  source?: string;
+  sharedBytes = 0;
   /** What a library of the device computes in place of a text. */
   call?: ProductCall;
   /** The node that it is for above all, as profiles name it. */
@@ -211,6 +214,7 @@ export class KernelBuilder {
   }
 
   text(): string {
+    if (this.source !== undefined) return this.source;
     return this.language.kernel({
       buffers: this.buffers.map((value) => (this.formatOf(value) ? "f16" : storedAs(scalarOf(value)))),
       usesScalars: this.usesScalars,

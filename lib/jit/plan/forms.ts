@@ -1,5 +1,7 @@
 /** In what form a product is computed: chosen by its size and the device, unless a form has been measured to be better. */
 
+import type { OwnKernels } from "./language.ts";
+
 /** How a workgroup computes its part of a product. */
 export interface ProductForm {
   /** The tile of the result that a workgroup computes, and a thread's (or a subgroup's, by matrices) part of it. */
@@ -49,6 +51,8 @@ export interface ProductDevice {
   isSimple: boolean;
   /** Whether a library of its own computes products, where their factors lie in memory. */
   library?: boolean;
+  /** Kernels of its own. */
+  own?: OwnKernels;
   /** Matrices that its subgroups multiply, if products are to be computed by them. */
   matrices?: MatrixShape;
   /** What is known to be the best for some sizes. */

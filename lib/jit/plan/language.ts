@@ -1,6 +1,8 @@
 /** What a language of kernels must be able to write. Everything else of a kernel is the same in all of them. */
 
+import type { GraphNode } from "../graph.ts";
 import type { AttentionSize, AttentionTiles } from "./attention-forms.ts";
+import type { KernelBuilder, Placement } from "./builder.ts";
 import type { MatrixShape, ProductChoice, ProductSize } from "./forms.ts";
 
 /** Of a number in a kernel. */
@@ -72,11 +74,20 @@ export interface KernelText {
   lines: readonly string[];
 }
 
+/** Kernels that a device has beside the planned ones. */
+export interface OwnKernels {
+  /** Whether it may have one for a node, which then gives nothing but the node's results. */
+  closes(node: GraphNode): boolean;
+  /** The kernel, if what it reads and writes lies as it needs it. */
+  kernelOf(style: Style, placement: Placement, node: GraphNode): KernelBuilder | undefined;
+}
+
 /** How kernels are written for a device. */
 export interface Style {
   language: Language;
   /** How products are computed on it. */
   formOf(size: ProductSize): ProductChoice;
+  own?: OwnKernels;
   /** Whether a library of the device computes products. */
   usesLibrary: boolean;
   /** Whether products may round their factors to 16 bits. */

@@ -80,7 +80,8 @@ function planWith(
   forced: ReadonlySet<Value>,
   { style, maxBuffers, mayOverwrite = new Map(), storage = "float32" }: PlanOptions,
 ): Attempt {
-  const isClosed = (node: GraphNode): boolean => style.usesLibrary && productCall(node) !== undefined;
+  const isCall = (node: GraphNode): boolean => style.usesLibrary && productCall(node) !== undefined;
+  const isClosed = (node: GraphNode): boolean => isCall(node) || style.own?.closes(node) === true;
   const first = keptValues(live, results, forced);
   const scalarsOf = (stored: ReadonlySet<Value>): Map<Value, number> => {
     const single = [...live.inputs, ...stored].filter(({ shape, data }) => sizeOf(shape) === 1 && !data);
@@ -88,7 +89,7 @@ function planWith(
   };
   // What is written is bound too.
   const split = splitToFit(live, first.stored, scalarsOf(first.stored), maxBuffers - 1);
-  const parts = joinedParts(live, new Set([...first.stored, ...split]), first.users, results, isClosed);
+  const parts = joinedParts(live, new Set([...first.stored, ...split]), first.users, results, isCall);
   const wholes = [...parts.values()].map(({ whole }) => whole);
   // Once more, as what is stored beside uses what it is computed from.
   const { stored, users } = keptValues(
@@ -129,9 +130,13 @@ function planWith(
     // Of nothing nothing is computed.
     if (stage.values.every(({ shape }) => sizeOf(shape) === 0)) continue;
     const call = style.usesLibrary && stage.root && productCall(stage.root);
+    const placed = { ...placement, over };
+    const own = stage.root && style.own?.kernelOf(style, placed, stage.root);
     const made = call
-      ? [callOf(style, { ...placement, over }, stage.root!, call)]
-      : (joinInParts(stage, style, placement) ?? [kernelOf(style, { ...placement, over }, stage)]);
+      ? [callOf(style, placed, stage.root!, call)]
+      : own
+        ? [own]
+        : (joinInParts(stage, style, placement) ?? [kernelOf(style, placed, stage)]);
     if (made.some(({ buffers, usesScalars }) => buffers.length + Number(usesScalars) > maxBuffers))
       tooMany.push([stage, stored]);
     kernels.push(...made);

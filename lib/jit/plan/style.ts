@@ -7,6 +7,8 @@ export const styleFor = (language: Language, device: ProductDevice): Style => ({
   language,
   formOf: (size) => formFor(size, device),
   attentionOf: (size) => attentionTilesFor(size, device),
+  // They compute in 16 bits, as its matrices do.
+  ...(device.own && device.matrices && { own: device.own }),
   usesLibrary: device.library === true,
   roundsFactors: device.matrices !== undefined,
 });

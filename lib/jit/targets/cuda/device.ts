@@ -2,6 +2,7 @@
 import type { Device } from "../planned/device.ts";
 import { lossError } from "../planned/device.ts";
 import { tuningOf } from "../planned/tuning.ts";
+import { OWN_KERNELS } from "./attention.ts";
 import { cubinsOf } from "./cubins.ts";
 import { openProducts } from "./cublaslt.ts";
 import { CudaError, type Driver, NoDriverError, openDriver } from "./driver.ts";
@@ -191,6 +192,7 @@ function open(raw: Driver): CudaDevice {
       threads: multiprocessors * THREADS,
       workgroupMemory: BLOCK_MEMORY,
       isSimple: false,
+      own: OWN_KERNELS,
       library: products !== undefined,
     },
     tuning: tuningOf(identity),

@@ -10,6 +10,9 @@ import { ENTRY } from "./language.ts";
 import type { CudaBuffer } from "./memory.ts";
 
 const CELL = 8;
+/** Bytes of memory that a block has without being asked for, and the driver's number for asking. */
+const GIVEN_MEMORY = 48 << 10;
+const MOST_DYNAMIC_MEMORY = 8;
 
 /** A kernel that is ready to be run. */
 interface Launch {
@@ -67,7 +70,7 @@ async function kernelLaunch(
   cache: boolean | string,
 ): Promise<Launch> {
   const { driver, stream } = device;
-  const { buffers, sizes, usesScalars, workgroup } = kernel;
+  const { buffers, sizes, usesScalars, workgroup, sharedBytes } = kernel;
   const first = buffers.length + Number(usesScalars);
   // Its arguments, one a cell: pointers, then sizes; and where the cells lie, as the driver takes them.
   const cells = steady(first + sizes.length);
@@ -78,6 +81,7 @@ async function kernelLaunch(
   const pointers = steady(cells.length);
   for (const i of cells.keys()) pointers[i] = start + BigInt(i * CELL);
   const run = await functionOf(device, kernel, cache);
+  if (sharedBytes > GIVEN_MEMORY) driver.call("cuFuncSetAttribute", run, MOST_DYNAMIC_MEMORY, sharedBytes);
   const [x, y, z] = kernel.groups;
   return {
     kernel,
@@ -87,7 +91,7 @@ async function kernelLaunch(
         cells[i] = placeOf(value);
       });
       if (usesScalars) cells[buffers.length] = scalars;
-      driver.call("cuLaunchKernel", run, x, y, z, workgroup, 1, 1, 0, stream, pointers, null);
+      driver.call("cuLaunchKernel", run, x, y, z, workgroup, 1, 1, sharedBytes, stream, pointers, null);
     },
   };
 }

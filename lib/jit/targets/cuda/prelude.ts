@@ -131,4 +131,5 @@ export function preludeOf(lines: readonly string[], usesHalves: boolean): string
     ...(usesMatrices ? [WARP_TOOLS, MATRICES] : []),
   ].join("");
 }
-export const TOOLS = `${FUNCTIONS}${HALVES}${WARP_TOOLS}`;
+/** What a text of numbers of 16 bits begins with that is written by hand. */
+export const HALVES_TOOLS = `${FUNCTIONS}${HALVES}`;
