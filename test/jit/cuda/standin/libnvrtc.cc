@@ -149,7 +149,8 @@ static int compile(Program &program, const Options &options) {
                                     "-DEMULATE_ARCH=" + std::to_string(options.arch), "-include", own + "/emulate.h"};
   if (checked) for (const char *word : {"-DEMULATE_CHECK", "-fsanitize=thread", "--param", "tsan-instrument-func-entry-exit=0"}) words.push_back(word);
   words.insert(words.end(), options.passed.begin(), options.passed.end());
-  const std::string text = "#line 1 \"" + program.name + "\"\n" + program.source + "\n#line 1 \"entries\"\n" + entries(program.source);
+  // Without a linkage outside, functions of all kinds can have their shared memory in the one section.
+  const std::string text = "namespace {\n#line 1 \"" + program.name + "\"\n" + program.source + "\n}\n#line 1 \"entries\"\n" + entries(program.source);
   std::string key;
   for (auto &word : words) key += word + '\0';
   const std::string kept = cacheFolder() + "/" + hashOf(key + text);

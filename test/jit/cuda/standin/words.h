@@ -13,7 +13,7 @@
 #define __forceinline__ inline
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))
 #define __grid_constant__
 
 /** The emulator's own functions are not what the checks are about: g++ then calls them instead of inlining. */
