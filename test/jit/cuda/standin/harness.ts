@@ -1,6 +1,6 @@
 /** The stand-ins through koffi, as tests need them: every call by its name, and the few that all tests share. */
 import { join } from "node:path";
-import koffi, { type KoffiFunction } from "koffi";
+import koffi from "koffi";
 import { buildStandIns, clearReport, type Report, report } from "./build.ts";
 
 const [P, U, D, Z, I] = ["void *", "unsigned int", "uint64_t", "size_t", "int"];
@@ -61,7 +61,7 @@ type Numbers = Float32Array | Uint16Array | Int32Array | Uint8Array;
 
 export type Harness = ReturnType<typeof open>;
 function open(folder: string) {
-  const functions: Record<string, KoffiFunction> = {};
+  const functions: Record<string, (...args: unknown[]) => number> = {};
   const driver = koffi.load(join(folder, "libcuda.so.1"));
   for (const [name, parameters] of Object.entries(DRIVER))
     functions[name] = driver.func(name, I, [...parameters]);

@@ -117,7 +117,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) gemm(const u16 *__restrict
 /** One warp: c[16,8] = a[16,K] b[K,8], its registers filled as the PTX manual lays them out. */
 export const oneProduct = (type: "bf16" | "f16" | "tf32"): string => {
   const wide = type === "tf32" ? 8 : 16;
-  const half = wide / 2;
   const load = (row: string, k: string, at: (row: string, k: string) => string) =>
     type === "tf32"
       ? `to_tf32(${at(row, k)})`
@@ -130,7 +129,7 @@ extern "C" __global__ void product(const float *a, const float *b, float *c) {
   u32 fa[4] = {${a("group", "t")}, ${a("group + 8", "t")}, ${a("group", "t + 4")}, ${a("group + 8", "t + 4")}};
   float sums[4] = {1, 2, 3, 4};
   mma_${type}(sums, fa, ${b("t")}, ${b("t + 4")});
-  for (int i = 0; i < 4; i++) c[(group + (i >> 1) * 8) * ${half === 4 ? 8 : 8} + t * 2 + (i & 1)] = sums[i];
+  for (int i = 0; i < 4; i++) c[(group + (i >> 1) * 8) * 8 + t * 2 + (i & 1)] = sums[i];
 }`;
 };
 
