@@ -1,28 +1,10 @@
 /** CUDA kernels on the CPU: right ones give what plain loops give, and each kind of mistake is found. */
-import { test as always } from "uvu";
 import * as assert from "uvu/assert";
-import { type Harness, MISSING, openStandIns } from "./standin/harness.ts";
+import type { Harness } from "./standin/harness.ts";
 import { GEMM, gemm, oneProduct, softmax, tools } from "./standin/kernels.ts";
 import { difference, fromBf16, fromHalf, product, toBf16, toHalf, toTf32, wave } from "./standin/numbers.ts";
+import { clean, found, runTests, test } from "./standin/suite.ts";
 
-const cuda = await openStandIns();
-/** Each test has a context of its own; without g++ they are skipped by name. */
-const test = (name: string, body: (c: Harness) => void): void => {
-  if (!cuda) always.skip(`${name} (${MISSING})`, () => {});
-  else
-    always(name, () => {
-      cuda.reset();
-      body(cuda);
-    });
-};
-const found = (c: Harness, pattern: RegExp): void => {
-  const { faults } = c.report();
-  assert.ok(
-    faults.some((sentence) => pattern.test(sentence)),
-    `no fault like ${pattern}; found: ${JSON.stringify(faults)}`,
-  );
-};
-const clean = (c: Harness): void => assert.equal(c.report().faults, []);
 /** As on a device, threads may come in any order. */
 const inBothOrders = (body: () => void): void => {
   for (const order of ["up", "down"]) {
@@ -225,4 +207,4 @@ test("options and errors of the compiler", (c) => {
   assert.is(c.status("cuModuleLoadData", new BigUint64Array(1), other), 209);
 });
 
-always.run();
+runTests();
