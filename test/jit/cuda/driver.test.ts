@@ -205,6 +205,15 @@ test("fresh memory holds NaNs, and there is only so much of it", (c) => {
   }
 });
 
+test("several modules at once, each with its own kernels", (c) => {
+  const p = c.device(new Float32Array(N));
+  const text = (name: string, by: number) => ADD.replace("add(", `${name}(`).replace("+= by", `+= ${by}`);
+  const names = ["one", "two", "three"];
+  const kernels = names.map((name, i) => c.kernel(text(name, i + 1), name));
+  for (const fn of kernels) launchAdd(c, fn, p);
+  assert.is(first(c, p), 6);
+  assert.equal(c.report().kernels, { one: 1, two: 1, three: 1 });
+});
 test("launches that the driver does not take", (c) => {
   const source =
     'extern "C" __global__ void __launch_bounds__(4 * 32) k(float *p) { DYNAMIC_SHARED(float, s); s[0] = 1; p[0] = s[0]; }';
