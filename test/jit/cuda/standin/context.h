@@ -38,7 +38,8 @@ template <typename T> class Registry {
 };
 
 struct LoadedModule {
-  void *library;
+  int file;
+  void *library = nullptr;
   emulate::Module info;
   ~LoadedModule();
 };

@@ -12,11 +12,12 @@
 #endif
 
 extern "C" {
-__attribute__((visibility("hidden"))) extern char __ehdr_start[], _end[];
-__attribute__((visibility("hidden"), weak)) extern char __start_emulated_shared[], __stop_emulated_shared[];
+__attribute__((visibility("hidden"))) extern char __ehdr_start[], __bss_start[], _end[];
+__attribute__((visibility("hidden"), weak)) extern char __start_emulated_shared[];
 }
 namespace emulate {
-const Machine *machine;
+/** Not zero at first, so that it lies before the section of shared memory; attach sets it. */
+const Machine *machine = (const Machine *)1;
 template <typename... A> struct Parameters { static constexpr unsigned sizes[sizeof...(A) + 1] = {sizeof(A)..., 0}; };
 template <unsigned... I> struct Indices {};
 template <unsigned N, unsigned... I> struct UpTo : UpTo<N - 1, N - 1, I...> {};
@@ -42,7 +43,9 @@ EMULATE_EXPORT void emulate_attach(const emulate::Machine *machine, emulate::Mod
 #else
   const bool checked = false;
 #endif
-  *out = {emulate::VERSION, EMULATE_ARCH, checked, __start_emulated_shared, __stop_emulated_shared, __ehdr_start, _end};
+  // After the section come variables that are zero at first: g++ puts shared memory of templates among them.
+  char *shared = __start_emulated_shared ? __start_emulated_shared : __bss_start;
+  *out = {emulate::VERSION, EMULATE_ARCH, checked, shared, _end, __ehdr_start, _end};
 }
 /* A kernel's entry; the rest are the arguments of its launch bounds. */
 #define EMULATE_KERNEL(name, ...)                                                                              \

@@ -8,7 +8,10 @@
 #include "context.h"
 #include "report.h"
 
-LoadedModule::~LoadedModule() { dlclose(library); }
+LoadedModule::~LoadedModule() {
+  if (library) dlclose(library);
+  close(file);
+}
 
 /** An image is a shared library for this machine; its last part is the table of its sections. */
 static size_t imageBytes(const void *image) {
@@ -20,20 +23,19 @@ static size_t imageBytes(const void *image) {
 int loadModule(const void *image, std::shared_ptr<LoadedModule> &out) {
   const size_t bytes = imageBytes(image);
   if (!bytes) return INVALID_IMAGE;
-  // A name of its own: the loader takes what was loaded under a name before for the same.
-  std::string path = "/tmp/ditlab-module-XXXXXX";
-  const int file = mkstemp(path.data());
+  // The file stays open as long as the library: its number is in the name that the loader knows libraries by.
+  const int file = memfd_create("module", MFD_CLOEXEC);
   if (file < 0) return OUT_OF_MEMORY;
+  auto module = std::make_shared<LoadedModule>();
+  module->file = file;
   const bool written = write(file, image, bytes) == (ssize_t)bytes;
-  close(file);
+  const std::string path = "/proc/self/fd/" + std::to_string(file);
   void *library = written ? dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) : nullptr;
-  unlink(path.c_str());
   if (!library) {
     const char *why = dlerror();
     report::fault(std::string("a module that cannot be loaded: ") + (why ? why : "it cannot be written"));
     return INVALID_IMAGE;
   }
-  auto module = std::make_shared<LoadedModule>();
   module->library = library;
   auto attach = (void (*)(const emulate::Machine *, emulate::Module *))dlsym(library, "emulate_attach");
   if (!attach) return INVALID_IMAGE;

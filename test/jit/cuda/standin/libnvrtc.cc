@@ -145,11 +145,14 @@ static int compile(Program &program, const Options &options) {
   const bool checked = check && *check && strcmp(check, "0");
   const std::string own = folder();
   std::vector<std::string> words = {"g++", "-std=c++17", "-O1", "-w", "-fPIC", "-pipe", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti",
-                                    "-fno-strict-aliasing", "-fwrapv", "-fno-math-errno", "-fno-asynchronous-unwind-tables", "-fmax-errors=20",
+                                    "-fno-strict-aliasing", "-fwrapv", "-fno-math-errno", "-fstack-clash-protection", "-fno-asynchronous-unwind-tables", "-fmax-errors=20",
                                     "-DEMULATE_ARCH=" + std::to_string(options.arch), "-include", own + "/emulate.h"};
-  if (checked) for (const char *word : {"-DEMULATE_CHECK", "-fsanitize=thread", "--param", "tsan-instrument-func-entry-exit=0"}) words.push_back(word);
+  // A vector must stay one access, so that its alignment is looked at.
+  static const char *const CHECKED[] = {"-DEMULATE_CHECK", "-fsanitize=thread", "--param", "tsan-instrument-func-entry-exit=0", "-fno-tree-sra"};
+  if (checked) words.insert(words.end(), std::begin(CHECKED), std::end(CHECKED));
   words.insert(words.end(), options.passed.begin(), options.passed.end());
-  const std::string text = "#line 1 \"" + program.name + "\"\n" + program.source + "\n#line 1 \"entries\"\n" + entries(program.source);
+  // Without a linkage outside, functions of all kinds can have their shared memory in the one section.
+  const std::string text = "namespace {\n#line 1 \"" + program.name + "\"\n" + program.source + "\n}\n#line 1 \"entries\"\n" + entries(program.source);
   std::string key;
   for (auto &word : words) key += word + '\0';
   const std::string kept = cacheFolder() + "/" + hashOf(key + text);

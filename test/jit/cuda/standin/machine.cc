@@ -229,5 +229,6 @@ int runKernel(const Launch &launch) {
     runBlock(down);
   }
   active = here = false;
+  reportMatrices();
   return error;
 }

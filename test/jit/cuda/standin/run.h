@@ -56,6 +56,8 @@ void leave();
 
 /** Does a warp's common operation for the lanes of `mask`; `lanes` is the warp's first fiber. */
 void perform(Fiber *lanes, unsigned mask);
+/** Tells the report what ldmatrix met in the launch. */
+void reportMatrices();
 
 /* Shared memory has addresses of 32 bits as on a device: static memory from 0, dynamic memory from DYNAMIC on. */
 constexpr uint32_t DYNAMIC = 1 << 24;

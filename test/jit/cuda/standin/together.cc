@@ -22,6 +22,11 @@ char *sharedBytes(uint32_t address, const char *what) {
   return (dynamic ? machine.dynamicShared : module.shared) + offset;
 }
 
+static long phases, conflicts;
+void reportMatrices() {
+  if (phases) report::matrices(launch->name, phases, conflicts);
+  phases = conflicts = 0;
+}
 /** Eight rows of 16 bytes are read at once where each lies in banks of its own. */
 static void countConflicts(Fiber *lanes) {
   for (int m = 0; m < 4; m++) {
@@ -36,7 +41,8 @@ static void countConflicts(Fiber *lanes) {
       }
       if (used > most) most = used;
     }
-    report::matrices(launch->name, 1, most - 1);
+    phases++;
+    conflicts += most - 1;
   }
 }
 static void loadMatrices(Fiber *lanes, bool transposed) {

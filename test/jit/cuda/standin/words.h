@@ -10,7 +10,7 @@
 #define __constant__ static
 /* All static shared memory of a module lies in one section, so that the machine finds it. */
 #define __shared__ static __attribute__((section("emulated_shared"), aligned(16)))
-#define __forceinline__ inline
+#define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
@@ -45,13 +45,15 @@ template <typename To, typename From> EMULATE_TOOL To bits(From from) {
 #define warpSize 32
 #define DYNAMIC_SHARED(T, name) T *name = (T *)emulate::dynamic_shared()
 
+/* Inlined always: what a call leaves in memory as its result, g++ does not show to the checks. */
+#define EMULATE_INLINE static inline __attribute__((always_inline, unused))
 #define EMULATE_VECTORS(T, name, bytes)                                                             \
   struct alignas(2 * bytes) name##2 { T x, y; };                                                    \
   struct name##3 { T x, y, z; };                                                                    \
   struct alignas(bytes < 8 ? 4 * bytes : 16) name##4 { T x, y, z, w; };                             \
-  EMULATE_TOOL name##2 make_##name##2(T x, T y) { return {x, y}; }                                  \
-  EMULATE_TOOL name##3 make_##name##3(T x, T y, T z) { return {x, y, z}; }                          \
-  EMULATE_TOOL name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; }
+  EMULATE_INLINE name##2 make_##name##2(T x, T y) { return {x, y}; }                                  \
+  EMULATE_INLINE name##3 make_##name##3(T x, T y, T z) { return {x, y, z}; }                          \
+  EMULATE_INLINE name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; }
 EMULATE_VECTORS(float, float, 4)
 EMULATE_VECTORS(int, int, 4)
 EMULATE_VECTORS(unsigned, uint, 4)
