@@ -61,7 +61,7 @@ for (const model of MODELS.filter((name) => name.includes(options.model)))
     const planned = await planStep(
       stepConfig(model, method, Number(options.batch)),
       { ...anyGPU(Number(options.buffers)), storage: options.storage as Precision },
-      Number(options.runs),
+      { runs: Number(options.runs) },
     );
     rows[`${model} ${method}`] = rowOf(planned);
     if (options.kernels) listKernels(planned);

@@ -2,7 +2,7 @@
 import { methodPreset } from "../lib/align/index.ts";
 import { SIT_PROCESS } from "../lib/diffusion/index.ts";
 import { traceFunction } from "../lib/jit/lower.ts";
-import { SOME_GPU } from "../lib/jit/plan/forms.ts";
+import { type ProductDevice, SOME_GPU } from "../lib/jit/plan/forms.ts";
 import type { Plan, PlanOptions } from "../lib/jit/plan/plan.ts";
 import type { Section } from "../lib/jit/plan/sections.ts";
 import { styleFor } from "../lib/jit/plan/style.ts";
@@ -67,7 +67,11 @@ export const anyGPU = (maxBuffers: number): PlanOptions => ({
 });
 
 /** Plans a step of a config on `batchSize` samples, `runs` times over. */
-export async function planStep(config: TrainConfig, options: PlanOptions, runs = 1): Promise<PlannedStep> {
+export async function planStep(
+  config: TrainConfig,
+  options: PlanOptions,
+  { runs = 1, device = SOME_GPU }: { runs?: number; device?: ProductDevice } = {},
+): Promise<PlannedStep> {
   const task = makeTask(config);
   const step: StepOptions = { ...config, microBatches: 1 };
   const args = [hollowState(task), await syntheticBatch(config, config.batchSize), syntheticScalars(config)];
@@ -77,7 +81,7 @@ export async function planStep(config: TrainConfig, options: PlanOptions, runs =
   const start = performance.now();
   const fn = (...[state, batch, scalars]: [never, never, never]) =>
     trainStep(task, state, batch, scalars, step);
-  const traced = writtenFor(SOME_GPU, traceFunction(fn, args, "trainStep"));
+  const traced = writtenFor(device, traceFunction(fn, args, "trainStep"));
   const traceSeconds = (performance.now() - start) / 1000;
   const planned = Array.from({ length: runs }, () => {
     const begin = performance.now();

@@ -38,7 +38,6 @@ template <typename T> class Registry {
 };
 
 struct LoadedModule {
-  int file;
   void *library = nullptr;
   emulate::Module info;
   ~LoadedModule();

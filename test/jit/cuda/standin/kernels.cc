@@ -1,16 +1,15 @@
 /* The driver API: modules, kernels and their launches. */
 #include <dlfcn.h>
 #include <elf.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include "context.h"
 #include "report.h"
 
 LoadedModule::~LoadedModule() {
   if (library) dlclose(library);
-  close(file);
 }
 
 /** An image is a shared library for this machine; its last part is the table of its sections. */
@@ -23,14 +22,15 @@ static size_t imageBytes(const void *image) {
 int loadModule(const void *image, std::shared_ptr<LoadedModule> &out) {
   const size_t bytes = imageBytes(image);
   if (!bytes) return INVALID_IMAGE;
-  // The file stays open as long as the library: its number is in the name that the loader knows libraries by.
-  const int file = memfd_create("module", MFD_CLOEXEC);
+  // A name of its own: the loader takes what was loaded under a name before for the same.
+  std::string path = "/tmp/ditlab-module-XXXXXX";
+  const int file = mkstemp(path.data());
   if (file < 0) return OUT_OF_MEMORY;
   auto module = std::make_shared<LoadedModule>();
-  module->file = file;
   const bool written = write(file, image, bytes) == (ssize_t)bytes;
-  const std::string path = "/proc/self/fd/" + std::to_string(file);
+  close(file);
   void *library = written ? dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) : nullptr;
+  unlink(path.c_str());
   if (!library) {
     const char *why = dlerror();
     report::fault(std::string("a module that cannot be loaded: ") + (why ? why : "it cannot be written"));
