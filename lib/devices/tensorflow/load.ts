@@ -1,0 +1,93 @@
+/**
+ * The eager backend that the npm package holds, on the addon that `ditlab setup tensorflow` has compiled. Of the package
+ * only the kernels and the backend are loaded, with ditlab's own tfjs in place of the one that it would bring along: what
+ * they register is what ditlab's tensors run on.
+ */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, resolve } from "node:path";
+import util from "node:util";
+import { compileFunction } from "node:vm";
+import { tf } from "../../tensor/tf.ts";
+import type { Setup } from "./record.ts";
+
+export const BACKEND = "tensorflow";
+/** As the package registers it. */
+const PRIORITY = 3;
+
+const require = createRequire(import.meta.url);
+
+/** What stands in place of modules that its files ask for; all others are Node's own. */
+const INSTEAD: Readonly<Record<string, unknown>> = {
+  "@tensorflow/tfjs": tf,
+  "@tensorflow/tfjs-core": tf,
+  // Node 23 removed a helper that it calls.
+  util: { ...util, isNullOrUndefined: (value: unknown) => value === null || value === undefined },
+  // Messages of TensorBoard's, which would need a package more.
+  "./proto/api_pb": {},
+};
+
+interface Module {
+  exports: Record<string, unknown>;
+}
+
+/** A function that loads files of a folder, each once. */
+function loader(): (file: string) => Module["exports"] {
+  const modules = new Map<string, Module>();
+  const load = (file: string): Module["exports"] => {
+    const known = modules.get(file);
+    if (known) return known.exports;
+    const module: Module = { exports: {} };
+    modules.set(file, module);
+    const names = {
+      module,
+      exports: module.exports,
+      require: (name: string) => {
+        if (name in INSTEAD) return INSTEAD[name];
+        return name.startsWith(".") ? load(`${resolve(dirname(file), name)}.js`) : require(`node:${name}`);
+      },
+    };
+    compileFunction(readFileSync(file, "utf8"), Object.keys(names), { filename: file })(
+      ...Object.values(names),
+    );
+    return module.exports;
+  };
+  return load;
+}
+
+/** What is used of it. */
+export interface NodeBackend {
+  readonly isUsingGpuDevice: boolean;
+}
+type NodeBackendClass = new (binding: object, packageName: string) => NodeBackend;
+
+/** What TensorFlow's library goes by as it is loaded, unless it is set already. */
+const ENVIRONMENT = {
+  // Or it takes all of a GPU's memory at once.
+  TF_FORCE_GPU_ALLOW_GROWTH: "true",
+  // Errors alone: it has a paragraph to say about each machine.
+  TF_CPP_MIN_LOG_LEVEL: "2",
+};
+
+const isRegistered = (): boolean =>
+  BACKEND in (tf.engine() as unknown as { registryFactory: object }).registryFactory;
+
+/** Registers the backend `tensorflow`, once; one that is there, as another's import has made it, stays. */
+export function registerTensorFlow(setup: Setup): void {
+  if (isRegistered()) return;
+  for (const [name, value] of Object.entries(ENVIRONMENT)) process.env[name] ??= value;
+  // First: where it cannot be loaded, no kernels are left behind.
+  const binding = require(setup.addon) as object;
+  const load = loader();
+  load(resolve(setup.package, "dist/register_all_kernels.js"));
+  const { NodeJSKernelBackend } = load(resolve(setup.package, "dist/nodejs_kernel_backend.js"));
+  const name = `@tensorflow/tfjs-node${setup.hasCuda ? "-gpu" : ""}`;
+  const backend = new (NodeJSKernelBackend as NodeBackendClass)(binding, name);
+  tf.registerBackend(BACKEND, () => backend as unknown as InstanceType<typeof tf.KernelBackend>, PRIORITY);
+}
+
+/** What computes, once the backend is registered. */
+export function runtimeOf({ version }: Setup): string {
+  const { isUsingGpuDevice } = tf.findBackend(BACKEND) as unknown as NodeBackend;
+  return `TensorFlow ${version} on ${isUsingGpuDevice ? "a GPU (CUDA)" : "the processor"}`;
+}
