@@ -25,7 +25,7 @@ export async function checkCompiler(options: RunOptions): Promise<void> {
   });
 }
 
-/** The compiler's arguments. */
+/** The compiler's arguments for the addon. */
 export function compilerArguments(
   from: { sources: string; headers: string },
   wheel: Wheel,
@@ -36,8 +36,17 @@ export function compilerArguments(
   const cuda = wheel.hasCuda ? cudaLibraries(wheel) : [];
   const folders = [...new Set([folder, ...cuda.map(dirname)])];
   return [
-    ...["-std=c++17", "-O2", "-fPIC", "-shared", `-DNAPI_VERSION=${NAPI_VERSION}`],
-    ...["-I", from.headers, "-I", join(folder, "include")],
+    ...[
+      "-std=c++17",
+      "-O2",
+      "-fPIC",
+      "-shared",
+      `-DNAPI_VERSION=${NAPI_VERSION}`,
+      "-I",
+      from.headers,
+      "-I",
+      join(folder, "include"),
+    ],
     ...SOURCES.map((name) => join(from.sources, name)),
     ...["-o", addon],
     // Libraries' own search for others goes by the older kind of path alone.

@@ -3,12 +3,14 @@
  * only the kernels and the backend are loaded, with ditlab's own tfjs in place of the one that it would bring along: what
  * they register is what ditlab's tensors run on.
  */
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, resolve } from "node:path";
 import util from "node:util";
 import { compileFunction } from "node:vm";
+import koffi from "koffi";
 import { tf } from "../../tensor/tf.ts";
+import { mendKernels } from "./kernels.ts";
 import type { Setup } from "./record.ts";
 
 export const BACKEND = "tensorflow";
@@ -72,15 +74,35 @@ const ENVIRONMENT = {
 const isRegistered = (): boolean =>
   BACKEND in (tf.engine() as unknown as { registryFactory: object }).registryFactory;
 
+/**
+ * Loads a library without its words on the processor, which it writes to the error output before it looks at its
+ * environment. Whoever wants to hear them sets TF_CPP_MIN_LOG_LEVEL to 0.
+ */
+function quietly<T>(load: () => T): T {
+  if (process.env.TF_CPP_MIN_LOG_LEVEL === "0") return load();
+  const c = koffi.load("libc.so.6");
+  const [dup, dup2] = [c.func("int dup(int)"), c.func("int dup2(int, int)")];
+  const [errors, nowhere] = [dup(2), openSync("/dev/null", "w")];
+  dup2(nowhere, 2);
+  try {
+    return load();
+  } finally {
+    dup2(errors, 2);
+    closeSync(errors);
+    closeSync(nowhere);
+  }
+}
+
 /** Registers the backend `tensorflow`, once; one that is there, as another's import has made it, stays. */
 export function registerTensorFlow(setup: Setup): void {
   if (isRegistered()) return;
   for (const [name, value] of Object.entries(ENVIRONMENT)) process.env[name] ??= value;
   // First: where it cannot be loaded, no kernels are left behind.
-  const binding = require(setup.addon) as object;
+  const binding = quietly(() => require(setup.addon) as object);
   const load = loader();
   load(resolve(setup.package, "dist/register_all_kernels.js"));
   const { NodeJSKernelBackend } = load(resolve(setup.package, "dist/nodejs_kernel_backend.js"));
+  mendKernels();
   const name = `@tensorflow/tfjs-node${setup.hasCuda ? "-gpu" : ""}`;
   const backend = new (NodeJSKernelBackend as NodeBackendClass)(binding, name);
   tf.registerBackend(BACKEND, () => backend as unknown as InstanceType<typeof tf.KernelBackend>, PRIORITY);
