@@ -23,8 +23,12 @@ const require = createRequire(import.meta.url);
 const INSTEAD: Readonly<Record<string, unknown>> = {
   "@tensorflow/tfjs": tf,
   "@tensorflow/tfjs-core": tf,
-  // Node 23 removed a helper that it calls.
-  util: { ...util, isNullOrUndefined: (value: unknown) => value === null || value === undefined },
+  // Node 23 removed one of the helpers that it calls, and the other is to go.
+  util: {
+    ...util,
+    isArray: Array.isArray,
+    isNullOrUndefined: (value: unknown) => value === null || value === undefined,
+  },
   // Messages of TensorBoard's, which would need a package more.
   "./proto/api_pb": {},
 };
@@ -58,8 +62,10 @@ function loader(): (file: string) => Module["exports"] {
 }
 
 /** What is used of it. */
-export interface NodeBackend {
+interface NodeBackend {
   readonly isUsingGpuDevice: boolean;
+  readonly tensorMap: { get(dataId: object): unknown };
+  readSync(dataId: object): unknown;
 }
 type NodeBackendClass = new (binding: object, packageName: string) => NodeBackend;
 
@@ -105,6 +111,12 @@ export function registerTensorFlow(setup: Setup): void {
   mendKernels();
   const name = `@tensorflow/tfjs-node${setup.hasCuda ? "-gpu" : ""}`;
   const backend = new (NodeJSKernelBackend as NodeBackendClass)(binding, name);
+  // A kernel that reads indices refuses those of another backend, or of a compiled function, before tfjs can move them.
+  const { readSync } = backend;
+  backend.readSync = (dataId) => {
+    backend.tensorMap.get(dataId);
+    return readSync.call(backend, dataId);
+  };
   tf.registerBackend(BACKEND, () => backend as unknown as InstanceType<typeof tf.KernelBackend>, PRIORITY);
 }
 
