@@ -9,9 +9,11 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { runNotebook } from "../../../kernel/notebook/run.ts";
 import type { DevicesReport } from "../../../lib/devices/findings.ts";
 import { ditlab } from "../../cli/helpers.ts";
 import { temporaryFolder } from "../../io/helpers.ts";
+import { build } from "../../kernel/helpers.ts";
 import { npm, root } from "../../packed.ts";
 import { NO_DRIVER } from "../helpers.ts";
 
@@ -103,6 +105,22 @@ real("devices lists it, with what computes", async () => {
   assert.match(runtime!, /^TensorFlow .* on the processor$/);
   assert.is(auto, "cpu");
 });
+
+const NOTEBOOK = "01-tensors-jit-devices.ipynb";
+if (process.env.DITLAB_NOTEBOOKS !== "1") test.skip(`${NOTEBOOK} runs on it (DITLAB_NOTEBOOKS=1)`, () => {});
+else
+  real(`${NOTEBOOK} runs on it`, async () => {
+    build();
+    const output = join(await temporaryFolder(), NOTEBOOK);
+    const kernel = { env: { ...process.env, ...env, DITLAB_DEVICE: "tensorflow" } };
+    const { failed, notebook, seconds } = await runNotebook(join(root, "notebooks", NOTEBOOK), {
+      output,
+      kernel,
+    });
+    assert.is(failed, undefined, failed?.reason);
+    assert.match(JSON.stringify(notebook), /TensorFlow \d+\.\d+\.\d+ on the processor/);
+    process.stdout.write(` ${seconds.toFixed(0)} s `);
+  });
 
 real(
   "moved it is noticed, set up anew from where it is now, and left there when the rest is removed",
