@@ -116,7 +116,7 @@ export { result, ${folders.map((folder) => `${folder}Folder`).join(", ")} };
   });
   const own = program
     .getSourceFiles()
-    .filter(({ fileName }) => fileName.startsWith(join(home, "")) && !/tensorflow/.test(fileName));
+    .filter(({ fileName }) => fileName.startsWith(join(home, "")) && !/@tensorflow/.test(fileName));
   assert.ok(own.some(({ fileName }) => fileName.endsWith("dist/lib/samplers/sample.d.ts")));
   assert.not(own.some(({ fileName }) => dirname(fileName).includes("/lib/") && !fileName.endsWith(".d.ts")));
   const problems = own

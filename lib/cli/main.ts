@@ -10,6 +10,7 @@ import { EXIT, fail } from "./exit.ts";
 import { prepareCommand } from "./prepare.ts";
 import { profileCommand } from "./profile.ts";
 import { sampleCommand } from "./sample.ts";
+import { setupCommand } from "./setup.ts";
 import { trainCommand } from "./train.ts";
 
 /** A command, and those below it, with its parent's way of ending. */
@@ -42,6 +43,7 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failure} failed, ${EXIT.usage} wrong usage, 
     prepareCommand(),
     profileCommand(),
     devicesCommand(),
+    setupCommand(),
   ];
   for (const command of [...own, ...more]) program.addCommand(inherited(command, program));
   return program;

@@ -36,6 +36,7 @@ function aboutOf({ hardware, runtime, problem, fix, device }: DeviceReport): str
     if (runtime) parts.push(runtime);
     if (features.length > 0) parts.push(features.join(" "));
   }
+  if (runtime && TARGET_OF[device] !== device) parts.push(runtime);
   if (problem !== undefined) parts.push(fix === undefined ? problem : `${problem}: ${fix}`);
   return parts.join("; ");
 }

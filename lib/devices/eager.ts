@@ -7,13 +7,16 @@ import { eagerWebGPU } from "./eager-webgpu.ts";
 import { gpuHint, sightOf } from "./gpu-hint.ts";
 import { type Device, PACKAGES } from "./names.ts";
 import { fileOf, isInstalled } from "./packages.ts";
+import { registerTensorFlow } from "./tensorflow/load.ts";
+import { COMMAND, missingSetup, readSetup } from "./tensorflow/record.ts";
 
 /** The packages that a device lacks here, the first of those that would do. */
 const missingPackages = (device: Device): string[] =>
   PACKAGES[device].flatMap((names) => (names.some(isInstalled) ? [] : [names[0]]));
 
-/** What a device lacks, and the command that installs it. */
+/** What a device lacks, and the command that brings it. */
 export function missingReason(device: Device): { problem: string; fix: string } | undefined {
+  if (device === "tensorflow") return missingSetup();
   const missing = missingPackages(device);
   if (missing.length === 0) return undefined;
   // All of a device's packages, so that those that are there keep fitting.
@@ -52,13 +55,15 @@ async function prepare(device: Device): Promise<void> {
       const { problem, fix } = gpuHint(sightOf());
       throw new Error(`device 'webgpu' cannot be used: ${problem}: ${fix}`, { cause: error });
     });
-  if (device === "tensorflow") {
-    // tfjs-node 4.22 calls a helper that Node 23 removed.
-    const util = (await import("node:util")).default as { isNullOrUndefined?: (value: unknown) => boolean };
-    util.isNullOrUndefined ??= (value) => value == null;
-    // The one for GPUs where both are there.
-    await load(device, [...PACKAGES.tensorflow[0]].reverse().find(isInstalled)!);
-  }
+  if (device === "tensorflow")
+    try {
+      registerTensorFlow(readSetup()!);
+    } catch (error) {
+      throw new Error(
+        `device 'tensorflow' is set up but could not be loaded (${(error as Error).message.split("\n")[0]}); set it up anew with: ${COMMAND}`,
+        { cause: error },
+      );
+    }
 }
 
 /** Puts eager tensors on a device. @throws naming it, what is missing, and the command that helps */
@@ -70,6 +75,6 @@ export async function useEager(device: Device): Promise<void> {
   if (await tf.setBackend(device)) return;
   await tf.setBackend(before);
   throw new Error(
-    `device '${device}' could not start; expected a processor that ${PACKAGES[device].flat().join(" or ")} runs on, and 'npx ditlab devices' says what is found`,
+    `device '${device}' could not start; expected a processor that ${PACKAGES[device].flat().join(" or ") || "its library"} runs on, and 'npx ditlab devices' says what is found`,
   );
 }

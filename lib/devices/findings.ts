@@ -20,7 +20,7 @@ export interface Hardware {
 /** What has been found out: all fields but the first come as far as the trial gets. */
 export interface Findings {
   hardware?: Hardware;
-  /** What runs compiled functions. */
+  /** What runs compiled functions, or, where they are those of `cpu`, eager operations. */
   runtime?: string;
   compiled?: Outcome;
   eager?: Outcome;

@@ -17,7 +17,8 @@ export const TARGET_OF: Readonly<Record<Device, TargetName>> = {
 export const PACKAGES: Readonly<Record<Device, readonly (readonly string[])[]>> = {
   cpu: [],
   wasm: [["@tensorflow/tfjs-backend-wasm"]],
-  tensorflow: [["@tensorflow/tfjs-node", "@tensorflow/tfjs-node-gpu"]],
+  // What it needs is compiled: `tensorflow/setup.ts`.
+  tensorflow: [],
   webgpu: [["webgpu"], ["@tensorflow/tfjs-backend-webgpu"]],
 };
 

@@ -11,6 +11,8 @@ import { type Tensor, tf, valueAndGrad } from "../tensor/index.ts";
 import { useEager } from "./eager.ts";
 import type { Findings, Hardware, Outcome } from "./findings.ts";
 import { type Device, TARGET_OF } from "./names.ts";
+import { runtimeOf } from "./tensorflow/load.ts";
+import { readSetup } from "./tensorflow/record.ts";
 
 const FEATURES = ["shader-f16", "subgroups", "timestamp-query"];
 
@@ -137,6 +139,7 @@ export async function tryDevice(
   }
   findings.eager = await outcomeOf(async () => {
     await useEager(device);
+    if (device === "tensorflow") findings.runtime = runtimeOf(readSetup()!);
     await checkResults(async (w, x) => {
       const { value, gradient } = squares({ w }, x);
       return [value, gradient.w];

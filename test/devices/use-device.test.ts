@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { commandLine } from "../../lib/cli/main.ts";
 import { DEVICES } from "../../lib/devices/index.ts";
+import { unsupported } from "../../lib/devices/tensorflow/record.ts";
 import { installCommand } from "../../lib/package.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 import { drivers, hasPackages, linesOf, NO_DRIVER, run } from "./helpers.ts";
@@ -18,7 +19,6 @@ interface Outcome {
 const ON_CPU = { current: "cpu", eager: "cpu", target: "cpu", values: [3, 5] };
 const OPTIONAL = ["webgpu", "@tensorflow/tfjs-backend-webgpu", "@tensorflow/tfjs-backend-wasm"];
 const BOTH = ["webgpu", "@tensorflow/tfjs-backend-webgpu"];
-const TENSORFLOW = ["@tensorflow/tfjs-node", "@tensorflow/tfjs-node-gpu"];
 
 const outcomes = (names: string[], env: Record<string, string> = {}, imports: string[] = []) =>
   linesOf<Outcome>("use-device-child.ts", names, env, imports);
@@ -45,8 +45,8 @@ test("cpu is there, and an unknown device is named", async () => {
 });
 
 test("a device whose packages are missing names them and the command that installs them", async () => {
-  const HIDE = [...OPTIONAL, ...TENSORFLOW].join();
-  const found = await outcomes(DEVICES.slice(1), { HIDE }, ["hide.mjs"]);
+  const nothing = { HIDE: OPTIONAL.join(), DITLAB_HOME: await temporaryFolder() };
+  const found = await outcomes(DEVICES.slice(1), nothing, ["hide.mjs"]);
   const needs = (device: string, what: string, command: string) => ({
     error: `device '${device}' cannot be used: it needs ${what} not installed: ${command}`,
     ...ON_CPU,
@@ -54,7 +54,14 @@ test("a device whose packages are missing names them and the command that instal
   const wasm = "@tensorflow/tfjs-backend-wasm";
   assert.equal(found, [
     needs("wasm", `the package ${wasm}, which is`, installCommand([wasm])),
-    needs("tensorflow", `the package ${TENSORFLOW[0]}, which is`, installCommand([TENSORFLOW[0]])),
+    {
+      error: `device 'tensorflow' cannot be used: ${
+        unsupported() === undefined
+          ? "it needs TensorFlow's library, which is not set up: npx ditlab setup tensorflow"
+          : `${unsupported()}: take another device`
+      }`,
+      ...ON_CPU,
+    },
     needs(
       "webgpu",
       "the packages webgpu and @tensorflow/tfjs-backend-webgpu, which are",
@@ -110,7 +117,7 @@ test("commands that compute have --device, and go by DITLAB_DEVICE without it", 
   const wrong = await run("ditlab", ["sample", "nowhere", "--device", "gpu"]);
   assert.is(wrong.code, 2);
   assert.match(wrong.stderr, /Allowed choices are cpu, wasm, tensorflow, webgpu, auto/);
-  const env = { HIDE: [...OPTIONAL, ...TENSORFLOW].join() };
+  const env = { HIDE: OPTIONAL.join() };
   const named = await run("ditlab", ["sample", "nowhere", "--device", "wasm"], env, ["hide.mjs"]);
   assert.is(named.code, 1);
   assert.match(named.stderr, /^ditlab: device 'wasm' cannot be used: it needs the package/);
