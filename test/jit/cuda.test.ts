@@ -62,6 +62,24 @@ maybe("attention and its gradients, whatever the heads' size", async () => {
   for (const { name, worst } of results) assert.ok(worst < 1e-5, `${name}: ${worst}`);
 });
 
+maybe("attention in the tensor cores, whatever the heads' size", async () => {
+  const { results, seen } = await run<{ name: string; errors?: Record<string, number>; own?: number }>(
+    "attention-halves-child.ts",
+    [],
+    CHECKED,
+  );
+  const { own } = results.pop()!;
+  // Forwards with and without what gradients need, and two kernels of gradients, for each of six sizes in two formats.
+  assert.is(own, 48);
+  assert.is(results.length, 12);
+  // A bfloat16 has 8 bits, a float16 11.
+  for (const { name, errors } of results)
+    for (const [what, error] of Object.entries(errors!))
+      assert.ok(error < (name.startsWith("bfloat16") ? 1.2e-2 : 1.5e-3), `${name}, ${what}: ${error}`);
+  const [{ phases, conflicts }] = Object.values(seen.matrices);
+  assert.ok(phases > 100_000 && conflicts === 0, JSON.stringify(seen.matrices));
+});
+
 maybe("products of odd sizes without cuBLASLt, in every form, those of tensor cores among them", async () => {
   interface Product {
     name: string;

@@ -77,7 +77,7 @@ export class KernelBuilder {
     readonly placement: Placement,
     private readonly expressionOf: Expression,
     /** In profiles and errors. */
-    readonly label: string,
+    public label: string,
   ) {
     this.language = style.language;
   }

@@ -13,12 +13,26 @@ export interface ProductCall {
   out: Value;
   size: Required<ProductSize>;
   alpha: number;
+  epilogue?: Epilogue;
+}
+
+/** What the library does with a product's numbers before it stores them. */
+export interface Epilogue {
+  /**
+   * Adds a number a column; and takes GELU of it, of which it may store the argument; or multiplies by the slope of GELU at
+   * an argument; or stores, beside, the sums over the rows of the first factor, which is transposed.
+   */
+  kind: "bias" | "gelu" | "gelu with argument" | "gelu gradient" | "factor sums";
+  /** The numbers that are added, or the sums. */
+  vector?: Value;
+  /** GELU's argument. */
+  argument?: Value;
 }
 
 const PRODUCTS = new Set(["MatMul", "ScaledMatMul"]);
 
 /** What a value shows in another shape. */
-const unshaped = (value: Value): Value =>
+export const unshaped = (value: Value): Value =>
   value.node?.op === "Reshape" ? unshaped(value.node.inputs[0]) : value;
 
 /** Whether an array lies in memory, number by number in its order, when a product reads it. */
@@ -47,21 +61,16 @@ export function narrowCopies(
 ): { copies: Map<Value, Value>; stages: Stage[] } {
   const copies = new Map<Value, Value>();
   const made: Stage[] = [];
-  for (const { root } of stages) {
-    const call = root && productCall(root);
+  for (const { root, call } of stages) {
     if (!call) continue;
-    for (const value of [call.a, call.b]) {
+    const { a, b, epilogue } = call;
+    const added = epilogue?.kind === "factor sums" ? undefined : epilogue?.vector;
+    for (const value of [a, b, ...(added ? [added] : [])]) {
       if (narrow.has(value) || copies.has(value)) continue;
       const { name, shape, dtype, node } = value;
       const copy: Value = { name: `${name} in 16 bits`, shape, dtype };
-      copy.node = {
-        op: "Cast",
-        domain: "",
-        inputs: [value],
-        outputs: [copy],
-        attributes: {},
-        scope: root.scope,
-      };
+      const { scope } = root!;
+      copy.node = { op: "Cast", domain: "", inputs: [value], outputs: [copy], attributes: {}, scope };
       copies.set(value, copy);
       // Parameters are copied first of all, and side by side.
       made.push({ position: node ? positions.get(node)! + 0.5 : -1, values: [copy] });
@@ -71,20 +80,33 @@ export function narrowCopies(
 }
 
 /** A launch that is a call of the library. */
-export function callOf(
-  style: Style,
-  placement: Placement,
-  node: GraphNode,
-  call: ProductCall,
-): KernelBuilder {
+export function callOf(style: Style, placement: Placement, { root, call }: Stage): KernelBuilder {
   const { copies, over } = placement;
-  const kernel = new KernelBuilder(style, placement, expression, node.op);
-  kernel.node = node;
-  const [a, b] = [call.a, call.b].map((value) => copies?.get(value) ?? value);
-  const out = over?.get(call.out) ?? call.out;
-  kernel.call = { ...call, a, b, out };
-  kernel.buffers.push(...new Set([a, b, out]));
-  for (const value of [a, b]) kernel.read.add(value);
-  kernel.written.add(call.out);
+  const kernel = new KernelBuilder(style, placement, expression, root!.op);
+  kernel.node = root;
+  const { a, b, out, epilogue } = call!;
+  const read = (value: Value): Value => {
+    const memory = copies?.get(value) ?? value;
+    kernel.read.add(memory);
+    return memory;
+  };
+  const write = (value: Value): Value => {
+    kernel.written.add(value);
+    return over?.get(value) ?? value;
+  };
+  const made: ProductCall = { ...call!, a: read(a), b: read(b), out: write(out) };
+  if (epilogue) {
+    const { kind, vector, argument } = epilogue;
+    made.epilogue = {
+      kind,
+      ...(vector && { vector: kind === "factor sums" ? write(vector) : read(vector) }),
+      ...(argument && { argument: kind === "gelu gradient" ? read(argument) : write(argument) }),
+    };
+    kernel.label = `${root!.op}, ${kind}`;
+  }
+  kernel.call = made;
+  const { vector, argument } = made.epilogue ?? {};
+  const bound = [made.a, made.b, made.out, vector, argument].filter((value) => value !== undefined);
+  kernel.buffers.push(...new Set(bound));
   return kernel;
 }

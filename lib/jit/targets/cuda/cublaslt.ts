@@ -4,6 +4,7 @@
  */
 import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
 import type { ProductSize } from "../../plan/forms.ts";
+import type { Epilogue } from "../../plan/library.ts";
 import { candidatesFor } from "./libraries.ts";
 
 const P = "void *";
@@ -13,7 +14,23 @@ const TYPES = { float32: 0, float16: 2, bfloat16: 14 } as const;
 export type MatrixType = keyof typeof TYPES;
 /** Sums of float32, of factors as they are. */
 const COMPUTE_FLOAT32 = 68;
-const DESCRIPTION = { leftTransposed: 3, rightTransposed: 4 } as const;
+const DESCRIPTION = {
+  leftTransposed: 3,
+  rightTransposed: 4,
+  epilogue: 7,
+  vector: 8,
+  argument: 11,
+  argumentPitch: 12,
+  vectorType: 26,
+} as const;
+/** Of ours, the first factor is its second. */
+const EPILOGUES: Readonly<Record<Epilogue["kind"], number>> = {
+  bias: 4,
+  gelu: 36,
+  "gelu with argument": 164,
+  "gelu gradient": 192,
+  "factor sums": 512,
+};
 const LAYOUT = { batch: 5, stride: 6 } as const;
 const MOST_WORKSPACE = 1;
 /** What a heuristic's answer holds: the algorithm, its workspace, its state, its waves, and a reserve. */
@@ -27,7 +44,18 @@ export const WORKSPACE = 32 << 20;
 export interface ProductKind extends Required<ProductSize> {
   alpha: number;
   factors: MatrixType;
+  /** Of the result, of what is added to it, and of sums beside it. */
   out: MatrixType;
+  epilogue?: Epilogue["kind"];
+}
+
+/** Where a product's arrays lie. */
+export interface ProductPlaces {
+  a: bigint;
+  b: bigint;
+  out: bigint;
+  vector?: bigint;
+  argument?: bigint;
 }
 
 /** How it is computed: opaque, and good for the same kind, library and device. */
@@ -37,12 +65,7 @@ export interface Product {
   /** What the library expects to be fast, the fastest first. */
   algorithms(most: number): Algorithm[];
   /** Gives the product to a stream. */
-  run(
-    places: { a: bigint; b: bigint; out: bigint },
-    algorithm: Algorithm,
-    workspace: bigint,
-    stream: bigint,
-  ): void;
+  run(places: ProductPlaces, algorithm: Algorithm, workspace: bigint, stream: bigint): void;
   release(): void;
 }
 
@@ -106,10 +129,15 @@ function productsOf(library: LibraryHandle): Products {
 
   return {
     version: Number(version()),
-    productOf({ rows, columns, depth, batch, transA, transB, alpha, factors, out }) {
+    productOf({ rows, columns, depth, batch, transA, transB, alpha, factors, out, epilogue }) {
       const operation = made(description, COMPUTE_FLOAT32, TYPES.float32);
       set(describe, operation, DESCRIPTION.leftTransposed, Int32Array.of(Number(transB)));
       set(describe, operation, DESCRIPTION.rightTransposed, Int32Array.of(Number(transA)));
+      if (epilogue) {
+        set(describe, operation, DESCRIPTION.epilogue, Int32Array.of(EPILOGUES[epilogue]));
+        set(describe, operation, DESCRIPTION.vectorType, Int32Array.of(TYPES[out]));
+        set(describe, operation, DESCRIPTION.argumentPitch, BigInt64Array.of(BigInt(columns)));
+      }
       const right = transB ? matrix(factors, columns, depth, batch) : matrix(factors, depth, columns, batch);
       const left = transA ? matrix(factors, depth, rows, batch) : matrix(factors, rows, depth, batch);
       const result = matrix(out, rows, columns, batch);
@@ -139,6 +167,10 @@ function productsOf(library: LibraryHandle): Products {
           );
         },
         run(places, algorithm, workspace, stream) {
+          const { vector, argument } = places;
+          if (vector !== undefined) set(describe, operation, DESCRIPTION.vector, BigUint64Array.of(vector));
+          if (argument !== undefined)
+            set(describe, operation, DESCRIPTION.argument, BigUint64Array.of(argument));
           const status = matmul(
             ...[handle, operation, factor, places.b, right, places.a, left, zero, places.out, result],
             ...[places.out, result, algorithm, workspace, WORKSPACE, stream],

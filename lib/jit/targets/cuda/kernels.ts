@@ -100,16 +100,22 @@ async function kernelLaunch(
 async function productLaunch(
   { shelf }: CudaDevice,
   kernel: KernelBuilder,
-  { a, b, out, size, alpha }: ProductCall,
+  { a, b, out, size, alpha, epilogue }: ProductCall,
   cache: boolean | string,
 ): Promise<Launch> {
   const { narrow } = kernel.placement;
   const typeOf = (value: Value): MatrixType => (narrow?.values.has(value) ? narrow.format : "float32");
-  const kind = { ...size, alpha, factors: typeOf(a), out: typeOf(out) };
+  const kind = { ...size, alpha, factors: typeOf(a), out: typeOf(out), epilogue: epilogue?.kind };
   const product = await shelf!.get(kind, cache);
+  const { vector, argument } = epilogue ?? {};
   return {
     kernel,
-    launch: (placeOf) => product.run({ a: placeOf(a), b: placeOf(b), out: placeOf(out) }),
+    launch: (placeOf) =>
+      product.run({
+        ...{ a: placeOf(a), b: placeOf(b), out: placeOf(out) },
+        ...(vector && { vector: placeOf(vector) }),
+        ...(argument && { argument: placeOf(argument) }),
+      }),
   };
 }
 

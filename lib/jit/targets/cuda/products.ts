@@ -7,7 +7,14 @@ import { dirname, join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import { fingerprint } from "../../../fingerprint.ts";
 import { folderOf } from "../onnxruntime/cache.ts";
-import { type Algorithm, type Product, type ProductKind, type Products, WORKSPACE } from "./cublaslt.ts";
+import {
+  type Algorithm,
+  type Product,
+  type ProductKind,
+  type ProductPlaces,
+  type Products,
+  WORKSPACE,
+} from "./cublaslt.ts";
 import type { CudaDevice } from "./device.ts";
 import type { CudaBuffer } from "./memory.ts";
 
@@ -21,7 +28,7 @@ const BYTES = { float32: 4, float16: 2, bfloat16: 2 } as const;
 
 /** A product with its algorithm, shared by all launches of its kind. */
 export interface ReadyProduct {
-  run(places: { a: bigint; b: bigint; out: bigint }): void;
+  run(places: ProductPlaces): void;
 }
 
 export interface ProductShelf {
@@ -86,12 +93,14 @@ export function productShelf(device: CudaDevice, products: Products): ProductShe
     const best = all.map(() => Number.POSITIVE_INFINITY);
     try {
       for (const size of sizes) buffers.push(device.allocate(size * batch));
-      const [a, b, result] = buffers.map(({ pointer }) => pointer);
+      // What an epilogue reads and writes beside is no larger than the result.
+      if (kind.epilogue) buffers.push(device.allocate(sizes[2]), device.allocate(sizes[2]));
+      const [a, b, result, vector, argument] = buffers.map(({ pointer }) => pointer);
       for (let turn = 0; turn < TURNS; turn++)
         for (const [i, algorithm] of all.entries()) {
           device.enter();
           driver.call("cuEventRecord", events[0], stream);
-          product.run({ a, b, out: result }, algorithm, workspace!.pointer, stream);
+          product.run({ a, b, out: result, vector, argument }, algorithm, workspace!.pointer, stream);
           driver.call("cuEventRecord", events[1], stream);
           await device.reached(events[1]);
           driver.call("cuEventElapsedTime", elapsed, ...events);
