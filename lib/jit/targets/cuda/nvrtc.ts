@@ -1,8 +1,11 @@
 /** NVIDIA's compiler of kernels at run time: CUDA C++ to the machine code of one architecture. It needs no GPU. */
+import { readdirSync } from "node:fs";
+import { dirname, isAbsolute, join } from "node:path";
 import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
 import { candidatesFor, SETUP } from "./libraries.ts";
 
 const P = "void *";
+const BUILTINS = /^(lib)?nvrtc-builtins(\.so\.\d+\.\d+|64_\d+\.dll)$/;
 
 export interface Compiler {
   /** As `13.0`. */
@@ -22,7 +25,7 @@ export function openCompiler(driver: number): Compiler {
   let library: LibraryHandle | undefined;
   for (const path of candidatesFor("nvrtc", driver)) {
     try {
-      library ??= koffi.load(path);
+      library ??= loadBeside(path);
     } catch {
       // The next one.
     }
@@ -33,6 +36,18 @@ export function openCompiler(driver: number): Compiler {
     );
   compiler = compilerOf(library);
   return compiler;
+}
+
+/** What a library was loaded with is held: it is unloaded with its object. */
+const held: LibraryHandle[] = [];
+
+/** The compiler opens a second library by its name alone, which the loader knows once it has been loaded from beside it. */
+function loadBeside(path: string): LibraryHandle {
+  const folder = dirname(path);
+  if (isAbsolute(path))
+    for (const name of readdirSync(folder).filter((name) => BUILTINS.test(name)))
+      held.push(koffi.load(join(folder, name)));
+  return koffi.load(path);
 }
 
 function compilerOf(library: LibraryHandle): Compiler {
