@@ -53,54 +53,59 @@ export function productCall(node: GraphNode): ProductCall | undefined {
   return size.depth === 0 ? undefined : { a, b, out, size, alpha };
 }
 
-/** Copies of what is wide, as a library multiplies numbers of one width: by the value that each is of. */
-export function narrowCopies(
-  stages: readonly Stage[],
-  narrow: ReadonlySet<Value>,
-  positions: ReadonlyMap<GraphNode, number>,
-): { copies: Map<Value, Value>; stages: Stage[] } {
+/** What a call reads beside its factors. */
+const beside = ({ epilogue }: ProductCall): Value[] => {
+  const { kind, vector, argument } = epilogue ?? {};
+  const read = [kind === "factor sums" ? undefined : vector, kind === "gelu gradient" ? argument : undefined];
+  return read.filter((value) => value !== undefined);
+};
+export const readByCall = (call: ProductCall): Value[] => [call.a, call.b, ...beside(call)];
+
+/** Copies of what is wide, as a library multiplies numbers of one width: calls read these from here on. */
+export function narrowCopies(stages: readonly Stage[], narrow: ReadonlySet<Value>): Stage[] {
   const copies = new Map<Value, Value>();
   const made: Stage[] = [];
-  for (const { root, call } of stages) {
+  for (const stage of [...stages].sort((a, b) => a.position - b.position)) {
+    const { root, call, position } = stage;
     if (!call) continue;
-    const { a, b, epilogue } = call;
-    const added = epilogue?.kind === "factor sums" ? undefined : epilogue?.vector;
-    for (const value of [a, b, ...(added ? [added] : [])]) {
-      if (narrow.has(value) || copies.has(value)) continue;
+    const copyOf = (value: Value): Value => {
+      const known = narrow.has(value) ? value : copies.get(value);
+      if (known) return known;
       const { name, shape, dtype, node } = value;
       const copy: Value = { name: `${name} in 16 bits`, shape, dtype };
       const { scope } = root!;
       copy.node = { op: "Cast", domain: "", inputs: [value], outputs: [copy], attributes: {}, scope };
       copies.set(value, copy);
-      // Parameters are copied first of all, and side by side.
-      made.push({ position: node ? positions.get(node)! + 0.5 : -1, values: [copy] });
-    }
+      // Parameters are copied first of all, and side by side; what is computed, when it is asked for: it may come late.
+      made.push({ position: node ? position - 0.5 : -1, values: [copy] });
+      return copy;
+    };
+    const { a, b, epilogue } = call;
+    stage.call = { ...call, a: copyOf(a), b: copyOf(b) };
+    const isRead = epilogue?.vector && epilogue.kind !== "factor sums";
+    if (isRead) stage.call.epilogue = { ...epilogue, vector: copyOf(epilogue.vector!) };
   }
-  return { copies, stages: made };
+  return made;
 }
 
 /** A launch that is a call of the library. */
 export function callOf(style: Style, placement: Placement, { root, call }: Stage): KernelBuilder {
-  const { copies, over } = placement;
+  const { over } = placement;
   const kernel = new KernelBuilder(style, placement, expression, root!.op);
   kernel.node = root;
-  const { a, b, out, epilogue } = call!;
-  const read = (value: Value): Value => {
-    const memory = copies?.get(value) ?? value;
-    kernel.read.add(memory);
-    return memory;
-  };
+  const { out, epilogue } = call!;
+  for (const value of readByCall(call!)) kernel.read.add(value);
   const write = (value: Value): Value => {
     kernel.written.add(value);
     return over?.get(value) ?? value;
   };
-  const made: ProductCall = { ...call!, a: read(a), b: read(b), out: write(out) };
+  const made: ProductCall = { ...call!, out: write(out) };
   if (epilogue) {
     const { kind, vector, argument } = epilogue;
     made.epilogue = {
       kind,
-      ...(vector && { vector: kind === "factor sums" ? write(vector) : read(vector) }),
-      ...(argument && { argument: kind === "gelu gradient" ? read(argument) : write(argument) }),
+      ...(vector && { vector: kind === "factor sums" ? write(vector) : vector }),
+      ...(argument && { argument: kind === "gelu gradient" ? argument : write(argument) }),
     };
     kernel.label = `${root!.op}, ${kind}`;
   }

@@ -107,16 +107,16 @@ function planWith(
     ? callsOf(made, { stored, narrow, users, results, positions }, inHalves)
     : made;
   // A library multiplies numbers of one width.
-  const copied = style.usesLibrary && inHalves ? narrowCopies(first, narrow, positions) : undefined;
-  for (const copy of copied?.copies.values() ?? []) {
-    stored.add(copy);
-    narrow.add(copy);
-  }
+  const copied = style.usesLibrary && inHalves ? narrowCopies(first, narrow) : [];
+  for (const { values } of copied)
+    for (const copy of values) {
+      stored.add(copy);
+      narrow.add(copy);
+    }
   const placement = {
     stored,
     scalars,
     parts,
-    ...(copied && { copies: copied.copies }),
     ...(storage !== "float32" && { narrow: { values: narrow, format: storage } }),
   };
   const binds = bindsOf(style, placement);
@@ -124,7 +124,7 @@ function planWith(
   // Factors that are brought as matrices are rounded: their sums are not.
   const passes = [...(style.roundsFactors ? [] : [sumsOfFactors]), sumsTogether, withEpilogues, together];
   const stages = passes
-    .reduce((made, pass) => pass(made, context), [...first, ...(copied?.stages ?? [])])
+    .reduce((made, pass) => pass(made, context), [...first, ...copied])
     .sort((a, b) => a.position - b.position);
   const over = overwritten(stages, binds, placement, mayOverwrite);
   const kernels: KernelBuilder[] = [];
