@@ -63,7 +63,11 @@ const MAX_BUFFERS = 32;
 const MAX_BYTES = 2 ** 34 - ALIGNMENT;
 /** What a block has without being asked for more. */
 const BLOCK_MEMORY = 48 << 10;
-const MATRIX = { M: 16, N: 16, K: 16, threads: 32 } as const;
+/** What a warp multiplies at once in tensor cores. */
+export const MATRICES = (["bfloat16", "float16"] as const).map((format) => ({
+  format,
+  ...({ M: 16, N: 16, K: 16, threads: 32 } as const),
+}));
 
 let opened: CudaDevice | undefined;
 let lost = 0;
@@ -196,10 +200,7 @@ function open(raw: Driver): CudaDevice {
       library: products !== undefined,
     },
     tuning: tuningOf(identity),
-    matrices:
-      capability < OLDEST_MATRICES
-        ? []
-        : (["bfloat16", "float16"] as const).map((format) => ({ format, ...MATRIX })),
+    matrices: capability < OLDEST_MATRICES ? [] : MATRICES,
     hasHalf: true,
     hasClock: true,
     description: `${name}, ${architecture}, CUDA ${version}`,
