@@ -80,22 +80,27 @@ maybe("attention in the tensor cores, whatever the heads' size", async () => {
   assert.ok(phases > 100_000 && conflicts === 0, JSON.stringify(seen.matrices));
 });
 
-maybe("products of odd sizes without cuBLASLt, in every form, those of tensor cores among them", async () => {
-  interface Product {
-    name: string;
-    worst: number;
-    rounds: boolean;
-  }
-  const { results, seen } = await run<Product>("products-child.ts", [], CHECKED);
-  const shape = { format: "bfloat16", M: 16, N: 16, K: 16, threads: 32 } as const;
-  assert.is(results.length, 3 * (FORMS.length + 2 * matrixForms(shape).length));
-  // A bfloat16 has 8 bits.
-  for (const { name, worst, rounds } of results)
-    assert.ok(worst < (rounds ? 8e-3 : 1e-5), `${name}: ${worst}`);
-  const [{ phases, conflicts }] = Object.values(seen.matrices);
-  assert.ok(phases > 100, JSON.stringify(seen.matrices));
-  assert.is(conflicts, 0, "no bank of a block's memory is met twice");
-});
+maybe(
+  "products of odd sizes without cuBLASLt, in every form, those of tensor cores among them, and with it in tf32",
+  async () => {
+    interface Product {
+      name: string;
+      worst: number;
+      rounds: boolean;
+    }
+    const { results, seen } = await run<Product>("products-child.ts", [], CHECKED);
+    const shape = { format: "bfloat16", M: 16, N: 16, K: 16, threads: 32 } as const;
+    assert.is(results.length, 3 * (FORMS.length + 2 * matrixForms(shape).length) + 2);
+    const rounded = results.at(-1)!;
+    assert.ok(rounded.rounds && rounded.worst > 1e-5, `tf32: ${rounded.worst}`);
+    // A bfloat16 has 8 bits.
+    for (const { name, worst, rounds } of results)
+      assert.ok(worst < (rounds ? 8e-3 : 1e-5), `${name}: ${worst}`);
+    const [{ phases, conflicts }] = Object.values(seen.matrices);
+    assert.ok(phases > 100, JSON.stringify(seen.matrices));
+    assert.is(conflicts, 0, "no bank of a block's memory is met twice");
+  },
+);
 
 maybe("sums and products that are made in parts", async () => {
   const { results } = await run<{ name: string; worst: number; partial: boolean }>("parts-child.ts");
@@ -151,5 +156,13 @@ maybe(
     assert.is(seen.queued, 0);
   },
 );
+
+maybe("a sampler's loop is a graph from its second step on, with the processor's images", async () => {
+  const { results, seen } = await run<{ worst: number; scale: number }>("sampler-child.ts");
+  const [{ worst, scale }] = results;
+  assert.ok(worst < 2e-6 && scale > 1, `${worst} of ${scale}`);
+  // Nine times are eight steps; what else there is computes the noise.
+  assert.ok(seen.captures > 0 && seen.graphLaunches >= 6, JSON.stringify(seen));
+});
 
 test.run();

@@ -7,7 +7,7 @@ import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import type { Value } from "../../lib/jit/graph.ts";
 import { makeArena } from "../../lib/jit/plan/arena.ts";
 import { type ProductDevice, SOME_GPU } from "../../lib/jit/plan/forms.ts";
-import type { Precision } from "../../lib/jit/plan/precision.ts";
+import type { Storage } from "../../lib/jit/plan/precision.ts";
 import { styleFor } from "../../lib/jit/plan/style.ts";
 import { bytesByKernel, bytesByNode } from "../../lib/jit/plan/traffic.ts";
 import { OWN_KERNELS } from "../../lib/jit/targets/cuda/attention.ts";
@@ -131,10 +131,10 @@ test("every kernel's reads have been written before", async () => {
 });
 
 /** As CUDA has it: a library for products, and attention by kernels of its own. */
-const withLibrary = (storage: Precision): ProductDevice => ({
+const withLibrary = (storage: Storage): ProductDevice => ({
   ...SOME_GPU,
   workgroupMemory: 48 << 10,
-  library: true,
+  library: "float32",
   own: OWN_KERNELS,
   ...(storage !== "float32" && {
     matrices: { format: "bfloat16" as const, M: 16, N: 16, K: 16, threads: 32 },

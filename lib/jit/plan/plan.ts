@@ -9,7 +9,7 @@ import { hasKernel, kernelOf, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
 import { callOf, narrowCopies, productCall } from "./library.ts";
 import { type Context, isJoin, sumsOfFactors, sumsTogether, together, withEpilogues } from "./merging.ts";
-import type { Precision } from "./precision.ts";
+import type { Storage } from "./precision.ts";
 import {
   type Binds,
   bindsOf,
@@ -29,7 +29,7 @@ export interface PlanOptions {
   /** Arguments that may be written over, by the result that may take their place. */
   mayOverwrite?: ReadonlyMap<Value, Value>;
   /** How large arrays between kernels lie in memory. Default: float32. */
-  storage?: Precision;
+  storage?: Storage;
 }
 
 export interface Plan {
@@ -81,7 +81,7 @@ function planWith(
   forced: ReadonlySet<Value>,
   { style, maxBuffers, mayOverwrite = new Map(), storage = "float32" }: PlanOptions,
 ): Attempt {
-  const isCall = (node: GraphNode): boolean => style.usesLibrary && productCall(node) !== undefined;
+  const isCall = (node: GraphNode): boolean => style.library !== undefined && productCall(node) !== undefined;
   const isClosed = (node: GraphNode): boolean => isCall(node) || style.own?.closes(node) === true;
   const kept = keptValues(live, results, forced);
   const scalarsOf = (stored: ReadonlySet<Value>): Map<Value, number> => {
@@ -103,11 +103,9 @@ function planWith(
   const positions = new Map(live.nodes.map((node, i) => [node, i]));
   const inHalves = storage !== "float32";
   const made = firstStages(live, stored);
-  const first = style.usesLibrary
-    ? callsOf(made, { stored, narrow, users, results, positions }, inHalves)
-    : made;
+  const first = style.library ? callsOf(made, { stored, narrow, users, results, positions }, inHalves) : made;
   // A library multiplies numbers of one width.
-  const copied = style.usesLibrary && inHalves ? narrowCopies(first, narrow) : [];
+  const copied = style.library && inHalves ? narrowCopies(first, narrow) : [];
   for (const { values } of copied)
     for (const copy of values) {
       stored.add(copy);

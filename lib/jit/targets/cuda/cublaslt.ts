@@ -12,8 +12,8 @@ const I = "int";
 /** Its numbers for types of matrices. */
 const TYPES = { float32: 0, float16: 2, bfloat16: 14 } as const;
 export type MatrixType = keyof typeof TYPES;
-/** Sums of float32, of factors as they are. */
-const COMPUTE_FLOAT32 = 68;
+/** Sums of float32, of factors as they are, or of float32 that are rounded to 11 bits. */
+const COMPUTE = { float32: 68, tf32: 77 } as const;
 const DESCRIPTION = {
   leftTransposed: 3,
   rightTransposed: 4,
@@ -44,6 +44,8 @@ export const WORKSPACE = 32 << 20;
 export interface ProductKind extends Required<ProductSize> {
   alpha: number;
   factors: MatrixType;
+  /** In which float32 are multiplied. */
+  precision: "float32" | "tf32";
   /** Of the result, of what is added to it, and of sums beside it. */
   out: MatrixType;
   epilogue?: Epilogue["kind"];
@@ -129,8 +131,8 @@ function productsOf(library: LibraryHandle): Products {
 
   return {
     version: Number(version()),
-    productOf({ rows, columns, depth, batch, transA, transB, alpha, factors, out, epilogue }) {
-      const operation = made(description, COMPUTE_FLOAT32, TYPES.float32);
+    productOf({ rows, columns, depth, batch, transA, transB, alpha, factors, precision, out, epilogue }) {
+      const operation = made(description, COMPUTE[precision], TYPES.float32);
       set(describe, operation, DESCRIPTION.leftTransposed, Int32Array.of(Number(transB)));
       set(describe, operation, DESCRIPTION.rightTransposed, Int32Array.of(Number(transA)));
       if (epilogue) {

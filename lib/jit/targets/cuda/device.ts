@@ -197,7 +197,7 @@ function open(raw: Driver): CudaDevice {
       workgroupMemory: BLOCK_MEMORY,
       isSimple: false,
       own: OWN_KERNELS,
-      library: products !== undefined,
+      ...(products && { library: "float32" as const }),
     },
     tuning: tuningOf(identity),
     matrices: capability < OLDEST_MATRICES ? [] : MATRICES,

@@ -105,7 +105,9 @@ async function productLaunch(
 ): Promise<Launch> {
   const { narrow } = kernel.placement;
   const typeOf = (value: Value): MatrixType => (narrow?.values.has(value) ? narrow.format : "float32");
-  const kind = { ...size, alpha, factors: typeOf(a), out: typeOf(out), epilogue: epilogue?.kind };
+  const factors = typeOf(a);
+  const precision = factors === "float32" ? kernel.style.library! : "float32";
+  const kind = { ...size, alpha, factors, precision, out: typeOf(out), epilogue: epilogue?.kind };
   const product = await shelf!.get(kind, cache);
   const { vector, argument } = epilogue ?? {};
   return {

@@ -9,7 +9,7 @@ import { CUDA } from "./language.ts";
 /** A card with tensor cores, and cuBLASLt. */
 const shown = {
   language: CUDA,
-  products: { ...SOME_GPU, library: true, own: OWN_KERNELS },
+  products: { ...SOME_GPU, library: "float32" as const, own: OWN_KERNELS },
   matrices: MATRICES,
   maxBuffers: 32,
   hasHalf: true,
