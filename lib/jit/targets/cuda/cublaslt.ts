@@ -36,6 +36,8 @@ const MOST_WORKSPACE = 1;
 /** What a heuristic's answer holds: the algorithm, its workspace, its state, its waves, and a reserve. */
 const RESULT_BYTES = 96;
 const ALGORITHM_BYTES = 64;
+/** Its status for what it does not have. */
+const NOT_SUPPORTED = 15;
 
 /** Bytes that a product may use beside its matrices; all products of a stream share them. */
 export const WORKSPACE = 32 << 20;
@@ -60,6 +62,9 @@ export interface ProductPlaces {
   argument?: bigint;
 }
 
+/** The library has no way to compute a product of a kind. */
+export class NoAlgorithmError extends Error {}
+
 /** How it is computed: opaque, and good for the same kind, library and device. */
 export type Algorithm = Uint8Array;
 
@@ -73,7 +78,8 @@ export interface Product {
 
 export interface Products {
   readonly version: number;
-  productOf(kind: ProductKind): Product;
+  /** `somewhere` stands for what an epilogue reads and writes until a product is run: algorithms depend on its alignment. */
+  productOf(kind: ProductKind, somewhere: bigint): Product;
 }
 
 /** Loads the library for a driver of a version, if it is there. It opens itself on the current context. */
@@ -131,7 +137,8 @@ function productsOf(library: LibraryHandle): Products {
 
   return {
     version: Number(version()),
-    productOf({ rows, columns, depth, batch, transA, transB, alpha, factors, precision, out, epilogue }) {
+    productOf(kind, somewhere) {
+      const { rows, columns, depth, batch, transA, transB, alpha, factors, precision, out, epilogue } = kind;
       const operation = made(description, COMPUTE[precision], TYPES.float32);
       set(describe, operation, DESCRIPTION.leftTransposed, Int32Array.of(Number(transB)));
       set(describe, operation, DESCRIPTION.rightTransposed, Int32Array.of(Number(transA)));
@@ -139,6 +146,8 @@ function productsOf(library: LibraryHandle): Products {
         set(describe, operation, DESCRIPTION.epilogue, Int32Array.of(EPILOGUES[epilogue]));
         set(describe, operation, DESCRIPTION.vectorType, Int32Array.of(TYPES[out]));
         set(describe, operation, DESCRIPTION.argumentPitch, BigInt64Array.of(BigInt(columns)));
+        for (const id of [DESCRIPTION.vector, DESCRIPTION.argument])
+          set(describe, operation, id, BigUint64Array.of(somewhere));
       }
       const right = transB ? matrix(factors, columns, depth, batch) : matrix(factors, depth, columns, batch);
       const left = transA ? matrix(factors, depth, rows, batch) : matrix(factors, rows, depth, batch);
@@ -163,7 +172,10 @@ function productsOf(library: LibraryHandle): Products {
             count,
           );
           endPreference(wish);
-          check(status, `${rows}x${depth} by ${depth}x${columns} of ${factors}`);
+          const what = `${rows}x${depth} by ${depth}x${columns} of ${factors}${epilogue ? `, ${epilogue}` : ""}`;
+          if (status === NOT_SUPPORTED || (status === 0 && count[0] === 0))
+            throw new NoAlgorithmError(`jit: cuBLASLt has no algorithm for the product ${what}`);
+          check(status, what);
           return Array.from({ length: count[0] }, (_, i) =>
             results.slice(i * RESULT_BYTES, i * RESULT_BYTES + ALGORITHM_BYTES),
           );

@@ -210,7 +210,7 @@ function open(raw: Driver): CudaDevice {
       enter();
       return pool.allocate(bytes);
     },
-    cubin: cubinsOf(() => openCompiler(raw.version), raw.version, architecture),
+    cubin: cubinsOf(() => openCompiler(raw.version), raw.version, capability),
     compile: (kernels, cache) => compileKernels(device, kernels, cache),
     begin: () => beginWork(device),
     enter,

@@ -10,12 +10,17 @@ const BUILTINS = /^(lib)?nvrtc-builtins(\.so\.\d+\.\d+|64_\d+\.dll)$/;
 export interface Compiler {
   /** As `13.0`. */
   readonly version: string;
+  /** Those that it compiles for, as 90. */
+  readonly architectures: readonly number[];
   /** Machine code for an architecture, as `sm_90`, and what the compiler says of it. @throws with its errors */
   compile(text: string, architecture: string): Promise<{ code: Buffer; log: string }>;
 }
 
 /** `-v` tells the registers of a kernel, and what it spills. */
-const OPTIONS = ["--std=c++17", "--minimal", "-w", "--ptxas-options=-v"];
+const OPTIONS = ["--std=c++17", "-w", "--ptxas-options=-v"];
+/** Leaves out what kernels do not use of the language; older compilers do not know it. */
+const MINIMAL = "--minimal";
+const MINIMAL_SINCE = 13;
 
 let compiler: Compiler | undefined;
 
@@ -57,6 +62,8 @@ function compilerOf(library: LibraryHandle): Compiler {
   const errorText = library.func("nvrtcGetErrorString", "str", ["int"]);
   const api = {
     version: native("nvrtcVersion", P, P),
+    count: native("nvrtcGetNumSupportedArchs", P),
+    architectures: native("nvrtcGetSupportedArchs", P),
     create: native("nvrtcCreateProgram", P, "str", "str", "int", P, P),
     compile: native("nvrtcCompileProgram", P, "int", "str *"),
     logSize: native("nvrtcGetProgramLogSize", P, P),
@@ -77,14 +84,20 @@ function compilerOf(library: LibraryHandle): Compiler {
   };
   const [major, minor] = [new Int32Array(1), new Int32Array(1)];
   check(api.version(major, minor), "version");
+  const count = new Int32Array(1);
+  check(api.count(count), "architectures");
+  const architectures = new Int32Array(count[0]);
+  check(api.architectures(architectures), "architectures");
+  const options = major[0] < MINIMAL_SINCE ? OPTIONS : [...OPTIONS, MINIMAL];
   return {
     version: `${major[0]}.${minor[0]}`,
+    architectures: [...architectures],
     async compile(text, architecture) {
       const handle = new BigUint64Array(1);
       check(api.create(handle, text, "kernel.cu", 0, null, null), "program");
       const [program] = handle;
       try {
-        const flags = [`--gpu-architecture=${architecture}`, ...OPTIONS];
+        const flags = [`--gpu-architecture=${architecture}`, ...options];
         // On a thread of the pool, so that several are compiled at once.
         const status = await new Promise<number>((resolve, reject) =>
           api.compile.async(program, flags.length, flags, (error: Error | null, status: number) =>

@@ -58,7 +58,6 @@ export function productShelf(device: CudaDevice, products: Products): ProductShe
   ): Promise<Algorithm> {
     const all = product.algorithms(ALGORITHMS);
     const [first] = all;
-    if (!first) throw new Error(`jit: cuBLASLt has no algorithm for the product ${key}`);
     const { rows, columns, depth, batch } = kind;
     const folder = folderOf(cache);
     if (!folder || 2 * rows * columns * depth * batch < LEAST_FLOPS) return first;
@@ -120,7 +119,7 @@ export function productShelf(device: CudaDevice, products: Products): ProductShe
       const make = async (): Promise<ReadyProduct> => {
         device.enter();
         workspace ??= device.allocate(WORKSPACE);
-        const product = products.productOf(kind);
+        const product = products.productOf(kind, workspace.pointer);
         const next = turn.then(() => algorithmOf(product, kind, key, cache));
         turn = next.catch(() => {});
         const algorithm = await next;
