@@ -2,6 +2,9 @@
  * Compiled functions on CUDA, where a processor plays the GPU: the driver's, the compiler's and the products' libraries are
  * stand-ins, and the kernels' own text runs thread by thread. Each test has a process of its own.
  */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { METHOD_NAMES } from "../../lib/align/index.ts";
@@ -169,5 +172,41 @@ maybe("a sampler's loop is a graph from its second step on, with the processor's
   // Nine times are eight steps; what else there is computes the noise.
   assert.ok(seen.captures > 0 && seen.graphLaunches >= 6, JSON.stringify(seen));
 });
+
+interface TunerReport {
+  known: [size: string, choice: unknown][];
+  kernels: number;
+  worst: number;
+  leaked: number;
+}
+for (const by of ["kernels of ours", "library"])
+  maybe(`a large product is timed once, by ${by}, and what was the fastest is kept on disk`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "ditlab-tuner-"));
+    const filesOf = (end: string): string[] => readdirSync(folder).filter((name) => name.endsWith(end));
+    const tune = async (): Promise<TunerReport & { products: number }> => {
+      const { results, seen } = await run<TunerReport>("tuner-child.ts", [folder, by]);
+      assert.ok(results[0].worst < 1e-5, `${results[0].worst}`);
+      assert.is(results[0].leaked, 0);
+      return { ...results[0], products: seen.products };
+    };
+    try {
+      const first = await tune();
+      const [file] = filesOf(by === "library" ? ".algorithms" : ".products");
+      const written = readFileSync(join(folder, file), "utf8");
+      assert.is(Object.keys(JSON.parse(written)).length, 1);
+      // What a library computes is not timed in forms of ours.
+      assert.is(first.known.length, by === "library" ? 0 : 1);
+      const second = await tune();
+      assert.is(readFileSync(join(folder, file), "utf8"), written);
+      if (by === "library") assert.ok(first.products > second.products, `${first.products} products`);
+      else assert.ok(second.kernels < first.kernels, `${second.kernels} kernels`);
+      // What is damaged is measured again; so is machine code.
+      assert.is(filesOf(".cubin").length > 0, by !== "library");
+      for (const name of readdirSync(folder)) writeFileSync(join(folder, name), "{");
+      assert.is((await tune()).products, first.products);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 
 test.run();

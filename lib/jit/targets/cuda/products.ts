@@ -21,8 +21,6 @@ import type { CudaBuffer } from "./memory.ts";
 /** Algorithms that are timed of each product, and how often, in turns. */
 const ALGORITHMS = 8;
 const TURNS = 5;
-/** Smaller products take no time that counts. */
-const LEAST_FLOPS = 2 ** 27;
 
 const BYTES = { float32: 4, float16: 2, bfloat16: 2 } as const;
 
@@ -36,6 +34,16 @@ export interface ProductShelf {
   get(kind: ProductKind, cache: boolean | string): Promise<ReadyProduct>;
 }
 
+/** What has been measured before; what is damaged is measured again. */
+async function readMeasured(file: string): Promise<Record<string, string>> {
+  try {
+    const read: unknown = JSON.parse(await readFile(file, "utf8"));
+    return typeof read === "object" && read !== null && !Array.isArray(read) ? { ...read } : {};
+  } catch {
+    return {};
+  }
+}
+
 export function productShelf(device: CudaDevice, products: Products): ProductShelf {
   const { driver, stream, identity } = device;
   const ready = new Map<string, Promise<ReadyProduct>>();
@@ -45,7 +53,7 @@ export function productShelf(device: CudaDevice, products: Products): ProductShe
   let turn: Promise<unknown> = Promise.resolve();
 
   const known = (file: string): Promise<Record<string, string>> => {
-    const read = measured.get(file) ?? readFile(file, "utf8").then(JSON.parse, () => ({}));
+    const read = measured.get(file) ?? readMeasured(file);
     measured.set(file, read);
     return read;
   };
@@ -60,7 +68,7 @@ export function productShelf(device: CudaDevice, products: Products): ProductShe
     const [first] = all;
     const { rows, columns, depth, batch } = kind;
     const folder = folderOf(cache);
-    if (!folder || 2 * rows * columns * depth * batch < LEAST_FLOPS) return first;
+    if (!folder || 2 * rows * columns * depth * batch < device.tuning.minFlops) return first;
     const file = join(folder, `${fingerprint([JSON.stringify([identity, products.version])])}.algorithms`);
     const best = await known(file);
     const isOffered = (algorithm: Algorithm): boolean =>
