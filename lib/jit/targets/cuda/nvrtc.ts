@@ -7,6 +7,8 @@ const P = "void *";
 export interface Compiler {
   /** As `13.0`. */
   readonly version: string;
+  /** What was loaded. */
+  readonly file: string;
   /** Machine code for an architecture, as `sm_90`, and what the compiler says of it. @throws with its errors */
   compile(text: string, architecture: string): Promise<{ code: Buffer; log: string }>;
 }
@@ -19,23 +21,26 @@ let compiler: Compiler | undefined;
 /** Loads the compiler for a driver of a version. @throws saying where it was looked for */
 export function openCompiler(driver: number): Compiler {
   if (compiler) return compiler;
-  let library: LibraryHandle | undefined;
   for (const path of candidatesFor("nvrtc", driver)) {
     try {
-      library ??= koffi.load(path);
+      compiler = compilerOf(koffi.load(path), path);
+      return compiler;
     } catch {
       // The next one.
     }
   }
-  if (!library)
-    throw new Error(
-      `jit: CUDA needs NVIDIA's compiler, libnvrtc, which was found neither by the loader nor in a toolkit or Python environment; bring it with: ${SETUP}`,
-    );
-  compiler = compilerOf(library);
-  return compiler;
+  throw new NoCompilerError(
+    `jit: CUDA needs NVIDIA's compiler, libnvrtc, which was found neither by the loader nor in a toolkit or Python environment; bring it with: ${SETUP}`,
+  );
 }
 
-function compilerOf(library: LibraryHandle): Compiler {
+/** NVRTC is not there. */
+export class NoCompilerError extends Error {}
+
+/** The compiler in a file. @throws where it is something else */
+export const compilerIn = (file: string): Compiler => compilerOf(koffi.load(file), file);
+
+function compilerOf(library: LibraryHandle, file: string): Compiler {
   type Native = KoffiFunc<(...args: unknown[]) => number>;
   const native = (name: string, ...parameters: string[]): Native =>
     library.func(name, "int", parameters) as Native;
@@ -64,6 +69,7 @@ function compilerOf(library: LibraryHandle): Compiler {
   check(api.version(major, minor), "version");
   return {
     version: `${major[0]}.${minor[0]}`,
+    file,
     async compile(text, architecture) {
       const handle = new BigUint64Array(1);
       check(api.create(handle, text, "kernel.cu", 0, null, null), "program");

@@ -26,19 +26,22 @@ export function deviceArray(
   dtype: GraphType,
 ): DeviceArray {
   const made = ++device.made;
+  const whole = [{ buffer, offset: 0, bytes: bytesFor(count) }];
+  const numbers = (bytes: ArrayBuffer): GraphData => {
+    device.throwFault(made);
+    if (dtype === "float32") return new Float32Array(bytes, 0, count);
+    const integers = new Int32Array(bytes, 0, count);
+    return dtype === "bool" ? graphData(integers, "bool") : integers;
+  };
+  const { readNow } = device;
   return {
     handle: buffer,
     device,
     get users() {
       return users.get(buffer) ?? 0;
     },
-    async read() {
-      const bytes = await device.read([{ buffer, offset: 0, bytes: bytesFor(count) }]);
-      device.throwFault(made);
-      if (dtype === "float32") return new Float32Array(bytes, 0, count);
-      const integers = new Int32Array(bytes, 0, count);
-      return dtype === "bool" ? graphData(integers, "bool") : integers;
-    },
+    read: async () => numbers(await device.read(whole)),
+    ...(readNow && { readNow: () => numbers(readNow(whole)) }),
     retain: () => void users.set(buffer, (users.get(buffer) ?? 0) + 1),
     release() {
       const left = (users.get(buffer) ?? 1) - 1;
