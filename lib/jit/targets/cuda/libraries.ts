@@ -1,5 +1,5 @@
 /** Where NVIDIA's libraries are: the driver's, and of a toolkit the compiler and the products. */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { type LibraryName, recordedFile } from "./manifest.ts";
@@ -118,6 +118,18 @@ const DRIVER = isWindows ? "nvcuda.dll" : "libcuda.so.1";
 
 /** Where the driver's library lies apart from the loader's own folders: Windows' for its Linux has one, NixOS another. */
 const DRIVER_FOLDERS = ["/usr/lib/wsl/lib", "/run/opengl-driver/lib"];
+
+/**
+ * What NVRTC loads itself, its built-in functions: they lie beside it. It asks the loader for them by name alone, which
+ * finds them where they have been loaded before.
+ */
+export function companionsOf(nvrtc: string): string[] {
+  if (!existsSync(nvrtc)) return [];
+  const folder = dirname(realpathSync(nvrtc));
+  return readdirSync(folder)
+    .filter((name) => /^(lib)?nvrtc-builtins(64_\d+)?\.(so\.\d+\.\d+|dll)$/.test(name))
+    .map((name) => join(folder, name));
+}
 
 /** The driver's library: it comes with the driver and nothing else. */
 export function driverCandidates(environment: NodeJS.ProcessEnv = process.env): string[] {

@@ -1,6 +1,6 @@
 /** NVIDIA's compiler of kernels at run time: CUDA C++ to the machine code of one architecture. It needs no GPU. */
 import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
-import { candidatesFor, SETUP } from "./libraries.ts";
+import { candidatesFor, companionsOf, SETUP } from "./libraries.ts";
 
 const P = "void *";
 
@@ -23,7 +23,7 @@ export function openCompiler(driver: number): Compiler {
   if (compiler) return compiler;
   for (const path of candidatesFor("nvrtc", driver)) {
     try {
-      compiler = compilerOf(koffi.load(path), path);
+      compiler = compilerIn(path);
       return compiler;
     } catch {
       // The next one.
@@ -38,7 +38,11 @@ export function openCompiler(driver: number): Compiler {
 export class NoCompilerError extends Error {}
 
 /** The compiler in a file. @throws where it is something else */
-export const compilerIn = (file: string): Compiler => compilerOf(koffi.load(file), file);
+export function compilerIn(file: string): Compiler {
+  const library = koffi.load(file);
+  for (const path of companionsOf(file)) koffi.load(path);
+  return compilerOf(library, file);
+}
 
 function compilerOf(library: LibraryHandle, file: string): Compiler {
   type Native = KoffiFunc<(...args: unknown[]) => number>;
