@@ -2,7 +2,7 @@
 import type { DeviceArray } from "../../buffers.ts";
 import { type GraphData, type GraphType, graphData } from "../../element-types.ts";
 import { sizeOf, type Value } from "../../graph.ts";
-import type { Device, DeviceBuffer } from "./device.ts";
+import { type Device, type DeviceBuffer, lossError } from "./device.ts";
 
 /** Bytes that an array of so many numbers takes: each has four. */
 export const bytesFor = (count: number): number => Math.max(4, count * 4);
@@ -27,6 +27,9 @@ export function deviceArray(
 ): DeviceArray {
   const made = ++device.made;
   const whole = [{ buffer, offset: 0, bytes: bytesFor(count) }];
+  const checkThere = (): void => {
+    if (device.loss !== undefined) throw lossError("the tensor", device);
+  };
   const numbers = (bytes: ArrayBuffer): GraphData => {
     device.throwFault(made);
     if (dtype === "float32") return new Float32Array(bytes, 0, count);
@@ -40,8 +43,16 @@ export function deviceArray(
     get users() {
       return users.get(buffer) ?? 0;
     },
-    read: async () => numbers(await device.read(whole)),
-    ...(readNow && { readNow: () => numbers(readNow(whole)) }),
+    async read() {
+      checkThere();
+      return numbers(await device.read(whole));
+    },
+    ...(readNow && {
+      readNow() {
+        checkThere();
+        return numbers(readNow(whole));
+      },
+    }),
     retain: () => void users.set(buffer, (users.get(buffer) ?? 0) + 1),
     release() {
       const left = (users.get(buffer) ?? 1) - 1;

@@ -82,53 +82,72 @@ export async function readySection(
     return deviceArray(device, buffer, count, value.dtype);
   };
 
+  type Run = ReadySection["run"];
+  const runWith = (
+    newArray: (value: Value) => DeviceArray,
+    [memoryOf, mayOverwrite, timer]: Parameters<Run>,
+  ): ReturnType<Run> => {
+    const work = device.begin();
+    const temporary: DeviceBuffer[] = [];
+    const at = new Map(fixed);
+    const taken = new Map<Value, DeviceArray>();
+    const buffers = new Set<DeviceBuffer>();
+    for (const [copy, value] of inputs) {
+      const memory = memoryOf(value);
+      const place = plan.scalars.get(copy);
+      if (place !== undefined) {
+        if (isOnHost(memory)) work.write(scalars, place * 4, packed(memory));
+        else work.copy(bufferOf(memory), 0, scalars, place * 4, 4);
+        continue;
+      }
+      const isOver = written.has(copy);
+      let array = memory as DeviceArray;
+      if (isOnHost(memory)) {
+        array = isOver ? newArray(copy) : landing(copy);
+        work.write(bufferOf(array), 0, packed(memory));
+      } else if (buffers.has(bufferOf(memory)) || (isOver && !mayOverwrite(value, memory))) {
+        // Nobody else's numbers are written over, and no memory is bound twice.
+        array = newArray(copy);
+        work.copy(bufferOf(memory), 0, bufferOf(array), 0, bufferOf(array).size);
+        if (!isOver) temporary.push(bufferOf(array));
+      }
+      buffers.add(bufferOf(array));
+      taken.set(copy, array);
+      at.set(copy, { buffer: bufferOf(array) });
+    }
+    const made = new Map<Value, DeviceArray>();
+    const ready = new Map<Value, DeviceArray>();
+    for (const [value, result] of outputs) {
+      const input = plan.over.get(result);
+      const array = ready.get(result) ?? (input ? taken.get(input)! : newArray(result));
+      ready.set(result, array);
+      made.set(value, array);
+      if (!plan.scalars.has(result)) at.set(result, { buffer: bufferOf(array) });
+    }
+    work.run(launches, (value) => at.get(value)!, { buffer: scalars }, timer);
+    for (const [result, array] of ready) {
+      const place = plan.scalars.get(result);
+      if (place !== undefined) work.copy(scalars, place * 4, bufferOf(array), 0, 4);
+    }
+    work.submit();
+    for (const buffer of temporary) buffer.destroy();
+    return made;
+  };
+
   return {
-    run(memoryOf, mayOverwrite, timer) {
-      const work = device.begin();
-      const temporary: DeviceBuffer[] = [];
-      const at = new Map(fixed);
-      const taken = new Map<Value, DeviceArray>();
-      const buffers = new Set<DeviceBuffer>();
-      for (const [copy, value] of inputs) {
-        const memory = memoryOf(value);
-        const place = plan.scalars.get(copy);
-        if (place !== undefined) {
-          if (isOnHost(memory)) work.write(scalars, place * 4, packed(memory));
-          else work.copy(bufferOf(memory), 0, scalars, place * 4, 4);
-          continue;
-        }
-        const isOver = written.has(copy);
-        let array = memory as DeviceArray;
-        if (isOnHost(memory)) {
-          array = isOver ? newArray(device, copy) : landing(copy);
-          work.write(bufferOf(array), 0, packed(memory));
-        } else if (buffers.has(bufferOf(memory)) || (isOver && !mayOverwrite(value, memory))) {
-          // Nobody else's numbers are written over, and no memory is bound twice.
-          array = newArray(device, copy);
-          work.copy(bufferOf(memory), 0, bufferOf(array), 0, bufferOf(array).size);
-          if (!isOver) temporary.push(bufferOf(array));
-        }
-        buffers.add(bufferOf(array));
-        taken.set(copy, array);
-        at.set(copy, { buffer: bufferOf(array) });
+    run(...given) {
+      const made: DeviceArray[] = [];
+      try {
+        return runWith((value) => {
+          const array = newArray(device, value);
+          made.push(array);
+          return array;
+        }, given);
+      } catch (error) {
+        // Where memory is short, what there was for the others is not lost.
+        for (const array of made) bufferOf(array).destroy();
+        throw error;
       }
-      const made = new Map<Value, DeviceArray>();
-      const ready = new Map<Value, DeviceArray>();
-      for (const [value, result] of outputs) {
-        const input = plan.over.get(result);
-        const array = ready.get(result) ?? (input ? taken.get(input)! : newArray(device, result));
-        ready.set(result, array);
-        made.set(value, array);
-        if (!plan.scalars.has(result)) at.set(result, { buffer: bufferOf(array) });
-      }
-      work.run(launches, (value) => at.get(value)!, { buffer: scalars }, timer);
-      for (const [result, array] of ready) {
-        const place = plan.scalars.get(result);
-        if (place !== undefined) work.copy(scalars, place * 4, bufferOf(array), 0, 4);
-      }
-      work.submit();
-      for (const buffer of temporary) buffer.destroy();
-      return made;
     },
     release,
   };
