@@ -1,6 +1,6 @@
 /** What `devices` found, to look at: as text of at most 100 columns, and as HTML. */
 import type { DeviceReport, DevicesReport, Outcome } from "./findings.ts";
-import { TARGET_OF } from "./names.ts";
+import { eagerOf, TARGET_OF } from "./names.ts";
 
 type Data = Omit<DevicesReport, "toString" | "toHtml">;
 
@@ -17,8 +17,9 @@ const cellOf = (outcome: Outcome | undefined): string =>
   outcome?.gflops !== undefined ? speed(outcome.gflops) : outcome ? "fails" : "-";
 
 function cellsOf({ device, works, compiled, eager }: DeviceReport): string[] {
-  const isOther = TARGET_OF[device] !== device;
-  return [device, works && isOther ? `as ${TARGET_OF[device]}` : cellOf(compiled), cellOf(eager)];
+  const cell = (on: string, outcome?: Outcome): string =>
+    works && on !== device ? `as ${on}` : cellOf(outcome);
+  return [device, cell(TARGET_OF[device], compiled), cell(eagerOf(device), eager)];
 }
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
@@ -32,7 +33,8 @@ function aboutOf({ hardware, runtime, problem, fix, device }: DeviceReport): str
     parts.push(isSoftware ? `${name} (played by the processor)` : name);
     if (driver) parts.push(`driver ${driver}`);
     if (threads !== undefined) parts.push(`${threads} thread${threads > 1 ? "s" : ""}`);
-    parts.push(`${driver ? "buffers up to " : ""}${gigabytes(memory)}${driver ? "" : " of memory"}`);
+    const isLimit = device === "webgpu";
+    parts.push(`${isLimit ? "buffers up to " : ""}${gigabytes(memory)}${isLimit ? "" : " of memory"}`);
     if (runtime) parts.push(runtime);
     if (features.length > 0) parts.push(features.join(" "));
   }

@@ -1,6 +1,7 @@
 /** Every way in which this machine can run, tried out. */
 import { NO_GPU } from "../jit/targets/webgpu/device.ts";
-import { againstGPU } from "./automatic.ts";
+import { choiceAmong, GPUS } from "./automatic.ts";
+import { changedSetup } from "./cuda/hardware.ts";
 import { devicesHtml, devicesText } from "./devices-view.ts";
 import { missingReason } from "./eager.ts";
 import type { DeviceReport, DevicesReport } from "./findings.ts";
@@ -10,11 +11,14 @@ import { remember, type Trial, trialOf } from "./trials.ts";
 
 /** What a trial says, with the step that helps where it failed. */
 function reportOf(device: Device, trial: Trial): DeviceReport {
-  const { error, ...findings } = trial;
+  const { error, fix, ...findings } = trial;
   const failure = error ?? trial.compiled?.error ?? trial.eager?.error;
-  if (failure === undefined) return { device, works: true, ...findings };
+  if (failure === undefined) return { device, works: true, ...findings, ...(fix !== undefined && { fix }) };
   const isAbsent = failure.includes(NO_GPU);
-  return { device, works: false, ...findings, ...(isAbsent ? gpuHint(sightOf()) : { problem: failure }) };
+  // A step that was found is that of an error which ended the trial.
+  const step = error === undefined || fix === undefined ? {} : { fix };
+  const hint = isAbsent ? gpuHint(sightOf()) : { problem: failure, ...step };
+  return { device, works: false, ...findings, ...hint };
 }
 
 /** What `auto` comes to, by these reports. */
@@ -26,10 +30,11 @@ function choiceOf(reports: ReadonlyMap<Device, DeviceReport>, trials: ReadonlyMa
       ? { auto: device, reason: `DITLAB_DEVICE=${wanted}` }
       : { auto: "cpu" as const, reason: `DITLAB_DEVICE=${wanted} does not work here` };
   }
-  const gpu = trials.get("webgpu");
-  if (!gpu) return { auto: "cpu" as const };
-  const reason = againstGPU(gpu, trials.get("cpu") ?? {});
-  return reason === undefined ? { auto: "webgpu" as const } : { auto: "cpu" as const, reason };
+  const tried = GPUS.flatMap((device) =>
+    trials.get(device) ? [{ device, trial: trials.get(device)! }] : [],
+  );
+  const { device, reason } = choiceAmong(tried, trials.get("cpu") ?? {});
+  return { auto: device, ...(reason !== undefined && { reason }) };
 }
 
 /**
@@ -49,7 +54,8 @@ export async function devices(): Promise<DevicesReport> {
     // One after the other: they would slow each other down.
     const trial = await trialOf(device);
     trials.set(device, trial);
-    reports.set(device, reportOf(device, trial));
+    const report = reportOf(device, trial);
+    reports.set(device, device === "cuda" ? { ...report, ...(await changedSetup()) } : report);
     await remember(device, trial);
   }
   const report = { ...choiceOf(reports, trials), devices: [...reports.values()] };

@@ -3,9 +3,11 @@ import { pathToFileURL } from "node:url";
 import { NO_GPU } from "../jit/targets/webgpu/device.ts";
 import { installCommand } from "../package.ts";
 import { currentBackend, tf } from "../tensor/tf.ts";
+import { openCuda, Unusable } from "./cuda/open.ts";
+import { cudaSight, missingDriver } from "./cuda/sight.ts";
 import { eagerWebGPU } from "./eager-webgpu.ts";
 import { gpuHint, sightOf } from "./gpu-hint.ts";
-import { type Device, PACKAGES } from "./names.ts";
+import { type Device, eagerOf, PACKAGES } from "./names.ts";
 import { fileOf, isInstalled } from "./packages.ts";
 import { registerTensorFlow } from "./tensorflow/load.ts";
 import { COMMAND, missingSetup, readSetup } from "./tensorflow/record.ts";
@@ -17,6 +19,7 @@ const missingPackages = (device: Device): string[] =>
 /** What a device lacks, and the command that brings it. */
 export function missingReason(device: Device): { problem: string; fix: string } | undefined {
   if (device === "tensorflow") return missingSetup();
+  if (device === "cuda") return missingDriver(cudaSight());
   const missing = missingPackages(device);
   if (missing.length === 0) return undefined;
   // All of a device's packages, so that those that are there keep fitting.
@@ -55,6 +58,12 @@ async function prepare(device: Device): Promise<void> {
       const { problem, fix } = gpuHint(sightOf());
       throw new Error(`device 'webgpu' cannot be used: ${problem}: ${fix}`, { cause: error });
     });
+  if (device === "cuda")
+    await openCuda().catch((error: Error) => {
+      if (!(error instanceof Unusable)) throw error;
+      const { message, fix } = error;
+      throw new Error(`device 'cuda' cannot be used: ${message}: ${fix}`, { cause: error });
+    });
   if (device === "tensorflow")
     try {
       registerTensorFlow(readSetup()!);
@@ -72,7 +81,7 @@ export async function useEager(device: Device): Promise<void> {
   const before = currentBackend();
   await prepare(device);
   // setBackend may return false and still name the backend as current.
-  if (await tf.setBackend(device)) return;
+  if (await tf.setBackend(eagerOf(device))) return;
   await tf.setBackend(before);
   throw new Error(
     `device '${device}' could not start; expected a processor that ${PACKAGES[device].flat().join(" or ") || "its library"} runs on, and 'npx ditlab devices' says what is found`,

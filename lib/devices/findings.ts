@@ -11,19 +11,26 @@ export interface Hardware {
   driver?: string;
   /** Threads that compiled functions use, of a processor. */
   threads?: number;
-  /** Bytes: of a processor all, of a GPU the largest buffer. */
+  /** Bytes: of a processor and a GPU of CUDA's all, of one of WebGPU's the largest buffer. */
   memory: number;
-  /** Of what use for numbers: `shader-f16`, `subgroups`, `timestamp-query`, and `matrices-f16-16x16x16` or the like. */
+  /**
+   * Of what use for numbers: `shader-f16`, `subgroups`, `timestamp-query`, a GPU's architecture as `sm_90`, and
+   * `matrices-f16-16x16x16` or the like.
+   */
   features?: string[];
 }
 
 /** What has been found out: all fields but the first come as far as the trial gets. */
 export interface Findings {
   hardware?: Hardware;
-  /** What runs compiled functions, or, where they are those of `cpu`, eager operations. */
+  /** What compiles and runs functions, or, where they are those of `cpu`, eager operations. */
   runtime?: string;
   compiled?: Outcome;
   eager?: Outcome;
+  /** What is in the way, or could be better. */
+  problem?: string;
+  /** The step that helps, a command where there is one. */
+  fix?: string;
 }
 export interface Outcome {
   /** Billions of floating-point operations a second, in a float32 product. */
@@ -37,10 +44,6 @@ export interface DeviceReport extends Findings {
   device: Device;
   /** Whether its results are right. Compiled functions of `wasm` and `tensorflow` are those of `cpu`. */
   works: boolean;
-  /** What is in the way. */
-  problem?: string;
-  /** The step that helps, a command where there is one. */
-  fix?: string;
 }
 
 export interface DevicesReport {

@@ -18,7 +18,7 @@ export interface Sight {
   inContainer: boolean;
 }
 
-const NVIDIA = "0x10de";
+export const NVIDIA = "0x10de";
 const MAKERS: Readonly<Record<string, string>> = { [NVIDIA]: "NVIDIA", "0x1002": "AMD", "0x8086": "Intel" };
 
 function listed(folder: string): string[] {
@@ -37,8 +37,9 @@ function textOf(file: string): string {
   }
 }
 
-function nodeIn(folder: string): Sight["node"] {
-  const nodes = listed(folder).filter((name) => name.startsWith("renderD"));
+/** What becomes of opening device nodes in a folder. */
+export function nodeIn(folder: string, isOne: (name: string) => boolean): Sight["node"] {
+  const nodes = listed(folder).filter(isOne);
   if (nodes.length === 0) return "missing";
   const mayOpen = nodes.some((name) => {
     try {
@@ -64,7 +65,7 @@ export function sightOf(): Sight {
     hasLoader: LIBRARIES.some((folder) => existsSync(join(folder, "libvulkan.so.1"))),
     drivers: DRIVERS.flatMap(listed),
     hasNvidia: existsSync("/proc/driver/nvidia/version"),
-    node: nodeIn("/dev/dri"),
+    node: nodeIn("/dev/dri", (name) => name.startsWith("renderD")),
     inContainer: existsSync("/.dockerenv") || existsSync("/run/.containerenv"),
   };
 }

@@ -16,7 +16,8 @@ const report = (findings) =>
 try {
   await tryDevice(device, report, software === "software");
 } catch (error) {
-  await new Promise((done) => process.stdout.write(`${JSON.stringify({ error: error.message })}\n`, done));
+  const { message, fix } = error;
+  await new Promise((done) => process.stdout.write(`${JSON.stringify({ error: message, fix })}\n`, done));
 }
 // Drivers' threads would keep it, or fall over one another.
 process.exit(0);

@@ -8,9 +8,11 @@ import { runtimeVersion } from "../jit/targets/onnxruntime/session.ts";
 import { openDevice } from "../jit/targets/webgpu/device.ts";
 import { nameOf } from "../jit/targets/webgpu/gpu.ts";
 import { type Tensor, tf, valueAndGrad } from "../tensor/index.ts";
+import { cudaHardware, cudaRuntime } from "./cuda/hardware.ts";
+import { openCuda } from "./cuda/open.ts";
 import { useEager } from "./eager.ts";
 import type { Findings, Hardware, Outcome } from "./findings.ts";
-import { type Device, TARGET_OF } from "./names.ts";
+import { type Device, eagerOf, TARGET_OF } from "./names.ts";
 import { runtimeOf } from "./tensorflow/load.ts";
 import { readSetup } from "./tensorflow/record.ts";
 
@@ -18,6 +20,7 @@ const FEATURES = ["shader-f16", "subgroups", "timestamp-query"];
 
 /** What a device is made of; opens a GPU. @throws where there is none */
 export async function hardwareOf(device: Device): Promise<Hardware> {
+  if (device === "cuda") return cudaHardware(await openCuda(false));
   if (device !== "webgpu")
     return {
       name: cpus()[0]?.model.trim() || arch(),
@@ -124,6 +127,7 @@ export async function tryDevice(
   findings.hardware = await hardwareOf(device);
   report(findings);
   if (findings.hardware.isSoftware && !allowSoftware) return;
+  if (device === "cuda") Object.assign(findings, cudaRuntime(await openCuda()));
   // Compiled functions of `wasm` and `tensorflow` are those of `cpu`.
   if (device === target) {
     findings.compiled = await outcomeOf(async () => {
@@ -131,12 +135,16 @@ export async function tryDevice(
       const [check, multiply] = [jit(squares, { target }), jit(product, { target, cache: false })];
       await checkResults(async (w, x) => {
         const { value, gradient } = await check({ w }, x);
-        return [value, gradient.w];
+        // An eager operation takes what lies on a GPU.
+        if (device === "cuda") await useEager(device);
+        return [device === "cuda" ? (tf.mul(value, 1) as Tensor) : value, gradient.w];
       });
       return measure(multiply);
     });
     report(findings);
   }
+  // Eager operations of `cuda` are those of `cpu`.
+  if (eagerOf(device) !== device) return;
   findings.eager = await outcomeOf(async () => {
     await useEager(device);
     if (device === "tensorflow") findings.runtime = runtimeOf(readSetup()!);

@@ -10,6 +10,8 @@ import { fileURLToPath } from "node:url";
 import writeFileAtomic from "write-file-atomic";
 import { fingerprint } from "../fingerprint.ts";
 import { cacheFolder } from "../home.ts";
+import { candidatesFor, driverFile, MAJORS } from "../jit/targets/cuda/libraries.ts";
+import { stateOf } from "../jit/targets/cuda/manifest.ts";
 import { packageVersion } from "../package.ts";
 import type { Findings } from "./findings.ts";
 import { type Device, PACKAGES } from "./names.ts";
@@ -49,8 +51,14 @@ export async function trialOf(
   createInterface(child.stdout).on("line", (line) => {
     // A library's own words are no finding.
     if (!/^\{"(findings|error)":/.test(line)) return;
-    const { findings, error } = JSON.parse(line) as { findings?: Findings; error?: string };
-    trial = { ...trial, ...findings, ...(error !== undefined && { error }) };
+    const { findings, ...failure } = JSON.parse(line) as {
+      findings?: Findings;
+      error?: string;
+      fix?: string;
+    };
+    trial = { ...trial, ...findings, ...failure };
+    // What could be better does not matter where it does not work.
+    if (failure.error !== undefined && failure.fix === undefined) delete trial.fix;
   });
   let isLate = false;
   const timer = setTimeout(() => {
@@ -87,6 +95,15 @@ function textOf(file: string): string {
   }
 }
 
+/** What NVIDIA's libraries are looked for by, and which there are: the newest first, for any driver. */
+const CUDA_VARIABLES = ["DITLAB_CUDA_PATH", "LD_LIBRARY_PATH"];
+const cudaFiles = (): string[] =>
+  [
+    driverFile() ?? "",
+    ...(["nvrtc", "cublasLt"] as const).flatMap((name) => candidatesFor(name, ANY_DRIVER)),
+  ].map((file) => `${file} ${stateOf(file)?.modified}`);
+const ANY_DRIVER = 1000 * MAJORS[0];
+
 /** What decides how a trial ends, as far as it can be known without a driver. */
 function surroundings(device: Device): string[] {
   const { env, version, arch, platform } = process;
@@ -96,6 +113,7 @@ function surroundings(device: Device): string[] {
     "DITLAB_THREADS",
     "CUDA_VISIBLE_DEVICES",
     "DISPLAY",
+    ...(device === "cuda" ? CUDA_VARIABLES : []),
   ];
   return [
     `ditlab ${packageVersion} node ${version} ${platform} ${arch} ${cpus()[0]?.model} x${cpus().length}`,
@@ -104,6 +122,7 @@ function surroundings(device: Device): string[] {
     ...["/etc/vulkan/icd.d", "/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d"].flatMap(listed),
     ...listed("/dev/dri").map((line) => line.split(" ")[0]),
     textOf("/proc/driver/nvidia/version"),
+    ...(device === "cuda" ? cudaFiles() : []),
   ];
 }
 

@@ -29,7 +29,8 @@ function tell(line: string): void {
  * name a target of their own; tensors go where an operation needs them.
  *
  * `cpu` (always there), `wasm` and `tensorflow` compile to onnxruntime and differ in eager operations; on `webgpu` both are
- * on one GPU, and arrays pass between them without a copy. Without a name, or by `auto`: what `DITLAB_DEVICE` says, else the
+ * on one GPU, and arrays pass between them without a copy; on `cuda` compiled functions run on a GPU of NVIDIA's, and eager
+ * operations on the processor, which copies what they need of it. Without a name, or by `auto`: what `DITLAB_DEVICE` says, else the
  * fastest that passes its check on this machine (see `devices`), never a GPU that a processor plays. What cannot be had in
  * that way is said in one line, and `cpu` taken.
  * @throws for a name that is given: where it is unknown, its package is missing, or there is no such hardware, with the

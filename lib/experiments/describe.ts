@@ -1,5 +1,6 @@
 /** The machine and the settings, as the report shows them. */
 import { cpus, type as osType, release, totalmem } from "node:os";
+import { openDevice as openCuda } from "../jit/targets/cuda/device.ts";
 import { currentTarget } from "../jit/targets/index.ts";
 import { runtimeVersion } from "../jit/targets/onnxruntime/session.ts";
 import { openDevice } from "../jit/targets/webgpu/device.ts";
@@ -21,8 +22,15 @@ export async function machine(): Promise<Results["machine"]> {
     os: `${osType()} ${release()}`,
     node: process.version,
     onnxruntime: runtimeVersion(),
-    ...(currentTarget() === "webgpu" && { gpu: nameOf((await openDevice()).info) }),
+    ...(await gpu()),
   };
+}
+
+/** The GPU that functions are compiled for, if it is one. */
+async function gpu(): Promise<{ gpu?: string }> {
+  if (currentTarget() === "webgpu") return { gpu: nameOf((await openDevice()).info) };
+  if (currentTarget() === "cuda") return { gpu: (await openCuda()).name };
+  return {};
 }
 
 /** The settings of each method of an arm, by the method's name, behind the arm's where there are several arms with one. */

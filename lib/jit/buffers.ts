@@ -19,6 +19,8 @@ export interface DeviceArray {
   readonly users: number;
   /** A copy of its numbers, once all work on the device that was given before is done. */
   read(): Promise<GraphData>;
+  /** The same at once, of devices for which a process may wait. */
+  readNow?(): GraphData;
   /** One more uses it. */
   retain(): void;
   /** One of those uses it no more; behind the last it is gone. */
@@ -44,7 +46,7 @@ type Values = Float32Array | Int32Array | Uint8Array;
 interface Entry {
   readonly buffer: Buffer;
   references: number;
-  /** What `read` has brought to the host from a device. */
+  /** What has been brought to the host from a device. */
   numbers?: Values;
 }
 
@@ -84,6 +86,7 @@ class HostBackend extends IdleBackend {
     if (!entry) throw new Error(this.refusals.get(dataId) ?? "jit: the tensor is gone");
     const { data } = entry.buffer;
     if (!isOnHost(data)) {
+      entry.numbers ??= data.readNow?.() as Values | undefined;
       if (entry.numbers) return entry.numbers;
       throw new Error(
         'jit: the tensor lies on a GPU, whose numbers come asynchronously; `await tensor.data()` reads them, and eager operations take it as it is after `await useDevice("webgpu")`',

@@ -1,6 +1,6 @@
 /** The addon: the npm package's sources, compiled and linked with TensorFlow's libraries by a C++ compiler. */
 import { basename, dirname, join } from "node:path";
-import { isMissing, type RunOptions, run } from "./processes.ts";
+import { isMissing, type RunOptions, run } from "../setup-processes.ts";
 import { LIBRARIES } from "./record.ts";
 import { cudaLibraries, type Wheel } from "./wheel.ts";
 

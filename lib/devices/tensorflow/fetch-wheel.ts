@@ -1,10 +1,8 @@
 /** A wheel of TensorFlow from Python's registry: of its 1.2 GB what a program in C needs. */
-import { chmod, mkdir, readdir, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { writeStreamAtomic } from "../../io/files.ts";
-import { openZip } from "../../io/zip.ts";
-import { isMissing, type RunOptions, run } from "./processes.ts";
-import { metadataOf, pythons, type Wheel, wheelIn } from "./wheel.ts";
+import { join } from "node:path";
+import { bringWheels, type Wheels } from "../setup-pip.ts";
+import type { RunOptions } from "../setup-processes.ts";
+import { metadataOf, type Wheel, wheelIn } from "./wheel.ts";
 
 /** The version that the tests compile against. */
 const VERSION = "2.21.*";
@@ -30,29 +28,6 @@ const isKept = (name: string): boolean =>
   // CUDA's libraries, with the compiler for GPUs that are newer than they are.
   (name.startsWith("nvidia/") && !/\/include\//.test(name) && !name.endsWith(".py"));
 
-/** Unpacks what is kept of a wheel. @returns the bytes */
-export async function unpack(file: string, folder: string, signal?: AbortSignal): Promise<number> {
-  const zip = await openZip(file, "a wheel");
-  let bytes = 0;
-  try {
-    const folders = new Set<string>();
-    for (const [name, size] of zip.sizes) {
-      if (!isKept(name) || name.endsWith("/")) continue;
-      signal?.throwIfAborted();
-      const path = join(folder, name);
-      if (!folders.has(dirname(path))) await mkdir(dirname(path), { recursive: true });
-      folders.add(dirname(path));
-      const stream = await zip.stream(name);
-      await writeStreamAtomic(path, () => stream);
-      if (/^nvidia\/.*\/bin\//.test(name)) await chmod(path, 0o755);
-      bytes += size;
-    }
-  } finally {
-    await zip.close();
-  }
-  return bytes;
-}
-
 /** What the wheel with CUDA needs beside it, as its metadata names it. */
 export const cudaRequirements = (metadata: string): string[] =>
   [...metadata.matchAll(/^Requires-Dist: ([^;\n]+?) *; *extra *== *["']and-cuda["'] *$/gm)].map(
@@ -60,47 +35,21 @@ export const cudaRequirements = (metadata: string): string[] =>
     ([, name]) => name.replace(/[()\s]/g, ""),
   );
 
-/** pip's words on a failure are many, and the last is often about pip itself. */
-async function download(wanted: readonly string[], folder: string, options: RunOptions): Promise<void> {
-  const args = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"];
-  args.push("--only-binary=:all:", "--dest", folder);
-  let reason = "there is no python3";
+const WHEELS: Wheels = {
+  isKept,
   // Without its own version first: a mirror may have that one alone.
-  for (const python of pythons())
-    for (const version of [[], ["--python-version", PYTHON]])
-      try {
-        await run(python, [...args, ...version, ...wanted], options);
-        return;
-      } catch (error) {
-        options.signal?.throwIfAborted();
-        if (isMissing(error)) break;
-        reason = (error as Error).message;
-      }
-  throw new Error(
-    `pip cannot fetch ${wanted.join(" ")}: ${reason}; expected Python with pip, or --from with a folder that holds TensorFlow`,
-  );
-}
-
-/** Downloads wheels and unpacks them into a folder. */
-async function bring(wanted: readonly string[], folder: string, options: RunOptions): Promise<void> {
-  const at = `${folder}.download`;
-  await mkdir(at, { recursive: true });
-  try {
-    await download(wanted, at, options);
-    for (const name of await readdir(at)) await unpack(join(at, name), folder, options.signal);
-  } finally {
-    await rm(at, { recursive: true, force: true });
-  }
-}
+  versions: [[], ["--python-version", PYTHON]],
+  instead: "--from with a folder that holds TensorFlow",
+};
 
 /** Fetches TensorFlow, with CUDA's libraries where it is to run on a GPU, into a folder. */
 export async function fetchWheel(hasCuda: boolean, folder: string, options: RunOptions): Promise<Wheel> {
-  await bring([requirement(hasCuda)], folder, options);
+  await bringWheels([requirement(hasCuda)], folder, WHEELS, options);
   const tensorflow = join(folder, "tensorflow");
   if (hasCuda) {
     const more = cudaRequirements(metadataOf(tensorflow));
     // All at once, so that they fit each other.
-    if (more.length > 0) await bring(more, folder, options);
+    if (more.length > 0) await bringWheels(more, folder, WHEELS, options);
   }
   return wheelIn(tensorflow);
 }

@@ -1,12 +1,12 @@
 /** `ditlab setup tensorflow`: the addon for the device `tensorflow`, made, checked, and taken away again. */
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rename, rm, rmdir } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { writeAtomic } from "../../io/files.ts";
+import { isAlive, removeFrom, undoing } from "../setup-folder.ts";
+import { checkBeside } from "../setup-processes.ts";
 import { checkCompiler, compile } from "./build.ts";
 import { fetchWheel } from "./fetch-wheel.ts";
-import { run } from "./processes.ts";
 import {
   brokenPart,
   hashOf,
@@ -38,38 +38,12 @@ export interface SetupOptions {
 /** Names of what is made here; those of half-made things hold the process that makes them. */
 const MADE = /^(setup\.json.*|addon-(\d+)-\w+|wheel-[\w.]+-(cpu|cuda)|half-(\d+)-\w+(\.download)?)$/;
 
-/** Seconds that a library of a gigabyte may take to load from a slow disk, and to open a GPU. */
-const PATIENCE = 300;
-
 /** Tries a setup in a process of its own. @returns what computes */
-async function checked(record: string, signal?: AbortSignal): Promise<string> {
-  const { url } = import.meta;
-  const inCheckout = url.endsWith(".ts");
-  const script = fileURLToPath(new URL(inCheckout ? "check.ts" : "check.js", url));
-  const loader = inCheckout ? ["--import", import.meta.resolve("tsx")] : [];
-  const said = await run(process.execPath, [...loader, script, record], { signal, timeout: PATIENCE }).catch(
-    (error: Error) => {
-      throw new Error(`the process that tried it failed: ${error.message}`, { cause: error });
-    },
-  );
-  const line = said.split("\n").find((text) => /^\{"(runtime|error)":/.test(text));
-  const { runtime, error = "the process that tried it said nothing" } = JSON.parse(line ?? "{}");
-  if (runtime === undefined) throw new Error(error);
-  return runtime;
-}
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-};
+const checked = (record: string, signal?: AbortSignal): Promise<string> =>
+  checkBeside(import.meta.url, record, signal);
 
 /** Removes what was made here: all, or what neither a setup nor a process at work needs. @returns whether there was any */
 async function clean(keep?: Setup): Promise<boolean> {
-  const names = await readdir(home()).catch(() => [] as string[]);
   const kept = (name: string): boolean => {
     if (!keep) return false;
     const [, , addon, , half] = MADE.exec(name)!;
@@ -78,11 +52,7 @@ async function clean(keep?: Setup): Promise<boolean> {
       return Number(addon) !== process.pid && isAlive(Number(addon));
     return !name.startsWith("wheel-") || keep.tensorflow === home(name, "tensorflow");
   };
-  const gone = names.filter((name) => MADE.test(name) && !kept(name));
-  for (const name of gone) await rm(home(name), { recursive: true, force: true });
-  // What somebody else has put there stays, with the folder.
-  await rmdir(home()).catch(() => {});
-  return gone.length > 0;
+  return removeFrom(home(), (name) => MADE.test(name) && !kept(name));
 }
 
 /** Removes all that the command has made; TensorFlow stays where it was there before. @returns whether there was any */
@@ -201,18 +171,11 @@ export async function setUpTensorFlow(
 ): Promise<{ runtime: string; isNew: boolean }> {
   const problem = unsupported();
   if (problem) throw new Error(problem);
-  const { signal } = options;
-  const made: string[] = [];
-  try {
+  return undoing(home(), options.signal, async (made) => {
     const runtime = await existing(options);
     if (runtime !== undefined) return { runtime, isNew: false };
-    const [setup, found] = await make(options, (folder) => made.push(folder));
+    const [setup, found] = await make(options, made);
     await clean(setup);
     return { runtime: found, isNew: true };
-  } catch (error) {
-    for (const folder of made) await rm(folder, { recursive: true, force: true });
-    await rmdir(home()).catch(() => {});
-    if (signal?.aborted) throw new Error("the setup was stopped, and has left nothing behind");
-    throw error;
-  }
+  });
 }

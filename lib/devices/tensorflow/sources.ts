@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { cp, mkdir, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileOf } from "../packages.ts";
-import { isMissing, type RunOptions, run } from "./processes.ts";
+import { isMissing, type RunOptions, run } from "../setup-processes.ts";
 import { PACKAGE_VERSION } from "./record.ts";
 
 /** Both ship the same sources; one that the project has is taken. */

@@ -1,7 +1,8 @@
 /** TensorFlow's libraries and headers: those of a folder, of a Python, or of a wheel that pip fetches. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { type RunOptions, run } from "./processes.ts";
+import { pythons } from "../setup-pip.ts";
+import { type RunOptions, run } from "../setup-processes.ts";
 import { LIBRARIES } from "./record.ts";
 
 /** TensorFlow as a Python package's folder. */
@@ -62,13 +63,6 @@ export function tensorFlowBelow(given: string): Wheel {
       `${from} holds no TensorFlow; expected its folder 'tensorflow', site-packages, or a Python environment`,
     );
   return wheelIn(from);
-}
-
-/** Programs that may be the Python in use: the active environment's first. */
-export function pythons(): string[] {
-  const { VIRTUAL_ENV, CONDA_PREFIX } = process.env;
-  const active = [VIRTUAL_ENV, CONDA_PREFIX].flatMap((folder) => (folder ? join(folder, "bin/python") : []));
-  return [...active.filter((file) => existsSync(file)), "python3"];
 }
 
 const FIND = `import importlib.util

@@ -1,6 +1,5 @@
 /** A GPU of NVIDIA's through its driver: one context, one stream. */
-import type { Device } from "../planned/device.ts";
-import { lossError } from "../planned/device.ts";
+import { type Device, lossError, type Piece } from "../planned/device.ts";
 import { tuningOf } from "../planned/tuning.ts";
 import { OWN_KERNELS } from "./attention.ts";
 import { cubinsOf } from "./cubins.ts";
@@ -8,6 +7,7 @@ import { openProducts } from "./cublaslt.ts";
 import { CudaError, type Driver, NoDriverError, openDriver } from "./driver.ts";
 import { compileKernels } from "./kernels.ts";
 import { CUDA } from "./language.ts";
+import { MAJORS, majorsFor, versionText } from "./libraries.ts";
 import {
   ALIGNMENT,
   type CudaBuffer,
@@ -27,14 +27,17 @@ export interface CudaDevice extends Device {
   readonly architecture: string;
   /** Bytes of its memory. */
   readonly memory: number;
+  /** Whether a processor plays it, as in the tests. */
+  readonly isSoftware: boolean;
   readonly driver: Driver;
   readonly stream: bigint;
   readonly pool: Pool;
   readonly pinned: PinnedPool;
   /** Compiled kernels by their text. */
   readonly kernels: Map<string, Promise<bigint>>;
-  /** Products by cuBLASLt, where it is. */
+  /** Products by cuBLASLt, where it is, and its version as it counts. */
   readonly shelf?: ProductShelf;
+  readonly productsVersion?: number;
   allocate(bytes: number): CudaBuffer;
   /** Machine code of a text. */
   cubin(text: string, cache: boolean | string): Promise<Buffer>;
@@ -68,6 +71,9 @@ export const MATRICES = (["bfloat16", "float16"] as const).map((format) => ({
   format,
   ...({ M: 16, N: 16, K: 16, threads: 32 } as const),
 }));
+
+/** What the device of the tests is called. */
+const STAND_IN = "CPU in place of a GPU";
 
 let opened: CudaDevice | undefined;
 let lost = 0;
@@ -123,7 +129,13 @@ const pause = (asked: number): Promise<void> =>
   new Promise((resolve) => (asked < 16 ? setImmediate(resolve) : setTimeout(resolve, 1)));
 
 function open(raw: Driver): CudaDevice {
-  if (raw.getInt("cuDeviceGetCount") === 0) throw new NoDriverError("the driver has no GPU");
+  if (majorsFor(raw.version).length === 0)
+    throw new NoDriverError(
+      `NVIDIA's driver is for CUDA ${versionText(raw.version)}, expected ${MAJORS.at(-1)}.0 or newer`,
+      "old driver",
+    );
+  if (raw.getInt("cuDeviceGetCount") === 0)
+    throw new NoDriverError("NVIDIA's driver has no GPU", "no device");
   const ordinal = raw.getInt("cuDeviceGet", 0);
   const name = nameOf(raw, ordinal);
   const [major, minor] = [ATTRIBUTE.major, ATTRIBUTE.minor].map((id) =>
@@ -133,6 +145,7 @@ function open(raw: Driver): CudaDevice {
   if (capability < OLDEST)
     throw new NoDriverError(
       `the ${name} has compute capability ${major}.${minor}, and kernels are written for ${OLDEST / 10} and newer`,
+      "old device",
     );
   const driver = telling(raw, (error) => {
     if (device.loss === undefined) {
@@ -155,7 +168,6 @@ function open(raw: Driver): CudaDevice {
   const multiprocessors = driver.getInt("cuDeviceGetAttribute", ATTRIBUTE.multiprocessors, ordinal);
   const architecture = `sm_${capability}`;
   const memory = Number(driver.get("cuDeviceTotalMem_v2", ordinal));
-  const version = `${Math.floor(driver.version / 1000)}.${Math.floor((driver.version % 1000) / 10)}`;
   const identity = JSON.stringify(["cuda", name, architecture, driver.version]);
   const pool = newPool(driver);
   const pinned = newPinnedPool(driver);
@@ -178,11 +190,31 @@ function open(raw: Driver): CudaDevice {
       await pause(asked);
     }
   };
+  /** Asks for a copy of parts of buffers, one behind the other. */
+  const stage = (parts: readonly Piece[]): { staging: Pinned; total: number } => {
+    enter();
+    const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+    const staging = pinned.take(total);
+    let at = 0;
+    for (const { buffer, offset, bytes } of parts) {
+      const from = (buffer as CudaBuffer).pointer + BigInt(offset);
+      driver.call("cuMemcpyDtoHAsync_v2", staging.pointer + BigInt(at), from, bytes, stream);
+      at += bytes;
+    }
+    return { staging, total };
+  };
+  /** What such a copy has brought, once it is done. */
+  const arrived = ({ staging, total }: { staging: Pinned; total: number }): ArrayBuffer => {
+    const copy = staging.bytes.slice(0, total);
+    pinned.giveBack(staging);
+    return copy.buffer;
+  };
   const products = openProducts(raw.version);
   const device: CudaDevice = {
     name,
     architecture,
     memory,
+    isSoftware: name === STAND_IN,
     driver,
     stream,
     pool,
@@ -203,7 +235,7 @@ function open(raw: Driver): CudaDevice {
     matrices: capability < OLDEST_MATRICES ? [] : MATRICES,
     hasHalf: true,
     hasClock: true,
-    description: `${name}, ${architecture}, CUDA ${version}`,
+    description: `${name}, ${architecture}, CUDA ${versionText(raw.version)}`,
     identity,
     made: 0,
     allocate: (bytes) => {
@@ -233,21 +265,14 @@ function open(raw: Driver): CudaDevice {
       driver.call("cuGraphExecDestroy", graph);
     },
     async read(parts) {
-      enter();
-      const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
-      const staging = pinned.take(total);
-      let at = 0;
-      for (const { buffer, offset, bytes } of parts) {
-        const from = (buffer as CudaBuffer).pointer + BigInt(offset);
-        driver.call("cuMemcpyDtoHAsync_v2", staging.pointer + BigInt(at), from, bytes, stream);
-        at += bytes;
-      }
-      const end = event();
-      await reached(end);
-      driver.call("cuEventDestroy_v2", end);
-      const copy = staging.bytes.slice(0, total);
-      pinned.giveBack(staging);
-      return copy.buffer;
+      const staged = stage(parts);
+      await device.done();
+      return arrived(staged);
+    },
+    readNow(parts) {
+      const staged = stage(parts);
+      driver.call("cuStreamSynchronize", stream);
+      return arrived(staged);
     },
     async done() {
       enter();
@@ -259,5 +284,6 @@ function open(raw: Driver): CudaDevice {
     attempt: async (_, body) => ({ value: body() }),
     throwFault() {},
   };
-  return products ? Object.assign(device, { shelf: productShelf(device, products) }) : device;
+  if (!products) return device;
+  return Object.assign(device, { shelf: productShelf(device, products), productsVersion: products.version });
 }

@@ -49,6 +49,7 @@ const SIGNATURES = {
 
 type Name = keyof typeof SIGNATURES;
 
+const NO_DEVICE = 100;
 const NOT_READY = 600;
 const OUT_OF_MEMORY = 2;
 /** After these a process's work on the device is over: illegal addresses and instructions, time-outs, lost hardware. */
@@ -71,8 +72,20 @@ export class CudaError extends Error {
   }
 }
 
-/** There is no driver, or it has no device. */
-export class NoDriverError extends Error {}
+/** What stands in the way: there is no driver, it does not start, has no device, or one of them is too old. */
+export type Obstacle = "no driver" | "no start" | "no device" | "old driver" | "old device";
+
+/** There is no driver, or it has no device that can be used. */
+export class NoDriverError extends Error {
+  constructor(
+    message: string,
+    readonly obstacle: Obstacle,
+    /** What the driver answered, where it did not start. */
+    readonly status = 0,
+  ) {
+    super(message);
+  }
+}
 
 export interface Driver {
   /** As the driver counts: 13010 is 13.1. */
@@ -97,7 +110,7 @@ function load(): LibraryHandle {
       why = (error as Error).message.split("\n")[0];
     }
   }
-  throw new NoDriverError(`the driver of NVIDIA's GPUs is not installed (${why})`);
+  throw new NoDriverError(`the driver of NVIDIA's GPUs is not installed (${why})`, "no driver");
 }
 
 let driver: Driver | undefined;
@@ -126,7 +139,13 @@ export function openDriver(): Driver {
     return word[0];
   };
   const status = functions.cuInit(0);
-  if (status !== 0) throw new NoDriverError(`the driver of NVIDIA's GPUs does not start (error ${status})`);
+  if (status !== 0)
+    throw new NoDriverError(
+      `the driver of NVIDIA's GPUs does not start (error ${status})`,
+      // It starts only where there is a device.
+      status === NO_DEVICE ? "no device" : "no start",
+      status,
+    );
   driver = {
     version: getInt("cuDriverGetVersion"),
     call,

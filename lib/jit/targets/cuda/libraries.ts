@@ -1,10 +1,10 @@
 /** Where NVIDIA's libraries are: the driver's, and of a toolkit the compiler and the products. */
-import { existsSync, readdirSync } from "node:fs";
-import { delimiter, join } from "node:path";
-import { cacheFolder } from "../../../home.ts";
+import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { homedir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { type LibraryName, recordedFile } from "./manifest.ts";
 
-/** The compiler of kernels, and matrix products. */
-export type LibraryName = "nvrtc" | "cublasLt";
+export type { LibraryName };
 
 /** Versions of CUDA that kernels and calls are written for, the newest first. */
 export const MAJORS = [13, 12] as const;
@@ -15,15 +15,22 @@ const isWindows = process.platform === "win32";
 export const majorsFor = (driver: number): number[] =>
   MAJORS.filter((major) => major <= Math.floor(driver / 1000));
 
-function fileNames(name: LibraryName, major: number): string[] {
+/** A driver's version, as it is written. */
+export const versionText = (driver: number): string =>
+  `${Math.floor(driver / 1000)}.${Math.floor((driver % 1000) / 10)}`;
+
+export function fileNames(name: LibraryName, major: number): string[] {
   if (!isWindows) return [`lib${name}.so.${major}`];
   return name === "nvrtc" ? [`nvrtc64_${major}0_0.dll`] : [`cublasLt64_${major}.dll`];
 }
 
-/** Folders of libraries below one that holds them, as toolkits and NVIDIA's wheels are laid out. */
-function foldersBelow(root: string): string[] {
+/** Toolkits have their libraries by the kind of processor. */
+const TARGETS = { x64: "x86_64-linux", arm64: "sbsa-linux" } as Readonly<Record<string, string>>;
+
+/** Folders of libraries below one that holds them, as toolkits and NVIDIA's wheels (of 13, and of 12) are laid out. */
+export function foldersBelow(root: string): string[] {
   const inWheels = ["cu13", "cuda_nvrtc", "cublas"].map((name) => join(root, "nvidia", name));
-  return [root, join(root, "targets", "x86_64-linux"), ...inWheels].flatMap((folder) => [
+  return [root, join(root, "targets", TARGETS[process.arch] ?? ""), ...inWheels].flatMap((folder) => [
     folder,
     join(folder, "lib64"),
     join(folder, "lib"),
@@ -31,55 +38,121 @@ function foldersBelow(root: string): string[] {
   ]);
 }
 
-/** The folders of packages of a Python environment. */
+/** The folders of packages of a Python environment, or of what lies as one does. */
 export function sitePackages(environment: string): string[] {
   if (isWindows) return [join(environment, "Lib", "site-packages")];
   const lib = join(environment, "lib");
-  const versions = existsSync(lib) ? readdirSync(lib).filter((name) => /^python3\.\d+$/.test(name)) : [];
-  return versions.flatMap((version) =>
-    ["site-packages", "dist-packages"].map((packages) => join(lib, version, packages)),
-  );
+  let names: string[] = [];
+  try {
+    names = readdirSync(lib);
+  } catch {
+    // There is none.
+  }
+  const number = (version: string): number => Number(/\d+$/.exec(version)?.[0]);
+  // Debian's own packages are the same for all of its versions.
+  const versions = names.filter((name) => /^python3(\.\d+)?$/.test(name));
+  return versions
+    .sort((a, b) => number(b) - number(a))
+    .flatMap((version) => ["site-packages", "dist-packages"].map((packages) => join(lib, version, packages)));
 }
 
-/** Where `ditlab setup cuda` puts NVIDIA's wheels. */
-export const setupFolder = (): string => cacheFolder("cuda");
+/**
+ * Where packages of Pythons lie that no variable names: beside the first that a shell would start, the user's own, what
+ * pip installed for all, the system's.
+ */
+function outsideEnvironments({ PATH = "" }: NodeJS.ProcessEnv): string[] {
+  if (isWindows) return [];
+  const first = PATH.split(delimiter).find((folder) => folder !== "" && existsSync(join(folder, "python3")));
+  const besides = first === undefined ? [] : [dirname(first)];
+  return [...new Set([...besides, join(homedir(), ".local"), "/usr/local", "/usr"])];
+}
 
 /** Folders that are looked through, in this order, before the loader's own. */
-export function placesOf({
-  DITLAB_CUDA_PATH,
-  VIRTUAL_ENV,
-  CONDA_PREFIX,
-  CUDA_HOME,
-  CUDA_PATH,
-}: NodeJS.ProcessEnv): string[] {
-  const given = (DITLAB_CUDA_PATH ?? "").split(delimiter).filter(Boolean);
-  const environments = [VIRTUAL_ENV, CONDA_PREFIX].flatMap((path) => (path ? sitePackages(path) : []));
-  const toolkits = [CUDA_HOME, CUDA_PATH, "/usr/local/cuda"].filter((path) => path !== undefined);
-  return [...given, setupFolder(), ...environments, ...toolkits];
+export function placesOf(
+  environment: NodeJS.ProcessEnv,
+  pythons = outsideEnvironments(environment),
+): string[] {
+  const { VIRTUAL_ENV, CONDA_PREFIX, CUDA_HOME, CUDA_PATH } = environment;
+  const given = (...paths: (string | undefined)[]): string[] => paths.flatMap((path) => path || []);
+  return [
+    // Conda has packages of its own, with libraries in the environment's.
+    ...given(VIRTUAL_ENV, CONDA_PREFIX).flatMap((path) => [...sitePackages(path), path]),
+    ...given(CUDA_HOME, CUDA_PATH, "/usr/local/cuda"),
+    ...pythons.flatMap(sitePackages),
+  ];
 }
 
-/** What may be loaded for a library, best first: files that are there, then names for the loader to find. */
+/** Folders that the user names: they go before all others. */
+const givenFolders = ({ DITLAB_CUDA_PATH }: NodeJS.ProcessEnv): string[] =>
+  (DITLAB_CUDA_PATH ?? "").split(delimiter).filter(Boolean);
+
+/** What of some files lies below some folders. */
+const filesBelow = (places: readonly string[], names: readonly string[]): string[] =>
+  places
+    .flatMap(foldersBelow)
+    .flatMap((folder) => names.map((file) => join(folder, file)))
+    .filter((file) => existsSync(file));
+
+/**
+ * What may be loaded for a library, best first: files that are there (in the folders that the user names, then what
+ * `ditlab setup cuda` has recorded, then Python's and toolkits'), then names for the loader to find.
+ */
 export function candidatesFor(
   name: LibraryName,
   driver: number,
   environment: NodeJS.ProcessEnv = process.env,
+  places = placesOf(environment),
 ): string[] {
-  const names = majorsFor(driver).flatMap((major) => fileNames(name, major));
-  const files = placesOf(environment)
-    .flatMap(foldersBelow)
-    .flatMap((folder) => names.map((file) => join(folder, file)))
-    .filter((file) => existsSync(file));
-  return [...files, ...names];
+  const majors = majorsFor(driver);
+  const names = majors.flatMap((major) => fileNames(name, major));
+  const recorded = recordedFile(name, majors);
+  return [
+    ...filesBelow(givenFolders(environment), names),
+    ...(recorded === undefined ? [] : [recorded]),
+    ...filesBelow(places, names),
+    ...names,
+  ];
+}
+
+const DRIVER = isWindows ? "nvcuda.dll" : "libcuda.so.1";
+
+/** Where the driver's library lies apart from the loader's own folders: Windows' for its Linux has one, NixOS another. */
+const DRIVER_FOLDERS = ["/usr/lib/wsl/lib", "/run/opengl-driver/lib"];
+
+/**
+ * What NVRTC loads itself, its built-in functions: they lie beside it. It asks the loader for them by name alone, which
+ * finds them where they have been loaded before.
+ */
+export function companionsOf(nvrtc: string): string[] {
+  if (!existsSync(nvrtc)) return [];
+  const folder = dirname(realpathSync(nvrtc));
+  return readdirSync(folder)
+    .filter((name) => /^(lib)?nvrtc-builtins(64_\d+)?\.(so\.\d+\.\d+|dll)$/.test(name))
+    .map((name) => join(folder, name));
 }
 
 /** The driver's library: it comes with the driver and nothing else. */
-export function driverCandidates({ DITLAB_CUDA_PATH }: NodeJS.ProcessEnv = process.env): string[] {
-  const file = isWindows ? "nvcuda.dll" : "libcuda.so.1";
-  const given = (DITLAB_CUDA_PATH ?? "").split(delimiter).filter(Boolean);
-  const there = [...given, "/usr/lib/wsl/lib"]
-    .map((folder) => join(folder, file))
+export function driverCandidates(environment: NodeJS.ProcessEnv = process.env): string[] {
+  const there = [...givenFolders(environment), ...DRIVER_FOLDERS]
+    .map((folder) => join(folder, DRIVER))
     .filter((path) => existsSync(path));
-  return [...there, file];
+  return [...there, DRIVER];
+}
+
+/** Folders in which the loader finds it, on the systems that there are. */
+const LOADED_FROM = isWindows
+  ? [join(process.env.SystemRoot ?? "C:\\Windows", "System32")]
+  : [
+      ...["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"],
+      ...["/lib/x86_64-linux-gnu", "/lib64", "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib"],
+    ];
+
+/** The file of the driver's library, without loading anything; nothing where it is in no usual place. */
+export function driverFile(environment: NodeJS.ProcessEnv = process.env): string | undefined {
+  const loaders = (environment.LD_LIBRARY_PATH ?? "").split(delimiter).filter(Boolean);
+  return [...givenFolders(environment), ...loaders, ...DRIVER_FOLDERS, ...LOADED_FROM]
+    .map((folder) => join(folder, DRIVER))
+    .find((path) => existsSync(path));
 }
 
 /** The command that brings what is missing. */

@@ -28,6 +28,15 @@ export function newPool({ call, get }: Driver) {
   let block = { start: 0n, used: SMALL };
   /** Bytes that somebody has. */
   let used = 0;
+  const lacking = (bytes: number, { status }: CudaError): CudaError => {
+    const [free, total] = [new BigUint64Array(1), new BigUint64Array(1)];
+    call("cuMemGetInfo_v2", free, total);
+    const text = (count: number | bigint): string => `${(Number(count) / 1e6).toFixed(1)} MB`;
+    return new CudaError(
+      `jit: the GPU has no memory for an array of ${text(bytes)}: ${text(free[0])} of ${text(total[0])} are free, and this process's tensors have ${text(used)}; dispose some, or take smaller batches`,
+      status,
+    );
+  };
   const giveBack = (): number => {
     let count = 0;
     for (const [size, pointers] of free) {
@@ -44,8 +53,13 @@ export function newPool({ call, get }: Driver) {
     try {
       return get("cuMemAlloc_v2", bytes);
     } catch (error) {
-      if (!(error instanceof CudaError && error.isLackOfMemory) || giveBack() === 0) throw error;
+      if (!(error instanceof CudaError && error.isLackOfMemory)) throw error;
+      if (giveBack() === 0) throw lacking(bytes, error);
+    }
+    try {
       return get("cuMemAlloc_v2", bytes);
+    } catch (error) {
+      throw error instanceof CudaError && error.isLackOfMemory ? lacking(bytes, error) : error;
     }
   };
   const take = (size: number): bigint => {

@@ -1,17 +1,16 @@
 /** NVIDIA's compiler of kernels at run time: CUDA C++ to the machine code of one architecture. It needs no GPU. */
-import { readdirSync } from "node:fs";
-import { dirname, isAbsolute, join } from "node:path";
 import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
-import { candidatesFor, SETUP } from "./libraries.ts";
+import { candidatesFor, companionsOf, SETUP } from "./libraries.ts";
 
 const P = "void *";
-const BUILTINS = /^(lib)?nvrtc-builtins(\.so\.\d+\.\d+|64_\d+\.dll)$/;
 
 export interface Compiler {
   /** As `13.0`. */
   readonly version: string;
   /** Those that it compiles for, as 90. */
   readonly architectures: readonly number[];
+  /** What was loaded. */
+  readonly file: string;
   /** Machine code for an architecture, as `sm_90`, and what the compiler says of it. @throws with its errors */
   compile(text: string, architecture: string): Promise<{ code: Buffer; log: string }>;
 }
@@ -27,35 +26,32 @@ let compiler: Compiler | undefined;
 /** Loads the compiler for a driver of a version. @throws saying where it was looked for */
 export function openCompiler(driver: number): Compiler {
   if (compiler) return compiler;
-  let library: LibraryHandle | undefined;
   for (const path of candidatesFor("nvrtc", driver)) {
     try {
-      library ??= loadBeside(path);
+      compiler = compilerIn(path);
+      return compiler;
     } catch {
       // The next one.
     }
   }
-  if (!library)
-    throw new Error(
-      `jit: CUDA needs NVIDIA's compiler, libnvrtc, which was found neither by the loader nor in a toolkit or Python environment; bring it with: ${SETUP}`,
-    );
-  compiler = compilerOf(library);
-  return compiler;
+  throw new NoCompilerError(
+    `jit: CUDA needs NVIDIA's compiler, libnvrtc, which was found neither by the loader nor in a toolkit or Python environment; bring it with: ${SETUP}`,
+  );
 }
 
-/** What a library was loaded with is held: it is unloaded with its object. */
+/** NVRTC is not there. */
+export class NoCompilerError extends Error {}
+
+/** A library is unloaded with its object. */
 const held: LibraryHandle[] = [];
 
-/** The compiler opens a second library by its name alone, which the loader knows once it has been loaded from beside it. */
-function loadBeside(path: string): LibraryHandle {
-  const folder = dirname(path);
-  if (isAbsolute(path))
-    for (const name of readdirSync(folder).filter((name) => BUILTINS.test(name)))
-      held.push(koffi.load(join(folder, name)));
-  return koffi.load(path);
+/** The compiler in a file. @throws where it is something else */
+export function compilerIn(file: string): Compiler {
+  held.push(...companionsOf(file).map((path) => koffi.load(path)));
+  return compilerOf(koffi.load(file), file);
 }
 
-function compilerOf(library: LibraryHandle): Compiler {
+function compilerOf(library: LibraryHandle, file: string): Compiler {
   type Native = KoffiFunc<(...args: unknown[]) => number>;
   const native = (name: string, ...parameters: string[]): Native =>
     library.func(name, "int", parameters) as Native;
@@ -92,6 +88,7 @@ function compilerOf(library: LibraryHandle): Compiler {
   return {
     version: `${major[0]}.${minor[0]}`,
     architectures: [...architectures],
+    file,
     async compile(text, architecture) {
       const handle = new BigUint64Array(1);
       check(api.create(handle, text, "kernel.cu", 0, null, null), "program");

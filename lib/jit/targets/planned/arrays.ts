@@ -2,7 +2,7 @@
 import type { DeviceArray } from "../../buffers.ts";
 import { type GraphData, type GraphType, graphData } from "../../element-types.ts";
 import { sizeOf, type Value } from "../../graph.ts";
-import type { Device, DeviceBuffer } from "./device.ts";
+import { type Device, type DeviceBuffer, lossError } from "./device.ts";
 
 /** Bytes that an array of so many numbers takes: each has four. */
 export const bytesFor = (count: number): number => Math.max(4, count * 4);
@@ -26,6 +26,17 @@ export function deviceArray(
   dtype: GraphType,
 ): DeviceArray {
   const made = ++device.made;
+  const whole = [{ buffer, offset: 0, bytes: bytesFor(count) }];
+  const checkThere = (): void => {
+    if (device.loss !== undefined) throw lossError("the tensor", device);
+  };
+  const numbers = (bytes: ArrayBuffer): GraphData => {
+    device.throwFault(made);
+    if (dtype === "float32") return new Float32Array(bytes, 0, count);
+    const integers = new Int32Array(bytes, 0, count);
+    return dtype === "bool" ? graphData(integers, "bool") : integers;
+  };
+  const { readNow } = device;
   return {
     handle: buffer,
     device,
@@ -33,12 +44,15 @@ export function deviceArray(
       return users.get(buffer) ?? 0;
     },
     async read() {
-      const bytes = await device.read([{ buffer, offset: 0, bytes: bytesFor(count) }]);
-      device.throwFault(made);
-      if (dtype === "float32") return new Float32Array(bytes, 0, count);
-      const integers = new Int32Array(bytes, 0, count);
-      return dtype === "bool" ? graphData(integers, "bool") : integers;
+      checkThere();
+      return numbers(await device.read(whole));
     },
+    ...(readNow && {
+      readNow() {
+        checkThere();
+        return numbers(readNow(whole));
+      },
+    }),
     retain: () => void users.set(buffer, (users.get(buffer) ?? 0) + 1),
     release() {
       const left = (users.get(buffer) ?? 1) - 1;

@@ -20,6 +20,13 @@ export interface Part {
   readonly size?: number;
 }
 
+/** A part of a buffer that is read. */
+export interface Piece {
+  readonly buffer: DeviceBuffer;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 /** What a device may refuse. */
 export type Refusal = "validation" | "out-of-memory";
 
@@ -101,7 +108,9 @@ export interface Device {
   compile(kernels: readonly KernelBuilder[], cache: boolean | string): Promise<Launches>;
   begin(): Work;
   /** A copy of parts of buffers, one behind the other, once the work before is done. */
-  read(parts: readonly { buffer: DeviceBuffer; offset: number; bytes: number }[]): Promise<ArrayBuffer>;
+  read(parts: readonly Piece[]): Promise<ArrayBuffer>;
+  /** The same, with the process waiting for it; not every interface lets it. */
+  readonly readNow?: (parts: readonly Piece[]) => ArrayBuffer;
   /** Ends when all work that has been submitted is done. */
   done(): Promise<void>;
   /**

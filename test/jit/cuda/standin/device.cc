@@ -42,12 +42,18 @@ static void readFault() {
   if (text) sscanf(text, "after %ld launches with %d", &kernelsBeforeLoss, &lossError);
 }
 
+/** What tests of other machines want a number of it to be. */
+static int wanted(const char *name, int otherwise) {
+  const char *text = getenv(name);
+  return text ? atoi(text) : otherwise;
+}
 API cuInit(unsigned flags) {
   if (flags) return INVALID_VALUE;
+  if (int error = wanted("DITLAB_STANDIN_INIT", OK)) return error;
   initialized = true;
   return OK;
 }
-API cuDriverGetVersion(int *version) { return version ? *version = 13000, OK : INVALID_VALUE; }
+API cuDriverGetVersion(int *version) { return version ? *version = wanted("DITLAB_STANDIN_VERSION", 13000), OK : INVALID_VALUE; }
 
 static const struct { int code; const char *name, *text; } ERRORS[] = {
     {OK, "CUDA_SUCCESS", "no error"},
@@ -97,7 +103,8 @@ API cuDeviceGet(int *device, int ordinal) {
 API cuDeviceGetName(char *name, int bytes, int device) {
   if (device) return INVALID_DEVICE;
   if (bytes < 1) return INVALID_VALUE;
-  snprintf(name, bytes, "CPU in place of a GPU");
+  const char *other = getenv("DITLAB_STANDIN_NAME");
+  snprintf(name, bytes, "%s", other ? other : "CPU in place of a GPU");
   return OK;
 }
 API cuDeviceGetUuid_v2(char *uuid, int device) {
@@ -111,9 +118,11 @@ API cuDeviceGetAttribute(int *value, int attribute, int device) {
       {1, 1024}, {2, 1024}, {3, 1024}, {4, 64}, {5, 0x7fffffff}, {6, 65535}, {7, 65535}, {8, 48 << 10}, {9, 65536},
       {10, 32}, {11, 0x7fffffff}, {12, 65536}, {13, 1980000}, {14, 512}, {15, 1}, {16, 4}, {17, 0}, {18, 0}, {19, 1},
       {20, 0}, {31, 1}, {32, 1}, {33, 1}, {34, 0}, {35, 0}, {36, 2619000}, {37, 5120}, {38, 50 << 20}, {39, 2048},
-      {40, 3}, {41, 1}, {75, DEVICE_ARCH / 10}, {76, DEVICE_ARCH % 10}, {78, 1}, {79, 1}, {80, 1}, {81, 228 << 10},
+      {40, 3}, {41, 1}, {78, 1}, {79, 1}, {80, 1}, {81, 228 << 10},
       {82, 65536}, {83, 1}, {95, 1}, {97, MOST_SHARED}, {106, 32}, {111, 1024}, {115, 1}};
   if (device) return INVALID_DEVICE;
+  const int arch = wanted("DITLAB_STANDIN_ARCH", DEVICE_ARCH);
+  if (attribute == 75 || attribute == 76) return *value = attribute == 75 ? arch / 10 : arch % 10, OK;
   const auto at = VALUES.find(attribute);
   if (!value || attribute < 1 || attribute > 150) return INVALID_VALUE;
   return *value = at == VALUES.end() ? 0 : at->second, OK;

@@ -1,5 +1,6 @@
-/** Other programs, which set it up. */
+/** Other programs, which set devices up, and processes that try what came of it. */
 import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
 
 export interface RunOptions {
   cwd?: string;
@@ -38,3 +39,26 @@ export function run(program: string, args: readonly string[], options: RunOption
 }
 
 export const isMissing = (error: unknown): boolean => (error as { missing?: boolean }).missing === true;
+
+/** Seconds that a library of a gigabyte may take to load from a slow disk, and to open a GPU. */
+const PATIENCE = 300;
+
+/**
+ * Tries a setup in a process of its own, which a library that does not fit may end. Its script lies beside the module of
+ * that address, as `check`; it is given the record's file, and prints what computes or what is wrong as a line of JSON.
+ * @returns what computes
+ */
+export async function checkBeside(address: string, record: string, signal?: AbortSignal): Promise<string> {
+  const inCheckout = address.endsWith(".ts");
+  const script = fileURLToPath(new URL(inCheckout ? "check.ts" : "check.js", address));
+  const loader = inCheckout ? ["--import", import.meta.resolve("tsx")] : [];
+  const said = await run(process.execPath, [...loader, script, record], { signal, timeout: PATIENCE }).catch(
+    (error: Error) => {
+      throw new Error(`the process that tried it failed: ${error.message}`, { cause: error });
+    },
+  );
+  const line = said.split("\n").find((text) => /^\{"(runtime|error)":/.test(text));
+  const { runtime, error = "the process that tried it said nothing" } = JSON.parse(line ?? "{}");
+  if (runtime === undefined) throw new Error(error);
+  return runtime;
+}
