@@ -3,7 +3,7 @@ export { type Compiled, type JitOptions, type JitStats, jit, type LowerOptions, 
 export { loop } from "./loop.ts";
 export type { Lowered } from "./lower.ts";
 export type { GraphMemory } from "./memory.ts";
-export { PRECISIONS, type Precision } from "./plan/precision.ts";
+export { PRECISIONS, type Precision, type StorageFormat } from "./plan/precision.ts";
 export type { PlannedKernel, PlanSummary } from "./plan/summary.ts";
 export type { Profile, ProfiledOperator, ProfiledPart, ProfiledProduct } from "./profile-types.ts";
 export type { ProgramStats } from "./program.ts";

@@ -7,7 +7,7 @@ import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import type { Value } from "../../lib/jit/graph.ts";
 import { makeArena } from "../../lib/jit/plan/arena.ts";
 import { type ProductDevice, SOME_GPU } from "../../lib/jit/plan/forms.ts";
-import type { Storage } from "../../lib/jit/plan/precision.ts";
+import type { StorageFormat } from "../../lib/jit/plan/precision.ts";
 import { styleFor } from "../../lib/jit/plan/style.ts";
 import { bytesByKernel, bytesByNode } from "../../lib/jit/plan/traffic.ts";
 import { OWN_KERNELS } from "../../lib/jit/targets/cuda/attention.ts";
@@ -131,7 +131,7 @@ test("every kernel's reads have been written before", async () => {
 });
 
 /** As CUDA has it: a library for products, and attention by kernels of its own. */
-const withLibrary = (storage: Storage): ProductDevice => ({
+const withLibrary = (storage: StorageFormat): ProductDevice => ({
   ...SOME_GPU,
   workgroupMemory: 48 << 10,
   library: "float32",

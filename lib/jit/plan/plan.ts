@@ -9,7 +9,7 @@ import { hasKernel, kernelOf, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
 import { callOf, narrowCopies, productCall } from "./library.ts";
 import { type Context, isJoin, sumsOfFactors, sumsTogether, together, withEpilogues } from "./merging.ts";
-import type { Storage } from "./precision.ts";
+import type { StorageFormat } from "./precision.ts";
 import {
   type Binds,
   bindsOf,
@@ -29,7 +29,7 @@ export interface PlanOptions {
   /** Arguments that may be written over, by the result that may take their place. */
   mayOverwrite?: ReadonlyMap<Value, Value>;
   /** How large arrays between kernels lie in memory. Default: float32. */
-  storage?: Storage;
+  storage?: StorageFormat;
 }
 
 export interface Plan {

@@ -9,8 +9,9 @@ export const PRECISIONS = ["float32", "tf32", "bfloat16", "float16"] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
 /** How wide numbers lie between kernels. */
-export type Storage = Exclude<Precision, "tf32">;
-export const storageOf = (precision: Precision): Storage => (precision === "tf32" ? "float32" : precision);
+export type StorageFormat = Exclude<Precision, "tf32">;
+export const storageOf = (precision: Precision): StorageFormat =>
+  precision === "tf32" ? "float32" : precision;
 
 export function checkPrecision(precision: string): void {
   if (!(PRECISIONS as readonly string[]).includes(precision))

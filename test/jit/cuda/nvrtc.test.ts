@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import { planStep, stepConfig } from "../../../bench/planned-step.ts";
 import type { KernelBuilder } from "../../../lib/jit/plan/builder.ts";
 import { SOME_GPU } from "../../../lib/jit/plan/forms.ts";
-import type { Storage } from "../../../lib/jit/plan/precision.ts";
+import type { StorageFormat } from "../../../lib/jit/plan/precision.ts";
 import { styleFor } from "../../../lib/jit/plan/style.ts";
 import { OWN_KERNELS } from "../../../lib/jit/targets/cuda/attention.ts";
 import { CUDA } from "../../../lib/jit/targets/cuda/language.ts";
@@ -37,7 +37,7 @@ const MATRIX = { format: "bfloat16", M: 16, N: 16, K: 16, threads: 32 } as const
 /** The kernels of a step that differ, by their text. */
 async function kernelsOf(
   name: Parameters<typeof stepConfig>[0],
-  storage: Storage,
+  storage: StorageFormat,
   hasLibrary: boolean,
 ): Promise<Map<string, KernelBuilder>> {
   const device = {

@@ -1,7 +1,7 @@
 /** What cuBLASLt does behind a product, as kernels of our own: for kinds of products of which it has no such algorithm. */
 import { GELU } from "../../../tensor/operations.ts";
 import type { Epilogue } from "../../plan/library.ts";
-import type { Storage } from "../../plan/precision.ts";
+import type { StorageFormat } from "../../plan/precision.ts";
 import { ENTRY } from "./language.ts";
 import { HALVES_TOOLS } from "./prelude.ts";
 
@@ -28,7 +28,7 @@ const FORMULAS: Readonly<Record<Exclude<Epilogue["kind"], "factor sums">, string
   "gelu gradient": "out[i] = NARROW(x * gelu_slope(WIDE(argument[i])));",
 };
 
-const formats = (format: Storage): string => {
+const formats = (format: StorageFormat): string => {
   const [wide, narrow] =
     format === "float16" ? ["half_to_float", "half_of"] : ["bf16_to_float", "float_to_bf16"];
   return `#define WIDE(x) ${wide}(x)\n#define NARROW(x) ${narrow}(x)\n`;
@@ -60,5 +60,5 @@ extern "C" __global__ void __launch_bounds__(${THREADS}) ${ENTRY}(const u16 *__r
 }
 `;
 
-export const epilogueText = (kind: Epilogue["kind"], format: Storage): string =>
+export const epilogueText = (kind: Epilogue["kind"], format: StorageFormat): string =>
   `${HALVES_TOOLS}${formats(format)}${kind === "factor sums" ? SUMS : each(kind)}`;

@@ -7,7 +7,7 @@ import { memoryOf } from "../../memory.ts";
 import type { ProductDevice } from "../../plan/forms.ts";
 import { inParts } from "../../plan/parts.ts";
 import type { PlanOptions } from "../../plan/plan.ts";
-import { type Precision, type Storage, storageOf } from "../../plan/precision.ts";
+import { type Precision, type StorageFormat, storageOf } from "../../plan/precision.ts";
 import { isRounds, type Section } from "../../plan/sections.ts";
 import { styleFor } from "../../plan/style.ts";
 import { planSummary } from "../../plan/summary.ts";
@@ -51,7 +51,7 @@ function planOptions(device: PlannedFor, precision: Precision): PlanOptions {
 }
 
 /** What is in use of a precision. */
-function usedOf(device: PlannedFor, precision: Precision, storage: Storage): ProgramStats["precision"] {
+function usedOf(device: PlannedFor, precision: Precision, storage: StorageFormat): ProgramStats["precision"] {
   const { matrices, library } = productsOf(device, precision);
   // A library multiplies numbers as they lie.
   return {
