@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { makeArena } from "../lib/jit/plan/arena.ts";
-import type { Precision } from "../lib/jit/plan/precision.ts";
+import type { Storage } from "../lib/jit/plan/precision.ts";
 import { bytesByKernel, bytesByNode } from "../lib/jit/plan/traffic.ts";
 import { anyGPU, type PlannedStep, planStep, stepConfig } from "./planned-step.ts";
 
@@ -60,7 +60,7 @@ for (const model of MODELS.filter((name) => name.includes(options.model)))
   for (const method of METHODS.filter((name) => name.includes(options.method))) {
     const planned = await planStep(
       stepConfig(model, method, Number(options.batch)),
-      { ...anyGPU(Number(options.buffers)), storage: options.storage as Precision },
+      { ...anyGPU(Number(options.buffers)), storage: options.storage as Storage },
       { runs: Number(options.runs) },
     );
     rows[`${model} ${method}`] = rowOf(planned);

@@ -1,10 +1,10 @@
 #!/bin/bash
 # All measurements on a GPU machine, in order of value, each with a limit of its own so that a failure stops nothing else:
-#   run.sh BUNDLE OUT [STEPS]
+#   run.sh BUNDLE OUT
 # BUNDLE: a folder whose run.sh starts main.ts (bundled, with Node) with the names of parts; or "tsx" in a checkout.
-# OUT: a folder for node.jsonl, peer.jsonl and errors.log. STEPS: a script that measures planned training steps, if any.
+# OUT: a folder for node.jsonl, peer.jsonl and errors.log.
 here=$(cd "$(dirname "$0")" && pwd)
-bundle=$1; out=$(realpath "$2"); steps=${3:-}
+bundle=$1; out=$(realpath "$2")
 export PYTHONUNBUFFERED=1 GPU_OUT=$out/node.jsonl TORCHINDUCTOR_CACHE_DIR=${TORCHINDUCTOR_CACHE_DIR:-/tmp/inductor}
 start=$(date +%s)
 
@@ -34,12 +34,11 @@ ours 60 adapter
 for _ in $(seq 60); do [ -n "$(jobs -rp)" ] && sleep 2; done
 echo "{\"part\":\"run\",\"did\":\"compile\",\"at\":$(($(date +%s) - start))}" | tee -a "$GPU_OUT"
 
-ours 150 steps
-ours 45 kernels
-ours 60 cublaslt
-ours 40 graphs
+ours 200 cuda:steps
+ours 60 cuda:attention
+ours 60 cuda:sampling
+ours 150 webgpu:steps
 ours 40 wgsl
-[ -n "$steps" ] && LD_LIBRARY_PATH=$LD_LIBRARY_PATH:$libraries limited 70 steps bash "$steps"
 peer 45 rates
 peer 60 step S/2:32:bf16:eager B/2:32:bf16:eager B/2:256:bf16:eager XL/2:32:bf16:eager
 peer 70 step S/2:32:bf16:compiled B/2:32:bf16:compiled B/2:256:bf16:compiled XL/2:32:bf16:compiled

@@ -140,20 +140,29 @@ interface Handle {
   dataId: object;
 }
 
-/**
- * Takes a tensor away from its holders: whatever they do with it fails with `message`. Returns a function that gives it
- * back.
- */
-export function takeAway(tensor: Tensor, message: string): () => void {
-  const handle = tensor as unknown as Handle;
-  const { dataId } = handle;
-  const nothing = {};
-  host.refusals.set(nothing, message);
+/** What stands in the place of tensors' numbers that are gone. */
+export type Nothing = object;
+
+/** Whatever is done with a tensor that has nothing fails with `message`. */
+export function nothing(message: string): Nothing {
+  const made = {};
+  host.refusals.set(made, message);
   const { tensorInfo } = tf.engine().state as unknown as { tensorInfo: WeakMap<object, object> };
   const backend = tf.engine().findBackend(BACKEND);
-  tensorInfo.set(nothing, { backend, dtype: tensor.dtype, shape: tensor.shape, bytes: 0 });
-  Object.assign(handle, { dataId: nothing, isDisposedInternal: true });
-  return () => Object.assign(handle, { dataId, isDisposedInternal: false });
+  tensorInfo.set(made, { backend, dtype: "float32", shape: [0], bytes: 0 });
+  return made;
+}
+
+/** Takes a tensor away from its holders, who have nothing then. Returns a function that gives it back. */
+export function takeAway(tensor: Tensor, left: Nothing): () => void {
+  const handle = tensor as unknown as Handle;
+  const { dataId } = handle;
+  handle.dataId = left;
+  handle.isDisposedInternal = true;
+  return () => {
+    handle.dataId = dataId;
+    handle.isDisposedInternal = false;
+  };
 }
 
 /** Why a tensor's numbers are gone, if they were taken away. */

@@ -1,6 +1,6 @@
 /** Who may use the arguments of a call, and who may write over them: donated tensors, and calls in the order of their buffers. */
 import type { Tensor } from "../tensor/tf.ts";
-import { type Buffer, bufferOf, type Memory, takeAway } from "./buffers.ts";
+import { type Buffer, bufferOf, type Memory, nothing, takeAway } from "./buffers.ts";
 import type { Leaf } from "./structure.ts";
 
 /** Tensors that were donated, and to which function. */
@@ -31,7 +31,9 @@ function ownedBuffers(leaves: readonly Leaf[], donated: readonly boolean[]): Map
   const leavesOf = new Map<Buffer, number[]>();
   leaves.forEach(({ tensor }, i) => {
     const buffer = bufferOf(tensor);
-    if (buffer) leavesOf.set(buffer, [...(leavesOf.get(buffer) ?? []), i]);
+    const known = buffer && leavesOf.get(buffer);
+    if (known) known.push(i);
+    else if (buffer) leavesOf.set(buffer, [i]);
   });
   return new Map(
     [...leavesOf].flatMap(([buffer, [i, ...others]]) =>
@@ -47,8 +49,8 @@ function ownedBuffers(leaves: readonly Leaf[], donated: readonly boolean[]): Map
  */
 export function claim(leaves: readonly Leaf[], donated: readonly boolean[], to: string): Claim {
   for (const leaf of leaves) checkUsable(leaf);
-  const given = leaves.filter((_, i) => donated[i]);
-  const twice = given.find(({ tensor }, i) => given.findIndex((other) => other.tensor === tensor) !== i);
+  const given = new Set<Tensor>();
+  const twice = leaves.find(({ tensor }, i) => donated[i] && given.size === given.add(tensor).size);
   if (twice) throw new Error(`jit: '${twice.name}' was donated twice to one call of '${to}'`);
 
   const owned = ownedBuffers(leaves, donated);
@@ -59,9 +61,10 @@ export function claim(leaves: readonly Leaf[], donated: readonly boolean[], to: 
   });
   const used = new Set(leaves.flatMap(({ tensor }) => bufferOf(tensor) ?? []));
   for (const { calls } of used) calls.add(over);
+  const left = nothing(goneMessage("this tensor", to));
   const take = ({ tensor }: Leaf): (() => void) => {
     donatedTo.set(tensor, to);
-    return takeAway(tensor, goneMessage("this tensor", to));
+    return takeAway(tensor, left);
   };
   const giveBack = new Map(leaves.flatMap((leaf, i) => (donated[i] ? [[i, take(leaf)] as const] : [])));
   const end = (isGone: (leaf: number) => boolean): void => {

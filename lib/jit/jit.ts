@@ -20,12 +20,12 @@ import { refuseWhileTracing } from "./trace.ts";
 export interface JitOptions {
   /** Names the function in errors. Default: the function's own name. */
   name?: string;
-  /** Where it runs: `cpu` (onnxruntime) or `webgpu`. Default: where `useDevice` has put the process, else the processor. */
+  /** Where it runs: `cpu` (onnxruntime), `webgpu` or `cuda`. Default: where `useDevice` has put the process, else the processor. */
   target?: TargetName;
   /**
-   * On a GPU, how wide the arrays between its kernels are. In 16 bits, factors of products are rounded to float16 too, where
-   * the GPU multiplies matrices of them (`stats` says whether); sums, arguments and results stay float32. A processor
-   * computes all in float32. Default: `float32`.
+   * On a GPU, how wide the arrays between its kernels are. In 16 bits, factors of products are rounded too, where the GPU
+   * multiplies matrices of them (`stats` says whether); in `tf32`, factors alone, to 11 bits, on `cuda` with cuBLASLt. Sums,
+   * arguments and results stay float32. A processor computes all in float32. Default: `float32`.
    */
   precision?: Precision;
   /** Threads that one operator may use, on a processor. Default: `DITLAB_THREADS`, or the number of processors. */

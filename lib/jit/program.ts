@@ -3,7 +3,7 @@ import type { Tensor } from "../tensor/tf.ts";
 import type { Buffer, Memory } from "./buffers.ts";
 import type { Dialect } from "./dialect.ts";
 import type { LiveGraph, Value } from "./graph.ts";
-import type { Precision } from "./plan/precision.ts";
+import type { Precision, Storage } from "./plan/precision.ts";
 import type { PlanSummary } from "./plan/summary.ts";
 import type { RecordedRun } from "./profile.ts";
 import type { Leaf } from "./structure.ts";
@@ -35,7 +35,7 @@ export interface ProgramStats {
   /** Those that were, over all calls: a donated input that was read, or that others hold, is left as it is. */
   overwritten: number;
   /** How wide the arrays between its kernels are, and the factors of its products. */
-  precision: { readonly storage: Precision; readonly products: Precision };
+  precision: { readonly storage: Storage; readonly products: Precision };
 }
 
 export interface Program {

@@ -32,7 +32,7 @@ export const trainConfigFields = z.strictObject({
   ).optional(),
   precision: oneOf(
     PRECISIONS,
-    "Mixed precision on a GPU: how wide activations are in memory, and factors of products; weights, sums and the optimizer stay float32. A processor computes all in float32. Default: float32.",
+    "Mixed precision on a GPU: how wide activations are in memory, and factors of products (tf32: factors alone); weights, sums and the optimizer stay float32. A processor computes all in float32. Default: float32.",
   ).optional(),
   learningRate: schedule.describe("Learning rate of AdamW."),
   adamW: adamWConfig.describe("The optimizer."),

@@ -1,6 +1,7 @@
 /** The losses of a batch, and their gradient. */
 import type { Batch } from "../align/method.ts";
 import type { Precision } from "../jit/index.ts";
+import { storageOf } from "../jit/plan/precision.ts";
 import type { Condition, Network } from "../models/network.ts";
 import { valueAndGradWith } from "../tensor/gradient.ts";
 import { mapParams, type Params } from "../tensor/params.ts";
@@ -21,7 +22,7 @@ export interface LossOptions {
  * so many numbers has slopes too small for those. It is a power of two, and gradients of parameters are float32 all the way.
  */
 const lossScale = ({ x }: Batch, precision: Precision = "float32"): number =>
-  precision === "float32" ? 1 : 2 ** Math.floor(Math.log2(x.size));
+  storageOf(precision) === "float32" ? 1 : 2 ** Math.floor(Math.log2(x.size));
 
 export interface Losses {
   /** Of each sample [B]: a SiT's mean squared velocity error, a DiT's hybrid loss. */

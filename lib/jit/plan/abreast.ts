@@ -56,7 +56,9 @@ export function standAbreast(
           !over.has(value) ||
           readers.get(over.get(value)!)!.every((reader) => reader === at || reader < group.at),
       ) &&
-      stage.values.every((value) => over.has(value) || sizeOf(value.shape) <= SMALL) &&
+      // Copies of arguments are made first of all in any case.
+      (stage.position < 0 ||
+        stage.values.every((value) => over.has(value) || sizeOf(value.shape) <= SMALL)) &&
       new Set([...group.arrays, ...arrays]).size + 1 <= maxBuffers;
     if (fits) {
       group.others.push(stage);

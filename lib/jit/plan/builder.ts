@@ -19,8 +19,6 @@ export interface Placement {
   readonly over?: ReadonlyMap<Value, Value>;
   /** Values that lie in memory in half the width, and in which format. */
   readonly narrow?: { readonly values: ReadonlySet<Value>; readonly format: "float16" | "bfloat16" };
-  /** Copies in half the width of values that are wide. */
-  readonly copies?: ReadonlyMap<Value, Value>;
   /** Values that are written as parts of others. */
   readonly parts?: ReadonlyMap<Value, JoinedPart>;
 }
@@ -77,7 +75,7 @@ export class KernelBuilder {
     readonly placement: Placement,
     private readonly expressionOf: Expression,
     /** In profiles and errors. */
-    readonly label: string,
+    public label: string,
   ) {
     this.language = style.language;
   }

@@ -49,8 +49,8 @@ export interface ProductDevice {
   workgroupMemory: number;
   /** Whether one small form serves: a processor that plays a GPU compiles it in a fraction of the time. */
   isSimple: boolean;
-  /** Whether a library of its own computes products, where their factors lie in memory. */
-  library?: boolean;
+  /** A library of its own computes products, where their factors lie in memory; those of float32 in this precision. */
+  library?: "float32" | "tf32";
   /** Kernels of its own. */
   own?: OwnKernels;
   /** Matrices that its subgroups multiply, if products are to be computed by them. */

@@ -3,6 +3,7 @@ import { type GraphNode, OWN, sizeOf, type Value } from "../graph.ts";
 import { type Expression, Index, KernelBuilder, type Placement, scalarOf } from "./builder.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
 import type { Style } from "./language.ts";
+import type { ProductCall } from "./library.ts";
 import { ORDERING } from "./ordering.ts";
 import { PRODUCTS } from "./products.ts";
 import { REDUCTIONS } from "./reductions.ts";
@@ -42,6 +43,8 @@ export interface Stage {
   beside?: readonly GraphNode[];
   /** What is computed from a result of a root at the same place, one from the other. */
   behind?: ReadonlyMap<Value, readonly Value[]>;
+  /** What a library of the device computes it by. */
+  call?: ProductCall;
   /** Stages of the same kind that the same kernel computes by other workgroups. */
   others?: readonly Stage[];
 }

@@ -3,7 +3,7 @@
 import type { GraphNode } from "../graph.ts";
 import type { AttentionSize, AttentionTiles } from "./attention-forms.ts";
 import type { KernelBuilder, Placement } from "./builder.ts";
-import type { MatrixShape, ProductChoice, ProductSize } from "./forms.ts";
+import type { MatrixShape, ProductChoice, ProductDevice, ProductSize } from "./forms.ts";
 
 /** Of a number in a kernel. */
 export type Scalar = "f32" | "i32" | "u32" | "bool";
@@ -88,8 +88,8 @@ export interface Style {
   /** How products are computed on it. */
   formOf(size: ProductSize): ProductChoice;
   own?: OwnKernels;
-  /** Whether a library of the device computes products. */
-  usesLibrary: boolean;
+  /** In which precision a library of the device multiplies float32, where it computes products. */
+  library?: ProductDevice["library"];
   /** Whether products may round their factors to 16 bits. */
   roundsFactors: boolean;
   /** And attention. */

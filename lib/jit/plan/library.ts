@@ -13,12 +13,26 @@ export interface ProductCall {
   out: Value;
   size: Required<ProductSize>;
   alpha: number;
+  epilogue?: Epilogue;
+}
+
+/** What the library does with a product's numbers before it stores them. */
+export interface Epilogue {
+  /**
+   * Adds a number a column; and takes GELU of it, of which it may store the argument; or multiplies by the slope of GELU at
+   * an argument; or stores, beside, the sums over the rows of the first factor, which is transposed.
+   */
+  kind: "bias" | "gelu" | "gelu with argument" | "gelu gradient" | "factor sums";
+  /** The numbers that are added, or the sums. */
+  vector?: Value;
+  /** GELU's argument. */
+  argument?: Value;
 }
 
 const PRODUCTS = new Set(["MatMul", "ScaledMatMul"]);
 
 /** What a value shows in another shape. */
-const unshaped = (value: Value): Value =>
+export const unshaped = (value: Value): Value =>
   value.node?.op === "Reshape" ? unshaped(value.node.inputs[0]) : value;
 
 /** Whether an array lies in memory, number by number in its order, when a product reads it. */
@@ -39,52 +53,65 @@ export function productCall(node: GraphNode): ProductCall | undefined {
   return size.depth === 0 ? undefined : { a, b, out, size, alpha };
 }
 
-/** Copies of what is wide, as a library multiplies numbers of one width: by the value that each is of. */
-export function narrowCopies(
-  stages: readonly Stage[],
-  narrow: ReadonlySet<Value>,
-  positions: ReadonlyMap<GraphNode, number>,
-): { copies: Map<Value, Value>; stages: Stage[] } {
+/** What a call reads beside its factors. */
+const beside = ({ epilogue }: ProductCall): Value[] => {
+  const { kind, vector, argument } = epilogue ?? {};
+  const read = [kind === "factor sums" ? undefined : vector, kind === "gelu gradient" ? argument : undefined];
+  return read.filter((value) => value !== undefined);
+};
+export const readByCall = (call: ProductCall): Value[] => [call.a, call.b, ...beside(call)];
+
+/** Copies of what is wide, as a library multiplies numbers of one width: calls read these from here on. */
+export function narrowCopies(stages: readonly Stage[], narrow: ReadonlySet<Value>): Stage[] {
   const copies = new Map<Value, Value>();
   const made: Stage[] = [];
-  for (const { root } of stages) {
-    const call = root && productCall(root);
+  for (const stage of [...stages].sort((a, b) => a.position - b.position)) {
+    const { root, call, position } = stage;
     if (!call) continue;
-    for (const value of [call.a, call.b]) {
-      if (narrow.has(value) || copies.has(value)) continue;
+    const copyOf = (value: Value): Value => {
+      const known = narrow.has(value) ? value : copies.get(value);
+      if (known) return known;
       const { name, shape, dtype, node } = value;
       const copy: Value = { name: `${name} in 16 bits`, shape, dtype };
-      copy.node = {
-        op: "Cast",
-        domain: "",
-        inputs: [value],
-        outputs: [copy],
-        attributes: {},
-        scope: root.scope,
-      };
+      const { scope } = root!;
+      copy.node = { op: "Cast", domain: "", inputs: [value], outputs: [copy], attributes: {}, scope };
       copies.set(value, copy);
-      // Parameters are copied first of all, and side by side.
-      made.push({ position: node ? positions.get(node)! + 0.5 : -1, values: [copy] });
-    }
+      // Parameters are copied first of all, and side by side; what is computed, when it is asked for: it may come late.
+      made.push({ position: node ? position - 0.5 : -1, values: [copy] });
+      return copy;
+    };
+    const { a, b, epilogue } = call;
+    stage.call = { ...call, a: copyOf(a), b: copyOf(b) };
+    const isRead = epilogue?.vector && epilogue.kind !== "factor sums";
+    if (isRead) stage.call.epilogue = { ...epilogue, vector: copyOf(epilogue.vector!) };
   }
-  return { copies, stages: made };
+  return made;
 }
 
 /** A launch that is a call of the library. */
-export function callOf(
-  style: Style,
-  placement: Placement,
-  node: GraphNode,
-  call: ProductCall,
-): KernelBuilder {
-  const { copies, over } = placement;
-  const kernel = new KernelBuilder(style, placement, expression, node.op);
-  kernel.node = node;
-  const [a, b] = [call.a, call.b].map((value) => copies?.get(value) ?? value);
-  const out = over?.get(call.out) ?? call.out;
-  kernel.call = { ...call, a, b, out };
-  kernel.buffers.push(...new Set([a, b, out]));
-  for (const value of [a, b]) kernel.read.add(value);
-  kernel.written.add(call.out);
+export function callOf(style: Style, placement: Placement, { root, call }: Stage): KernelBuilder {
+  const { over } = placement;
+  const kernel = new KernelBuilder(style, placement, expression, root!.op);
+  kernel.node = root;
+  const { out, epilogue } = call!;
+  for (const value of readByCall(call!)) kernel.read.add(value);
+  const write = (value: Value): Value => {
+    kernel.written.add(value);
+    return over?.get(value) ?? value;
+  };
+  const made: ProductCall = { ...call!, out: write(out) };
+  if (epilogue) {
+    const { kind, vector, argument } = epilogue;
+    made.epilogue = {
+      kind,
+      ...(vector && { vector: kind === "factor sums" ? write(vector) : vector }),
+      ...(argument && { argument: kind === "gelu gradient" ? argument : write(argument) }),
+    };
+    kernel.label = `${root!.op}, ${kind}`;
+  }
+  kernel.call = made;
+  const { vector, argument } = made.epilogue ?? {};
+  const bound = [made.a, made.b, made.out, vector, argument].filter((value) => value !== undefined);
+  kernel.buffers.push(...new Set(bound));
   return kernel;
 }

@@ -3,12 +3,13 @@ import { type GraphNode, type LiveGraph, sizeOf, type Value } from "../graph.ts"
 import { standAbreast } from "./abreast.ts";
 import type { KernelBuilder, Placement } from "./builder.ts";
 import { checkPlan } from "./check.ts";
+import { callsOf } from "./epilogues.ts";
 import { joinedParts, joinInParts } from "./joins.ts";
 import { hasKernel, kernelOf, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
 import { callOf, narrowCopies, productCall } from "./library.ts";
 import { type Context, isJoin, sumsOfFactors, sumsTogether, together, withEpilogues } from "./merging.ts";
-import type { Precision } from "./precision.ts";
+import type { Storage } from "./precision.ts";
 import {
   type Binds,
   bindsOf,
@@ -28,7 +29,7 @@ export interface PlanOptions {
   /** Arguments that may be written over, by the result that may take their place. */
   mayOverwrite?: ReadonlyMap<Value, Value>;
   /** How large arrays between kernels lie in memory. Default: float32. */
-  storage?: Precision;
+  storage?: Storage;
 }
 
 export interface Plan {
@@ -80,16 +81,16 @@ function planWith(
   forced: ReadonlySet<Value>,
   { style, maxBuffers, mayOverwrite = new Map(), storage = "float32" }: PlanOptions,
 ): Attempt {
-  const isCall = (node: GraphNode): boolean => style.usesLibrary && productCall(node) !== undefined;
+  const isCall = (node: GraphNode): boolean => style.library !== undefined && productCall(node) !== undefined;
   const isClosed = (node: GraphNode): boolean => isCall(node) || style.own?.closes(node) === true;
-  const first = keptValues(live, results, forced);
+  const kept = keptValues(live, results, forced);
   const scalarsOf = (stored: ReadonlySet<Value>): Map<Value, number> => {
     const single = [...live.inputs, ...stored].filter(({ shape, data }) => sizeOf(shape) === 1 && !data);
     return new Map(single.map((value, i) => [value, i]));
   };
   // What is written is bound too.
-  const split = splitToFit(live, first.stored, scalarsOf(first.stored), maxBuffers - 1);
-  const parts = joinedParts(live, new Set([...first.stored, ...split]), first.users, results, isCall);
+  const split = splitToFit(live, kept.stored, scalarsOf(kept.stored), maxBuffers - 1);
+  const parts = joinedParts(live, new Set([...kept.stored, ...split]), kept.users, results, isCall);
   const wholes = [...parts.values()].map(({ whole }) => whole);
   // Once more, as what is stored beside uses what it is computed from.
   const { stored, users } = keptValues(
@@ -99,20 +100,21 @@ function planWith(
   );
   const scalars = scalarsOf(stored);
   const narrow = storage === "float32" ? new Set<Value>() : narrowValues(live, stored, results);
-  const nodes = firstStages(live, stored);
   const positions = new Map(live.nodes.map((node, i) => [node, i]));
+  const inHalves = storage !== "float32";
+  const made = firstStages(live, stored);
+  const first = style.library ? callsOf(made, { stored, narrow, users, results, positions }, inHalves) : made;
   // A library multiplies numbers of one width.
-  const copied =
-    style.usesLibrary && storage !== "float32" ? narrowCopies(nodes, narrow, positions) : undefined;
-  for (const copy of copied?.copies.values() ?? []) {
-    stored.add(copy);
-    narrow.add(copy);
-  }
+  const copied = style.library && inHalves ? narrowCopies(first, narrow) : [];
+  for (const { values } of copied)
+    for (const copy of values) {
+      stored.add(copy);
+      narrow.add(copy);
+    }
   const placement = {
     stored,
     scalars,
     parts,
-    ...(copied && { copies: copied.copies }),
     ...(storage !== "float32" && { narrow: { values: narrow, format: storage } }),
   };
   const binds = bindsOf(style, placement);
@@ -120,7 +122,7 @@ function planWith(
   // Factors that are brought as matrices are rounded: their sums are not.
   const passes = [...(style.roundsFactors ? [] : [sumsOfFactors]), sumsTogether, withEpilogues, together];
   const stages = passes
-    .reduce((made, pass) => pass(made, context), [...nodes, ...(copied?.stages ?? [])])
+    .reduce((made, pass) => pass(made, context), [...first, ...copied])
     .sort((a, b) => a.position - b.position);
   const over = overwritten(stages, binds, placement, mayOverwrite);
   const kernels: KernelBuilder[] = [];
@@ -129,11 +131,10 @@ function planWith(
   for (const stage of launched) {
     // Of nothing nothing is computed.
     if (stage.values.every(({ shape }) => sizeOf(shape) === 0)) continue;
-    const call = style.usesLibrary && stage.root && productCall(stage.root);
     const placed = { ...placement, over };
     const own = stage.root && style.own?.kernelOf(style, placed, stage.root);
-    const made = call
-      ? [callOf(style, placed, stage.root!, call)]
+    const made = stage.call
+      ? [callOf(style, placed, stage)]
       : own
         ? [own]
         : (joinInParts(stage, style, placement) ?? [kernelOf(style, placed, stage)]);

@@ -3,6 +3,7 @@ import { type GraphNode, type LiveGraph, sizeOf, type Value } from "../graph.ts"
 import { Index, KernelBuilder, OWN_PLACE, type Placement } from "./builder.ts";
 import { expression, isHeavy, isView, rootOf, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
+import { readByCall } from "./library.ts";
 
 /** A join is written part by part from so many parts on: to choose between them at every number would take longer. */
 const MANY_PARTS = 5;
@@ -163,9 +164,13 @@ export function firstStages({ nodes }: LiveGraph, stored: ReadonlySet<Value>): S
 }
 
 /** What a stage reads from memory. */
-export const readsOf = ({ root, beside = [], values }: Stage, stored: ReadonlySet<Value>): Set<Value> => {
+export const readsOf = (
+  { root, beside = [], values, call }: Stage,
+  stored: ReadonlySet<Value>,
+): Set<Value> => {
   const roots = root ? [root, ...beside].flatMap(({ outputs }) => outputs) : [];
   const read = new Set([...roots, ...values].flatMap((value) => [...sourcesOf(value, stored)]));
+  for (const value of call ? readByCall(call) : []) read.add(value);
   // What it makes itself is at hand.
   if (root) for (const value of [...roots, ...values]) read.delete(value);
   return read;

@@ -9,6 +9,6 @@ export const styleFor = (language: Language, device: ProductDevice): Style => ({
   attentionOf: (size) => attentionTilesFor(size, device),
   // They compute in 16 bits, as its matrices do.
   ...(device.own && device.matrices && { own: device.own }),
-  usesLibrary: device.library === true,
+  ...(device.library && { library: device.library }),
   roundsFactors: device.matrices !== undefined,
 });

@@ -1,5 +1,5 @@
 /** A process that compares products in all forms of a GPU with the processor's, and prints JSON for each size. */
-import { jit } from "../../../lib/jit/index.ts";
+import { jit, type Precision } from "../../../lib/jit/index.ts";
 import { FORMS, matrixForms, SOME_GPU } from "../../../lib/jit/plan/forms.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../../lib/tensor/index.ts";
 import { GPU_TARGET, openDevice } from "./target.ts";
@@ -13,6 +13,8 @@ const SIZES = [
 
 const device = await openDevice();
 const random = randomGenerator(12);
+/** As it is found. */
+const OWN = device.products;
 const all = [...FORMS, ...device.matrices.flatMap(matrixForms)];
 const forms = process.argv[2] === "few" ? [FORMS[4], FORMS[7]] : all;
 for (const [i, form] of forms.entries())
@@ -47,4 +49,18 @@ for (const [i, form] of forms.entries())
     const rounds = form.matrices !== undefined;
     console.log(JSON.stringify({ name: `form ${i}, ${rows}x${columns}x${depth}`, worst, rounds }));
   }
+
+// Products of a library whose factors are rounded on the way.
+Object.assign(device, { products: OWN });
+const [a, b] = [normalTensor(random, [65, 301]), normalTensor(random, [301, 33])];
+const multiply = (target: "cpu" | typeof GPU_TARGET, precision: Precision) =>
+  jit((a: Tensor, b: Tensor) => tf.matMul(a, b) as Tensor, { target, precision });
+const wanted = (await (await multiply("cpu", "float32")(a, b)).data()) as Float32Array;
+for (const precision of ["float32", "tf32"] as const) {
+  const fn = multiply(GPU_TARGET, precision);
+  const got = await (await fn(a, b)).data();
+  const worst = wanted.reduce((most, x, i) => Math.max(most, Math.abs(x - got[i])), 0) / Math.sqrt(301);
+  const { products } = fn.stats.traces[0].precision;
+  console.log(JSON.stringify({ name: `${precision} as it comes`, worst, rounds: products === "tf32" }));
+}
 process.exit(0);

@@ -11,7 +11,7 @@ import {
   trainStep,
 } from "../../../lib/train/index.ts";
 import { smallConfig } from "../../train/small.ts";
-import { GPU_TARGET } from "./target.ts";
+import { GPU_TARGET, refuseEpilogues } from "./target.ts";
 
 const STEPS = 5;
 const base = smallConfig({ batchSize: 8 });
@@ -47,6 +47,7 @@ async function losses(precision: Precision): Promise<{ used: string; products: s
   return { used: storage, products, losses: seen };
 }
 
+if (process.argv[2] === "plain") await refuseEpilogues();
 const wide = await losses("float32");
 for (const format of ["bfloat16", "float16"] as const) {
   const { used, products, losses: actual } = await losses(format);

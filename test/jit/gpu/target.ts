@@ -11,6 +11,20 @@ export const openDevice = async (): Promise<Device> =>
     ? (await import("../../../lib/jit/targets/cuda/device.ts")).openDevice()
     : (await import("../../../lib/jit/targets/webgpu/device.ts")).openDevice();
 
+/** Makes cuBLASLt refuse all that is more than a product: kernels of our own stand behind it then. */
+export async function refuseEpilogues(): Promise<void> {
+  const { openDevice } = await import("../../../lib/jit/targets/cuda/device.ts");
+  const { NoAlgorithmError } = await import("../../../lib/jit/targets/cuda/cublaslt.ts");
+  const { shelf } = await openDevice();
+  const { get } = shelf!;
+  Object.assign(shelf!, {
+    get: async (...[kind, cache]: Parameters<typeof get>) => {
+      if (kind.epilogue) throw new NoAlgorithmError(`refused: ${kind.epilogue}`);
+      return get(kind, cache);
+    },
+  });
+}
+
 /** Bytes of a workgroup's memory on a device. */
 export async function workgroupMemory(): Promise<number> {
   if (GPU_TARGET === "cuda") return 48 << 10;

@@ -66,7 +66,11 @@ const MAX_BUFFERS = 32;
 const MAX_BYTES = 2 ** 34 - ALIGNMENT;
 /** What a block has without being asked for more. */
 const BLOCK_MEMORY = 48 << 10;
-const MATRIX = { M: 16, N: 16, K: 16, threads: 32 } as const;
+/** What a warp multiplies at once in tensor cores. */
+export const MATRICES = (["bfloat16", "float16"] as const).map((format) => ({
+  format,
+  ...({ M: 16, N: 16, K: 16, threads: 32 } as const),
+}));
 
 /** What the device of the tests is called. */
 const STAND_IN = "CPU in place of a GPU";
@@ -225,13 +229,10 @@ function open(raw: Driver): CudaDevice {
       workgroupMemory: BLOCK_MEMORY,
       isSimple: false,
       own: OWN_KERNELS,
-      library: products !== undefined,
+      ...(products && { library: "float32" as const }),
     },
     tuning: tuningOf(identity),
-    matrices:
-      capability < OLDEST_MATRICES
-        ? []
-        : (["bfloat16", "float16"] as const).map((format) => ({ format, ...MATRIX })),
+    matrices: capability < OLDEST_MATRICES ? [] : MATRICES,
     hasHalf: true,
     hasClock: true,
     description: `${name}, ${architecture}, CUDA ${versionText(raw.version)}`,
@@ -241,7 +242,7 @@ function open(raw: Driver): CudaDevice {
       enter();
       return pool.allocate(bytes);
     },
-    cubin: cubinsOf(() => openCompiler(raw.version), raw.version, architecture),
+    cubin: cubinsOf(() => openCompiler(raw.version), raw.version, capability),
     compile: (kernels, cache) => compileKernels(device, kernels, cache),
     begin: () => beginWork(device),
     enter,

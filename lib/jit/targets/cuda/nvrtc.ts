@@ -9,12 +9,17 @@ export interface Compiler {
   readonly version: string;
   /** What was loaded. */
   readonly file: string;
+  /** Those that it compiles for, as 90. */
+  readonly architectures: readonly number[];
   /** Machine code for an architecture, as `sm_90`, and what the compiler says of it. @throws with its errors */
   compile(text: string, architecture: string): Promise<{ code: Buffer; log: string }>;
 }
 
 /** `-v` tells the registers of a kernel, and what it spills. */
-const OPTIONS = ["--std=c++17", "--minimal", "-w", "--ptxas-options=-v"];
+const OPTIONS = ["--std=c++17", "-w", "--ptxas-options=-v"];
+/** Leaves out what kernels do not use of the language; older compilers do not know it. */
+const MINIMAL = "--minimal";
+const MINIMAL_SINCE = 13;
 
 let compiler: Compiler | undefined;
 
@@ -37,11 +42,14 @@ export function openCompiler(driver: number): Compiler {
 /** NVRTC is not there. */
 export class NoCompilerError extends Error {}
 
+/** What a library was loaded with is held: it is unloaded with its object. */
+const held: LibraryHandle[] = [];
+
 /** The compiler in a file. @throws where it is something else */
 export function compilerIn(file: string): Compiler {
-  const library = koffi.load(file);
-  for (const path of companionsOf(file)) koffi.load(path);
-  return compilerOf(library, file);
+  // It opens a second library by its name alone, which the loader knows once it has been loaded from beside it.
+  for (const path of companionsOf(file)) held.push(koffi.load(path));
+  return compilerOf(koffi.load(file), file);
 }
 
 function compilerOf(library: LibraryHandle, file: string): Compiler {
@@ -51,6 +59,8 @@ function compilerOf(library: LibraryHandle, file: string): Compiler {
   const errorText = library.func("nvrtcGetErrorString", "str", ["int"]);
   const api = {
     version: native("nvrtcVersion", P, P),
+    count: native("nvrtcGetNumSupportedArchs", P),
+    architectures: native("nvrtcGetSupportedArchs", P),
     create: native("nvrtcCreateProgram", P, "str", "str", "int", P, P),
     compile: native("nvrtcCompileProgram", P, "int", "str *"),
     logSize: native("nvrtcGetProgramLogSize", P, P),
@@ -71,15 +81,21 @@ function compilerOf(library: LibraryHandle, file: string): Compiler {
   };
   const [major, minor] = [new Int32Array(1), new Int32Array(1)];
   check(api.version(major, minor), "version");
+  const count = new Int32Array(1);
+  check(api.count(count), "architectures");
+  const architectures = new Int32Array(count[0]);
+  check(api.architectures(architectures), "architectures");
+  const options = major[0] < MINIMAL_SINCE ? OPTIONS : [...OPTIONS, MINIMAL];
   return {
     version: `${major[0]}.${minor[0]}`,
     file,
+    architectures: [...architectures],
     async compile(text, architecture) {
       const handle = new BigUint64Array(1);
       check(api.create(handle, text, "kernel.cu", 0, null, null), "program");
       const [program] = handle;
       try {
-        const flags = [`--gpu-architecture=${architecture}`, ...OPTIONS];
+        const flags = [`--gpu-architecture=${architecture}`, ...options];
         // On a thread of the pool, so that several are compiled at once.
         const status = await new Promise<number>((resolve, reject) =>
           api.compile.async(program, flags.length, flags, (error: Error | null, status: number) =>

@@ -7,26 +7,41 @@ import { dirname, join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import { fingerprint } from "../../../fingerprint.ts";
 import { folderOf } from "../onnxruntime/cache.ts";
-import { type Algorithm, type Product, type ProductKind, type Products, WORKSPACE } from "./cublaslt.ts";
+import {
+  type Algorithm,
+  type Product,
+  type ProductKind,
+  type ProductPlaces,
+  type Products,
+  WORKSPACE,
+} from "./cublaslt.ts";
 import type { CudaDevice } from "./device.ts";
 import type { CudaBuffer } from "./memory.ts";
 
 /** Algorithms that are timed of each product, and how often, in turns. */
 const ALGORITHMS = 8;
 const TURNS = 5;
-/** Smaller products take no time that counts. */
-const LEAST_FLOPS = 2 ** 27;
 
 const BYTES = { float32: 4, float16: 2, bfloat16: 2 } as const;
 
 /** A product with its algorithm, shared by all launches of its kind. */
 export interface ReadyProduct {
-  run(places: { a: bigint; b: bigint; out: bigint }): void;
+  run(places: ProductPlaces): void;
 }
 
 export interface ProductShelf {
   /** @throws where the library has no algorithm for a kind */
   get(kind: ProductKind, cache: boolean | string): Promise<ReadyProduct>;
+}
+
+/** What has been measured before; what is damaged is measured again. */
+async function readMeasured(file: string): Promise<Record<string, string>> {
+  try {
+    const read: unknown = JSON.parse(await readFile(file, "utf8"));
+    return typeof read === "object" && read !== null && !Array.isArray(read) ? { ...read } : {};
+  } catch {
+    return {};
+  }
 }
 
 export function productShelf(device: CudaDevice, products: Products): ProductShelf {
@@ -38,7 +53,7 @@ export function productShelf(device: CudaDevice, products: Products): ProductShe
   let turn: Promise<unknown> = Promise.resolve();
 
   const known = (file: string): Promise<Record<string, string>> => {
-    const read = measured.get(file) ?? readFile(file, "utf8").then(JSON.parse, () => ({}));
+    const read = measured.get(file) ?? readMeasured(file);
     measured.set(file, read);
     return read;
   };
@@ -51,10 +66,9 @@ export function productShelf(device: CudaDevice, products: Products): ProductShe
   ): Promise<Algorithm> {
     const all = product.algorithms(ALGORITHMS);
     const [first] = all;
-    if (!first) throw new Error(`jit: cuBLASLt has no algorithm for the product ${key}`);
     const { rows, columns, depth, batch } = kind;
     const folder = folderOf(cache);
-    if (!folder || 2 * rows * columns * depth * batch < LEAST_FLOPS) return first;
+    if (!folder || 2 * rows * columns * depth * batch < device.tuning.minFlops) return first;
     const file = join(folder, `${fingerprint([JSON.stringify([identity, products.version])])}.algorithms`);
     const best = await known(file);
     const isOffered = (algorithm: Algorithm): boolean =>
@@ -86,12 +100,14 @@ export function productShelf(device: CudaDevice, products: Products): ProductShe
     const best = all.map(() => Number.POSITIVE_INFINITY);
     try {
       for (const size of sizes) buffers.push(device.allocate(size * batch));
-      const [a, b, result] = buffers.map(({ pointer }) => pointer);
+      // What an epilogue reads and writes beside is no larger than the result.
+      if (kind.epilogue) buffers.push(device.allocate(sizes[2]), device.allocate(sizes[2]));
+      const [a, b, result, vector, argument] = buffers.map(({ pointer }) => pointer);
       for (let turn = 0; turn < TURNS; turn++)
         for (const [i, algorithm] of all.entries()) {
           device.enter();
           driver.call("cuEventRecord", events[0], stream);
-          product.run({ a, b, out: result }, algorithm, workspace!.pointer, stream);
+          product.run({ a, b, out: result, vector, argument }, algorithm, workspace!.pointer, stream);
           driver.call("cuEventRecord", events[1], stream);
           await device.reached(events[1]);
           driver.call("cuEventElapsedTime", elapsed, ...events);
@@ -111,7 +127,7 @@ export function productShelf(device: CudaDevice, products: Products): ProductShe
       const make = async (): Promise<ReadyProduct> => {
         device.enter();
         workspace ??= device.allocate(WORKSPACE);
-        const product = products.productOf(kind);
+        const product = products.productOf(kind, workspace.pointer);
         const next = turn.then(() => algorithmOf(product, kind, key, cache));
         turn = next.catch(() => {});
         const algorithm = await next;

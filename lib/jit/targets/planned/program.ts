@@ -7,13 +7,13 @@ import { memoryOf } from "../../memory.ts";
 import type { ProductDevice } from "../../plan/forms.ts";
 import { inParts } from "../../plan/parts.ts";
 import type { PlanOptions } from "../../plan/plan.ts";
-import type { Precision } from "../../plan/precision.ts";
+import { type Precision, type Storage, storageOf } from "../../plan/precision.ts";
 import { isRounds, type Section } from "../../plan/sections.ts";
 import { styleFor } from "../../plan/style.ts";
 import { planSummary } from "../../plan/summary.ts";
 import { planProgram } from "../../plan/traced.ts";
 import { partOf, type RecordedRun, shapesText } from "../../profile.ts";
-import type { CompileOptions, Place, Program, Target, Traced } from "../../program.ts";
+import type { CompileOptions, Place, Program, ProgramStats, Target, Traced } from "../../program.ts";
 import type { Leaf } from "../../structure.ts";
 import { type Device, type KernelTime, newTimer, type Timer } from "./device.ts";
 import { KERNELS, writtenFor } from "./dialect.ts";
@@ -34,8 +34,11 @@ function productsOf(
   { products, matrices: offered, tuning }: PlannedFor,
   precision: Precision,
 ): ProductDevice {
+  if (precision === "float32") return withTuning(products, tuning);
+  if (precision === "tf32")
+    return withTuning({ ...products, ...(products.library && { library: precision }) }, tuning);
   const matrices = offered.find(({ format }) => format === precision) ?? offered[0];
-  return withTuning(precision === "float32" || !matrices ? products : { ...products, matrices }, tuning);
+  return withTuning(matrices ? { ...products, matrices } : products, tuning);
 }
 
 function planOptions(device: PlannedFor, precision: Precision): PlanOptions {
@@ -43,7 +46,17 @@ function planOptions(device: PlannedFor, precision: Precision): PlanOptions {
   return {
     style: styleFor(device.language, products),
     maxBuffers: device.maxBuffers,
-    storage: device.hasHalf ? precision : "float32",
+    storage: device.hasHalf ? storageOf(precision) : "float32",
+  };
+}
+
+/** What is in use of a precision. */
+function usedOf(device: PlannedFor, precision: Precision, storage: Storage): ProgramStats["precision"] {
+  const { matrices, library } = productsOf(device, precision);
+  // A library multiplies numbers as they lie.
+  return {
+    storage,
+    products: library && storage !== "float32" ? storage : (matrices?.format ?? library ?? "float32"),
   };
 }
 
@@ -76,10 +89,7 @@ async function compileTraced(
     calls: 0,
     inPlace: steps.reduce((sum, step) => sum + (isRounds(step) ? 0 : plans.get(step)!.over.size), 0),
     overwritten: 0,
-    precision: {
-      storage: options.storage!,
-      products: productsOf(device, precision).matrices?.format ?? ("float32" as const),
-    },
+    precision: usedOf(device, precision, options.storage!),
   };
   return {
     stats,

@@ -83,14 +83,14 @@ export async function readySection(
   };
 
   type Run = ReadySection["run"];
-  const runWith = (
-    newArray: (value: Value) => DeviceArray,
+  const run = (
+    fresh: (value: Value) => DeviceArray,
     [memoryOf, mayOverwrite, timer]: Parameters<Run>,
   ): ReturnType<Run> => {
     const work = device.begin();
     const temporary: DeviceBuffer[] = [];
     const at = new Map(fixed);
-    const taken = new Map<Value, DeviceArray>();
+    const given = new Map<Value, DeviceArray>();
     const buffers = new Set<DeviceBuffer>();
     for (const [copy, value] of inputs) {
       const memory = memoryOf(value);
@@ -103,23 +103,23 @@ export async function readySection(
       const isOver = written.has(copy);
       let array = memory as DeviceArray;
       if (isOnHost(memory)) {
-        array = isOver ? newArray(copy) : landing(copy);
+        array = isOver ? fresh(copy) : landing(copy);
         work.write(bufferOf(array), 0, packed(memory));
       } else if (buffers.has(bufferOf(memory)) || (isOver && !mayOverwrite(value, memory))) {
         // Nobody else's numbers are written over, and no memory is bound twice.
-        array = newArray(copy);
+        array = fresh(copy);
         work.copy(bufferOf(memory), 0, bufferOf(array), 0, bufferOf(array).size);
         if (!isOver) temporary.push(bufferOf(array));
       }
       buffers.add(bufferOf(array));
-      taken.set(copy, array);
+      given.set(copy, array);
       at.set(copy, { buffer: bufferOf(array) });
     }
     const made = new Map<Value, DeviceArray>();
     const ready = new Map<Value, DeviceArray>();
     for (const [value, result] of outputs) {
       const input = plan.over.get(result);
-      const array = ready.get(result) ?? (input ? taken.get(input)! : newArray(result));
+      const array = ready.get(result) ?? (input ? given.get(input)! : fresh(result));
       ready.set(result, array);
       made.set(value, array);
       if (!plan.scalars.has(result)) at.set(result, { buffer: bufferOf(array) });
@@ -135,17 +135,18 @@ export async function readySection(
   };
 
   return {
-    run(...given) {
-      const made: DeviceArray[] = [];
+    run(...args) {
+      const fresh: DeviceArray[] = [];
+      const make = (value: Value): DeviceArray => {
+        const array = newArray(device, value);
+        fresh.push(array);
+        return array;
+      };
       try {
-        return runWith((value) => {
-          const array = newArray(device, value);
-          made.push(array);
-          return array;
-        }, given);
+        return run(make, args);
       } catch (error) {
-        // Where memory is short, what there was for the others is not lost.
-        for (const array of made) bufferOf(array).destroy();
+        // Nobody gets them.
+        for (const array of fresh) bufferOf(array).destroy();
         throw error;
       }
     },

@@ -20,6 +20,7 @@ import {
   type ProductDevice,
   type ProductSize,
 } from "../../plan/forms.ts";
+import { productCall } from "../../plan/library.ts";
 import { inParts } from "../../plan/parts.ts";
 import { makePlan } from "../../plan/plan.ts";
 import { productOf } from "../../plan/products.ts";
@@ -75,12 +76,17 @@ async function readTuning(device: Device, file: string): Promise<void> {
   }
 }
 
-/** The large products of a graph, loops among them. */
-function sizesOf({ nodes }: Pick<LiveGraph, "nodes">, minFlops: number): ProductSize[] {
+/** The large products of a graph that kernels of ours compute, loops among them. */
+function sizesOf(
+  { nodes }: Pick<LiveGraph, "nodes">,
+  minFlops: number,
+  products: ProductDevice,
+): ProductSize[] {
   return nodes.flatMap((node) => {
-    if (node.body) return sizesOf(node.body, minFlops);
+    if (node.body) return sizesOf(node.body, minFlops, products);
     const isProduct = node.op === "MatMul" || (node.domain === OWN && node.op === "ScaledMatMul");
     if (!isProduct || node.outputs[0].dtype !== "float32") return [];
+    if (products.library && productCall(node)) return [];
     const { size } = productOf(node);
     return 2 * size.rows * size.columns * size.depth * size.batch < minFlops ? [] : [size];
   });
@@ -112,6 +118,7 @@ async function prepared(
   products: ProductDevice,
   size: ProductSize,
   choice: ProductChoice,
+  cache: boolean | string,
 ): Promise<Candidate> {
   const fixed = { ...products, measured: () => choice };
   const section = sectionFor(size, fixed);
@@ -120,7 +127,7 @@ async function prepared(
     style,
     maxBuffers: device.maxBuffers,
   });
-  const ready = await readySection(device, section, plan, false);
+  const ready = await readySection(device, section, plan, cache);
   return { choice, ready, seconds: Number.POSITIVE_INFINITY };
 }
 
@@ -194,12 +201,15 @@ async function fastest(
   device: Device,
   products: ProductDevice,
   size: ProductSize,
+  cache: boolean | string,
   warmMs: number,
 ): Promise<ProductChoice> {
   const choices = choicesFor(size, products).slice(0, CHOICES);
   if (choices.length === 1) return choices[0];
   const factors = await factorsOf(device, size);
-  const made = await Promise.allSettled(choices.map((choice) => prepared(device, products, size, choice)));
+  const made = await Promise.allSettled(
+    choices.map((choice) => prepared(device, products, size, choice, cache)),
+  );
   const candidates = made.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
   try {
     await race(device, factors, candidates, warmMs);
@@ -224,9 +234,7 @@ export async function tuneProducts(
 ): Promise<void> {
   const { tuning } = device;
   if (products.isSimple || !device.hasClock) return;
-  const folder = folderOf(cache);
-  const file = folder && fileOf(folder, device);
-  tuning.turn = tuning.turn.then(() => tuneMissing(device, products, live, file));
+  tuning.turn = tuning.turn.then(() => tuneMissing(device, products, live, cache));
   await tuning.turn;
 }
 
@@ -234,22 +242,24 @@ async function tuneMissing(
   device: Device,
   products: ProductDevice,
   live: LiveGraph,
-  file: string | undefined,
+  cache: boolean | string,
 ): Promise<void> {
   const { tuning } = device;
+  const folder = folderOf(cache);
+  const file = folder && fileOf(folder, device);
   if (file && !tuning.read.has(file)) await readTuning(device, file);
   if (file) tuning.read.add(file);
   const fits = ({ rows, columns, depth, batch }: ProductSize): boolean =>
     4 * batch * Math.max(rows * depth, depth * columns, rows * columns) <= device.maxBinding;
   const missing = new Map(
-    sizesOf(live, tuning.minFlops)
+    sizesOf(live, tuning.minFlops, products)
       .map((size) => [keyOf(size, products.matrices), size] as const)
       .filter(([key, size]) => !tuning.known.has(key) && !tuning.untimed.has(key) && fits(size)),
   );
   let warmMs = WARM_MS;
   for (const [key, size] of missing) {
     try {
-      tuning.known.set(key, await fastest(device, products, size, warmMs));
+      tuning.known.set(key, await fastest(device, products, size, cache, warmMs));
       warmMs = 0;
     } catch {
       // It takes the form that is estimated to be the fastest.

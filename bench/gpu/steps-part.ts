@@ -1,11 +1,10 @@
 /** Our own training steps on this GPU: right or not, how long they take and where the time goes, and what a run costs the host. */
 
-import { methodPreset } from "../../../lib/align/index.ts";
-import { SIT_PROCESS } from "../../../lib/diffusion/index.ts";
-import type { Precision } from "../../../lib/jit/index.ts";
-import { useTarget } from "../../../lib/jit/targets/index.ts";
-import { openDevice } from "../../../lib/jit/targets/webgpu/device.ts";
-import { flattenTree, mapParams, randomGenerator, type Tensor, tf } from "../../../lib/tensor/index.ts";
+import { methodPreset } from "../../lib/align/index.ts";
+import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
+import type { Precision } from "../../lib/jit/index.ts";
+import { useTarget } from "../../lib/jit/targets/index.ts";
+import { flattenTree, mapParams, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
 import {
   compileStep,
   initTask,
@@ -14,9 +13,10 @@ import {
   syntheticBatch,
   syntheticScalars,
   type TrainConfig,
-} from "../../../lib/train/index.ts";
-import { stepConfig } from "../../planned-step.ts";
-import { attempt, median } from "../report.ts";
+} from "../../lib/train/index.ts";
+import { stepConfig } from "../planned-step.ts";
+import { type GpuTarget, openGpu } from "./open.ts";
+import { attempt, median } from "./report.ts";
 
 const PART = "steps";
 
@@ -38,15 +38,15 @@ async function prepared(config: TrainConfig) {
 }
 
 /** Three steps of a small model here and on the processor: the largest difference, relative to each tensor's largest number. */
-async function parity(): Promise<{ worst: number; where: string }> {
+async function parity(target: GpuTarget): Promise<{ worst: number; where: string }> {
   const base = stepConfig("SiT-S/2", "plain", 3);
   const model = { ...base.model, inputSize: 8, hiddenSize: 40, depth: 4, numHeads: 4 };
   const methods = [methodPreset("sra", { depth: 4, process: SIT_PROCESS })];
   const config: TrainConfig = { ...base, model, methods };
   const { task, fresh, batch, scalars } = await prepared(config);
   const ends: { path: string; data: Float32Array }[][] = [];
-  for (const target of ["cpu", "webgpu"] as const) {
-    useTarget(target);
+  for (const on of ["cpu", target] as const) {
+    useTarget(on);
     const step = compileStep(task, { ...config, microBatches: 1 });
     let state = fresh();
     for (let i = 0; i < 3; i++) ({ state } = await step(state, batch, scalars));
@@ -68,6 +68,7 @@ async function parity(): Promise<{ worst: number; where: string }> {
 
 /** Steps of a model: the first one, which compiles, and the median of those that follow without waiting between. */
 async function timed(
+  target: GpuTarget,
   model: Parameters<typeof stepConfig>[0],
   batchSize: number,
   precision: Precision,
@@ -76,8 +77,8 @@ async function timed(
   const config = { ...stepConfig(model, "sra", batchSize), precision };
   const { task, fresh, batch, scalars } = await prepared(config);
   const step = compileStep(task, { ...config, microBatches: 1 });
-  const device = await openDevice();
-  const idle = (): Promise<void> => device.gpu.queue.onSubmittedWorkDone();
+  const device = await openGpu(target);
+  const idle = (): Promise<void> => device.done();
   let state = fresh();
   const begin = performance.now();
   ({ state } = await step(state, batch, scalars));
@@ -100,8 +101,10 @@ async function timed(
   const profile = await step.profile([state, batch, scalars], { runs: 3 });
   await step.dispose();
   return {
+    target,
     model,
     batchSize,
+    usedGB: device.used === undefined ? undefined : device.used / 1e9,
     precision: step.stats.traces[0].precision,
     firstSeconds,
     traceSeconds,
@@ -118,16 +121,18 @@ async function timed(
   };
 }
 
-export async function steps(): Promise<void> {
-  await attempt(PART, { what: "parity with the processor" }, parity);
-  useTarget("webgpu");
+export async function steps(target: GpuTarget): Promise<void> {
+  await attempt(PART, { what: "parity with the processor", target }, () => parity(target));
+  useTarget(target);
   const cases = (process.env.GPU_STEPS ?? "SiT-S/2:32 SiT-B/2:32 SiT-XL/2:32").split(" ");
-  for (const precision of ["float32", "bfloat16"] as const)
+  // What is asked for first comes first: time on a card is short.
+  const precisions = (process.env.GPU_PRECISIONS ?? "bfloat16 float32").split(" ") as Precision[];
+  for (const precision of precisions)
     for (const name of cases) {
       const [model, batchSize] = name.split(":");
       const rounds = Number(process.env.GPU_ROUNDS ?? 20);
       await attempt(PART, { what: "step", precision }, () =>
-        timed(model as Parameters<typeof stepConfig>[0], Number(batchSize), precision, rounds),
+        timed(target, model as Parameters<typeof stepConfig>[0], Number(batchSize), precision, rounds),
       );
     }
 }
