@@ -119,10 +119,7 @@ const DRIVER = isWindows ? "nvcuda.dll" : "libcuda.so.1";
 /** Where the driver's library lies apart from the loader's own folders: Windows' for its Linux has one, NixOS another. */
 const DRIVER_FOLDERS = ["/usr/lib/wsl/lib", "/run/opengl-driver/lib"];
 
-/**
- * What NVRTC loads itself, its built-in functions: they lie beside it. It asks the loader for them by name alone, which
- * finds them where they have been loaded before.
- */
+/** What NVRTC loads itself, its built-in functions: they lie beside it. */
 export function companionsOf(nvrtc: string): string[] {
   if (!existsSync(nvrtc)) return [];
   const folder = dirname(realpathSync(nvrtc));
