@@ -1,12 +1,12 @@
 /**
  * What a training step launches on a GPU, and what it moves through memory: its plan, made without any GPU.
- * npm run bench:plan [-- --json] [--model <part of a name>] [--batch <n>] [--buffers <n>] [--storage bfloat16] [--runs <n>] [--kernels]
+ * npm run bench:plan [-- --json] [--model <part of a name>] [--batch <n>] [--buffers <n>] [--storage bfloat16] [--cuda] [--runs <n>] [--kernels]
  */
 import { parseArgs } from "node:util";
 import { makeArena } from "../lib/jit/plan/arena.ts";
 import type { StorageFormat } from "../lib/jit/plan/precision.ts";
 import { bytesByKernel, bytesByNode } from "../lib/jit/plan/traffic.ts";
-import { anyGPU, type PlannedStep, planStep, stepConfig } from "./planned-step.ts";
+import { anyGPU, cudaCard, type PlannedStep, planStep, stepConfig } from "./planned-step.ts";
 
 const MODELS = ["SiT-S/2", "SiT-B/2", "SiT-XL/2"] as const;
 const METHODS = ["plain", "sra"] as const;
@@ -20,6 +20,7 @@ const { values: options } = parseArgs({
     buffers: { type: "string", default: "8" },
     runs: { type: "string", default: "3" },
     storage: { type: "string", default: "float32" },
+    cuda: { type: "boolean", default: false },
     kernels: { type: "boolean", default: false },
   },
 });
@@ -34,6 +35,7 @@ function rowOf({ section, plan, parameters, traceSeconds, planSeconds }: Planned
   return {
     nodes: live.nodes.length,
     kernels: plan.kernels.length,
+    products: plan.kernels.filter(({ call }) => call).length,
     texts: new Set(plan.kernels.filter(({ call }) => !call).map((kernel) => kernel.text())).size,
     "GB by node": gigabytes(bytesByNode(live)),
     "GB by kernel": gigabytes(bytesByKernel(plan)),
@@ -55,13 +57,15 @@ function listKernels({ plan }: PlannedStep): void {
     console.log(`${count}`.padStart(5), key);
 }
 
+const storage = options.storage as StorageFormat;
+const card = options.cuda ? cudaCard(storage) : undefined;
 const rows: Record<string, ReturnType<typeof rowOf>> = {};
 for (const model of MODELS.filter((name) => name.includes(options.model)))
   for (const method of METHODS.filter((name) => name.includes(options.method))) {
     const planned = await planStep(
       stepConfig(model, method, Number(options.batch)),
-      { ...anyGPU(Number(options.buffers)), storage: options.storage as StorageFormat },
-      { runs: Number(options.runs) },
+      card ? card.options : { ...anyGPU(Number(options.buffers)), storage },
+      { runs: Number(options.runs), ...(card && { device: card.device }) },
     );
     rows[`${model} ${method}`] = rowOf(planned);
     if (options.kernels) listKernels(planned);

@@ -4,10 +4,14 @@ import { SIT_PROCESS } from "../lib/diffusion/index.ts";
 import { traceFunction } from "../lib/jit/lower.ts";
 import { type ProductDevice, SOME_GPU } from "../lib/jit/plan/forms.ts";
 import type { Plan, PlanOptions } from "../lib/jit/plan/plan.ts";
+import type { StorageFormat } from "../lib/jit/plan/precision.ts";
 import type { Section } from "../lib/jit/plan/sections.ts";
 import { styleFor } from "../lib/jit/plan/style.ts";
 import { planProgram } from "../lib/jit/plan/traced.ts";
 import { structureOf } from "../lib/jit/structure.ts";
+import { OWN_KERNELS } from "../lib/jit/targets/cuda/attention.ts";
+import { MATRICES } from "../lib/jit/targets/cuda/device.ts";
+import { CUDA } from "../lib/jit/targets/cuda/language.ts";
 import { writtenFor } from "../lib/jit/targets/planned/dialect.ts";
 import { WGSL } from "../lib/jit/targets/webgpu/wgsl.ts";
 import { modelConfig } from "../lib/models/index.ts";
@@ -65,6 +69,21 @@ export const anyGPU = (maxBuffers: number): PlanOptions => ({
   style: styleFor(WGSL, SOME_GPU),
   maxBuffers,
 });
+
+/** A card of NVIDIA's with tensor cores, as kernels are planned for it in CUDA C++: with cuBLASLt, or without. */
+export function cudaCard(
+  storage: StorageFormat,
+  hasLibrary = true,
+): { device: ProductDevice; options: PlanOptions } {
+  const device: ProductDevice = {
+    ...SOME_GPU,
+    workgroupMemory: 48 << 10,
+    own: OWN_KERNELS,
+    ...(hasLibrary && { library: "float32" }),
+    ...(storage !== "float32" && { matrices: MATRICES.find(({ format }) => format === storage) }),
+  };
+  return { device, options: { style: styleFor(CUDA, device), maxBuffers: 32, storage } };
+}
 
 /** Plans a step of a config on `batchSize` samples, `runs` times over. */
 export async function planStep(

@@ -1,17 +1,14 @@
 /** Plans of training steps, made without a GPU: how many kernels, what they bind, and what lies in memory. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { planStep } from "../../bench/planned-step.ts";
+import { cudaCard, planStep } from "../../bench/planned-step.ts";
 import { methodPreset } from "../../lib/align/index.ts";
 import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import type { Value } from "../../lib/jit/graph.ts";
 import { makeArena } from "../../lib/jit/plan/arena.ts";
-import { type ProductDevice, SOME_GPU } from "../../lib/jit/plan/forms.ts";
-import type { StorageFormat } from "../../lib/jit/plan/precision.ts";
+import { SOME_GPU } from "../../lib/jit/plan/forms.ts";
 import { styleFor } from "../../lib/jit/plan/style.ts";
 import { bytesByKernel, bytesByNode } from "../../lib/jit/plan/traffic.ts";
-import { OWN_KERNELS } from "../../lib/jit/targets/cuda/attention.ts";
-import { CUDA } from "../../lib/jit/targets/cuda/language.ts";
 import { WGSL } from "../../lib/jit/targets/webgpu/wgsl.ts";
 import { modelConfig } from "../../lib/models/index.ts";
 import { smallConfig } from "../train/small.ts";
@@ -130,26 +127,14 @@ test("every kernel's reads have been written before", async () => {
     assert.ok(plan.scalars.has(value) || plan.over.has(value) || written.has(value), value.name);
 });
 
-/** As CUDA has it: a library for products, and attention by kernels of its own. */
-const withLibrary = (storage: StorageFormat): ProductDevice => ({
-  ...SOME_GPU,
-  workgroupMemory: 48 << 10,
-  library: "float32",
-  own: OWN_KERNELS,
-  ...(storage !== "float32" && {
-    matrices: { format: "bfloat16" as const, M: 16, N: 16, K: 16, threads: 32 },
-  }),
-});
-
 // Small batches make other shapes meet: what is written by others, read late, or too small to be narrow.
 for (const batchSize of [1, 2, 7])
   for (const storage of ["float32", "bfloat16"] as const)
     test(`a step of ${batchSize} samples in ${storage} has a right order with a library's products`, async () => {
-      const device = withLibrary(storage);
+      const { device, options } = cudaCard(storage);
       for (const maxBuffers of [8, 32]) {
-        const options = { style: styleFor(CUDA, device), maxBuffers, storage };
         // Checked as it is made.
-        const { plan } = await planStep({ ...s2, batchSize }, options, { device });
+        const { plan } = await planStep({ ...s2, batchSize }, { ...options, maxBuffers }, { device });
         const calls = plan.kernels.flatMap(({ call }) => (call ? [call] : []));
         assert.ok(calls.length > 200, `${calls.length} products`);
         for (const { a, b, out } of calls) {
@@ -165,8 +150,7 @@ for (const batchSize of [1, 2, 7])
     });
 
 test("a library's products add biases, take GELU and its slope, and sum bias gradients on their way", async () => {
-  const device = withLibrary("bfloat16");
-  const options = { style: styleFor(CUDA, device), maxBuffers: 32, storage: "bfloat16" as const };
+  const { device, options } = cudaCard("bfloat16");
   const { plan } = await planStep({ ...s2, batchSize: 32 }, options, { device });
   const count = (kind: string): number =>
     plan.kernels.filter(({ call }) => call?.epilogue?.kind === kind).length;

@@ -4,13 +4,9 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { planStep, stepConfig } from "../../../bench/planned-step.ts";
+import { cudaCard, planStep, stepConfig } from "../../../bench/planned-step.ts";
 import type { KernelBuilder } from "../../../lib/jit/plan/builder.ts";
-import { SOME_GPU } from "../../../lib/jit/plan/forms.ts";
 import type { StorageFormat } from "../../../lib/jit/plan/precision.ts";
-import { styleFor } from "../../../lib/jit/plan/style.ts";
-import { OWN_KERNELS } from "../../../lib/jit/targets/cuda/attention.ts";
-import { CUDA } from "../../../lib/jit/targets/cuda/language.ts";
 import { type Compiler, openCompiler } from "../../../lib/jit/targets/cuda/nvrtc.ts";
 
 /** A folder of NVIDIA's wheels. */
@@ -27,25 +23,13 @@ function compilerHere(): Compiler | undefined {
 }
 const compiler = compilerHere();
 
-const DEVICE = {
-  ...SOME_GPU,
-  workgroupMemory: 48 << 10,
-  own: OWN_KERNELS,
-};
-const MATRIX = { format: "bfloat16", M: 16, N: 16, K: 16, threads: 32 } as const;
-
 /** The kernels of a step that differ, by their text. */
 async function kernelsOf(
   name: Parameters<typeof stepConfig>[0],
   storage: StorageFormat,
   hasLibrary: boolean,
 ): Promise<Map<string, KernelBuilder>> {
-  const device = {
-    ...DEVICE,
-    ...(hasLibrary && { library: "float32" as const }),
-    ...(storage !== "float32" && { matrices: MATRIX }),
-  };
-  const options = { style: styleFor(CUDA, device), maxBuffers: 32, storage };
+  const { device, options } = cudaCard(storage, hasLibrary);
   const { plan } = await planStep(stepConfig(name, "sra", 32), options, { device });
   return new Map(plan.kernels.flatMap((kernel) => (kernel.call ? [] : [[kernel.text(), kernel]])));
 }
