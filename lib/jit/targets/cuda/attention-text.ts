@@ -102,24 +102,29 @@ HERE void store_row(u16 *to, const f32 (&sums)[PADDED / 8][4], int r, f32 by) {
 `;
 }
 
+/** The first tiles of what is met, rows of two kinds, are on their way; */
+const begin = (a: string, b: string): string => `  fetch(met[0], ${a}, 0, MET);
+  fetch(met[0] + MET * PITCH, ${b}, 0, MET);
+  commit_copies();
+`;
+/** and as a turn begins they are there, and the next ones are on theirs. */
+const meet = (a: string, b: string): string => `    wait_copies<0>();
+    __syncthreads();
+    if (first + MET < ${a}.count) {
+      fetch(met[turn ^ 1u], ${a}, first + MET, MET);
+      fetch(met[turn ^ 1u] + MET * PITCH, ${b}, first + MET, MET);
+    }
+    commit_copies();
+`;
+
 /** Each warp keeps the most, the sum of weights and the weighted sums of its rows, and scales them as the most rises. */
 const FORWARD = `
   u16 *own = shared, *met[2] = {own + ${OWN} * PITCH, own + (${OWN} + 2 * MET) * PITCH};
   if (PADDED > SIZE) clear_padding(shared, ${OWN} + 4 * MET);
   fetch(own, q, row0, ${OWN});
-  fetch(met[0], k, 0, MET);
-  fetch(met[0] + MET * PITCH, v, 0, MET);
-  commit_copies();
-  f32 sums[PADDED / 8][4] = {}, top[2] = {-1e30f, -1e30f}, total[2] = {0.0f, 0.0f};
+${begin("k", "v")}  f32 sums[PADDED / 8][4] = {}, top[2] = {-1e30f, -1e30f}, total[2] = {0.0f, 0.0f};
   for (u32 first = 0, turn = 0; first < k.count; first += MET, turn ^= 1u) {
-    wait_copies<0>();
-    __syncthreads();
-    if (first + MET < k.count) {
-      fetch(met[turn ^ 1u], k, first + MET, MET);
-      fetch(met[turn ^ 1u] + MET * PITCH, v, first + MET, MET);
-    }
-    commit_copies();
-    f32 scores[MET / 8][4] = {};
+${meet("k", "v")}    f32 scores[MET / 8][4] = {};
     dots(scores, own + warp * 16 * PITCH, met[turn]);
     #pragma unroll
     for (int r = 0; r < 2; r++) {
@@ -167,10 +172,7 @@ const QUERIES = `
   if (PADDED > SIZE) clear_padding(shared, ${2 * OWN} + 4 * MET);
   fetch(own, q, row0, ${OWN});
   fetch(slope, dy, row0, ${OWN});
-  fetch(met[0], k, 0, MET);
-  fetch(met[0] + MET * PITCH, v, 0, MET);
-  commit_copies();
-  f32 log_sum[2] = {}, row_sum[2] = {};
+${begin("k", "v")}  f32 log_sum[2] = {}, row_sum[2] = {};
   #pragma unroll
   for (int r = 0; r < 2; r++) {
     const u32 row = row0 + warp * 16 + (lane >> 2) + r * 8;
@@ -185,14 +187,7 @@ const QUERIES = `
   }
   f32 sums[PADDED / 8][4] = {};
   for (u32 first = 0, turn = 0; first < k.count; first += MET, turn ^= 1u) {
-    wait_copies<0>();
-    __syncthreads();
-    if (first + MET < k.count) {
-      fetch(met[turn ^ 1u], k, first + MET, MET);
-      fetch(met[turn ^ 1u] + MET * PITCH, v, first + MET, MET);
-    }
-    commit_copies();
-    f32 scores[MET / 8][4] = {}, slopes[MET / 8][4] = {};
+${meet("k", "v")}    f32 scores[MET / 8][4] = {}, slopes[MET / 8][4] = {};
     dots(scores, own + warp * 16 * PITCH, met[turn]);
     dots(slopes, slope + warp * 16 * PITCH, met[turn] + MET * PITCH);
     #pragma unroll
@@ -219,10 +214,7 @@ const KEYS = `
   if (PADDED > SIZE) clear_padding(shared, ${2 * OWN} + 4 * MET);
   fetch(own, k, row0, ${OWN});
   fetch(values, v, row0, ${OWN});
-  fetch(met[0], q, 0, MET);
-  fetch(met[0] + MET * PITCH, dy, 0, MET);
-  commit_copies();
-  f32 dk_sums[PADDED / 8][4] = {}, dv_sums[PADDED / 8][4] = {};
+${begin("q", "dy")}  f32 dk_sums[PADDED / 8][4] = {}, dv_sums[PADDED / 8][4] = {};
   for (u32 first = 0, turn = 0; first < q.count; first += MET, turn ^= 1u) {
     f32 *log_sum = told + turn * 2 * MET, *row_sum = log_sum + MET;
     for (u32 i = threadIdx.x; i < MET; i += ${THREADS}u) {
@@ -230,14 +222,7 @@ const KEYS = `
       log_sum[i] = is_there ? log_sums[first + i] * LOG2_E : 0.0f;
       row_sum[i] = is_there ? row_sums[first + i] : 0.0f;
     }
-    wait_copies<0>();
-    __syncthreads();
-    if (first + MET < q.count) {
-      fetch(met[turn ^ 1u], q, first + MET, MET);
-      fetch(met[turn ^ 1u] + MET * PITCH, dy, first + MET, MET);
-    }
-    commit_copies();
-    f32 scores[MET / 8][4] = {}, slopes[MET / 8][4] = {};
+${meet("q", "dy")}    f32 scores[MET / 8][4] = {}, slopes[MET / 8][4] = {};
     dots(scores, own + warp * 16 * PITCH, met[turn]);
     dots(slopes, values + warp * 16 * PITCH, met[turn] + MET * PITCH);
     #pragma unroll
