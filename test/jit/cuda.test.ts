@@ -133,6 +133,17 @@ for (const [what, args] of [
     assert.ok(seen.products > 300, `${seen.products} products`);
   });
 
+maybe("a card that has no products of bfloat16 takes kernels of ours for them", async () => {
+  const old = { DITLAB_STANDIN_ARCH: "75" };
+  const { results, seen } = await run<StorageReport>("storage-child.ts", [], old);
+  for (const report of results) {
+    assert.is(report.products, "float32", report.format);
+    assertGoesOnAlike(report);
+  }
+  // What is computed in float32 beside it, for comparison, is the library's.
+  assert.ok(seen.products > 0 && Object.keys(seen.matrices).length === 0, JSON.stringify(seen));
+});
+
 maybe("the library's fixtures hold, networks, losses, methods, samplers, VAE and training", async () => {
   const { code, text } = await runLibrary(environment);
   assert.is(code, 0, text.slice(-6000));

@@ -38,7 +38,10 @@ function productsOf(
   if (precision === "tf32")
     return withTuning({ ...products, ...(products.library && { library: precision }) }, tuning);
   const matrices = offered.find(({ format }) => format === precision) ?? offered[0];
-  return withTuning(matrices ? { ...products, matrices } : products, tuning);
+  const { library, ...own } = products;
+  // An older card has no products of its library in this format either.
+  const isOffered = library !== undefined && matrices?.format === precision;
+  return withTuning({ ...own, ...(isOffered && { library }), ...(matrices && { matrices }) }, tuning);
 }
 
 function planOptions(device: PlannedFor, precision: Precision): PlanOptions {
