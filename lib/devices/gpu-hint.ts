@@ -1,6 +1,7 @@
 /** What stands between WebGPU and a GPU on this machine, and the one step that helps. */
-import { accessSync, constants, existsSync, readdirSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { join } from "node:path";
+import { listed, textOf } from "./machine-files.ts";
 
 /** Of a machine: what `gpuHint` looks at. */
 export interface Sight {
@@ -20,22 +21,6 @@ export interface Sight {
 
 export const NVIDIA = "0x10de";
 const MAKERS: Readonly<Record<string, string>> = { [NVIDIA]: "NVIDIA", "0x1002": "AMD", "0x8086": "Intel" };
-
-function listed(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, "utf8").trim();
-  } catch {
-    return "";
-  }
-}
 
 /** What becomes of opening device nodes in a folder. */
 export function nodeIn(folder: string, isOne: (name: string) => boolean): Sight["node"] {
@@ -61,7 +46,7 @@ export function sightOf(): Sight {
   const displays = listed(bus).filter((name) => textOf(join(bus, name, "class")).startsWith("0x03"));
   return {
     platform: process.platform,
-    vendors: displays.map((name) => textOf(join(bus, name, "vendor"))),
+    vendors: displays.map((name) => textOf(join(bus, name, "vendor")).trim()),
     hasLoader: LIBRARIES.some((folder) => existsSync(join(folder, "libvulkan.so.1"))),
     drivers: DRIVERS.flatMap(listed),
     hasNvidia: existsSync("/proc/driver/nvidia/version"),

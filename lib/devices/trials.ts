@@ -1,7 +1,7 @@
 /** Trials of devices, each in a process of its own, and what is remembered of them. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
@@ -14,6 +14,7 @@ import { candidatesFor, driverFile, MAJORS } from "../jit/targets/cuda/libraries
 import { stateOf } from "../jit/targets/cuda/manifest.ts";
 import { packageVersion } from "../package.ts";
 import type { Findings } from "./findings.ts";
+import { textOf } from "./machine-files.ts";
 import { type Device, PACKAGES } from "./names.ts";
 import { versionOf } from "./packages.ts";
 
@@ -84,14 +85,6 @@ function listed(folder: string): string[] {
     return readdirSync(folder).map((name) => `${folder}/${name} ${statSync(join(folder, name)).mtimeMs}`);
   } catch {
     return [];
-  }
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "";
   }
 }
 

@@ -1,6 +1,7 @@
 /** TensorFlow's libraries and headers: those of a folder, of a Python, or of a wheel that pip fetches. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { listed, textOf } from "../machine-files.ts";
 import { pythons } from "../setup-pip.ts";
 import { type RunOptions, run } from "../setup-processes.ts";
 import { LIBRARIES } from "./record.ts";
@@ -11,22 +12,6 @@ export interface Wheel {
   folder: string;
   version: string;
   hasCuda: boolean;
-}
-
-function listed(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 /** Where a wheel's metadata lies. */

@@ -1,8 +1,8 @@
 /** What stands behind a product of a library, and the library can do on its way: biases, GELU, its slope, and sums. */
 import { type GraphNode, OWN, sizeOf, type Value } from "../graph.ts";
 import type { Stage } from "./kernels.ts";
-import { type Epilogue, type ProductCall, productCall, unshaped } from "./library.ts";
-import { ints } from "./root.ts";
+import { type Epilogue, type ProductCall, productCall } from "./library.ts";
+import { ints, unshaped } from "./root.ts";
 import type { Users } from "./stages.ts";
 
 /** Numbers of a row are a multiple of this where the library keeps GELU's argument. */

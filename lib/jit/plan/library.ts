@@ -5,6 +5,7 @@ import type { ProductSize } from "./forms.ts";
 import { expression, isView, type Stage } from "./kernels.ts";
 import type { Style } from "./language.ts";
 import { productOf } from "./products.ts";
+import { unshaped } from "./root.ts";
 
 /** op(a) op(b) by rows, times a factor, for each matrix of a batch. */
 export interface ProductCall {
@@ -30,10 +31,6 @@ export interface Epilogue {
 }
 
 const PRODUCTS = new Set(["MatMul", "ScaledMatMul"]);
-
-/** What a value shows in another shape. */
-export const unshaped = (value: Value): Value =>
-  value.node?.op === "Reshape" ? unshaped(value.node.inputs[0]) : value;
 
 /** Whether an array lies in memory, number by number in its order, when a product reads it. */
 const lies = ({ node, shape, dtype }: Value): boolean =>

@@ -2,7 +2,7 @@
 import { type GraphNode, sameShape, sizeOf, type Value } from "../graph.ts";
 import type { Placement } from "./builder.ts";
 import { isHeavy, type Stage } from "./kernels.ts";
-import { ints } from "./root.ts";
+import { ints, unshaped } from "./root.ts";
 import { append, type Binds, readsOf, sourcesOf, type Users } from "./stages.ts";
 
 /** What the passes over stages know. */
@@ -47,10 +47,6 @@ function isUnreadUntil(value: Value, position: number, { users, positions }: Con
 
 const axesOf = ({ inputs: [from, axes] }: GraphNode): number[] =>
   axes ? ints(axes) : from.shape.map((_, i) => i);
-
-/** What a value shows in another shape. */
-const unshaped = (value: Value): Value =>
-  value.node?.op === "Reshape" ? unshaped(value.node.inputs[0]) : value;
 
 const SUMS = new Set(["ReduceSum", "PartialReduceSum"]);
 /** How far apart sums may lie that one kernel computes. */

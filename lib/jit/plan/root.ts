@@ -15,3 +15,7 @@ export type Root = (
 
 /** The values of a constant vector of integers. */
 export const ints = (value: Value): number[] => Array.from(value.data as BigInt64Array, Number);
+
+/** What a value shows in another shape. */
+export const unshaped = (value: Value): Value =>
+  value.node?.op === "Reshape" ? unshaped(value.node.inputs[0]) : value;

@@ -3,6 +3,7 @@ import { OWN as DOMAIN, type GraphNode, type Value } from "../../graph.ts";
 import { KernelBuilder, type Placement } from "../../plan/builder.ts";
 import { expression, isView } from "../../plan/kernels.ts";
 import type { OwnKernels, Style } from "../../plan/language.ts";
+import { unshaped } from "../../plan/root.ts";
 import { type AttentionPart, attentionText, OWN, sharedBytes, THREADS } from "./attention-text.ts";
 import { ENTRY } from "./language.ts";
 import { HALVES_TOOLS } from "./prelude.ts";
@@ -21,9 +22,6 @@ interface RowsOf {
   offset: number;
   stride: number;
 }
-
-const unshaped = (value: Value): Value =>
-  value.node?.op === "Reshape" ? unshaped(value.node.inputs[0]) : value;
 
 /** Nothing where an array is shown in another way than as it lies, or as columns of what lies. */
 function rowsOf(value: Value): RowsOf | undefined {
