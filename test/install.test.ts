@@ -105,8 +105,7 @@ try {
 /** A test that needs the registry. */
 function online(name: string, body: () => Promise<void>, without = reason): void {
   if (without === "") return void test(name, body);
-  console.log(`skipped: ${name} (${without})`);
-  test.skip(name);
+  test.skip(`${name} (${without})`);
 }
 
 online("npm: every folder is required and imported, and nothing is left behind", () => works(project));

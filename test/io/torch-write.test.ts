@@ -101,8 +101,7 @@ test("what cannot be written is named, and the file of before stays", async () =
 const python = pythonWith("torch");
 const loads = "torch.load reads what is written";
 if (!python) {
-  console.log(`  skipped: ${loads} (no python3 with torch is installed)`);
-  test.skip(loads);
+  test.skip(`${loads} (no python3 with torch is installed)`);
 } else {
   test(loads, async () => {
     await writeTorch(path, { model: weights, args, ...plain });
@@ -159,8 +158,7 @@ const newTypes = "torch.load reads the types that PyTorch has since 2.3";
 const hasThem =
   python && pythonJson(python, 'import torch; print("true" if hasattr(torch, "uint16") else "false")');
 if (!hasThem) {
-  console.log(`  skipped: ${newTypes} (no python3 with such a torch is installed)`);
-  test.skip(newTypes);
+  test.skip(`${newTypes} (no python3 with such a torch is installed)`);
 } else {
   test(newTypes, async () => {
     await writeTorch(path, newer);

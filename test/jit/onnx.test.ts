@@ -144,8 +144,7 @@ if (python.status === 0) {
     assert.is(status, 0, stderr);
   });
 } else {
-  console.log(`skipped: ${checker} (python3 has no package onnx)`);
-  test.skip(checker);
+  test.skip(`${checker} (python3 has no package onnx)`);
 }
 
 test.run();

@@ -204,8 +204,7 @@ test("the reference's training state, with its moments, comes and goes unchanged
 const python = pythonWith("torch");
 const resumes = "PyTorch's optimizer resumes from an exported state";
 if (!python) {
-  console.log(`  skipped: ${resumes} (no python3 with torch is installed)`);
-  test.skip(resumes);
+  test.skip(`${resumes} (no python3 with torch is installed)`);
 } else {
   test(resumes, async () => {
     const config = smallConfig({ model: TINY, learningRate: 1e-3 });

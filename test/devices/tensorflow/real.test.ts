@@ -33,8 +33,7 @@ const reason = ABSENT.test(first.stderr) ? first.stderr.trim() : undefined;
 /** A test that needs it. */
 function real(name: string, body: () => Promise<void>): void {
   if (reason === undefined) return void test(name, body);
-  console.log(`skipped: ${name} (${reason})`);
-  test.skip(name);
+  test.skip(`${name} (${reason})`);
 }
 
 /** The newest Node that npm has, as a program; nothing where it cannot be got. */
@@ -80,8 +79,7 @@ for (const [i, node] of nodes.entries()) {
   const which = i === 0 ? "this Node" : "the newest Node";
   const name = `eager operations, gradients and samples are the processor's, on ${which}`;
   if (node === undefined) {
-    console.log(`skipped: ${name} (${reason ?? "npm has no package with it"})`);
-    test.skip(name);
+    test.skip(`${name} (${reason ?? "npm has no package with it"})`);
     continue;
   }
   test(name, async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { suite } from "uvu";
+import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { writeReport } from "../../../lib/experiments/report/report.ts";
 import { syntheticResults, writeSynthetic } from "./synthetic.ts";
@@ -20,7 +20,6 @@ interface Opened {
   complaints: string[];
 }
 
-const browserSuite = suite("report in a browser");
 let browser: Browser;
 let folder: string;
 let url: string;
@@ -49,7 +48,7 @@ async function open(width: number, colorScheme: "light" | "dark", address = url)
 const background = (page: Page) =>
   page.evaluate("document.querySelector('.plot .main-svg').style.backgroundColor") as Promise<string>;
 
-browserSuite.before(async () => {
+test.before(async () => {
   if (!found) return;
   folder = await mkdtemp(join(tmpdir(), "ditlab-report-"));
   const page = async (name: string, arms: number): Promise<string> => {
@@ -60,23 +59,17 @@ browserSuite.before(async () => {
   [url, urlOfFour] = [await page("two", 2), await page("four", 4)];
   browser = await chromium.launch({ executablePath, args: FLAGS.split(" ") });
 });
-browserSuite.after(async () => {
+test.after(async () => {
   if (!found) return;
   await browser.close();
   await rm(folder, { recursive: true });
 });
 
-/** Registers a test, or says that it is skipped when there is no browser. */
-function test(name: string, body: () => Promise<void>): void {
-  if (found) {
-    browserSuite(name, body);
-  } else {
-    console.log(`skipped: ${name} (Chromium not found)`);
-    browserSuite.skip(name, body);
-  }
-}
+/** A test that needs a browser. */
+const inBrowser = (name: string, body: () => Promise<void>): void =>
+  found ? test(name, body) : test.skip(`${name} (Chromium not found)`);
 
-test("report draws every plot without a request or an error", async () => {
+inBrowser("report draws every plot without a request or an error", async () => {
   const { page, complaints } = await open(1280, "light");
   const plots = (await page.evaluate(
     "[...document.querySelectorAll('.plot')].map((plot) => [plot.id, plot.querySelectorAll('svg .scatterlayer .js-line').length, plot.getAttribute('role'), plot.ariaLabel.length])",
@@ -91,7 +84,7 @@ test("report draws every plot without a request or an error", async () => {
   await page.close();
 });
 
-test("report names both arms' values under the pointer", async () => {
+inBrowser("report names both arms' values under the pointer", async () => {
   const { page, complaints } = await open(1280, "light");
   await page.locator("#metric-frechet").hover();
   const label = page.locator("#metric-frechet .hoverlayer .legend");
@@ -120,7 +113,7 @@ for (const arms of ["two", "four"] as const)
     await page.close();
   });
 
-test("four arms have four colours and markers in a plot", async () => {
+inBrowser("four arms have four colours and markers in a plot", async () => {
   const { page, complaints } = await open(1280, "dark", urlOfFour);
   const strokes = (await page.evaluate(
     "[...new Set([...document.querySelectorAll('#metric-frechet .scatterlayer .js-line')].map((e) => e.style.stroke).filter((color) => color !== ''))]",
@@ -139,7 +132,7 @@ test("four arms have four colours and markers in a plot", async () => {
   await page.close();
 });
 
-test("report follows a change to the dark theme, plots too", async () => {
+inBrowser("report follows a change to the dark theme, plots too", async () => {
   const { page, complaints } = await open(800, "light");
   assert.is(await background(page), "rgb(255, 255, 255)");
   await page.emulateMedia({ colorScheme: "dark" });
@@ -152,7 +145,7 @@ test("report follows a change to the dark theme, plots too", async () => {
   await page.close();
 });
 
-test("report without JavaScript shows the numbers as tables", async () => {
+inBrowser("report without JavaScript shows the numbers as tables", async () => {
   const page = await browser.newPage({ javaScriptEnabled: false });
   await page.goto(url);
   assert.is(await page.getByText("The plot needs JavaScript").count(), 11);
@@ -160,4 +153,4 @@ test("report without JavaScript shows the numbers as tables", async () => {
   await page.close();
 });
 
-browserSuite.run();
+test.run();
