@@ -25,6 +25,8 @@ test("a right config passes, with every optional field too", () => {
   const full = smallConfig({
     accumulate: 2,
     remat: true,
+    precision: "float16",
+    lossScaling: "dynamic",
     moreEmaDecays: [0.99, 0.999],
     keepCheckpoints: 3,
     keepEvery: 10,
@@ -144,6 +146,8 @@ test("fields that do not fit each other are named, each of them", () => {
       accumulate: 3,
       methods: [{ ...SMALL_SRA, studentBlock: 3, interval: [0.5, 0.2] }],
       keepEvery: 7,
+      precision: "bfloat16",
+      lossScaling: "dynamic",
     }),
   );
   for (const phrase of [
@@ -151,6 +155,7 @@ test("fields that do not fit each other are named, each of them", () => {
     "methods.0.studentBlock must be from 1 to the model's depth 2, got 3",
     "methods.0.interval must be within [0, 1], ascending, got [0.5,0.2]",
     "keepEvery must be a multiple of checkpointEvery 5, got 7",
+    'lossScaling must be absent or fixed, as precision is bfloat16 and not float16, got "dynamic"',
   ])
     assert.ok(both.includes(phrase), `${phrase}\nis not in\n${both}`);
   assert.match(

@@ -41,6 +41,7 @@ export interface ConfigOptions {
   microBatches?: number;
   remat?: boolean;
   precision?: Precision;
+  lossScaling?: "fixed" | "dynamic";
   alignWeight?: number | "reference";
   learningRate?: number;
   warmup?: number;
@@ -100,6 +101,12 @@ export const withConfigOptions = (command: Command): Command =>
       new Option("--precision <format>", "mixed precision on a GPU: how wide activations are").choices([
         ...PRECISIONS,
       ]),
+    )
+    .addOption(
+      new Option(
+        "--loss-scaling <kind>",
+        "with --precision float16: scale the loss by as much as its gradients bear (dynamic), and skip steps beyond",
+      ).choices(["fixed", "dynamic"]),
     )
     .addOption(alignWeightOption())
     .addOption(fieldOption("--learning-rate <number>", "learningRate", real))
@@ -285,6 +292,7 @@ export function withOptions(before: TrainConfig, options: ConfigOptions): TrainC
     microBatches: options.microBatches,
     remat: options.remat,
     precision: options.precision,
+    lossScaling: options.lossScaling,
     methods: withWeight(options.alignWeight, base),
     learningRate: learningRateOf(options, { ...base, steps }),
     adamW: weightDecay === undefined ? undefined : { ...base.adamW, weightDecay },

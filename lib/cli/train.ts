@@ -26,6 +26,7 @@ import {
   train,
 } from "../train/index.ts";
 import { readDataSource } from "../train/run-folder.ts";
+import { isLoss } from "../train/step.ts";
 import { readVAE } from "../vae/index.ts";
 import { type ConfigOptions, readConfig, withConfigOptions, withModel, withOptions } from "./config.ts";
 import { imageDecoder } from "./decoder.ts";
@@ -207,7 +208,9 @@ export const trainCommand = (): Command =>
         onProgress: ({ step, metrics, stepsPerSecond, secondsLeft, precision }) => {
           if (!isToldOf) reporter.note(precisionText(precision));
           isToldOf = true;
-          const losses = Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`);
+          const losses = Object.entries(metrics).map(([name, value]) =>
+            isLoss(name) ? `${name} ${value.toFixed(4)}` : `${name} ${Number(value.toPrecision(5))}`,
+          );
           reporter.update(
             step,
             `${losses.join("  ")}  ${stepsPerSecond.toFixed(1)} steps/s  ${Math.round(secondsLeft)} s left`,

@@ -7,6 +7,7 @@ import { appendJsonLine, readJsonLines, truncateJsonLines, writeAtomic } from ".
 import { disposeTree } from "../tensor/tree.ts";
 import { type LogEntry, listCheckpoints, type TrainConfig, train } from "../train/index.ts";
 import { RUN_FILES } from "../train/run-folder.ts";
+import { isLoss } from "../train/step.ts";
 import { type ModelEvaluator, metricsOf, probeOf, samplesOf, writeGrid } from "./evaluator.ts";
 import type { Reporter } from "./reporter.ts";
 import type { Evaluation, RunResult } from "./results.ts";
@@ -55,8 +56,8 @@ export async function runArm(
     onProgress: ({ step, steps, metrics, stepsPerSecond, secondsLeft }) => {
       if (!begun) reporter.begin(`${name}: training`, steps);
       begun = true;
-      const { gradientNorm: _, ...losses } = metrics;
-      const shown = Object.entries(losses).map(([loss, value]) => `${loss} ${value.toFixed(4)}`);
+      const losses = Object.entries(metrics).filter(([name]) => isLoss(name));
+      const shown = losses.map(([loss, value]) => `${loss} ${value.toFixed(4)}`);
       reporter.update(
         step,
         `${shown.join("  ")}  ${stepsPerSecond.toFixed(1)} steps/s  ${Math.round(secondsLeft)} s left`,
@@ -101,8 +102,9 @@ export async function runArm(
 
 /** The losses of a log by name: the generative one, and each method's. */
 function curvesOf(log: readonly LogEntry[]): Record<string, number[]> {
-  const { step: _, stepSeconds: __, gradientNorm: ___, ...losses } = log[0];
-  return Object.fromEntries(Object.keys(losses).map((name) => [name, log.map((entry) => entry[name])]));
+  const { step: _, stepSeconds: __, ...metrics } = log[0];
+  const names = Object.keys(metrics).filter(isLoss);
+  return Object.fromEntries(names.map((name) => [name, log.map((entry) => entry[name])]));
 }
 
 /** Adds milliseconds to a phase. */

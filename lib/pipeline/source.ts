@@ -159,10 +159,10 @@ async function ofRun(
   // Heads of methods are not sampled with.
   const params = Object.fromEntries(Object.keys(network.shapes).map((name) => [name, chosen[name]]));
   const kept = new Set(Object.values(params));
-  const { params: last, ema, averages, optimizer } = state;
+  const { params: last, ema, averages, optimizer, lossScale } = state;
   for (const group of [last, ema, ...(averages ?? []), optimizer.first, optimizer.second])
     for (const tensor of Object.values(group)) if (!kept.has(tensor)) tensor.dispose();
-  disposeTree(optimizer.step);
+  disposeTree([optimizer.step, lossScale ?? []]);
   return { network, params, process: config.process, config: config.model, source, step };
 }
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { DataIdentity } from "../data/index.ts";
 import { fromTensor, type NdArray, readSafetensors, toTensor, writeSafetensors } from "../io/index.ts";
 import { OWN_CHECKPOINT } from "../io/weights.ts";
+import type { LossScale } from "../optim/loss-scale.ts";
 import { checkShapes, type Params } from "../tensor/params.ts";
 import type { TrainConfig } from "./config.ts";
 import { currentConfig } from "./legacy.ts";
@@ -46,6 +47,7 @@ const groups = (state: TrainState): Record<string, Params> => ({
   "optimizer.first": state.optimizer.first,
   "optimizer.second": state.optimizer.second,
   ...Object.fromEntries(state.averages?.map((average, i) => [averageName(i), average]) ?? []),
+  ...(state.lossScale && { lossScale: state.lossScale }),
 });
 
 const optional = (text: string | undefined) => (text === undefined ? undefined : JSON.parse(text));
@@ -142,6 +144,12 @@ export async function readCheckpoint(path: string, options: CheckpointOptions = 
         .filter((name) => tensors[`${prefix}/${name}`])
         .map((name) => [name, toTensor(tensors[`${prefix}/${name}`])]),
     );
+  const lossScale = (): LossScale => {
+    const [scale, finite, skipped] = ["scale", "finite", "skipped"].map((name) =>
+      toTensor(tensors[`lossScale/${name}`]),
+    );
+    return { scale, finite, skipped };
+  };
   const state: TrainState = {
     params: group("model"),
     ema: group("ema"),
@@ -150,6 +158,7 @@ export async function readCheckpoint(path: string, options: CheckpointOptions = 
       second: group("optimizer.second"),
       step: toTensor(tensors["optimizer.step"]),
     },
+    ...(tensors["lossScale/scale"] && { lossScale: lossScale() }),
     ...(config.moreEmaDecays && { averages: config.moreEmaDecays.map((_, i) => group(averageName(i))) }),
   };
   const averaged = Object.fromEntries(Object.entries(shapes).filter(([name]) => isAveraged(task, name)));

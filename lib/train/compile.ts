@@ -14,6 +14,7 @@ import {
   type StepOptions,
   type StepResult,
   type StepScalars,
+  type StudentAndTeacher,
   type TrainState,
   trainStep,
 } from "./step.ts";
@@ -48,12 +49,8 @@ function checkBatch(batch: Batch): void {
  */
 export function compileRuns(task: Task, options: StepOptions & { accumulate: number; batchSize: number }) {
   const add = jit(
-    (
-      sum: Gradients,
-      weights: Pick<TrainState, "params" | "ema">,
-      batch: Batch,
-      methodWeights: readonly Tensor[],
-    ): Gradients => accumulateGradients(task, sum, weights, batch, methodWeights, options),
+    (sum: Gradients, weights: StudentAndTeacher, batch: Batch, methodWeights: readonly Tensor[]): Gradients =>
+      accumulateGradients(task, sum, weights, batch, methodWeights, options),
     { name: "accumulateGradients", donate: [0], precision: options.precision },
   );
   const apply = jit(
@@ -63,10 +60,10 @@ export function compileRuns(task: Task, options: StepOptions & { accumulate: num
   );
   const run = async (...[state, batch, scalars]: StepArguments): Promise<StepResult> => {
     checkBatch(batch);
-    const { params, ema } = state;
+    const { params, ema, lossScale } = state;
     let sum = noGradients(task, params);
     for (const part of runBatches(batch, options.accumulate)) {
-      sum = await add(sum, { params, ema }, part, scalars.weights);
+      sum = await add(sum, { params, ema, ...(lossScale && { lossScale }) }, part, scalars.weights);
       if (part !== batch) disposeTree(part);
     }
     return apply(state, sum, scalars);

@@ -34,6 +34,10 @@ export const trainConfigFields = z.strictObject({
     PRECISIONS,
     "Mixed precision on a GPU: how wide activations are in memory, and factors of products (tf32: factors alone); weights, sums and the optimizer stay float32. A processor computes all in float32. Default: float32.",
   ).optional(),
+  lossScaling: oneOf(
+    ["fixed", "dynamic"],
+    "What keeps small gradients in float16's range: a fixed scale of the loss by its size, or as much as the gradients bear, where a step that left the range is skipped and counted (`skippedSteps`). Default: fixed.",
+  ).optional(),
   learningRate: schedule.describe("Learning rate of AdamW."),
   adamW: adamWConfig.describe("The optimizer."),
   maxGradientNorm: atLeast0("Largest global gradient norm; 0 is no limit."),
@@ -68,6 +72,8 @@ const trainConfig = trainConfigFields.superRefine((config, context) => {
     fail("microBatches", `a divisor of ${accumulate > 1 ? "a run's batch size" : "batchSize"} ${run}`);
   if (keepEvery !== undefined && keepEvery % checkpointEvery !== 0)
     fail("keepEvery", `a multiple of checkpointEvery ${checkpointEvery}`);
+  if (config.lossScaling === "dynamic" && config.precision !== "float16")
+    fail("lossScaling", `absent or fixed, as precision is ${config.precision ?? "float32"} and not float16`);
   // A model that is wrong in itself has been named already.
   if (!networkConfig.safeParse(config.model).success) return;
   if (config.process.type === "gaussian" && "reversedTime" in config.model && config.model.reversedTime)

@@ -38,6 +38,7 @@ export {
   type StepOptions,
   type StepResult,
   type StepScalars,
+  type StudentAndTeacher,
   type TrainState,
   trainStep,
 } from "./step.ts";

@@ -18,10 +18,11 @@ export interface LossOptions {
 }
 
 /**
- * What a loss is multiplied by, and its gradients are divided by, where their factors are rounded to 16 bits: a mean over
- * so many numbers has slopes too small for those. It is a power of two, and gradients of parameters are float32 all the way.
+ * What a loss is multiplied by, and its gradients are divided by, where their factors are rounded to 16 bits and nothing
+ * else is said: a mean over so many numbers has slopes too small for those. It is a power of two, and gradients of parameters
+ * are float32 all the way.
  */
-const lossScale = ({ x }: Batch, precision: Precision = "float32"): number =>
+const fixedScale = ({ x }: Batch, precision: Precision = "float32"): number =>
   storageOf(precision) === "float32" ? 1 : 2 ** Math.floor(Math.log2(x.size));
 
 export interface Losses {
@@ -92,7 +93,10 @@ export interface Gradients {
   gradients: Params;
 }
 
-/** Losses, and gradients for every parameter that is trained. `weights` are the methods', scalars. */
+/**
+ * Losses, and gradients for every parameter that is trained. `weights` are the methods', scalars; `lossScale`, a scalar that
+ * is a power of two, is what the loss is multiplied by on the way.
+ */
 export function gradientsOf(
   task: Task,
   student: Params,
@@ -100,6 +104,7 @@ export function gradientsOf(
   batch: Batch,
   weights: readonly Tensor[],
   options: LossOptions = {},
+  lossScale?: Tensor,
 ): Gradients {
   const trained = Object.fromEntries(Object.entries(student).filter(([name]) => isTrained(task, name)));
   const targets = targetsOf(task, teacher, batch);
@@ -109,13 +114,14 @@ export function gradientsOf(
     const sum = losses.methods.reduce((sum, of, i) => tf.add(sum, tf.mul(weights[i], of)), mean);
     return { loss: scale === 1 ? sum : tf.mul(sum, scale), aux: [mean, ...losses.methods] };
   };
-  const scale = lossScale(batch, options.precision);
+  const scale = lossScale ?? fixedScale(batch, options.precision);
   const { gradient, aux } = valueAndGradWith(total)(trained);
   disposeTree(targets);
+  const inverse = typeof scale === "number" ? 1 / scale : tf.div(1, scale);
   const names = ["generative", ...lossNames(task)];
   return {
     losses: Object.fromEntries(names.map((name, i) => [name, aux[i]])),
-    gradients: scale === 1 ? gradient : mapParams(gradient, (value) => tf.mul(value, 1 / scale)),
+    gradients: scale === 1 ? gradient : mapParams(gradient, (value) => tf.mul(value, inverse)),
   };
 }
 

@@ -86,7 +86,13 @@ export async function recordRun(
   return recorder;
 }
 
+/** What a number is after several steps, where that is no mean. */
+const LAST = ["lossScale", "skippedSteps"];
+
 const meansOf = (entries: readonly Metrics[]): Metrics =>
   Object.fromEntries(
-    Object.keys(entries[0]).map((name) => [name, mean(entries.map((entry) => entry[name]))]),
+    Object.keys(entries[0]).map((name) => {
+      const values = entries.map((entry) => entry[name]);
+      return [name, LAST.includes(name) ? values.at(-1)! : mean(values)];
+    }),
   );

@@ -5,7 +5,9 @@ import { type DataIdentity, describeIdentity, isSameData } from "../data/identit
 import type { TrainingData } from "../data/index.ts";
 import { checkEmpty, claimFolder, type Manifest, readManifest } from "../io/folders.ts";
 import { writeAtomic } from "../io/index.ts";
+import { initLossScale } from "../optim/loss-scale.ts";
 import { randomStream } from "../tensor/random.ts";
+import { disposeTree } from "../tensor/tree.ts";
 import {
   CHECKPOINT_FILES,
   type Checkpoint,
@@ -119,13 +121,20 @@ function resumed(
     throw new Error(
       `cannot resume ${folder} with other data: it was trained on ${describeIdentity(checkpoint.data)}, got ${describeIdentity(data)}`,
     );
-  return { start: { ...checkpoint, data }, path };
+  return { start: { ...checkpoint, data, state: withLossScale(checkpoint.state, config) }, path };
+}
+
+/** A state as a run goes on from it that may have turned dynamic loss scaling on, or off. */
+function withLossScale({ lossScale, ...state }: TrainState, { lossScaling }: TrainConfig): TrainState {
+  if (lossScaling === "dynamic") return { ...state, lossScale: lossScale ?? initLossScale() };
+  disposeTree(lossScale);
+  return state;
 }
 
 /** Fields that may change between a start and a resume: how long a run is, and what is written. */
 const CHANGEABLE = ["steps", "logEvery", "checkpointEvery", "keepCheckpoints", "keepEvery", "sampleEvery"];
 /** Where and how exactly it is computed, which like another device changes no more than rounding. */
-const ROUNDED = ["remat", "precision"];
+const ROUNDED = ["remat", "precision", "lossScaling"];
 /** How it is computed, which changes no number as long as no method compares the samples of a part with each other. */
 const COMPUTED = ["accumulate", "microBatches"];
 

@@ -5,6 +5,7 @@ import { inOrder } from "../nn/fused.ts";
 import { type AdamWConfig, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
 import { clipFactor, globalNorm } from "../optim/clip.ts";
 import { updateEma } from "../optim/ema.ts";
+import { initLossScale, isTaken, type LossScale, nextLossScale } from "../optim/loss-scale.ts";
 import { mapParams, type Params } from "../tensor/params.ts";
 import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
@@ -21,6 +22,8 @@ export interface TrainState {
   optimizer: AdamWState;
   /** Further moving averages, one for each of `moreEmaDecays`. */
   averages?: Params[];
+  /** Of a run with dynamic loss scaling. */
+  lossScale?: LossScale;
 }
 
 /** Numbers of one step that may follow schedules, as scalar tensors. */
@@ -41,10 +44,19 @@ export interface StepOptions extends LossOptions {
    */
   microBatches?: number;
   moreEmaDecays?: readonly number[];
+  /** `dynamic`: steps whose gradients left float16's range are skipped, and the loss is scaled by as much as it bears. */
+  lossScaling?: "fixed" | "dynamic";
 }
 
-/** Scalars by name: `generative`, the loss of each method, and `gradientNorm`, the global norm before clipping. */
+/**
+ * Scalars by name: `generative`, the loss of each method, and `gradientNorm`, the global norm before clipping. With dynamic
+ * loss scaling the norm of a skipped step is 0, and beside it stand the step's `lossScale` and `skippedSteps` so far.
+ */
 export type StepMetrics = Record<string, Tensor>;
+
+/** Names among them that are no losses. */
+const NO_LOSSES = ["gradientNorm", "lossScale", "skippedSteps"];
+export const isLoss = (name: string): boolean => !NO_LOSSES.includes(name);
 
 export interface StepResult {
   state: TrainState;
@@ -58,7 +70,7 @@ const filtered = (params: Params, keep: (name: string) => boolean): Params =>
 export function initTrainState(
   task: Task,
   params: Params,
-  { moreEmaDecays }: Pick<StepOptions, "moreEmaDecays"> = {},
+  { moreEmaDecays, lossScaling }: Pick<StepOptions, "moreEmaDecays" | "lossScaling"> = {},
 ): TrainState {
   const copy = (): Params =>
     mapParams(
@@ -70,6 +82,7 @@ export function initTrainState(
     ema: copy(),
     optimizer: initAdamW(filtered(params, (name) => isTrained(task, name))),
     ...(moreEmaDecays && { averages: moreEmaDecays.map(copy) }),
+    ...(lossScaling === "dynamic" && { lossScale: initLossScale() }),
   };
 }
 
@@ -87,17 +100,22 @@ export const runBatches = (batch: Batch, accumulate: number): Batch[] =>
 const partsOf = (samples: number, task: Task, { microBatches }: StepOptions): number =>
   microBatches ?? microBatchesFor(task, samples);
 
+/** What of a state gradients are computed from. */
+export type StudentAndTeacher = Pick<TrainState, "params" | "ema" | "lossScale">;
+
 /** Adds what equal parts of the batch give, to `sum` if there is one. */
 function summedGradients(
   task: Task,
-  { params, ema }: Pick<TrainState, "params" | "ema">,
+  { params, ema, lossScale }: StudentAndTeacher,
   batch: Batch,
   weights: readonly Tensor[],
   options: StepOptions,
   sum?: Gradients,
 ): Gradients {
   const parts = partsOf(batch.x.shape[0], task, options);
-  const ofPart = traceOnce((samples: Batch) => gradientsOf(task, params, ema, samples, weights, options));
+  const ofPart = traceOnce((samples: Batch) =>
+    gradientsOf(task, params, ema, samples, weights, options, lossScale?.scale),
+  );
   for (let i = 0; i < parts; i++) {
     const { x, ...rest } = part(batch, i, parts);
     // One after the other: a part's activations are gone before those of the next one come.
@@ -126,9 +144,33 @@ function update(
   const averages = namedScope("ema", () =>
     state.averages?.map((average, i) => updateEma(average, next.params, tf.scalar(moreEmaDecays[i]))),
   );
-  return {
+  const result: StepResult = {
     state: { params: next.params, ema, optimizer: next.state, ...(averages && { averages }) },
     metrics: { ...mapParams(losses, mean), gradientNorm },
+  };
+  return state.lossScale ? takenOrSkipped(state, result, state.lossScale) : result;
+}
+
+/** A step with dynamic loss scaling: what it came to, or the state before it. */
+function takenOrSkipped(before: TrainState, { state, metrics }: StepResult, scaling: LossScale): StepResult {
+  const { lossScale: _, ...old } = before;
+  const taken = isTaken(metrics.gradientNorm, scaling);
+  const leaves = new Map(flattenTree(old).map(({ path, tensor }) => [path, tensor]));
+  const kept = namedScope("loss_scale", () =>
+    mapTensors(state, (tensor, path) => {
+      const was = leaves.get(path)!;
+      return tensor === was ? tensor : tf.where(taken, tensor, was);
+    }),
+  );
+  const lossScale = nextLossScale(scaling, taken);
+  return {
+    state: { ...kept, lossScale },
+    metrics: {
+      ...metrics,
+      gradientNorm: tf.where(taken, metrics.gradientNorm, 0),
+      lossScale: tf.clone(scaling.scale),
+      skippedSteps: tf.clone(lossScale.skipped),
+    },
   };
 }
 
@@ -159,7 +201,7 @@ export const noGradients = (task: Task, params: Params): Gradients =>
 export const accumulateGradients = (
   task: Task,
   sum: Gradients,
-  weights: Pick<TrainState, "params" | "ema">,
+  weights: StudentAndTeacher,
   batch: Batch,
   methodWeights: readonly Tensor[],
   options: StepOptions,

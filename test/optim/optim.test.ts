@@ -8,11 +8,13 @@ import {
   cosineEma,
   globalNorm,
   initAdamW,
+  initLossScale,
   scheduleAt,
   updateEma,
   warmup,
 } from "../../lib/optim/index.ts";
-import { tf } from "../../lib/tensor/index.ts";
+import { isTaken, type LossScale, nextLossScale } from "../../lib/optim/loss-scale.ts";
+import { type Tensor, tf } from "../../lib/tensor/index.ts";
 import { relativeError } from "../parity.ts";
 
 test("AdamW's first step is the sign of the gradient times the learning rate, after weight decay", () => {
@@ -115,6 +117,26 @@ test("lambda is the released code's in every epoch", () => {
     }
   }
   assert.is(referenceAlignWeight("interpolant", 256, { distance: "cosine" }), 0.5);
+});
+
+test("dynamic loss scaling doubles after 2,000 finite steps in a row, halves after any other, and not below 1", () => {
+  const of = (scale: number, finite: number, skipped: number): LossScale => ({
+    scale: tf.scalar(scale),
+    finite: tf.scalar(finite),
+    skipped: tf.scalar(skipped),
+  });
+  const read = (state: LossScale): number[] =>
+    [state.scale, state.finite, state.skipped].map((x: Tensor) => x.dataSync()[0]);
+  const after = (state: LossScale, norm: number): number[] =>
+    read(nextLossScale(state, isTaken(tf.scalar(norm), state)));
+  assert.equal(read(initLossScale()), [65536, 0, 0]);
+  assert.equal(after(of(65536, 0, 0), 0.5), [65536, 1, 0]);
+  assert.equal(after(of(65536, 1998, 3), 0.5), [65536, 1999, 3]);
+  assert.equal(after(of(65536, 1999, 3), 0.5), [131072, 0, 3]);
+  assert.equal(after(of(65536, 1999, 3), Number.POSITIVE_INFINITY), [32768, 0, 4]);
+  assert.equal(after(of(2, 7, 0), Number.NaN), [1, 0, 1]);
+  // What is not finite now is so by itself.
+  assert.equal(after(of(1, 7, 5), Number.NaN), [1, 8, 5]);
 });
 
 test.run();

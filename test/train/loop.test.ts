@@ -113,6 +113,29 @@ test("in several runs a step, or with blocks computed again, a run is the same b
   }
 });
 
+test("dynamic loss scaling is resumed bit by bit, counted in the log, and turned on and off by a resume", async () => {
+  const config = smallConfig({ precision: "float16", lossScaling: "dynamic" });
+  const [whole, parts] = [await temporaryFolder(), await temporaryFolder()];
+  await train(config, { folder: whole, images });
+  await train({ ...config, steps: 5 }, { folder: parts, images });
+  await train(config, { folder: parts, images, resume: true });
+  const weights = await weightsOf(whole);
+  assert.equal(await weightsOf(parts), weights);
+  const floats = (text: string) => [...new Float32Array(new Uint8Array(Buffer.from(text, "base64")).buffer)];
+  const scaling = ["scale", "finite", "skipped"].map((name) => floats(weights[`lossScale/${name}`])[0]);
+  assert.equal(scaling, [65536, 12, 0]);
+  const rows = await readJsonLines<LogEntry>(join(whole, "metrics.jsonl"));
+  assert.equal([rows[11].lossScale, rows[11].skippedSteps], [65536, 0]);
+  // On a processor nothing is rounded, and a power of two changes no digit.
+  assert.equal(await losses(whole), await losses(await uninterrupted()));
+
+  const { lossScaling: _, ...off } = config;
+  await train({ ...off, steps: 14 }, { folder: parts, images, resume: true });
+  assert.not.ok(Object.keys(await weightsOf(parts)).some((name) => name.startsWith("lossScale")));
+  await train({ ...config, steps: 16 }, { folder: parts, images, resume: true });
+  assert.is(floats((await weightsOf(parts))["lossScale/finite"])[0], 2);
+});
+
 /** Starts a training in another process, resuming where there is a checkpoint; every step sends a message. */
 function startTraining(folder: string, config: TrainConfig): ChildProcess {
   const script = `

@@ -8,6 +8,7 @@ import type { TransformerConfig } from "../../lib/models/index.ts";
 import {
   flattenTree,
   mapParams,
+  mapTensors,
   normalTensor,
   type Params,
   randomGenerator,
@@ -262,6 +263,64 @@ test("a step in runs takes the state, and leaves the caller's batch", async () =
   assert.not(flattenTree([batch, result]).some(({ tensor }) => tensor.isDisposed));
   await step.dispose();
 });
+
+const DYNAMIC = { ...STEP, precision: "float16", lossScaling: "dynamic" } as const;
+
+/** A state with the numbers of `run`'s, and a loss scale. */
+const scaledBy = (scale: number): TrainState => {
+  const state = initTrainState(makeTask(DYNAMIC), noisy(STEP, 1), DYNAMIC);
+  return { ...state, lossScale: { ...state.lossScale!, scale: tf.scalar(scale) } };
+};
+
+const steps: Record<string, () => { step: Step; dispose: () => Promise<void> }> = {
+  eager: () => ({ step: plain(DYNAMIC), dispose: async () => {} }),
+  compiled: () => {
+    const step = jit(plain(DYNAMIC) as (...args: Parameters<Step>) => StepResult);
+    return { step, dispose: () => step.dispose() };
+  },
+  "in two runs": () => {
+    const step = compileRuns(makeTask(DYNAMIC), { ...DYNAMIC, batchSize: 4, accumulate: 2 });
+    // It takes the state over.
+    const copied: Step = (state, ...rest) =>
+      step(
+        mapTensors(state, (x) => tf.clone(x)),
+        ...rest,
+      );
+    return { step: copied, dispose: () => step.dispose() };
+  },
+};
+for (const [name, made] of Object.entries(steps))
+  test(`a step with dynamic loss scaling, ${name}: the same numbers, or none where gradients are not finite`, async () => {
+    const { step, dispose } = made();
+    const batch = randomBatch(STEP, 4);
+    const scalars = { learningRate: tf.scalar(1e-2), weights: [tf.scalar(0.3)], emaDecay: tf.scalar(0.9) };
+    const read = (x: Tensor): number => x.dataSync()[0];
+    const expected = trainStep(
+      makeTask(STEP),
+      initTrainState(makeTask(STEP), noisy(STEP, 1)),
+      batch,
+      scalars,
+      STEP,
+    );
+    const { state, metrics } = await step(scaledBy(2 ** 20), batch, scalars);
+    const { lossScale, ...rest } = state;
+    const { lossScale: used, skippedSteps, ...others } = metrics;
+    agree(rest, expected.state, name === "eager" ? 0 : 3e-5);
+    agree(others, expected.metrics, name === "eager" ? 0 : 3e-5);
+    assert.equal([used, skippedSteps, lossScale!.scale].map(read), [2 ** 20, 0, 2 ** 20]);
+
+    // Beyond even float32.
+    const before = scaledBy(2 ** 127);
+    const large = { ...batch, noise: tf.mul(batch.noise, 1e4) as Tensor };
+    const skipped = await step(before, large, scalars);
+    assert.ok(read(skipped.metrics.generative) > 1e6);
+    const { lossScale: halved, ...kept } = skipped.state;
+    const { lossScale: _, ...old } = before;
+    agree(kept, old, 0);
+    assert.equal([halved!.scale, halved!.finite, halved!.skipped].map(read), [2 ** 126, 0, 1]);
+    assert.equal([skipped.metrics.gradientNorm, skipped.metrics.skippedSteps].map(read), [0, 1]);
+    await dispose();
+  });
 
 test("no step leaves tensors behind beyond what it returns", async () => {
   const task = makeTask(STEP);

@@ -57,7 +57,7 @@ export interface MatrixLanguage {
   add(shape: MatrixShape, sums: string, left: string, right: string): string;
   /** Writes sums into a workgroup's array of f32, along rows. */
   store(shape: MatrixShape, sums: string, array: string, at: string, pitch: number): string;
-  /** A float rounded to 16 bits, in a float16's range; beyond their range it is their largest number. */
+  /** A float rounded to 16 bits, as a factor. */
   rounded(shape: MatrixShape, number: string): string;
 }
 
@@ -114,7 +114,7 @@ export interface Language {
   bits(from: Scalar, to: Scalar, expression: string): string;
   /** A float32 of what lies in memory in half the width. */
   widened(format: "float16" | "bfloat16", element: string): string;
-  /** What lies in memory of a float32, rounded to the nearest. */
+  /** What lies in memory of a float32, rounded to the nearest: infinite beyond the range. */
   narrowed(format: "float16" | "bfloat16", number: string): string;
   call(fn: MathFunction, ...args: string[]): string;
   /** A float of an array of vectors, to be read or written, by its place among all of them. */

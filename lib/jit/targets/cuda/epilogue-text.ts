@@ -30,7 +30,7 @@ const FORMULAS: Readonly<Record<Exclude<Epilogue["kind"], "factor sums">, string
 
 const formats = (format: StorageFormat): string => {
   const [wide, narrow] =
-    format === "float16" ? ["half_to_float", "half_of"] : ["bf16_to_float", "float_to_bf16"];
+    format === "float16" ? ["half_to_float", "float_to_half"] : ["bf16_to_float", "float_to_bf16"];
   return `#define WIDE(x) ${wide}(x)\n#define NARROW(x) ${narrow}(x)\n`;
 };
 

@@ -54,7 +54,8 @@ const MATRIX: MatrixLanguage = {
   add: ({ format }, sums, left, right) =>
     `add_product_${format === "float16" ? "f16" : "bf16"}(${sums}, ${left}, ${right});`,
   store: (_, sums, array, at, pitch) => `store_sums(${sums}, &${array}[${at}], ${pitch}u);`,
-  rounded: ({ format }, number) => (format === "float16" ? `half_of(${number})` : `float_to_bf16(${number})`),
+  rounded: ({ format }, number) =>
+    format === "float16" ? `float_to_half(${number})` : `float_to_bf16(${number})`,
 };
 
 /** The name of each kernel: a text has one. */
@@ -87,7 +88,7 @@ export const CUDA: Language = {
     return to === "f32" ? `__uint_as_float(u32(${expression}))` : `${to}(${expression})`;
   },
   widened: (format, element) => `${format === "float16" ? "half_to_float" : "bf16_to_float"}(${element})`,
-  narrowed: (format, number) => `${format === "float16" ? "half_of" : "float_to_bf16"}(${number})`,
+  narrowed: (format, number) => `${format === "float16" ? "float_to_half" : "float_to_bf16"}(${number})`,
   call: (fn, ...args) => `${FUNCTIONS[fn]}(${args.join(", ")})`,
   component: (array, at) => `((f32 *)${array})[${at}]`,
   matrix: MATRIX,

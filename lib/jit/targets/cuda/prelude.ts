@@ -34,7 +34,7 @@ HERE float4 operator/(float4 a, f32 b) { return four(a.x / b, a.y / b, a.z / b, 
 HERE float4 &operator+=(float4 &a, float4 b) { a = a + b; return a; }
 `;
 
-/** Numbers of 16 bits. What is no number stays so; a float16 beyond its range is its largest number. */
+/** Numbers of 16 bits. What is no number stays so; a float16 beyond its range is infinite. */
 const HALVES = `
 #ifndef EMULATED
 HERE f32 bf16_to_float(u16 x) { return __uint_as_float((u32)x << 16); }
@@ -46,10 +46,6 @@ HERE u16 float_to_bf16(f32 x) {
 HERE f32 half_to_float(u16 x) { f32 y; asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x)); return y; }
 HERE u16 float_to_half(f32 x) { u16 y; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y) : "f"(x)); return y; }
 #endif
-HERE u16 half_of(f32 x) {
-  const bool is_finite = (__float_as_uint(x) & 0x7f800000u) != 0x7f800000u;
-  return float_to_half(is_finite ? fminf(fmaxf(x, -65504.0f), 65504.0f) : x);
-}
 `;
 
 /** The tensor cores, asynchronous copies, and what lies between them and a block's memory. */

@@ -29,15 +29,22 @@ const BFLOAT16 = [
   "}",
 ].join("\n");
 
-/** A float16: beyond its range is its largest number, but what is infinite or no number stays so. */
-const FLOAT16 = [
-  "fn half_of(number: f32) -> f16 {",
-  "  let bits = bitcast<u32>(number);",
-  "  let special = ((bits >> 16u) & 0x8000u) | 0x7c00u | select(0u, 0x200u, (bits & 0x7fffffu) != 0u);",
-  "  let is_special = (bits & 0x7f800000u) == 0x7f800000u;",
-  "  return select(f16(clamp(number, -65504f, 65504f)), bitcast<vec2<f16>>(special).x, is_special);",
-  "}",
-].join("\n");
+/** Function that rounds to float16; from `first`, a magnitude's bits, it does so by bits. WGSL promises nothing beyond the range. */
+const rounding = (name: string, first: string): string =>
+  [
+    `fn ${name}(number: f32) -> f16 {`,
+    "  let bits = bitcast<u32>(number);",
+    "  let magnitude = bits & 0x7fffffffu;",
+    "  let special = ((bits >> 16u) & 0x8000u) | 0x7c00u | select(0u, 0x200u, magnitude > 0x7f800000u);",
+    "  let rounded = f16(clamp(number, -65504f, 65504f));",
+    `  return select(rounded, bitcast<vec2<f16>>(special).x, magnitude >= ${first}u);`,
+    "}",
+  ].join("\n");
+
+/** Beyond its range a float16 is infinite, from 65520 on, which is in the middle to the next number that there would be. */
+const FLOAT16 = rounding("half_of", "0x477ff000");
+/** As a factor of numbers with a wider range, it is its largest number there. */
+const FACTOR = rounding("factor_of", "0x7f800000");
 
 function float(value: number): string {
   if (Number.isNaN(value)) return "from_bits(0x7fc00000u)";
@@ -66,7 +73,7 @@ const MATRIX: MatrixLanguage = {
   add: (_, sums, left, right) => `${sums} = subgroupMatrixMultiplyAccumulate(${left}, ${right}, ${sums});`,
   store: (_, sums, array, at, pitch) =>
     `subgroupMatrixStore<row_major>(&${array}, ${at}, ${sums}, ${pitch}u);`,
-  rounded: (_, number) => `half_of(${number})`,
+  rounded: (_, number) => `factor_of(${number})`,
 };
 
 const zero = (type: Scalar): string => (type === "bool" ? "false" : `${type}(0)`);
@@ -111,6 +118,7 @@ export const WGSL: Language = {
       ...(uses("from_bits") ? [BITS] : []),
       ...(uses("widened") || uses("narrowed") ? [BFLOAT16] : []),
       ...(uses("half_of") ? [FLOAT16] : []),
+      ...(uses("factor_of") ? [FACTOR] : []),
       ...arrays.map(
         ([name, type], i) => `@group(0) @binding(${i + 1}) var<storage, read_write> ${name}: array<${type}>;`,
       ),
