@@ -3,6 +3,7 @@ import type { Batch } from "../align/index.ts";
 import { asTrainingData, type Examples, type ImageSet, type TrainingData } from "../data/index.ts";
 import { type RandomGenerator, streams01 } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
+import { disposeTree } from "../tensor/tree.ts";
 import type { TrainConfig } from "./config.ts";
 import { type Draws, streamDraws } from "./draws.ts";
 import { draws01 } from "./legacy.ts";
@@ -16,6 +17,15 @@ export interface BatchOptions {
   generator01?: RandomGenerator;
 }
 
+/** From a step number (from 0) to its batch. */
+export interface BatchSource {
+  (step: number): Promise<Batch>;
+  /** Begins the batch of a step that will be asked for next, so that it is drawn while a GPU computes. */
+  ahead(step: number): void;
+  /** Gives up what was begun. */
+  dispose(): Promise<void>;
+}
+
 /**
  * Returns a function from a step number (from 0) to its batch, which is a function of seed, step and data alone: latents,
  * noise, times, dropped conditions and what methods draw come from a stream for each example and purpose, so that runs
@@ -27,13 +37,14 @@ export function batchSource(
     steps?: number;
   },
   { task = makeTask(config), generator01 }: BatchOptions = {},
-): (step: number) => Promise<Batch> {
+): BatchSource {
   const data = asTrainingData(images);
   const { batchSize, seed, steps = Number.POSITIVE_INFINITY } = config;
   let ahead: { step: number; examples: Promise<Examples> } | undefined;
+  let begun: { step: number; batch: Promise<Batch> } | undefined;
   const read = (step: number): Promise<Examples> =>
     data.read(seed, step * batchSize, batchSize, generator01 && streams01);
-  return async (step) => {
+  const make = async (step: number): Promise<Batch> => {
     const examples = await (ahead?.step === step ? ahead.examples : read(step));
     if (step + 1 < steps) {
       ahead = { step: step + 1, examples: read(step + 1) };
@@ -48,6 +59,29 @@ export function batchSource(
     draw.end();
     return batch;
   };
+  const dispose = async (): Promise<void> => {
+    const batch = begun?.batch.catch(() => undefined);
+    begun = undefined;
+    disposeTree(await batch);
+  };
+  const next = async (step: number): Promise<Batch> => {
+    if (begun?.step !== step) {
+      await dispose();
+      return make(step);
+    }
+    const { batch } = begun;
+    begun = undefined;
+    return batch;
+  };
+  return Object.assign(next, {
+    dispose,
+    ahead(step: number): void {
+      // One generator is at the place that a checkpoint of the step before remembers.
+      if (generator01 || step >= steps || begun) return;
+      begun = { step, batch: make(step) };
+      begun.batch.catch(() => {});
+    },
+  });
 }
 
 /** The batch of some examples. */

@@ -1,4 +1,4 @@
-export { type BatchOptions, batchSource, neededArrays } from "./batches.ts";
+export { type BatchOptions, type BatchSource, batchSource, neededArrays } from "./batches.ts";
 export type { CheckpointOptions, Metrics } from "./checkpoint.ts";
 export {
   type Checkpoint,

@@ -3,7 +3,7 @@ import type { ProgramStats } from "../jit/index.ts";
 import { type Schedule, scheduleAt } from "../optim/schedules.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { disposeTree, flattenTree } from "../tensor/tree.ts";
-import type { batchSource } from "./batches.ts";
+import type { BatchSource } from "./batches.ts";
 import type { Metrics } from "./checkpoint.ts";
 import { compileRuns, compileStep } from "./compile.ts";
 import type { TrainConfig } from "./config.ts";
@@ -45,7 +45,7 @@ const RECENT = 20;
 export async function oneStep(
   run: Run,
   compiled: ReturnType<typeof compiledStep>,
-  nextBatch: ReturnType<typeof batchSource>,
+  nextBatch: BatchSource,
 ): Promise<TrainingStep> {
   const { config, task, seconds } = run;
   const started = performance.now();
@@ -55,6 +55,7 @@ export async function oneStep(
     const { state, metrics }: StepResult = await compiled(run.state!, batch, scalars);
     run.state = state;
     run.step++;
+    nextBatch.ahead(run.step);
     const numbers = await readMetrics(metrics, run.step, run.checkpoint);
     disposeTree(metrics);
     seconds.push((performance.now() - started) / 1000);

@@ -168,6 +168,7 @@ async function* remaining(
       await keep(run, recorder, thrown);
     } finally {
       await recorder?.close();
+      await nextBatch.dispose();
       await compiled.dispose();
     }
   }

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { Batch } from "../../lib/align/index.ts";
 import { readJsonLines, readSafetensors } from "../../lib/io/index.ts";
-import { flattenTree, tf } from "../../lib/tensor/index.ts";
+import { disposeTree, flattenTree, tf } from "../../lib/tensor/index.ts";
 import {
   type LogEntry,
   latestCheckpoint,
@@ -340,6 +341,26 @@ test("both arms see the same images, noise, times and labels", async () => {
   }
   assert.equal(batches[1], batches[0]);
   assert.equal(batches[2], batches[0]);
+});
+
+test("a batch that was begun ahead is the same one, and is given up where it is not asked for", async () => {
+  const { batchSource } = await import("../../lib/train/index.ts");
+  const config = smallConfig({ steps: 5 });
+  const read = async (batch: Promise<Batch>): Promise<number[][]> =>
+    flattenTree(await batch).map(({ tensor }) => Array.from(tensor.dataSync()));
+  const [next, plain] = [batchSource(images, config), batchSource(images, config)];
+  next.ahead(3);
+  assert.equal(await read(next(3)), await read(plain(3)));
+  const before = tf.memory().numTensors;
+  next.ahead(4);
+  disposeTree(await next(2));
+  assert.is(tf.memory().numTensors, before);
+  next.ahead(4);
+  next.ahead(5);
+  await next.dispose();
+  next.ahead(5);
+  await next.dispose();
+  assert.is(tf.memory().numTensors, before);
 });
 
 test("what an example draws does not depend on how examples are cut into batches", async () => {
