@@ -3,7 +3,7 @@ import type { Batch } from "../align/index.ts";
 import { asTrainingData, type Examples, type ImageSet, type TrainingData } from "../data/index.ts";
 import { type RandomGenerator, streams01 } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { disposeTree } from "../tensor/tree.ts";
+import { disposeTree, tidyTree } from "../tensor/tree.ts";
 import type { TrainConfig } from "./config.ts";
 import { type Draws, streamDraws } from "./draws.ts";
 import { draws01 } from "./legacy.ts";
@@ -131,7 +131,8 @@ function batchOf(
     x: tf.tensor(x, images),
     noise: tf.tensor(noise, images),
     t: tf.tensor1d(t),
-    condition: network.conditionOf(tf.tensor1d(Int32Array.from(labels), "int32"), named),
+    // A network without classes has no use for labels.
+    condition: tidyTree(() => network.conditionOf(tf.tensor1d(Int32Array.from(labels), "int32"), named)),
     ...(dropout > 0 && { dropped: tf.tensor1d(Array.from(dropped, Boolean), "bool") }),
     ...(Object.keys(named).length > 0 && { arrays: named }),
     ...(drawn.length > 0 && { draws: drawn }),

@@ -76,9 +76,16 @@ export async function planTraining(config: TrainConfig): Promise<TrainPlan> {
   const averages = 1 + (config.moreEmaDecays?.length ?? 0);
   const [microBatches, size] = partSize(task, config);
   const options: StepOptions = { ...config, microBatches: 1 };
-  const traced = jit((state: TrainState, batch: Batch, s: StepScalars) =>
+  const step = jit((state: TrainState, batch: Batch, s: StepScalars) =>
     trainStep(task, state, batch, s, options),
-  ).lower([hollowState(task, config), await syntheticBatch(config, size), syntheticScalars(config)]);
+  );
+  const args: [TrainState, Batch, StepScalars] = [
+    hollowState(task, config),
+    await syntheticBatch(config, size),
+    syntheticScalars(config),
+  ];
+  const traced = step.lower(args);
+  disposeTree(args);
   return {
     parameters,
     memory: {

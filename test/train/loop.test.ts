@@ -363,6 +363,16 @@ test("a batch that was begun ahead is the same one, and is given up where it is 
   assert.is(tf.memory().numTensors, before);
 });
 
+test("a batch leaves nothing behind but itself, with classes and without", async () => {
+  const { batchSource } = await import("../../lib/train/index.ts");
+  for (const numClasses of [0, 2]) {
+    const next = batchSource(images, smallConfig({ model: { ...smallConfig().model, numClasses } }));
+    const before = tf.memory().numTensors;
+    disposeTree(await next(0));
+    assert.is(tf.memory().numTensors, before, `${numClasses} classes`);
+  }
+});
+
 test("what an example draws does not depend on how examples are cut into batches", async () => {
   const { batchSource } = await import("../../lib/train/index.ts");
   const examples = async (batchSize: number): Promise<number[][]> => {
