@@ -22,8 +22,8 @@ export interface ArmRunOptions {
   name: string;
   config: TrainConfig;
   dataset: Dataset;
-  /** How often the run is evaluated: evenly spaced, the last at its end. */
-  evaluations: number;
+  /** Steps after which the run is evaluated, the last of them its end. */
+  evaluateAt: readonly number[];
   resume?: boolean;
   signal?: AbortSignal;
   reporter: Reporter;
@@ -35,15 +35,12 @@ export async function runArm(
   evaluator: ModelEvaluator,
   seconds: Record<string, number>,
 ): Promise<RunResult | undefined> {
-  const { folder, name, config, dataset, evaluations, signal, reporter } = options;
+  const { folder, name, config, dataset, evaluateAt, signal, reporter } = options;
   const runFolder = join(folder, name);
   const evaluationsPath = join(runFolder, "evaluations.jsonl");
   const donePath = join(runFolder, "result.json");
   if (options.resume && (await exists(donePath))) return readJson<RunResult | undefined>(donePath, undefined);
   const resume = options.resume && (await listCheckpoints(join(runFolder, "checkpoints"))).length > 0;
-  const evaluateAt = Array.from({ length: evaluations }, (_, i) =>
-    Math.round(((i + 1) * config.steps) / evaluations),
-  );
   const samples = join(name, "samples.png");
   let begun = false;
   const result = await train(config, {

@@ -20,6 +20,10 @@ import type { Results, RunResult } from "./results.ts";
 
 const runName = ({ name }: PlannedArm, seed: number | "*"): string => `${name}-seed${seed}`;
 
+/** Evenly spaced steps, the last of them the end. */
+const evenly = (steps: number, count: number): number[] =>
+  Array.from({ length: count }, (_, i) => Math.round(((i + 1) * steps) / count));
+
 /** Every file that a comparison makes. */
 const filesOf = (arms: readonly PlannedArm[]): string[] => [
   "results.json",
@@ -133,8 +137,9 @@ export async function runComparison(options: ComparisonOptions): Promise<Results
       for (const [i, arm] of arms.entries()) {
         const config = arm.configs[place];
         const name = runName(arm, seed);
+        const evaluateAt = evenly(config.steps, evaluations);
         const run = await runArm(
-          { folder, name, config, dataset, evaluations, resume, signal, reporter },
+          { folder, name, config, dataset, evaluateAt, resume, signal, reporter },
           evaluatorOfModel(evaluator, config),
           seconds,
         );

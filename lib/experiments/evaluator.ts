@@ -22,7 +22,7 @@ import type { Params } from "../tensor/params.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import type { TrainConfig } from "../train/config.ts";
 import { loadSmallCnn } from "./feature-network.ts";
-import type { Scale } from "./presets.ts";
+import type { EvaluationScale } from "./presets.ts";
 import type { Reporter } from "./reporter.ts";
 import type { ProbeResult } from "./results.ts";
 
@@ -38,7 +38,7 @@ const indices = (count: number): number[] => Array.from({ length: count }, (_, i
 /** What the evaluation of every run needs, made once. */
 export interface Evaluator {
   dataset: Dataset;
-  scale: Scale;
+  scale: EvaluationScale;
   network: SmallCnn;
   reference: Evaluated;
   /** What samples and probes models, by kind of model: arms of the same kind share what is compiled. */
@@ -69,7 +69,11 @@ export async function loadFeatureNetwork(dataset: Dataset, reporter: Reporter): 
 }
 
 /** Loads or trains the feature network, and measures the reference images in it. */
-export async function makeEvaluator(dataset: Dataset, scale: Scale, reporter: Reporter): Promise<Evaluator> {
+export async function makeEvaluator(
+  dataset: Dataset,
+  scale: EvaluationScale,
+  reporter: Reporter,
+): Promise<Evaluator> {
   const network = await loadFeatureNetwork(dataset, reporter);
   return {
     dataset,
@@ -109,7 +113,7 @@ export async function disposeEvaluator({ compiled, network }: Evaluator): Promis
 
 /** What the metrics are of: no guidance, every class equally often; of a model without classes so many images. */
 const samplerOf = (
-  scale: Scale,
+  scale: EvaluationScale,
   { classes }: Dataset,
   model: Network,
   count = scale.generated,
@@ -121,7 +125,7 @@ const samplerOf = (
 });
 
 /** What a grid is of: guided away from no class, where there are classes. */
-const gridOf = (scale: Scale, dataset: Dataset, model: Network): GenerateOptions => ({
+const gridOf = (scale: EvaluationScale, dataset: Dataset, model: Network): GenerateOptions => ({
   ...samplerOf(scale, dataset, model, GRID_IMAGES),
   ...(model.classes > 0 && { guidance: { scale: GRID_GUIDANCE } }),
 });
@@ -146,7 +150,7 @@ function probeLevel(process: ProcessConfig, t: number): NoiseLevel {
 
 /** @throws on what would be refused when a model of this kind is evaluated: before it is trained for that. */
 export function checkEvaluation(
-  scale: Scale,
+  scale: EvaluationScale,
   dataset: Dataset,
   { model, process }: Pick<TrainConfig, "model" | "process">,
 ): void {
@@ -172,12 +176,13 @@ export async function samplesOf(
   return images;
 }
 
-/** Linear probes of every block of the averaged weights at every noise level. */
+/** Linear probes of every block of the averaged weights at every noise level; none where there are none. */
 export async function probeOf(
   { extractor, process, dataset, scale, reporter }: ModelEvaluator,
   ema: Params,
   label: string,
 ): Promise<ProbeResult[]> {
+  if (scale.probeTimesteps.length === 0) return [];
   const { train: trainSet, test, classes } = dataset;
   reporter.begin(label, scale.probeTimesteps.length);
   const results: ProbeResult[] = [];

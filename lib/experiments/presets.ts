@@ -8,7 +8,20 @@ import { ADAMW_DEFAULTS } from "../optim/adamw.ts";
 import { warmup } from "../optim/schedules.ts";
 import type { TrainConfig } from "../train/config.ts";
 
-export interface Scale {
+/** How a run is measured. */
+export interface EvaluationScale {
+  /** Images generated for the metrics at each evaluation. */
+  readonly generated: number;
+  readonly samplerSteps: number;
+  /** Real images that the metrics compare with. */
+  readonly reference: number;
+  readonly probeTrain: number;
+  readonly probeTest: number;
+  /** Noise levels of the probes; none: nothing is probed. */
+  readonly probeTimesteps: readonly number[];
+}
+
+export interface Scale extends EvaluationScale {
   /** What to expect, shown in `--help`. */
   about: string;
   seeds: number[];
@@ -22,14 +35,6 @@ export interface Scale {
   align: readonly [studentBlock: number, teacherBlock: number];
   /** Evaluations, evenly spaced over training, the last at its end. */
   evaluations: number;
-  /** Images generated for the metrics at each evaluation. */
-  generated: number;
-  samplerSteps: number;
-  /** Real images that the metrics compare with. */
-  reference: number;
-  probeTrain: number;
-  probeTest: number;
-  probeTimesteps: number[];
 }
 
 export const SCALES = {

@@ -3,31 +3,19 @@
 import { readFile } from "node:fs/promises";
 import writeFileAtomic from "write-file-atomic";
 import type { Results } from "../results.ts";
-import { CLIENT_SCRIPT, plotlyBundle } from "./client.ts";
 import { costTable } from "./cost.ts";
 import { type Figures, figuresOf } from "./figures.ts";
 import { compareArms, type PairComparison } from "./findings.ts";
 import { findingsSection } from "./findings-table.ts";
-import { type Html, html, raw, scriptJson } from "./html.ts";
+import { type Html, html } from "./html.ts";
 import { limitsSection } from "./limits.ts";
 import { finalStep } from "./measures.ts";
+import { fact, page, type Section } from "./page.ts";
 import { parseResults, type ReportImages, readImages } from "./read.ts";
 import { plotGrid, samplesSection } from "./sections.ts";
 import { pairName, summarize, titleOf } from "./sentence.ts";
-import { STYLE_SHEET } from "./style.ts";
 import { finalTable, machineTable, measurementTable, settingsTables, timeTable } from "./tables.ts";
 import { formatCount, formatDate, formatSeconds } from "./text.ts";
-
-/** Forbids every request; only what the page carries itself may run or show. */
-const POLICY =
-  "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
-
-interface Section {
-  id: string;
-  title: string;
-  intro: string;
-  body: Html;
-}
 
 function sections(
   results: Results,
@@ -94,10 +82,6 @@ function sections(
   return list.filter((section) => section.show !== false);
 }
 
-function fact(name: string, value: Html | string): Html {
-  return html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
-}
-
 function header(results: Results, comparisons: readonly PairComparison[], parts: readonly Section[]): Html {
   const network = results.featureNetwork.name;
   return html`<header>
@@ -124,38 +108,14 @@ export function renderReport(given: Results, images: ReportImages): string {
   const drawn = Object.values(figures)
     .flat()
     .map(({ id, data, layout }) => ({ id, data, layout }));
-  return html`<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${titleOf(results)}: ditlab report</title>
-<link rel="icon" href="data:,">
-<style>${raw(STYLE_SHEET)}</style>
-</head>
-<body>
-<a class="skip" href="#main">Skip to the report</a>
-<div class="page">
-${header(results, comparisons, parts)}
-<main id="main">
-${parts.map(
-  (part) => html`<section id="${part.id}" aria-labelledby="${part.id}-heading">
-<h2 id="${part.id}-heading">${part.title}</h2>
-<p class="intro">${part.intro}</p>
-${part.body}
-</section>
-`,
-)}</main>
-<footer><p>Made by ditlab ${results.version}. Plots by plotly.js (MIT licence), which this file carries; the page makes no request.</p></footer>
-</div>
-<script type="application/json" id="figures">${scriptJson(drawn)}</script>
-${plotlyBundle()}
-<script>${raw(CLIENT_SCRIPT)}</script>
-</body>
-</html>
-`.html;
+  return page({
+    title: `${titleOf(results)}: ditlab report`,
+    skip: "Skip to the report",
+    header: header(results, comparisons, parts),
+    sections: parts,
+    drawn,
+    version: results.version,
+  });
 }
 
 /**
