@@ -16,7 +16,25 @@ const SETUP = ["tsx", join(FOLDER, "setup.ts")].flatMap((file) => ["--import", f
 const MOST = 8;
 const LIMIT_MINUTES = 40;
 /** What takes longest begins first, so that it does not run alone at the end. */
-const SLOW = ["install", "docs", "jit/webgpu", "jit/cuda", "kernel/notebooks", "jit/fuzz", "kernel/jupyter"];
+const SLOW = [
+  ...[
+    "jit/webgpu",
+    "kernel/notebooks",
+    "kernel/randomized",
+    "jit/cuda.test",
+    "cli/cli",
+    "install",
+    "cli/options",
+  ],
+  ...[
+    "devices/commands",
+    "cli/folders",
+    "build",
+    "devices/tensorflow/real",
+    "kernel/front-ends",
+    "metrics/evaluate",
+  ],
+];
 
 const { FORCE_COLOR: _, ...inherited } = process.env;
 

@@ -9,6 +9,7 @@ import { evaluateCommand } from "./evaluate.ts";
 import { EXIT, fail } from "./exit.ts";
 import { prepareCommand } from "./prepare.ts";
 import { profileCommand } from "./profile.ts";
+import { reproduceCommand } from "./reproduce.ts";
 import { sampleCommand } from "./sample.ts";
 import { setupCommand } from "./setup.ts";
 import { trainCommand } from "./train.ts";
@@ -42,6 +43,7 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failure} failed, ${EXIT.usage} wrong usage, 
     convertCommand(),
     prepareCommand(),
     profileCommand(),
+    reproduceCommand(),
     devicesCommand(),
     setupCommand(),
   ];

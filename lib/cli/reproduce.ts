@@ -1,0 +1,169 @@
+/** `ditlab reproduce`: the paper's tables and figures, planned, run and written down. */
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { Command, Option } from "commander";
+import { type DatasetName, datasetNames, loadDataset } from "../data/index.ts";
+import { formatSeconds } from "../experiments/report/text.ts";
+import { allExperiments, experimentsNamed, withRows } from "../reproduce/catalogue.ts";
+import type { Experiment } from "../reproduce/experiment.ts";
+import { fullPlan, writeFullPlan } from "../reproduce/full-scale.ts";
+import { planReproduction, type ReproductionPlan } from "../reproduce/plan.ts";
+import { type Reproduction, reproduce } from "../reproduce/reproduce.ts";
+import { PAPER_SIZES, type ReproduceScaleName, SCALE_NAMES, SMALL_SCALES } from "../reproduce/scales.ts";
+import { EXIT, stopSignal } from "./exit.ts";
+import { dataFolderOption, integer, jsonOption, withDevice } from "./options.ts";
+import { progressReporter } from "./progress.ts";
+
+interface Options {
+  rows?: string;
+  scale: ReproduceScaleName;
+  seeds?: number;
+  dataset?: DatasetName;
+  data?: string;
+  out: string;
+  dryRun?: boolean;
+  list?: boolean;
+  json?: boolean;
+}
+
+const scaleHelp = [
+  ...Object.entries(SMALL_SCALES).map(([name, { about }]) => [name, about]),
+  ["paper", "ImageNet on GPUs: writes the configs and the commands, and trains nothing"],
+]
+  .map(([name, about]) => `  ${name.padEnd(8)} ${about}`)
+  .join("\n");
+
+const print = (text: string): void => void process.stdout.write(text);
+
+/** Every experiment and its rows. */
+function list(experiments: readonly Experiment[]): string {
+  return experiments
+    .map(({ id, title, rows, released = [] }) => {
+      const lines = [...rows, ...released].map((row) => `    ${row.id.padEnd(24)}${row.label}`);
+      return `${id}  ${title}\n${lines.join("\n")}\n`;
+    })
+    .join("\n");
+}
+
+function chosen(names: readonly string[], { rows, scale }: Options): Experiment[] {
+  const sizes = scale === "paper" ? PAPER_SIZES : SMALL_SCALES[scale];
+  const wanted = names.flatMap((name) => {
+    const found = experimentsNamed(name, sizes);
+    const trained = scale === "paper" ? found : found.filter(({ rows }) => rows.length > 0);
+    if (trained.length === 0)
+      throw new Error(`${name} is of weights that the authors released; expected --scale paper`);
+    return trained;
+  });
+  const experiments = wanted.filter(({ id }, i) => wanted.findIndex((other) => other.id === id) === i);
+  if (rows === undefined) return experiments;
+  const ids = rows.split(",").map((id) => id.trim());
+  if (experiments.length !== 1)
+    throw new Error(`--rows are of one experiment, got ${experiments.map(({ id }) => id).join(", ")}`);
+  return [withRows(experiments[0], ids)];
+}
+
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
+
+function planText({ runs, stepsLeft, secondsLeft, memory, disk }: ReproductionPlan): string {
+  const done = runs.filter(({ isComplete }) => isComplete).length;
+  const rows = [
+    ["runs", `${runs.length}, of which ${done} are done`],
+    ["training steps left", stepsLeft.toLocaleString("en")],
+    ["time left", `about ${formatSeconds(secondsLeft)}, from a step that was measured`],
+    ["memory", `about ${gigabytes(memory)} for the largest step`],
+    ["disk", gigabytes(disk)],
+  ];
+  const lines = runs.map(({ folder, isComplete, done, config, rows }) => {
+    const state = isComplete ? "done" : done > 0 ? `${done} of ${config.steps} steps` : "to do";
+    return `  ${folder.padEnd(36)}${state.padEnd(22)}${rows.join(", ")}`;
+  });
+  return `${lines.join("\n")}\n\n${rows.map(([name, value]) => `${name.padEnd(22)}${value}`).join("\n")}\n`;
+}
+
+/** The claims, and where the pages lie. */
+function summary(results: readonly Reproduction[], folder: string): string {
+  return results
+    .map(({ experiment, title, claims }) => {
+      const lines = claims.map(({ about, tau, interval, verdict }) => {
+        const range = interval ? ` (${interval.map((end) => end.toFixed(2)).join(" to ")})` : "";
+        return `  ${about}: tau ${tau.toFixed(2)}${range}, ${verdict}`;
+      });
+      const page = pathToFileURL(resolve(join(folder, `${experiment}.html`)));
+      return [title, ...lines, `  ${page}`].join("\n");
+    })
+    .join("\n\n");
+}
+
+export const reproduceCommand = (): Command =>
+  withDevice(new Command("reproduce"))
+    .description(
+      "the paper's tables and figures as experiments: planned, run, resumed, and written beside the paper's values",
+    )
+    .argument("[experiments...]", "table1, table6, figure2, ..., or all; several share their runs")
+    .option("--rows <ids>", "rows of one experiment, with commas between them (default: all)")
+    .addOption(new Option("--scale <name>", "size of the runs").choices([...SCALE_NAMES]).default("tiny"))
+    .option("--seeds <number>", "how many seeds (default: the scale's)", integer)
+    .addOption(new Option("--dataset <name>", "data set (default: the scale's)").choices(datasetNames))
+    .addOption(dataFolderOption())
+    .option(
+      "--out <folder>",
+      "where runs and tables go, in a folder for each scale and data set",
+      "runs/reproduce",
+    )
+    .option("--dry-run", "say what is left to do and what it will take, and train nothing")
+    .option("--list", "say which experiments and rows there are")
+    .addOption(jsonOption())
+    .addHelpText("after", `\nScales:\n${scaleHelp}`)
+    .action(async (names: string[], options: Options) => {
+      const { scale: scaleName } = options;
+      if (options.list) {
+        const experiments = names.length > 0 ? chosen(names, options) : allExperiments(PAPER_SIZES);
+        return print(options.json ? `${JSON.stringify(experiments, null, 2)}\n` : list(experiments));
+      }
+      if (names.length === 0) throw new Error("which experiment? 'ditlab reproduce --list' names all");
+      const experiments = chosen(names, options);
+      if (scaleName === "paper") {
+        const plan = fullPlan(experiments, options.seeds ?? 1);
+        if (options.json) return print(`${JSON.stringify(plan, null, 2)}\n`);
+        const file = options.dryRun ? undefined : await writeFullPlan(join(options.out, "paper"), plan);
+        return print(`${plan.commands.join("\n")}\n${file ? `\n${file} holds them.\n` : ""}`);
+      }
+      const scale = SMALL_SCALES[scaleName];
+      const name = options.dataset ?? scale.dataset;
+      const dataset = await loadDataset(name, { folder: options.data });
+      const seeds = seedsOf(scale.seeds, options.seeds);
+      const folder = join(options.out, `${scaleName}-${name}`);
+      if (options.dryRun) {
+        const plan = await planReproduction({ experiments, scale, seeds, images: dataset.train, folder });
+        return print(options.json ? `${JSON.stringify(plan, null, 2)}\n` : planText(plan));
+      }
+      const reporter = progressReporter();
+      const signal = stopSignal(() =>
+        reporter.note("\nStopping after this step; press Ctrl-C again to stop at once."),
+      );
+      const command = `ditlab reproduce ${names.join(" ")}${options.rows ? ` --rows ${options.rows}` : ""} --scale ${scaleName} --seeds ${seeds.length} --dataset ${name}`;
+      const results = await reproduce({
+        experiments,
+        folder,
+        dataset,
+        scaleName,
+        scale,
+        seeds,
+        signal,
+        reporter,
+        command,
+      });
+      if (!results) {
+        reporter.note(
+          `Saved. Go on with: ${command}${options.data ? ` --data ${options.data}` : ""} --out ${options.out}`,
+        );
+        process.exit(EXIT.interrupted);
+      }
+      print(options.json ? `${JSON.stringify(results, null, 2)}\n` : `\n${summary(results, folder)}\n`);
+    });
+
+/** The first seeds of a scale, and those that follow them. */
+function seedsOf(known: readonly number[], count = known.length): number[] {
+  if (count < 1) throw new Error(`--seeds must be 1 or more, got ${count}`);
+  return Array.from({ length: count }, (_, i) => known[i] ?? known[known.length - 1] + i - known.length + 1);
+}

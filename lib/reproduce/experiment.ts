@@ -1,0 +1,91 @@
+/** What an experiment is, as plain data: rows, what is trained for them, what is read of that, and what the paper claims. */
+import type { MethodName } from "../align/index.ts";
+import type { Family, PaperSRA, Size } from "./paper.ts";
+
+/** What is trained, whatever the scale; rows of one setting share their runs. */
+export interface Setting {
+  readonly family: Family;
+  readonly size: Size;
+  /** SRA as a row of table 1 has it, or as table 5 has it for the model. Default: none. */
+  readonly sra?: PaperSRA | "paper";
+  /** The moving average, as in table 6. Default: slow. */
+  readonly average?: "none" | "rising" | "slow";
+  /** A method by its preset, in SRA's place. */
+  readonly method?: MethodName;
+}
+
+/**
+ * What is read of a setting. `share`: after which share of the training, where 1 is the scale's whole (the paper's 400,000
+ * steps). A probe is of the averaged weights at noise level `t`, after a block counted from 1. Costs are of a training step,
+ * as multiples of another setting's.
+ */
+export type Reading =
+  | { readonly of: "fid" | "is"; readonly share: number }
+  | { readonly of: "probe"; readonly share: number; readonly t: number; readonly block: number }
+  | { readonly of: "seconds" | "memory" | "flops"; readonly against: Setting };
+
+export interface Cell {
+  /** Of the experiment's columns. */
+  readonly column: string;
+  readonly setting: Setting;
+  readonly reading: Reading;
+  /** Where the paper has one. */
+  readonly paper?: number;
+}
+
+export interface Row {
+  readonly id: string;
+  readonly label: string;
+  readonly cells: readonly Cell[];
+}
+
+/** A row whose model the authors released: it is sampled and measured alone. */
+export interface ReleasedRow {
+  readonly id: string;
+  readonly label: string;
+  /** As `ditlab download` names it. */
+  readonly checkpoint: string;
+  readonly resolution: 256 | 512;
+  readonly guidance: number;
+  /** By column. */
+  readonly paper: Readonly<Record<string, number>>;
+}
+
+export interface Column {
+  readonly id: string;
+  readonly label: string;
+  readonly digits: number;
+  readonly better: "lower" | "higher";
+}
+
+/** An order that the paper's numbers have: of cells, by row and column. */
+export interface Claim {
+  readonly id: string;
+  readonly about: string;
+  readonly cells: readonly (readonly [row: string, column: string])[];
+}
+
+export interface Experiment {
+  readonly id: string;
+  readonly title: string;
+  /** What it is, and of what the paper's numbers are. */
+  readonly about: string;
+  readonly columns: readonly Column[];
+  readonly rows: readonly Row[];
+  readonly claims: readonly Claim[];
+  /** Rows that no training answers. */
+  readonly released?: readonly ReleasedRow[];
+  /** The row that each other one is set against within a seed. */
+  readonly against?: string;
+}
+
+/** What an experiment's rows depend on. */
+export interface Sizes {
+  /** Sizes of which models are trained. */
+  readonly trained: readonly Size[];
+  /** The size that figures 2 and 7 look into; the paper's is XL. */
+  readonly probed: Size;
+}
+
+/** Blocks of each size. */
+export const DEPTHS: Readonly<Record<Size, number>> = { B: 12, L: 24, XL: 28 };

@@ -1,0 +1,67 @@
+/** Experiments at the paper's scale: the configs of their trainings, and a script of commands that train, sample and measure. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { claimFolder } from "../io/folders.ts";
+import { writeAtomic } from "../io/index.ts";
+import type { TrainConfig } from "../train/config.ts";
+import type { Experiment, ReleasedRow, Setting } from "./experiment.ts";
+import { runsOf } from "./runs.ts";
+import { fullConfig } from "./scales.ts";
+
+export interface FullPlan {
+  /** By the name of a run. */
+  readonly configs: Readonly<Record<string, TrainConfig>>;
+  /** For a shell, in order; each goes on where it was cut off. */
+  readonly commands: readonly string[];
+}
+
+const IMAGES = 50_000;
+const SAMPLER = "--sampler sde --steps 250";
+const evaluate = (name: string, resolution: 256 | 512): string =>
+  `npx ditlab evaluate samples/${name}.npz --reference VIRTUAL_imagenet${resolution}_labeled.npz --json > results/${name}.json`;
+
+function trainingCommands(name: string, { family }: Setting): string[] {
+  const sampler = family === "DiT" ? "--sampler ddpm --steps 250" : SAMPLER;
+  return [
+    `npx ditlab train --config configs/${name}.json --images shards --out runs/${name} $(test -e runs/${name}/checkpoints && echo --resume)`,
+    `npx ditlab sample runs/${name} --vae sd-vae-ft-ema ${sampler} --count ${IMAGES} --out samples/${name}.npz`,
+    evaluate(name, 256),
+  ];
+}
+
+const releasedCommands = ({ id, checkpoint, resolution, guidance }: ReleasedRow): string[] => [
+  `npx ditlab sample --checkpoint ${checkpoint} --model SiT-XL/2 --vae sd-vae-ft-ema ${SAMPLER} --guidance ${guidance} --guidance-interval 0 0.7 --count ${IMAGES} --out samples/${id}.npz`,
+  evaluate(id, resolution),
+];
+
+/** Plans experiments, with the seeds from 0 to below `seeds`. */
+export function fullPlan(experiments: readonly Experiment[], seeds = 1): FullPlan {
+  const configs: Record<string, TrainConfig> = {};
+  const commands: string[] = ["mkdir -p runs samples results"];
+  for (const run of runsOf(experiments, fullConfig))
+    for (let seed = 0; seed < seeds; seed++) {
+      const name = `${run.name}-seed${seed}`;
+      configs[name] = fullConfig(run.setting, seed);
+      commands.push(`# ${run.rows.join(", ")}`, ...trainingCommands(name, run.setting));
+    }
+  for (const { id, released = [] } of experiments)
+    for (const row of released) commands.push(`# ${id} ${row.id}`, ...releasedCommands(row));
+  return { configs, commands };
+}
+
+/** Writes `configs/*.json` and `commands.sh` into a folder. @returns the script's path */
+export async function writeFullPlan(folder: string, { configs, commands }: FullPlan): Promise<string> {
+  const makes = ["commands.sh", "configs/*.json"];
+  await claimFolder(folder, { kind: "plan of a reproduction", identity: {}, makes });
+  await mkdir(join(folder, "configs"), { recursive: true });
+  for (const [name, config] of Object.entries(configs))
+    await writeAtomic(join(folder, "configs", `${name}.json`), `${JSON.stringify(config, null, 2)}\n`);
+  const script = join(folder, "commands.sh");
+  const about = [
+    "#!/bin/sh",
+    "# Trains, samples and measures. docs/paper-scale.md says how shards, the VAE and the reference are prepared; both lie here.",
+    'set -e; cd "$(dirname "$0")"',
+  ];
+  await writeAtomic(script, `${[...about, ...commands].join("\n")}\n`);
+  return script;
+}

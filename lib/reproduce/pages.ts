@@ -1,0 +1,182 @@
+/** A reproduction as files: Markdown, CSV, JSON, and a page of HTML that needs nothing but itself. */
+import { join } from "node:path";
+import { type Html, html } from "../experiments/report/html.ts";
+import { fact, page, type Section } from "../experiments/report/page.ts";
+import { scrollTable } from "../experiments/report/sections.ts";
+import { formatDate, formatFixed, formatSeconds, NOT_AVAILABLE, plural } from "../experiments/report/text.ts";
+import { writeAtomic } from "../io/index.ts";
+import type { Column } from "./experiment.ts";
+import { drawings } from "./plots.ts";
+import type { Reproduction } from "./reproduce.ts";
+import type { CellResult, ClaimResult } from "./result.ts";
+
+/** Standard deviation over seeds; of one there is none. */
+function deviation(values: readonly number[], mean: number): number | undefined {
+  if (values.length < 2) return undefined;
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
+}
+
+const signed = (value: number, digits: number): string =>
+  `${Number(value.toFixed(digits)) > 0 ? "+" : ""}${formatFixed(value, digits)}`;
+
+function ours({ values, mean }: CellResult, { digits }: Column): string {
+  const spread = deviation(values, mean);
+  return `${formatFixed(mean, digits)}${spread === undefined ? "" : ` ± ${formatFixed(spread, digits)}`}`;
+}
+
+function differenceText({ difference }: CellResult, { digits }: Column): string {
+  if (!difference) return "";
+  const { mean, interval } = difference;
+  const range = interval ? ` (${interval.map((end) => signed(end, digits)).join(" to ")})` : "";
+  return `${signed(mean, digits)}${range}`;
+}
+
+/** Heads and rows: of each column the paper's value, ours, and where rows are set against one, the difference. */
+function tableOf({ columns, rows, against }: Reproduction): { head: string[]; rows: string[][] } {
+  const heads = columns.flatMap(({ label }) => [
+    `${label}, paper`,
+    `${label}, here`,
+    ...(against === undefined ? [] : ["difference"]),
+  ]);
+  return {
+    head: ["", ...heads],
+    rows: rows.map(({ label, cells }) => [
+      label,
+      ...columns.flatMap((column) => {
+        const cell = cells.find((one) => one.column === column.id);
+        if (!cell) return against === undefined ? ["", ""] : ["", "", ""];
+        const paper = cell.paper === undefined ? "" : formatFixed(cell.paper, column.digits);
+        return [paper, ours(cell, column), ...(against === undefined ? [] : [differenceText(cell, column)])];
+      }),
+    ]),
+  };
+}
+
+const claimRow = ({ about, count, tau, interval, verdict }: ClaimResult): string[] => [
+  about,
+  String(count),
+  Number.isFinite(tau) ? signed(tau, 2) : NOT_AVAILABLE,
+  interval ? interval.map((end) => signed(end, 2)).join(" to ") : "none",
+  verdict,
+];
+const CLAIM_HEAD = ["order of", "values", "Kendall's tau", "95 % interval", "the paper's order"];
+
+/** What the numbers are, in sentences. */
+function notes({ scale, dataset, seeds, steps, realImages, rows, against }: Reproduction): string[] {
+  const isTrained = rows.some(({ cells }) => cells.some(({ values }) => values.length === seeds.length));
+  const base = rows.find(({ id }) => id === against)?.label;
+  return [
+    `Scale ${scale}: ${dataset} without classes, ${plural(steps, "step")}, ${plural(seeds.length, "seed")} (${seeds.join(", ")}).`,
+    ...(isTrained ? ["Here: the mean over seeds ± their standard deviation."] : []),
+    ...(base ? [`Differences are from "${base}" within seeds, with a 95 % interval (Student's t).`] : []),
+    ...(realImages
+      ? [
+          `FID and IS are of the data set's own classifier, not Inception's, so only orders compare with the paper; held-out real images have ${formatFixed(realImages.frechet, 2)} and ${formatFixed(realImages.inceptionScore, 2)}.`,
+        ]
+      : []),
+    "tau is 1 where the means are in the paper's order, -1 where they are in the opposite one; its interval is from a bootstrap over seeds, and an order holds where that lies above 0.",
+  ];
+}
+
+const markdownTable = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => "---"), ...rows]
+    .map((cells) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`)
+    .join("\n");
+
+function markdown(result: Reproduction): string {
+  const { title, about, claims, command, version, createdAt, machine, seconds } = result;
+  const table = tableOf(result);
+  const { cpu, cores, gpu } = machine;
+  return [
+    `# ${title}`,
+    about,
+    markdownTable(table.head, table.rows),
+    ...(claims.length > 0 ? [markdownTable(CLAIM_HEAD, claims.map(claimRow))] : []),
+    notes(result)
+      .map((note) => `- ${note}`)
+      .join("\n"),
+    `ditlab ${version}, ${createdAt.slice(0, 10)}, ${gpu ?? `${cpu} (${cores} cores)`}, ${formatSeconds(seconds.total ?? Number.NaN)} in all${command ? `: \`${command}\`` : ""}.`,
+    "",
+  ].join("\n\n");
+}
+
+const csvField = (value: string | number | undefined): string => {
+  const text = value === undefined ? "" : String(value);
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+};
+
+/** A line for each value: of each row and column, that of each seed. */
+function csv({ experiment, rows, seeds }: Reproduction): string {
+  const lines = rows.flatMap(({ id, cells }) =>
+    cells.flatMap(({ column, paper, values }) =>
+      values.map((value, i) => [
+        experiment,
+        id,
+        column,
+        values.length === seeds.length ? seeds[i] : "",
+        value,
+        paper,
+      ]),
+    ),
+  );
+  return `${[["experiment", "row", "column", "seed", "value", "paper"], ...lines].map((line) => line.map(csvField).join(",")).join("\n")}\n`;
+}
+
+function htmlPage(result: Reproduction): string {
+  const { title, about, claims, scale, seeds, createdAt, seconds, command, version } = result;
+  const drawn = drawings(result);
+  const table = (head: string[], rows: string[][], caption: string): Html =>
+    html`<div class="card">${scrollTable({ caption, head, rows })}</div>`;
+  const { head, rows } = tableOf(result);
+  const sections: Section[] = [
+    { id: "table", title: "The paper's values and ours", intro: about, body: table(head, rows, title) },
+    ...(drawn.length > 0
+      ? [
+          {
+            id: "plots",
+            title: "Plots",
+            intro:
+              "Each mark of ours is a mean over seeds, and its line goes from the lowest seed to the highest.",
+            body: html`<div class="grid">${drawn.map(
+              ({ id, heading, description }) => html`<figure class="card"><h3>${heading}</h3>
+<div class="plot" id="${id}" role="img" aria-label="${description}"><p>The plot needs JavaScript and a browser from 2023 or later. Its numbers are in the table.</p></div></figure>`,
+            )}</div>`,
+          },
+        ]
+      : []),
+    ...(claims.length > 0
+      ? [
+          {
+            id: "orders",
+            title: "Does the paper's order hold?",
+            intro: "Computed from the values above, never more than the seeds carry.",
+            body: table(CLAIM_HEAD, claims.map(claimRow), "Orders"),
+          },
+        ]
+      : []),
+    {
+      id: "notes",
+      title: "What these numbers are",
+      intro: command ? `Made by: ${command}` : "",
+      body: html`<div class="card limits"><ul>${notes(result).map((note) => html`<li>${note}</li>`)}</ul></div>`,
+    },
+  ];
+  const header = html`<header>
+<p class="kicker">ditlab reproduction</p>
+<h1>${title}</h1>
+<dl class="facts">${fact("Scale", scale)}${fact("Seeds", seeds.join(", "))}${fact("Total time", formatSeconds(seconds.total ?? Number.NaN))}${fact("Made", html`<time datetime="${createdAt}">${formatDate(createdAt)}</time>`)}</dl>
+</header>`;
+  return page({ title, skip: "Skip to the table", header, sections, drawn, version });
+}
+
+/** Writes `<experiment>.md`, `.csv`, `.json` and `.html`, each all or nothing. */
+export async function writePages(folder: string, result: Reproduction): Promise<void> {
+  const texts = {
+    md: markdown(result),
+    csv: csv(result),
+    json: `${JSON.stringify(result, null, 2)}\n`,
+    html: htmlPage(result),
+  };
+  for (const [ending, text] of Object.entries(texts))
+    await writeAtomic(join(folder, `${result.experiment}.${ending}`), text);
+}

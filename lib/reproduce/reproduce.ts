@@ -1,0 +1,226 @@
+/** Experiments end to end: their runs trained and measured, each once, and what they came to written down. */
+import { join } from "node:path";
+import { imageSetFingerprint } from "../data/identity.ts";
+import type { Dataset } from "../data/index.ts";
+import { ARM_FILES, readJson, runArm } from "../experiments/arm-run.ts";
+import { machine } from "../experiments/describe.ts";
+import {
+  disposeEvaluator,
+  evaluatorOfModel,
+  makeEvaluator,
+  metricsOfRealImages,
+} from "../experiments/evaluator.ts";
+import type { Reporter } from "../experiments/reporter.ts";
+import type { Results, RunResult, SampleMetrics } from "../experiments/results.ts";
+import { claimFolder } from "../io/folders.ts";
+import { writeAtomic } from "../io/index.ts";
+import { packageVersion } from "../package.ts";
+import { type Cost, costOf } from "./costs.ts";
+import type { Cell, Column, Experiment, Setting } from "./experiment.ts";
+import { writePages } from "./pages.ts";
+import { configsOf, type PlannedSeed, plannedSeeds } from "./plan.ts";
+import { type Outcome, outcomeOf } from "./result.ts";
+import { evaluatedShares, isTrained, runNames, stepAt } from "./runs.ts";
+import type { SmallScale } from "./scales.ts";
+import { wholeReporter } from "./whole.ts";
+
+export interface ReproduceOptions {
+  experiments: readonly Experiment[];
+  /** Holds the runs and what was written of them; it is gone on with where it is of the same scale and data. */
+  folder: string;
+  dataset: Dataset;
+  scaleName: string;
+  scale: SmallScale;
+  seeds: readonly number[];
+  signal?: AbortSignal;
+  reporter: Reporter;
+  /** What was called, as the results are to name it. */
+  command?: string;
+}
+
+/** What an experiment came to, as its JSON file holds it. */
+export interface Reproduction extends Outcome {
+  format: "ditlab-reproduction/1";
+  experiment: string;
+  title: string;
+  about: string;
+  columns: readonly Column[];
+  against?: string;
+  scale: string;
+  dataset: string;
+  seeds: number[];
+  steps: number;
+  version: string;
+  command?: string;
+  createdAt: string;
+  machine: Results["machine"];
+  /** Wall-clock seconds of all the folder's runs, by phase. */
+  seconds: Record<string, number>;
+  /** Held-out real images, measured as samples are: the best that they could reach. */
+  realImages?: SampleMetrics;
+}
+
+const RESULT_FILES = ["md", "csv", "json", "html"].map((ending) => `*.${ending}`);
+const COSTS_FILE = "costs.json";
+const TIMING_FILE = "timing.json";
+
+async function claim({ folder, scaleName, scale, dataset }: ReproduceOptions): Promise<void> {
+  const { about: _, seeds: __, ...settings } = scale;
+  const identity = {
+    scale: scaleName,
+    dataset: dataset.name,
+    images: [dataset.train, dataset.test].map(imageSetFingerprint).join(" "),
+    settings: JSON.stringify(settings),
+  };
+  const found = await claimFolder(folder, {
+    kind: "reproduction",
+    identity,
+    makes: [...RESULT_FILES, COSTS_FILE, TIMING_FILE, ...ARM_FILES.map((file) => `*-seed*/${file}`)],
+  });
+  for (const [name, value] of Object.entries(identity))
+    if (found && found.identity[name] !== value)
+      throw new Error(
+        `cannot go on in ${folder}: its ${name} was ${found.identity[name]}, got ${value}; expected the same, or another folder`,
+      );
+}
+
+interface Timing {
+  readonly seconds: Record<string, number>;
+  /** Writes it down, the total brought up to now. */
+  save(): Promise<void>;
+}
+
+/** Time by phase, over all the processes that a folder's runs took. */
+async function timingOf(folder: string): Promise<Timing> {
+  const path = join(folder, TIMING_FILE);
+  const seconds = await readJson<Record<string, number>>(path, {});
+  const [before, begun] = [seconds.total ?? 0, performance.now()];
+  return {
+    seconds,
+    save() {
+      seconds.total = before + (performance.now() - begun) / 1000;
+      return writeAtomic(path, JSON.stringify(seconds));
+    },
+  };
+}
+
+/** Trains and measures what is left. @returns nothing where the signal stopped it */
+async function trainAll(
+  options: ReproduceOptions,
+  runs: readonly PlannedSeed[],
+  { seconds, save }: Timing,
+): Promise<{ results: Map<string, RunResult>; realImages: SampleMetrics } | undefined> {
+  const { folder, dataset, scale, signal } = options;
+  const left = runs.filter(({ isComplete }) => !isComplete);
+  const whole = wholeReporter(
+    options.reporter,
+    left.reduce((sum, { config }) => sum + config.steps, 0),
+    left.reduce((sum, { done }) => sum + done, 0),
+  );
+  const evaluator = await makeEvaluator(dataset, scale.evaluation, options.reporter);
+  try {
+    whole.begin();
+    const results = new Map<string, RunResult>();
+    for (const { folder: name, config, isFollowed, isComplete } of runs) {
+      const evaluateAt = evaluatedShares({ isFollowed }).map((share) => stepAt(config.steps, share));
+      const reporter = whole.of(name);
+      const measuring = { ...evaluatorOfModel(evaluator, config), reporter };
+      const probeTimesteps = isFollowed ? scale.evaluation.probeTimesteps : [];
+      const run = await runArm(
+        { folder, name, config, dataset, evaluateAt, resume: true, signal, reporter },
+        { ...measuring, scale: { ...scale.evaluation, probeTimesteps } },
+        seconds,
+      );
+      await save();
+      if (!run || signal?.aborted) return undefined;
+      if (!isComplete) whole.finish(config.steps);
+      results.set(name, run);
+    }
+    return { results, realImages: await metricsOfRealImages(evaluator) };
+  } finally {
+    whole.end();
+    await disposeEvaluator(evaluator);
+  }
+}
+
+/** Costs by the name of a setting's runs, measured where the folder has none of them. */
+async function costsOf({
+  experiments,
+  folder,
+  reporter,
+  signal,
+  scale,
+  dataset,
+}: ReproduceOptions): Promise<((setting: Setting) => Cost) | undefined> {
+  const configOf = configsOf({ scale, images: dataset.train });
+  const nameOf = runNames(configOf);
+  const path = join(folder, COSTS_FILE);
+  const costs = await readJson<Record<string, Cost>>(path, {});
+  const cells = experiments.flatMap(({ rows }) => rows.flatMap((row) => row.cells));
+  const settings = cells.flatMap(({ setting, reading }) =>
+    "against" in reading ? [setting, reading.against] : [],
+  );
+  const missing = settings.filter((setting) => costs[nameOf(setting)] === undefined);
+  if (missing.length > 0) reporter.begin("costs of a step", missing.length);
+  for (const [i, setting] of missing.entries()) {
+    if (signal?.aborted) return undefined;
+    costs[nameOf(setting)] ??= await costOf(configOf(setting, 0));
+    await writeAtomic(path, JSON.stringify(costs));
+    reporter.update(i + 1);
+  }
+  if (missing.length > 0) reporter.end();
+  return (setting) => costs[nameOf(setting)];
+}
+
+/**
+ * Runs experiments in a folder, where what is done is not done again and what was cut goes on, and writes for each a table
+ * as Markdown, CSV, JSON and a page of HTML.
+ * @returns what they came to, or nothing where the signal stopped them: called again, they go on
+ */
+export async function reproduce(options: ReproduceOptions): Promise<Reproduction[] | undefined> {
+  const { experiments, folder, dataset, scaleName, scale, seeds, command } = options;
+  const wanted = { experiments, scale, seeds, images: dataset.train, folder };
+  const runs = plannedSeeds(wanted);
+  await claim(options);
+  const timing = await timingOf(folder);
+  const { seconds } = timing;
+  const trained = runs.length > 0 ? await trainAll(options, runs, timing) : undefined;
+  if (runs.length > 0 && !trained) return undefined;
+  const cost = await costsOf(options);
+  if (!cost) return undefined;
+  await timing.save();
+
+  const nameOf = runNames(configsOf(wanted));
+  const measured = {
+    steps: scale.steps,
+    cost,
+    runs: ({ setting }: Cell) => seeds.map((seed) => trained!.results.get(`${nameOf(setting)}-seed${seed}`)!),
+  };
+  const results: Reproduction[] = [];
+  for (const experiment of experiments) {
+    const { id, title, about, columns, against } = experiment;
+    const hasRuns = experiment.rows.some(({ cells }) => cells.some(isTrained));
+    const result: Reproduction = {
+      format: "ditlab-reproduction/1",
+      experiment: id,
+      title,
+      about,
+      columns,
+      ...(against !== undefined && { against }),
+      scale: scaleName,
+      dataset: dataset.name,
+      seeds: [...seeds],
+      steps: scale.steps,
+      version: packageVersion,
+      ...(command !== undefined && { command }),
+      createdAt: new Date().toISOString(),
+      machine: await machine(),
+      seconds,
+      ...(hasRuns && { realImages: trained!.realImages }),
+      ...outcomeOf(experiment, measured),
+    };
+    await writePages(folder, result);
+    results.push(result);
+  }
+  return results;
+}
