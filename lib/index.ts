@@ -12,6 +12,7 @@ export * from "./nn/index.ts";
 export * from "./optim/index.ts";
 export * from "./pipeline/index.ts";
 export * from "./probe/index.ts";
+export * from "./reproduce/index.ts";
 export * from "./samplers/index.ts";
 export * from "./tensor/index.ts";
 export * from "./train/index.ts";

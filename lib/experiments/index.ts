@@ -3,7 +3,14 @@ export { type DemoOptions, demoArms, runDemo } from "./demo.ts";
 export { loadSmallCnn } from "./feature-network.ts";
 export type { Arm, ComparisonOptions } from "./options.ts";
 export { PAPER_PRESETS, PAPER_RESOLUTIONS, paperConfig } from "./paper.ts";
-export { SCALES, type Scale, type ScaleName, scaleConfig, scaleSRA } from "./presets.ts";
+export {
+  type EvaluationScale,
+  SCALES,
+  type Scale,
+  type ScaleName,
+  scaleConfig,
+  scaleSRA,
+} from "./presets.ts";
 export {
   compareArms,
   type Finding,

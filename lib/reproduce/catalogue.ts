@@ -1,6 +1,7 @@
 /** All experiments by name. */
 import type { Experiment, Sizes } from "./experiment.ts";
 import { figure2, figure4, figure7a, figure7b, figure7c, figure7d } from "./figures.ts";
+import { methods } from "./methods.ts";
 import { table1, table3, table4, table6, table7 } from "./tables.ts";
 
 const EXPERIMENTS = [
@@ -15,6 +16,7 @@ const EXPERIMENTS = [
   figure7b,
   figure7c,
   figure7d,
+  methods,
 ];
 
 /** Every experiment, with the rows of some sizes of models. */

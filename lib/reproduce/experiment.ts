@@ -3,7 +3,7 @@ import type { MethodName } from "../align/index.ts";
 import type { Family, PaperSRA, Size } from "./paper.ts";
 
 /** What is trained, whatever the scale; rows of one setting share their runs. */
-export interface Setting {
+export interface ModelSetting {
   readonly family: Family;
   readonly size: Size;
   /** SRA as a row of table 1 has it, or as table 5 has it for the model. Default: none. */
@@ -12,22 +12,24 @@ export interface Setting {
   readonly average?: "none" | "rising" | "slow";
   /** A method by its preset, in SRA's place. */
   readonly method?: MethodName;
+  /** Measured on the way, too, when the time is over that the same model takes without a method. */
+  readonly isTimed?: boolean;
 }
 
 /**
  * What is read of a setting. `share`: after which share of the training, where 1 is the scale's whole (the paper's 400,000
- * steps). A probe is of the averaged weights at noise level `t`, after a block counted from 1. Costs are of a training step,
+ * steps), or at equal time with the model without a method, of settings that are timed. A probe is of the averaged weights at noise level `t`, after a block counted from 1. Costs are of a training step,
  * as multiples of another setting's.
  */
 export type Reading =
-  | { readonly of: "fid" | "is"; readonly share: number }
+  | { readonly of: "fid" | "is"; readonly share: number | "equal time" }
   | { readonly of: "probe"; readonly share: number; readonly t: number; readonly block: number }
-  | { readonly of: "seconds" | "memory" | "flops"; readonly against: Setting };
+  | { readonly of: "seconds" | "memory" | "flops"; readonly against: ModelSetting };
 
 export interface Cell {
   /** Of the experiment's columns. */
   readonly column: string;
-  readonly setting: Setting;
+  readonly setting: ModelSetting;
   readonly reading: Reading;
   /** Where the paper has one. */
   readonly paper?: number;

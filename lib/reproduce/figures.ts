@@ -5,8 +5,8 @@ import {
   type Column,
   DEPTHS,
   type Experiment,
+  type ModelSetting,
   type Row,
-  type Setting,
   type Sizes,
 } from "./experiment.ts";
 import {
@@ -34,7 +34,7 @@ const depthColumn = (block: number): Column => ({
 });
 
 /** Probes of a setting over depth, at a noise level. */
-const probes = (setting: Setting, t: number, paper: readonly number[]): Cell[] =>
+const probes = (setting: ModelSetting, t: number, paper: readonly number[]): Cell[] =>
   PROBED_BLOCKS.map((block, i) => ({
     column: `block-${block}`,
     setting,
@@ -76,7 +76,7 @@ export function figure4({ trained }: Sizes): Experiment {
   );
   const rowsOf = ({ family, size }: (typeof pairs)[number]): Row[] =>
     FIGURE_4[`${family}-${size}`].map((curve, i) => {
-      const setting: Setting = { family, size, ...(i > 0 && { sra: "paper" as const }) };
+      const setting: ModelSetting = { family, size, ...(i > 0 && { sra: "paper" as const }) };
       return {
         id: `${family}-${size}${i > 0 ? "-sra" : ""}`.toLowerCase(),
         label: `${family}-${size}${i > 0 ? " + SRA" : ""}`,
@@ -113,7 +113,7 @@ export function figure4({ trained }: Sizes): Experiment {
   };
 }
 
-const sitWith = (size: Size): readonly [string, string, Setting][] => [
+const sitWith = (size: Size): readonly [string, string, ModelSetting][] => [
   ["sit", "without SRA", { family: "SiT", size }],
   ["sit-sra", "with SRA", { family: "SiT", size, sra: "paper" }],
 ];

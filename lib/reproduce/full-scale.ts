@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { claimFolder } from "../io/folders.ts";
 import { writeAtomic } from "../io/index.ts";
 import type { TrainConfig } from "../train/config.ts";
-import type { Experiment, ReleasedRow, Setting } from "./experiment.ts";
+import type { Experiment, ModelSetting, ReleasedRow } from "./experiment.ts";
 import { runsOf } from "./runs.ts";
 import { fullConfig } from "./scales.ts";
 
@@ -20,7 +20,7 @@ const SAMPLER = "--sampler sde --steps 250";
 const evaluate = (name: string, resolution: 256 | 512): string =>
   `npx ditlab evaluate samples/${name}.npz --reference VIRTUAL_imagenet${resolution}_labeled.npz --json > results/${name}.json`;
 
-function trainingCommands(name: string, { family }: Setting): string[] {
+function trainingCommands(name: string, { family }: ModelSetting): string[] {
   const sampler = family === "DiT" ? "--sampler ddpm --steps 250" : SAMPLER;
   return [
     `npx ditlab train --config configs/${name}.json --images shards --out runs/${name} $(test -e runs/${name}/checkpoints && echo --resume)`,

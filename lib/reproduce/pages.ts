@@ -31,24 +31,29 @@ function differenceText({ difference }: CellResult, { digits }: Column): string 
   return `${signed(mean, digits)}${range}`;
 }
 
-/** Heads and rows: of each column the paper's value, ours, and where rows are set against one, the difference. */
+/** Heads and rows: of each column the paper's value where it has any, ours, and the difference within seeds. */
 function tableOf({ columns, rows, against }: Reproduction): { head: string[]; rows: string[][] } {
-  const heads = columns.flatMap(({ label }) => [
-    `${label}, paper`,
-    `${label}, here`,
-    ...(against === undefined ? [] : ["difference"]),
-  ]);
+  const shown = columns.map((column) => {
+    const cells = rows.map((row) => row.cells.find((cell) => cell.column === column.id));
+    const hasPaper = cells.some((cell) => cell?.paper !== undefined);
+    const hasDifference = against !== undefined && cells.some((cell) => cell?.difference);
+    const label = hasPaper || hasDifference ? `${column.label}, here` : column.label;
+    return {
+      head: [
+        ...(hasPaper ? [`${column.label}, paper`] : []),
+        label,
+        ...(hasDifference ? ["difference"] : []),
+      ],
+      texts: cells.map((cell) => [
+        ...(hasPaper ? [cell?.paper === undefined ? "" : formatFixed(cell.paper, column.digits)] : []),
+        cell ? ours(cell, column) : "",
+        ...(hasDifference ? [cell ? differenceText(cell, column) : ""] : []),
+      ]),
+    };
+  });
   return {
-    head: ["", ...heads],
-    rows: rows.map(({ label, cells }) => [
-      label,
-      ...columns.flatMap((column) => {
-        const cell = cells.find((one) => one.column === column.id);
-        if (!cell) return against === undefined ? ["", ""] : ["", "", ""];
-        const paper = cell.paper === undefined ? "" : formatFixed(cell.paper, column.digits);
-        return [paper, ours(cell, column), ...(against === undefined ? [] : [differenceText(cell, column)])];
-      }),
-    ]),
+    head: ["", ...shown.flatMap(({ head }) => head)],
+    rows: rows.map(({ label }, i) => [label, ...shown.flatMap(({ texts }) => texts[i])]),
   };
 }
 

@@ -6,8 +6,8 @@ import { newestStep } from "../train/checkpoint.ts";
 import type { TrainConfig } from "../train/config.ts";
 import { planTraining } from "../train/index.ts";
 import { costOf } from "./costs.ts";
-import type { Experiment, Setting } from "./experiment.ts";
-import { type ConfigOf, evaluatedShares, type PlannedRun, runsOf } from "./runs.ts";
+import type { Experiment, ModelSetting } from "./experiment.ts";
+import { type ConfigOf, evaluatedSteps, type PlannedRun, runsOf } from "./runs.ts";
 import { type SmallScale, smallConfig } from "./scales.ts";
 
 export interface PlannedSeed extends PlannedRun {
@@ -44,7 +44,7 @@ export interface Wanted {
 
 export const configsOf =
   ({ scale, images }: Pick<Wanted, "scale" | "images">): ConfigOf =>
-  (setting: Setting, seed: number) =>
+  (setting: ModelSetting, seed: number) =>
     smallConfig(scale, setting, images, seed);
 
 /** Every run with every seed, and how far each is. */
@@ -83,7 +83,7 @@ export async function planReproduction(wanted: Wanted, measureSeconds = 3): Prom
     ? await costOf(first.config, measureSeconds).then(({ seconds, flops }) => flops / seconds)
     : 1;
   let [stepsLeft, secondsLeft, memory, disk] = [0, 0, 0, 0];
-  for (const { name, config, done, isComplete, isFollowed } of runs) {
+  for (const { name, setting, config, done, isComplete, isFollowed } of runs) {
     const { flopsPerStep, memory: parts, parameters } = kinds.get(name)!;
     memory = Math.max(memory, parts.weights + parts.optimizer + parts.activations);
     disk += checkpointBytes(parameters);
@@ -91,7 +91,9 @@ export async function planReproduction(wanted: Wanted, measureSeconds = 3): Prom
     const left = config.steps - done;
     const perImage = (FORWARD_SHARE * flopsPerStep) / config.batchSize;
     const probed = isFollowed ? probeTimesteps.length * (probeTrain + probeTest) : 0;
-    const evaluations = evaluatedShares({ isFollowed }).length * (left / config.steps);
+    // How many there are does not depend on the times.
+    const all = evaluatedSteps({ setting, isFollowed }, config.steps, () => 1).length;
+    const evaluations = all * (left / config.steps);
     stepsLeft += left;
     secondsLeft +=
       (flopsPerStep * left + evaluations * perImage * (generated * samplerSteps + probed)) / rate;

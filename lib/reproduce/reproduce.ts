@@ -15,12 +15,12 @@ import type { Results, RunResult, SampleMetrics } from "../experiments/results.t
 import { claimFolder } from "../io/folders.ts";
 import { writeAtomic } from "../io/index.ts";
 import { packageVersion } from "../package.ts";
-import { type Cost, costOf } from "./costs.ts";
-import type { Cell, Column, Experiment, Setting } from "./experiment.ts";
+import { costsOf } from "./costs.ts";
+import type { Cell, Column, Experiment, ModelSetting } from "./experiment.ts";
 import { writePages } from "./pages.ts";
 import { configsOf, type PlannedSeed, plannedSeeds } from "./plan.ts";
-import { type Outcome, outcomeOf } from "./result.ts";
-import { evaluatedShares, isTrained, runNames, stepAt } from "./runs.ts";
+import { type ExperimentOutcome, outcomeOf } from "./result.ts";
+import { evaluatedSteps, isTrained, runNames, type SecondsOf } from "./runs.ts";
 import type { SmallScale } from "./scales.ts";
 import { wholeReporter } from "./whole.ts";
 
@@ -39,7 +39,7 @@ export interface ReproduceOptions {
 }
 
 /** What an experiment came to, as its JSON file holds it. */
-export interface Reproduction extends Outcome {
+export interface Reproduction extends ExperimentOutcome {
   format: "ditlab-reproduction/1";
   experiment: string;
   title: string;
@@ -109,6 +109,7 @@ async function trainAll(
   options: ReproduceOptions,
   runs: readonly PlannedSeed[],
   { seconds, save }: Timing,
+  secondsOf: SecondsOf,
 ): Promise<{ results: Map<string, RunResult>; realImages: SampleMetrics } | undefined> {
   const { folder, dataset, scale, signal } = options;
   const left = runs.filter(({ isComplete }) => !isComplete);
@@ -121,8 +122,8 @@ async function trainAll(
   try {
     whole.begin();
     const results = new Map<string, RunResult>();
-    for (const { folder: name, config, isFollowed, isComplete } of runs) {
-      const evaluateAt = evaluatedShares({ isFollowed }).map((share) => stepAt(config.steps, share));
+    for (const { folder: name, setting, config, isFollowed, isComplete } of runs) {
+      const evaluateAt = evaluatedSteps({ setting, isFollowed }, config.steps, secondsOf);
       const reporter = whole.of(name);
       const measuring = { ...evaluatorOfModel(evaluator, config), reporter };
       const probeTimesteps = isFollowed ? scale.evaluation.probeTimesteps : [];
@@ -143,35 +144,6 @@ async function trainAll(
   }
 }
 
-/** Costs by the name of a setting's runs, measured where the folder has none of them. */
-async function costsOf({
-  experiments,
-  folder,
-  reporter,
-  signal,
-  scale,
-  dataset,
-}: ReproduceOptions): Promise<((setting: Setting) => Cost) | undefined> {
-  const configOf = configsOf({ scale, images: dataset.train });
-  const nameOf = runNames(configOf);
-  const path = join(folder, COSTS_FILE);
-  const costs = await readJson<Record<string, Cost>>(path, {});
-  const cells = experiments.flatMap(({ rows }) => rows.flatMap((row) => row.cells));
-  const settings = cells.flatMap(({ setting, reading }) =>
-    "against" in reading ? [setting, reading.against] : [],
-  );
-  const missing = settings.filter((setting) => costs[nameOf(setting)] === undefined);
-  if (missing.length > 0) reporter.begin("costs of a step", missing.length);
-  for (const [i, setting] of missing.entries()) {
-    if (signal?.aborted) return undefined;
-    costs[nameOf(setting)] ??= await costOf(configOf(setting, 0));
-    await writeAtomic(path, JSON.stringify(costs));
-    reporter.update(i + 1);
-  }
-  if (missing.length > 0) reporter.end();
-  return (setting) => costs[nameOf(setting)];
-}
-
 /**
  * Runs experiments in a folder, where what is done is not done again and what was cut goes on, and writes for each a table
  * as Markdown, CSV, JSON and a page of HTML.
@@ -184,13 +156,15 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduction
   await claim(options);
   const timing = await timingOf(folder);
   const { seconds } = timing;
-  const trained = runs.length > 0 ? await trainAll(options, runs, timing) : undefined;
-  if (runs.length > 0 && !trained) return undefined;
-  const cost = await costsOf(options);
+  const configOf = configsOf(wanted);
+  const cost = await costsOf(experiments, configOf, { ...options, file: join(folder, COSTS_FILE) });
   if (!cost) return undefined;
+  const secondsOf = (setting: ModelSetting): number => cost(setting).seconds;
+  const trained = runs.length > 0 ? await trainAll(options, runs, timing, secondsOf) : undefined;
+  if (runs.length > 0 && !trained) return undefined;
   await timing.save();
 
-  const nameOf = runNames(configsOf(wanted));
+  const nameOf = runNames(configOf);
   const measured = {
     steps: scale.steps,
     cost,

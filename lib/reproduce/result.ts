@@ -3,7 +3,7 @@ import type { RunResult } from "../experiments/results.ts";
 import { type Interval, meanInterval } from "../metrics/intervals.ts";
 import type { Cost } from "./costs.ts";
 import type { Cell, Claim, Experiment, Reading, Row } from "./experiment.ts";
-import { stepAt } from "./runs.ts";
+import { equalTimeStep, stepAt } from "./runs.ts";
 import { FEWEST_SEEDS, tauOverSeeds } from "./tau.ts";
 
 export interface CellResult {
@@ -35,7 +35,7 @@ export interface ClaimResult {
   verdict: "holds" | "not resolved" | "contradicted" | "too few seeds";
 }
 
-export interface Outcome {
+export interface ExperimentOutcome {
   rows: RowResult[];
   claims: ClaimResult[];
 }
@@ -52,9 +52,11 @@ const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** What a run has of a reading. @throws naming the run's seed where it was not measured */
-function valueIn({ seed, evaluations }: RunResult, reading: Reading, steps: number): number {
-  if (!("share" in reading)) throw new Error(`a run has no ${reading.of}`);
-  const step = stepAt(steps, reading.share);
+function valueIn(
+  { seed, evaluations }: RunResult,
+  reading: Extract<Reading, { share: unknown }>,
+  step: number,
+): number {
   const found = evaluations.find((evaluation) => evaluation.step === step);
   if (!found) throw new Error(`the run with seed ${seed} was not evaluated after step ${step}`);
   if (reading.of === "fid") return found.metrics.frechet;
@@ -67,7 +69,14 @@ function valueIn({ seed, evaluations }: RunResult, reading: Reading, steps: numb
 
 function valuesOf(cell: Cell, measured: Measured): number[] {
   const { setting, reading } = cell;
-  if ("share" in reading) return measured.runs(cell).map((run) => valueIn(run, reading, measured.steps));
+  if ("share" in reading) {
+    const { steps } = measured;
+    const step =
+      reading.share === "equal time"
+        ? equalTimeStep(setting, steps, (of) => measured.cost(of).seconds)
+        : stepAt(steps, reading.share);
+    return measured.runs(cell).map((run) => valueIn(run, reading, step));
+  }
   return [measured.cost(setting)[reading.of] / measured.cost(reading.against)[reading.of]];
 }
 
@@ -112,7 +121,7 @@ function claimResult({ id, about, cells }: Claim, rows: readonly RowResult[]): C
 }
 
 /** An experiment's outcome from what was measured. */
-export function outcomeOf({ rows, claims, against }: Experiment, measured: Measured): Outcome {
+export function outcomeOf({ rows, claims, against }: Experiment, measured: Measured): ExperimentOutcome {
   const results = rows.map(
     ({ id, label, cells }: Row): RowResult => ({
       id,
@@ -129,9 +138,16 @@ export function outcomeOf({ rows, claims, against }: Experiment, measured: Measu
     }),
   );
   const base = results.find(({ id }) => id === against);
+  // Costs are multiples already.
+  const costs = new Set(
+    rows.flatMap(({ cells }) =>
+      cells.filter(({ reading }) => !("share" in reading)).map(({ column }) => column),
+    ),
+  );
   for (const row of results)
     for (const cell of row.cells) {
-      const other = row === base ? undefined : base?.cells.find(({ column }) => column === cell.column);
+      const isBase = row === base || costs.has(cell.column);
+      const other = isBase ? undefined : base?.cells.find(({ column }) => column === cell.column);
       if (other) cell.difference = differenceFrom(other.values, cell);
     }
   return {

@@ -9,7 +9,7 @@ import { TRANSFORMER_DEFAULTS } from "../models/config.ts";
 import { ADAMW_DEFAULTS } from "../optim/adamw.ts";
 import { cosineEma, type Schedule, warmup } from "../optim/schedules.ts";
 import type { TrainConfig } from "../train/config.ts";
-import { DEPTHS, type Setting, type Sizes } from "./experiment.ts";
+import { DEPTHS, type ModelSetting, type Sizes } from "./experiment.ts";
 import type { Size } from "./paper.ts";
 
 /** A scale that trains and measures here. */
@@ -85,16 +85,16 @@ export const PAPER_SIZES: Sizes = { trained: ["B", "L", "XL"], probed: "XL" };
 const AVERAGED_SHARE = 10_000 / 400_000;
 
 /** The teacher's moving average, and the weights that are measured. */
-function decayOf({ average = "slow" }: Setting, steps: number): Schedule {
+function decayOf({ average = "slow" }: ModelSetting, steps: number): Schedule {
   if (average === "rising") return cosineEma(steps);
   // The decay of the paper's 400,000 steps is its 0.9999.
   return average === "none" ? 0 : 1 - 1 / Math.max(2, Math.round(AVERAGED_SHARE * steps));
 }
 
-const processOf = ({ family }: Setting) => (family === "SiT" ? SIT_PROCESS : DIT_PROCESS);
+const processOf = ({ family }: ModelSetting) => (family === "SiT" ? SIT_PROCESS : DIT_PROCESS);
 
 /** What helps a setting learn. */
-function methodsOf(setting: Setting): MethodConfig[] {
+function methodsOf(setting: ModelSetting): MethodConfig[] {
   const { size, sra, method } = setting;
   const trained = { depth: DEPTHS[size], process: processOf(setting) };
   if (method) return [methodPreset(method, trained)];
@@ -109,7 +109,7 @@ function methodsOf(setting: Setting): MethodConfig[] {
 /** The training of a setting at a small scale, of images of a size. */
 export function smallConfig(
   scale: SmallScale,
-  setting: Setting,
+  setting: ModelSetting,
   { height, channels }: { readonly height: number; readonly channels: number },
   seed: number,
 ): TrainConfig {
@@ -144,7 +144,7 @@ export function smallConfig(
 }
 
 /** The training of a setting as the paper has it, on ImageNet 256x256. */
-export function fullConfig(setting: Setting, seed: number): TrainConfig {
+export function fullConfig(setting: ModelSetting, seed: number): TrainConfig {
   const preset = `${setting.family}-${setting.size}-2-imagenet256`.toLowerCase();
   const config = paperConfig(preset, []);
   return { ...config, seed, methods: methodsOf(setting), emaDecay: decayOf(setting, config.steps) };

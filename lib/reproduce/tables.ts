@@ -1,5 +1,5 @@
 /** Tables 1, 3, 4, 6 and 7 of the paper as experiments. */
-import type { Claim, Column, Experiment, ReleasedRow, Row, Setting, Sizes } from "./experiment.ts";
+import type { Claim, Column, Experiment, ModelSetting, ReleasedRow, Row, Sizes } from "./experiment.ts";
 import { FAMILIES, PAPER_CHOICE, SIZES, TABLE_1, TABLE_3, TABLE_4, TABLE_6, TABLE_7 } from "./paper.ts";
 
 /** Distances and scores are of the scale's own feature network where that is not the paper's. */
@@ -11,7 +11,7 @@ export const QUALITY: readonly Column[] = [
 const qualityRow = (
   id: string,
   label: string,
-  setting: Setting,
+  setting: ModelSetting,
   paper: { readonly fid: number; readonly is: number },
 ): Row => ({
   id,
@@ -25,7 +25,7 @@ const qualityRow = (
 });
 
 /** SiT-B, with SRA where it is said how. */
-const sitB = (sra?: Setting["sra"]): Setting => ({ family: "SiT", size: "B", ...(sra && { sra }) });
+const sitB = (sra?: ModelSetting["sra"]): ModelSetting => ({ family: "SiT", size: "B", ...(sra && { sra }) });
 const BASELINE = qualityRow("baseline", "SiT-B without SRA", sitB(), {
   fid: TABLE_1[0][2],
   is: TABLE_1[0][3],
@@ -104,8 +104,8 @@ export function table7({ trained }: Sizes): Experiment {
   const rows = FAMILIES.flatMap((family) =>
     SIZES.filter((size) => trained.includes(size)).map((size): Row => {
       const [[memory, hours], [more, longer]] = TABLE_7[`${family}-${size}`];
-      const against: Setting = { family, size };
-      const setting: Setting = { ...against, sra: "paper" };
+      const against: ModelSetting = { family, size };
+      const setting: ModelSetting = { ...against, sra: "paper" };
       const paper = { memory: more / memory, seconds: longer / hours, flops: undefined };
       return {
         id: `${family}-${size}-sra`.toLowerCase(),

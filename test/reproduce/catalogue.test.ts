@@ -176,6 +176,15 @@ test("rows that are trained alike share runs, over tables and figures", () => {
     "table1 baseline",
     ...["0.1", "0.3", "0.5", "0.7"].map((t) => `figure2 sit-t${t}`),
   ]);
+  // Whichever is asked for first: what one command trained another one finds.
+  const names = (...ids: string[]): string[] =>
+    runsOf(
+      ids.map((id) => named(id, tiny)),
+      configOf,
+    ).map(({ name }) => name);
+  const both = names("table1", "figure4");
+  const swapped = names("figure4", "table1").sort();
+  assert.equal(swapped, [...both].sort());
   // The baselines, and SRA as the paper chose it.
   assert.equal(
     [first, ...others].filter(({ isFollowed }) => isFollowed).map(({ name }) => name.slice(0, -7)),

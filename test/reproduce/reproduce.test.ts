@@ -23,7 +23,7 @@ const ROWS = ["layers-3-8", "interval-dyn-0.2", "head-off"];
 const quiet = { begin() {}, update() {}, end() {}, note() {} };
 const experiments = [
   withRows(experimentsNamed("table1", scale)[0], ROWS),
-  ...["table7", "figure7a", "figure7d"].flatMap((id) => experimentsNamed(id, scale)),
+  ...["table7", "figure7a", "figure7d", "methods"].flatMap((id) => experimentsNamed(id, scale)),
 ];
 const run = (folder: string, others: Partial<ReproduceOptions> = {}): Promise<Reproduction[] | undefined> =>
   reproduce({
@@ -34,7 +34,7 @@ const run = (folder: string, others: Partial<ReproduceOptions> = {}): Promise<Re
 /** What decides a result, without when and how fast it was made. */
 const numbersOf = (results: readonly Reproduction[]): unknown =>
   results
-    .filter(({ experiment }) => experiment !== "table7")
+    .filter(({ experiment }) => experiment !== "table7" && experiment !== "methods")
     .map(({ rows, claims, realImages }) => [rows, claims, realImages]);
 
 let whole: string;
@@ -46,9 +46,9 @@ test("every row has its values and differences, and runs are shared", async () =
   results = (await run(whole, { command: "ditlab reproduce table1" }))!;
   assert.is(tf.memory().numTensors, before);
   const folders = (await readdir(whole)).filter((name) => name.includes("-seed"));
-  // The baseline, the paper's choice and one without a head, with three seeds each.
-  assert.is(folders.length, 9, folders.join());
-  const [table, costs, probes, teacher] = results;
+  // The baseline, the paper's choice, one without a head, and five presets of methods, with three seeds each.
+  assert.is(folders.length, 24, folders.join());
+  const [table, costs, probes, teacher, methods] = results;
   assert.equal(
     table.rows.map(({ id }) => id),
     ["baseline", ...ROWS],
@@ -89,6 +89,23 @@ test("every row has its values and differences, and runs are shared", async () =
     probes.rows.map(({ cells }) => cells.length),
     [8, 8],
   );
+  assert.equal(
+    methods.rows.map(({ id, cells }) => [
+      id,
+      ...cells.map(({ values, difference }) => [values.length, !!difference]),
+    ]),
+    ["baseline", "sra", "sra-2026-07", "sra-cosine", "layersync", "dispersive"].map((id) => [
+      id,
+      ...[3, 3, 3, 1, 1, 1].map((count) => [count, count === 3 && id !== "baseline"]),
+    ]),
+  );
+  const [plain, sra] = methods.rows;
+  assert.equal(plain.cells[0].values, plain.cells[1].values);
+  assert.equal(
+    sra.cells[0].values,
+    cell("layers-3-8", "fid").values,
+    "the same training, measured once more",
+  );
   for (const { cells } of [...probes.rows, ...teacher.rows])
     for (const { values } of cells) for (const value of values) assert.ok(value >= 0 && value <= 100);
   assert.equal(
@@ -102,7 +119,7 @@ test("every row has its values and differences, and runs are shared", async () =
 });
 
 test("four files say so, and the page makes no request", async () => {
-  for (const name of ["table1", "table7", "figure7a", "figure7d"])
+  for (const name of ["table1", "table7", "figure7a", "figure7d", "methods"])
     for (const ending of ["md", "csv", "json", "html"]) await readFile(join(whole, `${name}.${ending}`));
   const read = (name: string): Promise<string> => readFile(join(whole, name), "utf8");
   assert.equal(JSON.parse(await read("table1.json")), JSON.parse(JSON.stringify(results[0])));
@@ -131,14 +148,15 @@ test("called again it trains nothing, and plans nothing to do", async () => {
   assert.equal(numbersOf(again), numbersOf(results));
   const wanted = { experiments, scale, seeds: [0, 1, 2], images: dataset.train, folder: whole };
   const plan = await planReproduction(wanted, 0.1);
-  assert.equal([plan.runs.length, plan.stepsLeft, plan.secondsLeft], [9, 0, 0]);
+  assert.equal([plan.runs.length, plan.stepsLeft, plan.secondsLeft], [24, 0, 0]);
   const more = await planReproduction({ ...wanted, seeds: [0, 1, 2, 3] }, 0.1);
-  assert.equal([more.runs.length, more.stepsLeft], [12, 12]);
+  assert.equal([more.runs.length, more.stepsLeft], [32, 32]);
   assert.ok(more.secondsLeft > 0 && more.memory > 0 && more.disk > 0);
 });
 
 test("stopped at any point it goes on, to the same numbers", async () => {
   const folder = await temporaryFolder();
+  const some = experiments.filter(({ id }) => id !== "methods");
   let stops = 0;
   for (let done: unknown; !done && stops < 40; stops++) {
     const stop = new AbortController();
@@ -146,7 +164,11 @@ test("stopped at any point it goes on, to the same numbers", async () => {
     const update = (): void => {
       if (++updates === 7) stop.abort();
     };
-    const found = await run(folder, { signal: stop.signal, reporter: { ...quiet, update } });
+    const found = await run(folder, {
+      experiments: some,
+      signal: stop.signal,
+      reporter: { ...quiet, update },
+    });
     if (found) {
       assert.equal(numbersOf(found), numbersOf(results));
       done = found;
