@@ -1,8 +1,12 @@
+export { linearCKA } from "./cka.ts";
 export {
   type BlockFeatures,
+  type Extractor,
   type FeatureExtractor,
   featureExtractor,
-  linearProbe,
   type ProbedImages,
-  type ProbeOptions,
-} from "./linear.ts";
+  type TokenFeatures,
+  tokenExtractor,
+} from "./features.ts";
+export { linearProbe, type ProbeOptions } from "./linear.ts";
+export { pcaColors } from "./pca.ts";

@@ -2,93 +2,13 @@
  * Linear probing: how much of the class a block's features show. Average-pooled tokens, batch norm, one linear layer
  * (paper section 4; the representation that SRA is to improve).
  */
-import { type ImageSet, imageTensor } from "../data/index.ts";
-import { levelOf, type NoiseLevel } from "../diffusion/levels.ts";
-import { makeProcess, type ProcessConfig } from "../diffusion/process.ts";
 import { jit } from "../jit/index.ts";
-import type { Condition, Network } from "../models/network.ts";
 import { ADAMW_DEFAULTS, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
 import { valueAndGrad } from "../tensor/gradient.ts";
 import type { Params } from "../tensor/params.ts";
-import { randomStream, stackNormals } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { disposeTree, tidyTree } from "../tensor/tree.ts";
-
-/** Pooled features of every block: [blocks, count, width], block 1 first. */
-export interface BlockFeatures {
-  data: Float32Array<ArrayBuffer>;
-  blocks: number;
-  count: number;
-  width: number;
-}
-
-export interface FeatureExtractor {
-  /**
-   * Features of the first `count` images at one noise level, without class information: the condition is the null one.
-   * Throws when a DiT is given a time, or a SiT a step.
-   */
-  extract(params: Params, images: ImageSet, options: ProbedImages): Promise<BlockFeatures>;
-  dispose(): Promise<void>;
-}
-
-/** Which images, how noisy, and the seed of their noise, which for image i depends on `seed` and i alone. */
-export type ProbedImages = {
-  count: number;
-  seed: number;
-} & NoiseLevel;
-
-/** Images at a time, or all where they are fewer. */
-const LARGEST_BATCH = 100;
-
-/** A compiled extractor of average-pooled block features. */
-export function featureExtractor(network: Network, config: ProcessConfig): FeatureExtractor {
-  const process = makeProcess(config);
-  const blocks = Array.from({ length: network.depth }, (_, i) => i + 1);
-  const pooled = jit(
-    (params: Params, x: Tensor, noise: Tensor, t: Tensor, condition: Condition): Tensor => {
-      const features = network.features(params, process.noised({ x, noise, t }), t, condition, {
-        taps: blocks,
-      });
-      return tf.stack(features.map((tokens) => tf.mean(tokens, 1)));
-    },
-    { name: "blockFeatures" },
-  );
-  return {
-    dispose: () => pooled.dispose(),
-    async extract(params, images, { count, seed, ...level }) {
-      const t = levelOf(config, level);
-      if (count < 1 || count > images.count) {
-        throw new RangeError(`probe: count must be from 1 to ${images.count}, got ${count}`);
-      }
-      const { width } = network;
-      const batch = Math.min(LARGEST_BATCH, count);
-      const result = new Float32Array(blocks.length * count * width);
-      for (let start = 0; start < count; start += batch) {
-        const indices = Array.from({ length: batch }, (_, i) => Math.min(start + i, images.count - 1));
-        const inputs = tidyTree(() => {
-          const x = imageTensor(images, indices);
-          const streams = indices.map((i) => randomStream(seed, "probe", i));
-          const noise = stackNormals(streams, x.shape.slice(1));
-          return { x, noise, t: tf.fill([batch], t), nothing: network.nullCondition(batch) };
-        });
-        let values: Float32Array;
-        try {
-          const features = await pooled(params, inputs.x, inputs.noise, inputs.t, inputs.nothing);
-          values = (await features.data()) as Float32Array;
-          features.dispose();
-        } finally {
-          disposeTree(inputs);
-        }
-        const used = Math.min(batch, count - start) * width;
-        for (let block = 0; block < blocks.length; block++) {
-          const from = block * batch * width;
-          result.set(values.subarray(from, from + used), (block * count + start) * width);
-        }
-      }
-      return { data: result, blocks: blocks.length, count, width };
-    },
-  };
-}
+import { disposeTree } from "../tensor/tree.ts";
+import type { BlockFeatures } from "./features.ts";
 
 export interface ProbeOptions {
   classes: number;
