@@ -13,6 +13,7 @@ import { reproduceCommand } from "./reproduce.ts";
 import { sampleCommand } from "./sample.ts";
 import { setupCommand } from "./setup.ts";
 import { trainCommand } from "./train.ts";
+import { watchCommand } from "./watch.ts";
 
 /** A command, and those below it, with its parent's way of ending. */
 function inherited(command: Command, parent: Command): Command {
@@ -44,6 +45,7 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failure} failed, ${EXIT.usage} wrong usage, 
     prepareCommand(),
     profileCommand(),
     reproduceCommand(),
+    watchCommand(),
     devicesCommand(),
     setupCommand(),
   ];

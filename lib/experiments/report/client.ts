@@ -29,25 +29,8 @@ export function plotlyBundle(): Html {
   return bundle;
 }
 
-/**
- * Draws the figures. Colours named `@x` are the CSS variable `--x` of the current theme, so a change of theme or the
- * start of printing draws again. Without `DecompressionStream` (browsers before 2023) the tables remain.
- */
-export const CLIENT_SCRIPT = `
-"use strict";
-(() => {
-  const root = document.documentElement;
-  const figures = JSON.parse(document.getElementById("figures").textContent);
-  const loadPlotly = async () => {
-    const base64 = document.getElementById("plotly-source").textContent;
-    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const script = document.createElement("script");
-    script.textContent = await new Response(stream).text();
-    document.head.append(script);
-    script.remove();
-  };
-  const withColors = (value, style) => {
+/** What pages draw with: colours named `@x` become the CSS variable `--x` of the theme, and plots share their looks. */
+export const DRAWING = `const withColors = (value, style) => {
     if (typeof value === "string" && value.startsWith("@"))
       return style.getPropertyValue("--" + value.slice(1)).trim();
     if (Array.isArray(value)) return value.map((entry) => withColors(entry, style));
@@ -66,7 +49,27 @@ export const CLIENT_SCRIPT = `
     font: { family: "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", size: 13, color: "@muted" },
     hoverlabel: { bgcolor: "@surface", bordercolor: "@axis", font: { color: "@ink", size: 13 } },
   };
-  const config = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false };
+  const config = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false };`;
+
+/**
+ * Draws the figures. Colours named `@x` are the CSS variable `--x` of the current theme, so a change of theme or the
+ * start of printing draws again. Without `DecompressionStream` (browsers before 2023) the tables remain.
+ */
+export const CLIENT_SCRIPT = `
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const figures = JSON.parse(document.getElementById("figures").textContent);
+  const loadPlotly = async () => {
+    const base64 = document.getElementById("plotly-source").textContent;
+    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const script = document.createElement("script");
+    script.textContent = await new Response(stream).text();
+    document.head.append(script);
+    script.remove();
+  };
+  ${DRAWING}
   const draw = () => {
     const style = getComputedStyle(root);
     for (const { id, data, layout } of figures) {
