@@ -1,4 +1,5 @@
 export { runComparison } from "./comparison.ts";
+export type { Control } from "./controls.ts";
 export { type DemoOptions, demoArms, runDemo } from "./demo.ts";
 export { loadSmallCnn } from "./feature-network.ts";
 export type { Arm, ComparisonOptions } from "./options.ts";

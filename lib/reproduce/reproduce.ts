@@ -3,15 +3,11 @@ import { join } from "node:path";
 import { imageSetFingerprint } from "../data/identity.ts";
 import type { Dataset } from "../data/index.ts";
 import { ARM_FILES, readJson, runArm } from "../experiments/arm-run.ts";
+import { type Control, controlMetrics } from "../experiments/controls.ts";
 import { machine } from "../experiments/describe.ts";
-import {
-  disposeEvaluator,
-  evaluatorOfModel,
-  makeEvaluator,
-  metricsOfRealImages,
-} from "../experiments/evaluator.ts";
+import { disposeEvaluator, evaluatorOfModel, makeEvaluator } from "../experiments/evaluator.ts";
 import type { Reporter } from "../experiments/reporter.ts";
-import type { Results, RunResult, SampleMetrics } from "../experiments/results.ts";
+import type { Results, RunResult } from "../experiments/results.ts";
 import { claimFolder } from "../io/folders.ts";
 import { writeAtomic } from "../io/index.ts";
 import { packageVersion } from "../package.ts";
@@ -56,8 +52,8 @@ export interface Reproduction extends ExperimentOutcome {
   machine: Results["machine"];
   /** Wall-clock seconds of all the folder's runs, by phase. */
   seconds: Record<string, number>;
-  /** Held-out real images, measured as samples are: the best that they could reach. */
-  realImages?: SampleMetrics;
+  /** What the measures say of real images, and of trivial ones; absent where nothing was trained. */
+  controls?: Control[];
 }
 
 const RESULT_FILES = ["md", "csv", "json", "html"].map((ending) => `*.${ending}`);
@@ -110,7 +106,7 @@ async function trainAll(
   runs: readonly PlannedSeed[],
   { seconds, save }: Timing,
   secondsOf: SecondsOf,
-): Promise<{ results: Map<string, RunResult>; realImages: SampleMetrics } | undefined> {
+): Promise<{ results: Map<string, RunResult>; controls: Control[] } | undefined> {
   const { folder, dataset, scale, signal } = options;
   const left = runs.filter(({ isComplete }) => !isComplete);
   const whole = wholeReporter(
@@ -137,12 +133,16 @@ async function trainAll(
       if (!isComplete) whole.finish(config.steps);
       results.set(name, run);
     }
-    return { results, realImages: await metricsOfRealImages(evaluator) };
+    return { results, controls: await controlMetrics(evaluator) };
   } finally {
     whole.end();
     await disposeEvaluator(evaluator);
   }
 }
+
+/** The best FID of images that take no learning. */
+const trivialDistance = (controls: readonly Control[]): number =>
+  Math.min(...controls.filter(({ isTrivial }) => isTrivial).map(({ frechet }) => frechet));
 
 /**
  * Runs experiments in a folder, where what is done is not done again and what was cut goes on, and writes for each a table
@@ -167,6 +167,7 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduction
   const nameOf = runNames(configOf);
   const measured = {
     steps: scale.steps,
+    ...(trained && { trivial: trivialDistance(trained.controls) }),
     cost,
     runs: ({ setting }: Cell) => seeds.map((seed) => trained!.results.get(`${nameOf(setting)}-seed${seed}`)!),
   };
@@ -190,7 +191,7 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduction
       createdAt: new Date().toISOString(),
       machine: await machine(),
       seconds,
-      ...(hasRuns && { realImages: trained!.realImages }),
+      ...(hasRuns && { controls: trained!.controls }),
       ...outcomeOf(experiment, measured),
     };
     await writePages(folder, result);

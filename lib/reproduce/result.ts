@@ -31,8 +31,8 @@ export interface ClaimResult {
   tau: number;
   /** 95 %, by a bootstrap over seeds; with fewer than three there is none. */
   interval?: Interval;
-  /** `holds` or `contradicted` where the interval lies on one side of 0. */
-  verdict: "holds" | "not resolved" | "contradicted" | "too few seeds";
+  /** `holds` or `contradicted` where the interval lies on one side of 0, and every FID beats those of trivial images. */
+  verdict: "holds" | "not resolved" | "contradicted" | "too few seeds" | "no better than trivial images";
 }
 
 export interface ExperimentOutcome {
@@ -46,6 +46,8 @@ export interface Measured {
   /** A setting's runs, one for each seed. */
   runs(cell: Cell): readonly RunResult[];
   cost(setting: Cell["setting"]): Cost;
+  /** The best FID of images that take no learning. */
+  readonly trivial?: number;
 }
 
 const mean = (values: readonly number[]): number =>
@@ -91,7 +93,25 @@ function differenceFrom(base: readonly number[], { values }: CellResult): CellRe
   };
 }
 
-function claimResult({ id, about, cells }: Claim, rows: readonly RowResult[]): ClaimResult | undefined {
+/** What an order comes to. `trivial` is the FID of images without learning, where FIDs are compared. */
+function verdictOf(
+  seeds: number,
+  means: readonly number[],
+  interval: Interval | undefined,
+  trivial = Number.POSITIVE_INFINITY,
+): ClaimResult["verdict"] {
+  if (means.some((value) => value >= trivial)) return "no better than trivial images";
+  if (seeds < FEWEST_SEEDS) return "too few seeds";
+  if (!interval) return "not resolved";
+  if (interval[0] > 0) return "holds";
+  return interval[1] < 0 ? "contradicted" : "not resolved";
+}
+
+function claimResult(
+  { id, about, cells }: Claim,
+  rows: readonly RowResult[],
+  trivial?: number,
+): ClaimResult | undefined {
   const compared = cells
     .map(([row, column]) => cellIn(rows, row, column))
     .filter((cell) => cell?.paper !== undefined)
@@ -102,21 +122,14 @@ function claimResult({ id, about, cells }: Claim, rows: readonly RowResult[]): C
     compared.map(({ paper }) => paper!),
     compared.map(({ values }) => values),
   );
-  const seeds = compared[0].values.length;
-  const sides = !interval
-    ? undefined
-    : interval[0] > 0
-      ? "holds"
-      : interval[1] < 0
-        ? "contradicted"
-        : undefined;
+  const means = compared.map((cell) => cell.mean);
   return {
     id,
     about,
     count: compared.length,
     tau,
     ...(interval && { interval }),
-    verdict: seeds < FEWEST_SEEDS ? "too few seeds" : (sides ?? "not resolved"),
+    verdict: verdictOf(compared[0].values.length, means, interval, trivial),
   };
 }
 
@@ -150,8 +163,15 @@ export function outcomeOf({ rows, claims, against }: Experiment, measured: Measu
       const other = isBase ? undefined : base?.cells.find(({ column }) => column === cell.column);
       if (other) cell.difference = differenceFrom(other.values, cell);
     }
+  const isOfDistances = ({ cells: [[row, column]] }: Claim): boolean =>
+    rows.some(
+      ({ id, cells }) =>
+        id === row && cells.some((cell) => cell.column === column && cell.reading.of === "fid"),
+    );
   return {
     rows: results,
-    claims: claims.map((claim) => claimResult(claim, results)).filter((result) => result !== undefined),
+    claims: claims
+      .map((claim) => claimResult(claim, results, isOfDistances(claim) ? measured.trivial : undefined))
+      .filter((result) => result !== undefined),
   };
 }

@@ -35,7 +35,7 @@ const run = (folder: string, others: Partial<ReproduceOptions> = {}): Promise<Re
 const numbersOf = (results: readonly Reproduction[]): unknown =>
   results
     .filter(({ experiment }) => experiment !== "table7" && experiment !== "methods")
-    .map(({ rows, claims, realImages }) => [rows, claims, realImages]);
+    .map(({ rows, claims, controls }) => [rows, claims, controls]);
 
 let whole: string;
 let results: Reproduction[];
