@@ -9,7 +9,7 @@ import {
 } from "../nn/embeddings.ts";
 import { modulatedLayerNorm, silu } from "../nn/fused.ts";
 import { normalInit, xavierUniform } from "../nn/init.ts";
-import { attention, linear, mlp } from "../nn/layers.ts";
+import { attention, attentionMap, linear, mlp } from "../nn/layers.ts";
 import { remat } from "../nn/remat.ts";
 import { type Params, param } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
@@ -170,6 +170,29 @@ export function transformerBlock(
       return tf.add(middle, tf.mul(gateM, mlp(params, `${name}.mlp`, normalized)));
     });
   });
+}
+
+/**
+ * What the tokens look at in a block, counted from 1: x [B,C,H,W] at times t [B] or [B,T] -> [B,heads,T,T] by query and
+ * key; rows add up to 1. The blocks before it are run for it.
+ */
+export function attentionMaps(
+  params: Params,
+  config: TransformerConfig,
+  x: Tensor,
+  t: Tensor,
+  condition: Condition,
+  block: number,
+): Tensor {
+  checkTaps(config, [block]);
+  // As the network of the config is told it.
+  const told = config.reversedTime ? tf.sub(1, t) : t;
+  const embedded = embed(params, config, x, told, condition);
+  const tokens = blocks(params, config, embedded, block - 1, {}).at(-1) ?? embedded.tokens;
+  const name = `blocks.${block - 1}`;
+  const [shift, scale] = modulation(params, name, embedded.c, 6);
+  const normalized = modulatedLayerNorm(tokens, shift, scale);
+  return attentionMap(params, `${name}.attn`, normalized, config.numHeads, config.qkNorm);
 }
 
 /** The same, computed again for the gradient: of a block only its input is kept. */

@@ -79,6 +79,10 @@ const fromHeads = (x: Tensor): Tensor => {
 const scoresOf = (q: Tensor, k: Tensor): Tensor =>
   scaledMatMul(q, k, false, true, 1 / Math.sqrt(q.shape[3]!));
 
+/** How much each query looks at each key: q, k [B,T,D] -> [B,heads,T,T], whose rows add up to 1. */
+export const attentionWeights = (q: Tensor, k: Tensor, heads: number): Tensor =>
+  tf.softmax(scoresOf(inHeads(q, heads), inHeads(k, heads)));
+
 /** Attention with what its gradient needs of each query's scores, log sum exp: [q, k, v] -> [out, [B,heads,T]]. */
 const attentionForward =
   (heads: number): Definition =>

@@ -2,7 +2,7 @@
 import { type Params, param } from "../tensor/params.ts";
 import { isRecording } from "../tensor/tape.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { multiHeadAttention } from "./attention.ts";
+import { attentionWeights, multiHeadAttention } from "./attention.ts";
 import { gelu, silu, withMaskedGradient } from "./fused.ts";
 
 /** x W^T + b over the last axis: x [..., in] -> [..., out]. */
@@ -56,14 +56,8 @@ export interface AttentionOptions {
   mask?: Tensor;
 }
 
-/** Multi-head self-attention: x [B,T,D] -> [B,T,D]. */
-export function attention(
-  params: Params,
-  name: string,
-  x: Tensor,
-  heads: number,
-  { qkNorm = false, mask }: AttentionOptions = {},
-): Tensor {
+/** Queries, keys and values of x, each [B,T,D]. */
+function projected(params: Params, name: string, x: Tensor, heads: number, qkNorm: boolean): Tensor[] {
   const [batch, tokens, width] = x.shape;
   const weights = withIdleKeyBias(params, name, qkNorm);
   const norm = (part: "q" | "k", y: Tensor): Tensor => {
@@ -72,7 +66,25 @@ export function attention(
     return tf.reshape(layerNorm(weights, `${name}.${part}_norm`, perHead), y.shape);
   };
   const [q, k, v] = tf.split(linear(weights, `${name}.qkv`, x), 3, 2);
-  return linear(weights, `${name}.proj`, multiHeadAttention(norm("q", q), norm("k", k), v, heads, mask));
+  return [norm("q", q), norm("k", k), v];
+}
+
+/** Multi-head self-attention: x [B,T,D] -> [B,T,D]. */
+export function attention(
+  params: Params,
+  name: string,
+  x: Tensor,
+  heads: number,
+  { qkNorm = false, mask }: AttentionOptions = {},
+): Tensor {
+  const [q, k, v] = projected(params, name, x, heads, qkNorm);
+  return linear(params, `${name}.proj`, multiHeadAttention(q, k, v, heads, mask));
+}
+
+/** What each token looks at in that attention: x [B,T,D] -> [B,heads,T,T] by query and key, whose rows add up to 1. */
+export function attentionMap(params: Params, name: string, x: Tensor, heads: number, qkNorm = false): Tensor {
+  const [q, k] = projected(params, name, x, heads, qkNorm);
+  return attentionWeights(q, k, heads);
 }
 
 /** Two linear layers with SiLU between: `linear1`, `linear2`. The projection head of SRA. */
