@@ -67,19 +67,26 @@ const claimRow = ({ about, count, tau, interval, verdict }: ClaimResult): string
 const CLAIM_HEAD = ["order of", "values", "Kendall's tau", "95 % interval", "the paper's order"];
 
 /** What the numbers are, in sentences. */
-function notes({ scale, dataset, seeds, steps, controls, rows, against }: Reproduction): string[] {
-  const isTrained = rows.some(({ cells }) => cells.some(({ values }) => values.length === seeds.length));
+function notes({ scale, dataset, seeds, steps, controls, rows, claims, against }: Reproduction): string[] {
   const base = rows.find(({ id }) => id === against)?.label;
   return [
-    `Scale ${scale}: ${dataset} without classes, ${plural(steps, "step")}, ${plural(seeds.length, "seed")} (${seeds.join(", ")}).`,
-    ...(isTrained ? ["Here: the mean over seeds ± their standard deviation."] : []),
+    ...(controls
+      ? [
+          `Scale ${scale}: ${dataset} without classes, ${plural(steps, "step")}, ${plural(seeds.length, "seed")} (${seeds.join(", ")}).`,
+          "Here: the mean over seeds ± their standard deviation.",
+        ]
+      : [`Scale ${scale}: medians of steps on ${dataset} without classes, measured one after the other.`]),
     ...(base ? [`Differences are from "${base}" within seeds, with a 95 % interval (Student's t).`] : []),
     ...(controls
       ? [
           `FID and IS are of the data set's own classifier, not Inception's, so only orders compare with the paper. Beside them: ${controls.map(({ name, frechet, inceptionScore }) => `${name}, ${formatFixed(frechet, 2)} and ${formatFixed(inceptionScore, 2)}`).join("; ")}. Where an FID is no better than that of images without learning, no order is judged.`,
         ]
       : []),
-    "tau is 1 where the means are in the paper's order, -1 where they are in the opposite one; its interval is from a bootstrap over seeds, and an order holds where that lies above 0.",
+    ...(claims.length === 0
+      ? []
+      : [
+          "tau is 1 where the means are in the paper's order, -1 where they are in the opposite one; its interval is from a bootstrap over seeds, and an order holds where that lies above 0.",
+        ]),
   ];
 }
 
@@ -88,7 +95,8 @@ const markdownTable = (head: readonly string[], rows: readonly (readonly string[
     .map((cells) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`)
     .join("\n");
 
-function markdown(result: Reproduction): string {
+/** The table, what it claims and how it came about, as Markdown. */
+export function markdown(result: Reproduction): string {
   const { title, about, claims, command, version, createdAt, machine, seconds } = result;
   const table = tableOf(result);
   const { cpu, cores, gpu } = machine;

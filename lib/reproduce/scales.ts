@@ -81,14 +81,20 @@ export type ReproduceScaleName = (typeof SCALE_NAMES)[number];
 /** What the paper trains: all sizes, of which XL is looked into. */
 export const PAPER_SIZES: Sizes = { trained: ["B", "L", "XL"], probed: "XL" };
 
-/** The moving average reaches back over this share of the training: 10,000 of the paper's 400,000 steps. */
-const AVERAGED_SHARE = 10_000 / 400_000;
+/** Steps of the paper's runs, which its moving averages are measured by. */
+const PAPER_STEPS = 400_000;
 
-/** The teacher's moving average, and the weights that are measured. */
+/** The decay that reaches back over the share of a run that so many steps are of the paper's. */
+const decayOver = (paperSteps: number, steps: number): number =>
+  1 - 1 / Math.max(1, Math.round((paperSteps * steps) / PAPER_STEPS));
+
+/**
+ * The teacher's moving average, which are also the weights that are measured: over 400,000 steps the paper's 0.9999, or its
+ * rise from 0.996 to 1, and over fewer what remembers as much of the run.
+ */
 function decayOf({ average = "slow" }: ModelSetting, steps: number): Schedule {
-  if (average === "rising") return cosineEma(steps);
-  // The decay of the paper's 400,000 steps is its 0.9999.
-  return average === "none" ? 0 : 1 - 1 / Math.max(2, Math.round(AVERAGED_SHARE * steps));
+  if (average === "none") return 0;
+  return average === "slow" ? decayOver(10_000, steps) : cosineEma(steps, decayOver(250, steps));
 }
 
 const processOf = ({ family }: ModelSetting) => (family === "SiT" ? SIT_PROCESS : DIT_PROCESS);

@@ -73,7 +73,7 @@ export function table6(): Experiment {
   const rows = [
     BASELINE,
     row("none", "the teacher is the student (decay 0)"),
-    row("rising", "decay from 0.996 to 1"),
+    row("rising", "a decay that rises to 1 (the paper's from 0.996)"),
     row("slow", "a slow average (the paper's decay 0.9999)"),
   ];
   return {
