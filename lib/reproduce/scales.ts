@@ -95,7 +95,9 @@ const decayOver = (paperSteps: number, steps: number): number =>
 function decayOf({ average = "slow" }: ModelSetting, steps: number): Schedule {
   if (average === "none") return 0;
   // However short the run is, a slow average is one.
-  return average === "slow" ? Math.max(0.5, decayOver(10_000, steps)) : cosineEma(steps, decayOver(250, steps));
+  return average === "slow"
+    ? Math.max(0.5, decayOver(10_000, steps))
+    : cosineEma(steps, decayOver(250, steps));
 }
 
 const processOf = ({ family }: ModelSetting) => (family === "SiT" ? SIT_PROCESS : DIT_PROCESS);
