@@ -1,10 +1,10 @@
 /** A comparison end to end: any number of arms, each trained with the same seeds, sampled, measured and reported. */
 import { join } from "node:path";
 import { imageSetFingerprint } from "../data/identity.ts";
-import { claimFolder, type Manifest, reidentify, removeMade } from "../io/folders.ts";
+import { checkIdentity, claimFolder, type Manifest, reidentify, removeMade } from "../io/folders.ts";
 import { writeAtomic } from "../io/index.ts";
 import { packageVersion } from "../package.ts";
-import { ARM_FILES, add, readJson, runArm } from "./arm-run.ts";
+import { ARM_FILES, add, runArm } from "./arm-run.ts";
 import { type PlannedArm, planComparison } from "./check.ts";
 import { machine, settings } from "./describe.ts";
 import {
@@ -17,6 +17,7 @@ import {
 } from "./evaluator.ts";
 import type { ComparisonOptions } from "./options.ts";
 import type { Results, RunResult } from "./results.ts";
+import { timingOf } from "./timing.ts";
 
 const runName = ({ name }: PlannedArm, seed: number | "*"): string => `${name}-seed${seed}`;
 
@@ -64,11 +65,7 @@ async function claim(options: ComparisonOptions, arms: readonly PlannedArm[]): P
     await reidentify(folder, manifest.identity);
     return;
   }
-  for (const [name, value] of Object.entries(manifest.identity))
-    if (found.identity[name] !== value)
-      throw new Error(
-        `cannot go on with the comparison in ${folder}: its ${name} was ${found.identity[name]}, got ${value}; expected the same, or another folder`,
-      );
+  checkIdentity(found, manifest.identity, `cannot go on with the comparison in ${folder}`);
 }
 
 /** What the evaluator knows, and what the options say, as the report shows it. */
@@ -119,14 +116,7 @@ export async function runComparison(options: ComparisonOptions): Promise<Results
   const started = performance.now();
   const arms = planComparison(options);
   await claim(options, arms);
-  // Time by phase, over all the processes that an interrupted comparison took.
-  const timingPath = join(folder, "timing.json");
-  const seconds = await readJson<Record<string, number>>(timingPath, {});
-  const before = seconds.total ?? 0;
-  const saveTiming = (): Promise<void> => {
-    seconds.total = before + (performance.now() - started) / 1000;
-    return writeAtomic(timingPath, JSON.stringify(seconds));
-  };
+  const { seconds, save: saveTiming } = await timingOf(join(folder, "timing.json"));
   const evaluator = await makeEvaluator(dataset, scale, reporter);
   try {
     add(seconds, "feature network", performance.now() - started);

@@ -92,6 +92,15 @@ export async function claimFolder(folder: string, manifest: Manifest): Promise<M
   return found;
 }
 
+/** @throws beginning with `what`, and naming the first thing that a folder was made of otherwise. */
+export function checkIdentity(found: Manifest, identity: Manifest["identity"], what: string): void {
+  for (const [name, value] of Object.entries(identity))
+    if (found.identity[name] !== value)
+      throw new Error(
+        `${what}: its ${name} was ${found.identity[name]}, got ${value}; expected the same, or another folder`,
+      );
+}
+
 /** Notes another identity in a folder that has been claimed. */
 export async function reidentify(folder: string, identity: Manifest["identity"]): Promise<void> {
   const found = await readManifest(folder);

@@ -2,14 +2,14 @@
 import { join } from "node:path";
 import { imageSetFingerprint } from "../data/identity.ts";
 import type { Dataset } from "../data/index.ts";
-import { ARM_FILES, readJson, runArm } from "../experiments/arm-run.ts";
+import { ARM_FILES, runArm } from "../experiments/arm-run.ts";
 import { type Control, controlMetrics } from "../experiments/controls.ts";
 import { machine } from "../experiments/describe.ts";
 import { disposeEvaluator, evaluatorOfModel, makeEvaluator } from "../experiments/evaluator.ts";
 import type { Reporter } from "../experiments/reporter.ts";
 import type { Results, RunResult } from "../experiments/results.ts";
-import { claimFolder } from "../io/folders.ts";
-import { writeAtomic } from "../io/index.ts";
+import { type Timing, timingOf } from "../experiments/timing.ts";
+import { checkIdentity, claimFolder } from "../io/folders.ts";
 import { packageVersion } from "../package.ts";
 import { costsOf } from "./costs.ts";
 import type { Cell, Column, Experiment, ModelSetting } from "./experiment.ts";
@@ -73,31 +73,7 @@ async function claim({ folder, scaleName, scale, dataset }: ReproduceOptions): P
     identity,
     makes: [...RESULT_FILES, COSTS_FILE, TIMING_FILE, ...ARM_FILES.map((file) => `*-seed*/${file}`)],
   });
-  for (const [name, value] of Object.entries(identity))
-    if (found && found.identity[name] !== value)
-      throw new Error(
-        `cannot go on in ${folder}: its ${name} was ${found.identity[name]}, got ${value}; expected the same, or another folder`,
-      );
-}
-
-interface Timing {
-  readonly seconds: Record<string, number>;
-  /** Writes it down, the total brought up to now. */
-  save(): Promise<void>;
-}
-
-/** Time by phase, over all the processes that a folder's runs took. */
-async function timingOf(folder: string): Promise<Timing> {
-  const path = join(folder, TIMING_FILE);
-  const seconds = await readJson<Record<string, number>>(path, {});
-  const [before, begun] = [seconds.total ?? 0, performance.now()];
-  return {
-    seconds,
-    save() {
-      seconds.total = before + (performance.now() - begun) / 1000;
-      return writeAtomic(path, JSON.stringify(seconds));
-    },
-  };
+  if (found) checkIdentity(found, identity, `cannot go on in ${folder}`);
 }
 
 /** Trains and measures what is left. @returns nothing where the signal stopped it */
@@ -154,7 +130,7 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduction
   const wanted = { experiments, scale, seeds, images: dataset.train, folder };
   const runs = plannedSeeds(wanted);
   await claim(options);
-  const timing = await timingOf(folder);
+  const timing = await timingOf(join(folder, TIMING_FILE));
   const { seconds } = timing;
   const configOf = configsOf(wanted);
   const cost = await costsOf(experiments, configOf, { ...options, file: join(folder, COSTS_FILE) });
