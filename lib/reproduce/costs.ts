@@ -17,13 +17,16 @@ export interface Cost {
   readonly parameters: number;
 }
 
+/** Seconds of a step, a median, measured for some seconds with weights of its own. */
+export const measuredStep = (config: TrainConfig, seconds: number): Promise<number> =>
+  measureStep(config, () => initTask(makeTask(config), randomStream(config.seed, "weights")), { seconds });
+
 /** Measures a step for some seconds, which needs its memory, and plans the rest. */
 export async function costOf(config: TrainConfig, seconds = 3): Promise<Cost> {
   const plan = await planTraining(config);
   const { weights, optimizer, activations } = plan.memory;
-  const make = () => initTask(makeTask(config), randomStream(config.seed, "weights"));
   return {
-    seconds: await measureStep(config, make, { seconds }),
+    seconds: await measuredStep(config, seconds),
     memory: weights + optimizer + activations,
     flops: plan.flopsPerStep,
     parameters: plan.parameters,

@@ -5,7 +5,7 @@ import type { ImageSet } from "../data/index.ts";
 import { newestStep } from "../train/checkpoint.ts";
 import type { TrainConfig } from "../train/config.ts";
 import { planTraining } from "../train/index.ts";
-import { costOf } from "./costs.ts";
+import { measuredStep } from "./costs.ts";
 import type { Experiment, ModelSetting } from "./experiment.ts";
 import { type ConfigOf, evaluatedSteps, type PlannedRun, runsOf } from "./runs.ts";
 import { type SmallScale, smallConfig } from "./scales.ts";
@@ -80,7 +80,7 @@ export async function planReproduction(wanted: Wanted, measureSeconds = 3): Prom
   for (const { name, config } of runs) if (!kinds.has(name)) kinds.set(name, await planTraining(config));
   const [first] = runs;
   const rate = first
-    ? await costOf(first.config, measureSeconds).then(({ seconds, flops }) => flops / seconds)
+    ? kinds.get(first.name)!.flopsPerStep / (await measuredStep(first.config, measureSeconds))
     : 1;
   let [stepsLeft, secondsLeft, memory, disk] = [0, 0, 0, 0];
   for (const { name, setting, config, done, isComplete, isFollowed } of runs) {
