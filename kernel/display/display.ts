@@ -12,7 +12,7 @@ import {
 } from "./images.ts";
 import { toJson } from "./json.ts";
 import { DISPLAY, type Displayable, toMime, toText } from "./mime.ts";
-import { type Figure, figureBundle } from "./plotly.ts";
+import { type Figure, type Frames, figureBundle, framesFigure } from "./plotly.ts";
 import { type MimeBundle, sink } from "./sink.ts";
 import { escapeHtml } from "./table.ts";
 
@@ -144,9 +144,25 @@ export const display = Object.assign(
       shows(() => ({ "application/json": JSON.parse(toJson(value)), "text/plain": toText(value) })),
     /** PNG, JPEG, GIF, WebP or SVG bytes, a `sharp` image, or RGBA pixels. */
     image,
-    /** A plotly figure: its traces, layout and configuration. */
+    /**
+     * A plotly figure: its traces, layout and configuration. In the layout a title, and an axis that only has a title, may
+     * be a text: `display.plot([{ y }], { title: "Training", xaxis: "step", yaxis: "loss" })`.
+     */
     plot: (data: Figure["data"], layout: Figure["layout"] = {}, config: Figure["config"] = {}): Displayable =>
       shows(() => figureBundle({ data, layout, config })),
+    /**
+     * A figure with a slider over values that are computed now, so that it moves without a kernel, in pages too:
+     * `display.frames({ label: "t", values: [0, 0.5, 1], traces: (t) => [{ y: curve(t) }] })`. Fix the ranges of the axes
+     * in the layout where they should not follow the traces.
+     */
+    frames: <V>(
+      frames: Frames<V>,
+      layout: Figure["layout"] = {},
+      config: Figure["config"] = {},
+    ): Displayable => {
+      const figure = framesFigure(frames, layout);
+      return shows(() => figureBundle({ ...figure, config }));
+    },
     /** Several representations of one value, by mime type. */
     mime: (bundle: MimeBundle): Displayable => shows(() => bundle),
     /**

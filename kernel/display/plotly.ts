@@ -1,13 +1,6 @@
-/**
- * Plotly figures that render without the internet wherever HTML does. The first figure of a notebook is preceded by an
- * output that carries plotly.js, and all wait for it, so that they may come in any order. It stands apart because a
- * figure that is updated is replaced whole.
- */
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { gzipSync } from "node:zlib";
+/** Plotly figures: from traces and a layout to what front ends show of them. */
 import { toJson } from "./json.ts";
+import { type Edition, figureHtml, loaderHtml } from "./plotly-page.ts";
 import { type MimeBundle, sink } from "./sink.ts";
 
 export interface Figure {
@@ -16,9 +9,20 @@ export interface Figure {
   readonly config?: Record<string, unknown>;
 }
 
+/** One figure for each of some values, with a slider that chooses among them. */
+export interface Frames<V> {
+  /** What the values are, such as "t" or "step". */
+  readonly label: string;
+  readonly values: readonly V[];
+  /** The traces of a value; as many for each value or not. */
+  readonly traces: (value: V, index: number) => Figure["data"];
+  /** Traces that stay whatever is chosen, drawn below the others. */
+  readonly still?: Figure["data"];
+  /** Which value is shown first, by its index; the first unless given. */
+  readonly start?: number;
+}
+
 const DEFAULT_HEIGHT = 450;
-/** After how long a figure says that plotly.js is missing, in milliseconds. */
-const PATIENCE = 10_000;
 
 /** Legible on light and on dark. */
 const NEUTRAL = {
@@ -33,100 +37,108 @@ const AXIS = {
   // Long labels, and axes on the right, have room.
   automargin: true,
 };
-/** Digits of the numbers in a figure: as many as tell 32-bit floats apart, half of what they have as 64-bit ones. */
-const DIGITS = 9;
+/** Digits of the numbers in a figure: more than can be seen, a third of what they have as 64-bit floats. */
+const DIGITS = 6;
 
-/** The layout with neutral colours where it says nothing else. */
+/** What the small edition of plotly.js draws, and may come with most notebooks; the whole one is four times as large. */
+const SMALL_EDITION = new Set(
+  "bar box contour heatmap histogram histogram2d histogram2dcontour image pie scatter scatterternary violin".split(
+    " ",
+  ),
+);
+
+/** A title of plotly's, which may be written as its text alone. */
+const titled = (value: unknown): unknown => (typeof value === "string" ? { text: value } : value);
+
+/** The layout with neutral colours where it says nothing else; a title, and an axis that is its title, may be a text. */
 function themed(layout: Record<string, unknown> = {}): Record<string, unknown> {
   const axes = new Set(["xaxis", "yaxis", ...Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))]);
   const styled = Object.fromEntries(
-    [...axes].map((axis) => [axis, { ...AXIS, ...(layout[axis] as object) }]),
+    [...axes].map((axis) => {
+      const given = layout[axis];
+      const { title, ...rest } = (typeof given === "string" ? { title: given } : (given ?? {})) as Record<
+        string,
+        unknown
+      >;
+      return [axis, { ...AXIS, ...rest, ...(title === undefined ? {} : { title: titled(title) }) }];
+    }),
   );
   const font = { ...NEUTRAL.font, ...(layout.font as object) };
-  return { height: DEFAULT_HEIGHT, ...NEUTRAL, ...layout, font, ...styled };
+  const title = layout.title === undefined ? {} : { title: titled(layout.title) };
+  return { height: DEFAULT_HEIGHT, ...NEUTRAL, ...layout, font, ...title, ...styled };
 }
 
-/** A script that gives the page `window.__ditlabPlotly`, a promise of plotly, resolved by whichever output carries it. */
-const WAITER = `
-  const w = window;
-  if (!w.__ditlabPlotly) w.__ditlabPlotly = new Promise((resolve) => { w.__ditlabPlotlyReady = resolve; });`;
-
-let loader: string | undefined;
+/** A legend in a row over the plot: beside it, it takes half the width of a phone. */
+const LEGEND = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" };
 
 /**
- * The script that carries plotly.js: gzip in base64 (10 MB become 2.6 MB), run as a function of its own so that pages
- * with an AMD loader (the classic Notebook) do not take the module for theirs.
+ * The layout as a page has it: a title that is only text stands over the figure, where it is wrapped at any width and the
+ * tool bar does not cover it.
  */
-export function loaderHtml(): string {
-  if (!loader) {
-    // Only its file is read: importing it needs a browser.
-    const source = readFileSync(createRequire(import.meta.url).resolve("plotly.js-dist"));
-    const data = gzipSync(source, { level: 9 }).toString("base64");
-    loader = `<!-- plotly.js, MIT licence, https://github.com/plotly/plotly.js --><script>(async () => {${WAITER}
-  if (w.__ditlabPlotlyLoaded) return;
-  w.__ditlabPlotlyLoaded = true;
-  const bytes = Uint8Array.from(atob("${data}"), (c) => c.charCodeAt(0));
-  const source = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
-  const module = { exports: {} };
-  new Function("module", "exports", "define", "self", source).call(w, module, module.exports, undefined, w);
-  w.__ditlabPlotlyReady(module.exports);
-})();</script>`;
-  }
-  return loader;
+function onPage(layout: Record<string, unknown>, given: Record<string, unknown> = {}) {
+  const title = layout.title as { text?: unknown } | undefined;
+  const isPlain = title !== undefined && typeof title.text === "string" && Object.keys(title).length === 1;
+  const rest: Record<string, unknown> = { ...layout, legend: { ...LEGEND, ...(layout.legend as object) } };
+  if (!("margin" in given)) rest.margin = { ...NEUTRAL.margin, t: isPlain || !title ? 20 : NEUTRAL.margin.t };
+  if (!isPlain) return { layout: rest, title: "" };
+  const { title: _, ...untitled } = rest;
+  return { layout: untitled, title: String(title.text) };
 }
 
-/** What a figure says until it is drawn, and where it never is. */
-const note = (text: string) => `<p style="opacity:0.7;font-size:0.9em">${text}</p>`;
-
-const MISSING = note(
-  "This figure needs plotly.js, which came with the notebook's first figure: run the cell of that one again.",
-);
-const SCRIPTLESS = note("A figure, drawn by a script: it is shown once the notebook is trusted.");
-const LOADING = note("The figure is on its way …");
-
-/** A place for the figure, and the script that draws it there: some front ends run it before the place is on the page. */
-function figureHtml(json: string, height: number): string {
-  // The same figure has the same place, so that a notebook that is run again stays the same text.
-  const id = `ditlab-figure-${createHash("sha256").update(json).digest("hex").slice(0, 12)}`;
-  return `<div class="${id}" style="min-height:${height}px;width:100%">${SCRIPTLESS}</div><script>(async () => {${WAITER}
-  const boxes = () => [...document.getElementsByClassName("${id}")].filter((box) => !box.dataset.drawn);
-  const say = (text) => { for (const box of boxes()) box.innerHTML = text; };
-  say(${JSON.stringify(LOADING)});
-  const late = setTimeout(() => say(${JSON.stringify(MISSING)}), ${PATIENCE});
-  const plotly = await w.__ditlabPlotly;
-  clearTimeout(late);
-  for (let tries = 0; tries < 100 && boxes().length === 0; tries++) await new Promise((r) => setTimeout(r, 50));
-  for (const box of boxes()) {
-    box.dataset.drawn = "yes";
-    box.innerHTML = "";
-    const { data, layout, config } = ${json};
-    plotly.newPlot(box, data, layout, config);
-  }
-})();</script>`;
-}
-
-const titleOf = ({ title }: Record<string, unknown> = {}): string | undefined => {
-  const text = typeof title === "object" && title !== null ? (title as { text?: unknown }).text : title;
+const plainTitle = (layout: Record<string, unknown>): string | undefined => {
+  const { text } = (layout.title ?? {}) as { text?: unknown };
   return typeof text === "string" ? text.replace(/<[^>]*>/g, "") : undefined;
 };
 
 /** The representations of a figure; before a notebook's first one, plotly.js is shown. */
-export function figureBundle({ data, layout, config }: Figure): MimeBundle {
+export function figureBundle({ data, layout: given, config: asked }: Figure): MimeBundle {
   if (!Array.isArray(data))
     throw new TypeError(`display.plot: a list of traces expected, got ${typeof data}`);
-  const figure = {
-    data,
-    layout: themed(layout),
-    config: { responsive: true, displaylogo: false, ...config },
-  };
-  const json = toJson(figure, DIGITS);
-  if (sink().once("plotly")) sink().show({ "text/html": loaderHtml(), "text/plain": "" }, {});
-  const kinds = [...new Set(data.map(({ type = "scatter" }) => String(type)))].join(", ");
-  const title = titleOf(layout);
+  const kinds = [...new Set(data.map(({ type = "scatter" }) => String(type)))];
+  const edition: Edition = kinds.every((kind) => SMALL_EDITION.has(kind)) ? "cartesian" : "whole";
+  const layout = themed(given);
+  const config = { responsive: true, displaylogo: false, ...asked };
+  if (sink().once(`plotly ${edition}`))
+    sink().show({ "text/html": loaderHtml(edition), "text/plain": "" }, {});
+  const title = plainTitle(layout);
+  const page = onPage(layout, given);
+  const height = Number(layout.height) || DEFAULT_HEIGHT;
   return {
-    "text/plain": `Figure${title === undefined ? "" : ` "${title}"`}: ${kinds}`,
-    // "</script>" inside of a text would end the script.
-    "text/html": figureHtml(json.replaceAll("<", "\\u003c"), Number(figure.layout.height) || DEFAULT_HEIGHT),
-    "application/vnd.plotly.v1+json": JSON.parse(json),
+    "text/plain": `Figure${title === undefined ? "" : ` "${title}"`}: ${kinds.join(", ")}`,
+    "text/html": figureHtml(toJson({ data, layout: page.layout, config }, DIGITS), {
+      ...page,
+      height,
+      edition,
+    }),
+    "application/vnd.plotly.v1+json": JSON.parse(toJson({ data, layout, config }, DIGITS)),
   };
+}
+
+/** The figure with a slider: the traces of all values, of which those of one are visible, so that no kernel is needed. */
+export function framesFigure<V>(
+  { label, values, traces, still = [], start = 0 }: Frames<V>,
+  layout: Figure["layout"] = {},
+): Figure {
+  if (!(Number.isInteger(start) && start >= 0 && start < values.length))
+    throw new RangeError(
+      `display.frames: start must be the index of one of the ${values.length} values, got ${start}`,
+    );
+  const groups = values.map(traces);
+  const visible = (chosen: number) => [
+    ...still.map(() => true),
+    ...groups.flatMap((group, i) => group.map(() => i === chosen)),
+  ];
+  const shown = visible(start);
+  const slider = {
+    active: start,
+    currentvalue: { prefix: `${label} = ` },
+    pad: { t: 45 },
+    steps: values.map((value, i) => ({
+      label: String(value),
+      method: "restyle",
+      args: ["visible", visible(i)],
+    })),
+  };
+  const data = [...still, ...groups.flat()].map((trace, i) => ({ ...trace, visible: shown[i] }));
+  return { data, layout: { ...layout, sliders: [slider] } };
 }

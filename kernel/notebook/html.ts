@@ -63,6 +63,33 @@ function seconds(cell: CodeCell): string {
   return length >= 0.05 ? `${length.toFixed(1)} s` : "";
 }
 
+/** What can be opened; figures take their width then. */
+const folded = (summary: string, content: string) =>
+  `<details ontoggle="dispatchEvent(new Event('resize'))"><summary>${summary}</summary>\n${content}</details>`;
+
+/** Jupyter's marks of a cell whose code, or whose outputs, are folded. */
+const hidden = ({ metadata }: CodeCell) =>
+  (metadata.jupyter ?? {}) as { source_hidden?: boolean; outputs_hidden?: boolean };
+
+/** Code and outputs, of which those that the cell hides are folded; a solution is folded whole. */
+function renderBody(cell: CodeCell): string {
+  const source = `<pre class="source"><code>${highlight(cell.source)}</code></pre>`;
+  const outputs = cell.outputs
+    .map((output) => `<div class="output">${renderOutput(output)}</div>`)
+    .join("\n");
+  const { source_hidden, outputs_hidden } = hidden(cell);
+  const isSolution = (cell.metadata.tags as string[] | undefined)?.includes("solution");
+  if (source_hidden && (isSolution || outputs_hidden))
+    return folded(
+      isSolution ? "Show a solution" : "Show the code and what it shows",
+      `${source}\n${outputs}`,
+    );
+  return [
+    source_hidden ? folded("Show the code", source) : source,
+    outputs_hidden && outputs ? folded("Show the outputs", outputs) : outputs,
+  ].join("\n");
+}
+
 function renderCell(cell: Cell): string {
   if (cell.cell_type !== "code") {
     const isMarkdown = cell.cell_type === "markdown";
@@ -72,12 +99,8 @@ function renderCell(cell: Cell): string {
     return `<section class="text">${text}</section>`;
   }
   if (cell.source.trim() === "" && cell.outputs.length === 0) return "";
-  const outputs = cell.outputs
-    .map((output) => `<div class="output">${renderOutput(output)}</div>`)
-    .join("\n");
   return `<section class="code"><div class="count">[${cell.execution_count ?? " "}]<br><small>${seconds(cell)}</small></div>
-<div class="body"><pre class="source"><code>${highlight(cell.source)}</code></pre>
-${outputs}</div></section>`;
+<div class="body">${renderBody(cell)}</div></section>`;
 }
 
 /** The first heading of a notebook. */

@@ -45,6 +45,7 @@ pre code{font-size:inherit}
 .text pre{margin:1em 0}.text img{max-width:100%}.output p:first-child{margin-top:0}
 table{border-collapse:collapse;display:block;overflow-x:auto;max-width:100%}
 :where(.output th,.output td){padding:0.2rem 0.6rem}.text th,.text td{border:1px solid var(--line);padding:0.3rem 0.7rem}.text th:not([align]){text-align:left}
+summary{cursor:pointer;color:var(--link);padding:0.3rem 0}
 blockquote{border-left:3px solid var(--line);margin:1em 0;padding-left:1em;color:var(--dim)}
 math{font-size:1.08em}p:has(math[display="block"]){overflow-x:auto}math[display="block"]{overflow-x:auto;padding:0.3em 0}
 .hljs-keyword,.hljs-built_in,.hljs-literal{color:var(--code-keyword)}.hljs-string,.hljs-regexp,.hljs-subst{color:var(--code-string)}

@@ -9,13 +9,13 @@ import { type Html, raw } from "./html.ts";
 let bundle: Html | undefined;
 
 /**
- * plotly as gzip in base64 (10 MB become 2.6 MB; base64 cannot hold anything that ends a script element), after a
+ * plotly as gzip in base64 (1.5 MB become 0.7 MB; base64 cannot hold anything that ends a script element), after a
  * comment with its licence. The licence comments of the parts that it bundles stay inside the source. Read from the
  * npm package once.
  */
 export function plotlyBundle(): Html {
   if (bundle === undefined) {
-    const path = createRequire(import.meta.url).resolve("plotly.js-dist");
+    const path = createRequire(import.meta.url).resolve("plotly.js-cartesian-dist-min");
     const source = readFileSync(path);
     const banner = source.toString("utf8", 0, 400).match(/^\/\*[\s\S]*?\*\//)?.[0] ?? "plotly.js";
     const license = readFileSync(join(dirname(path), "LICENSE"), "utf8");

@@ -103,4 +103,40 @@ test("an empty cell takes no room", () => {
   assert.is(body({ ...code(" \n"), execution_count: null } as Cell), "");
 });
 
+test("cells fold what Jupyter hides of them, and a solution whole", () => {
+  const marked = (metadata: Record<string, unknown>): Cell => ({
+    ...code("const answer = 42", stream("printed")),
+    metadata,
+  });
+  const shape = (metadata: Record<string, unknown>) =>
+    body(marked(metadata))
+      .replace(/<summary>/g, "[")
+      .replace(/<\/summary>/g, "]")
+      .match(/<details|<\/details|\[Show[^\]]*\]|class="source"|printed/g)!;
+  const source = 'class="source"';
+  assert.equal(shape({}), [source, "printed"]);
+  assert.equal(shape({ jupyter: { source_hidden: true } }), [
+    "<details",
+    "[Show the code]",
+    source,
+    "</details",
+    "printed",
+  ]);
+  assert.equal(shape({ jupyter: { outputs_hidden: true } }), [
+    source,
+    "<details",
+    "[Show the outputs]",
+    "printed",
+    "</details",
+  ]);
+  const hidden = { source_hidden: true, outputs_hidden: true };
+  assert.equal(shape({ jupyter: hidden, tags: ["solution"] }), [
+    "<details",
+    "[Show a solution]",
+    source,
+    "printed",
+    "</details",
+  ]);
+});
+
 test.run();
