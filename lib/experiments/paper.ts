@@ -2,7 +2,7 @@
 import { type MethodName, methodPreset } from "../align/index.ts";
 import { DIT_PROCESS, SIT_PROCESS } from "../diffusion/process.ts";
 import { MODEL_NAMES, type ModelName, modelConfig, parseModelName } from "../models/zoo.ts";
-import type { TrainConfig } from "../train/config.ts";
+import { TRAIN_DEFAULTS, type TrainConfig } from "../train/config.ts";
 
 export const PAPER_RESOLUTIONS = [256, 512] as const;
 type Resolution = (typeof PAPER_RESOLUTIONS)[number];
@@ -35,18 +35,9 @@ export function paperConfig(preset: string, methods: readonly MethodName[] = ["s
   const model = modelConfig(found.model, { inputSize: found.resolution / 8 });
   const process = parseModelName(found.model).family === "DiT" ? DIT_PROCESS : SIT_PROCESS;
   return {
-    seed: 0,
+    ...TRAIN_DEFAULTS,
     model,
     process,
     methods: methods.map((name) => methodPreset(name, { depth: model.depth, process })),
-    steps: 400_000,
-    batchSize: 256,
-    learningRate: 1e-4,
-    adamW: { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 0 },
-    maxGradientNorm: 1,
-    emaDecay: 0.9999,
-    classDropout: 0.1,
-    logEvery: 100,
-    checkpointEvery: 10_000,
   };
 }

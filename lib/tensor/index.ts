@@ -1,5 +1,6 @@
 import "./display.ts";
 
+export { assertClose, largestDifference } from "./compare.ts";
 export { type ValueAndGrad, valueAndGrad, valueAndGradWith } from "./gradient.ts";
 export { checkParams, checkShapes, countParams, mapParams, type Params, param } from "./params.ts";
 export { normalTensor, type RandomGenerator, randomGenerator, randomStream, type Streams } from "./random.ts";

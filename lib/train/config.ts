@@ -3,7 +3,7 @@ import { type Fault, methodConfig } from "../align/index.ts";
 import { processConfig } from "../diffusion/process.ts";
 import { PRECISIONS } from "../jit/plan/precision.ts";
 import { networkConfig } from "../models/make.ts";
-import { adamWConfig } from "../optim/adamw.ts";
+import { ADAMW_DEFAULTS, adamWConfig } from "../optim/adamw.ts";
 import { schedule } from "../optim/schedules.ts";
 import { atLeast0, check, count, flag, oneOf, share, z } from "../schema.ts";
 import { makeTask } from "./make-task.ts";
@@ -61,6 +61,21 @@ export const trainConfigFields = z.strictObject({
 });
 
 export type TrainConfig = z.infer<typeof trainConfigFields>;
+
+/** How the paper trains whatever the model (table 5), with no method: what a config may begin with. */
+export const TRAIN_DEFAULTS = {
+  seed: 0,
+  methods: [],
+  steps: 400_000,
+  batchSize: 256,
+  learningRate: 1e-4,
+  adamW: ADAMW_DEFAULTS,
+  maxGradientNorm: 1,
+  emaDecay: 0.9999,
+  classDropout: 0.1,
+  logEvery: 100,
+  checkpointEvery: 10_000,
+} satisfies Omit<TrainConfig, "model" | "process">;
 
 const trainConfig = trainConfigFields.superRefine((config, context) => {
   const fail = (field: string, expected: string): void =>

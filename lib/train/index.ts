@@ -8,7 +8,7 @@ export {
   writeCheckpoint,
 } from "./checkpoint.ts";
 export { compileRuns, compileStep, type StepArguments } from "./compile.ts";
-export { checkTrainConfig, type TrainConfig } from "./config.ts";
+export { checkTrainConfig, TRAIN_DEFAULTS, type TrainConfig } from "./config.ts";
 export { currentConfig } from "./legacy.ts";
 export { type TrainOptions, type TrainResult, train } from "./loop.ts";
 export {
