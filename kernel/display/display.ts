@@ -1,5 +1,6 @@
 /** What a cell uses to show things: `display(value)` and makers of values that show themselves. */
 import { randomUUID } from "node:crypto";
+import { checkStart, type PictureFrames, pictureFrames } from "./frames.ts";
 import {
   bytesBundle,
   type ImageOptions,
@@ -151,15 +152,20 @@ export const display = Object.assign(
     plot: (data: Figure["data"], layout: Figure["layout"] = {}, config: Figure["config"] = {}): Displayable =>
       shows(() => figureBundle({ data, layout, config })),
     /**
-     * A figure with a slider over values that are computed now, so that it moves without a kernel, in pages too:
-     * `display.frames({ label: "t", values: [0, 0.5, 1], traces: (t) => [{ y: curve(t) }] })`. Fix the ranges of the axes
-     * in the layout where they should not follow the traces.
+     * A figure, or a picture, for each of some values, with a slider that chooses among them. All are made now, so that it
+     * moves without a kernel, in pages too: `display.frames({ label: "t", values: [0, 0.5, 1], traces: (t) => [{ y: f(t) }] })`,
+     * or with `image: (t) => imageGrid(at(t))` for pictures. Fix the ranges of a figure's axes in the layout where they
+     * should not follow the traces.
      */
     frames: <V>(
-      frames: Frames<V>,
-      layout: Figure["layout"] = {},
+      frames: Frames<V> | PictureFrames<V>,
+      layout: Figure["layout"] & { title?: string } = {},
       config: Figure["config"] = {},
     ): Displayable => {
+      if ("image" in frames) {
+        checkStart(frames.start ?? 0, frames.values.length);
+        return shows(() => pictureFrames(frames, layout));
+      }
       const figure = framesFigure(frames, layout);
       return shows(() => figureBundle({ ...figure, config }));
     },

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
-import { escapeHtml } from "./table.ts";
+import { figureHeading } from "./frames.ts";
 
 /** After how long a figure says that plotly.js is missing, in milliseconds. */
 const PATIENCE = 10_000;
@@ -62,10 +62,8 @@ const SCRIPTLESS = note("A figure, drawn by a script: it is shown once the noteb
 const LOADING = note("The figure is on its way …");
 
 /** A title as HTML: of what plotly reads in a text, line breaks are kept. */
-const heading = (title: string): string => {
-  const lines = title.split(/<br\s*\/?>/i).map((line) => escapeHtml(line.replace(/<[^>]*>/g, "")));
-  return `<p style="margin:0.8em 0 0.2em;opacity:0.75;font-weight:600;text-align:left">${lines.join("<br>")}</p>`;
-};
+const heading = (title: string): string =>
+  figureHeading(title.split(/<br\s*\/?>/i).map((line) => line.replace(/<[^>]*>/g, "")));
 
 /**
  * A place for the figure, and the script that draws it there: some front ends run it before the place is on the page.

@@ -40,6 +40,7 @@ pre code{font-size:inherit}
 .source,.text pre{background:var(--box);border-radius:6px;padding:0.7rem 0.9rem;margin:0}
 .output{overflow-x:auto;margin:0.5rem 0;max-width:100%}
 .output img,.output svg{max-width:100%}
+.stdout,.stderr,.error{white-space:pre-wrap;overflow-wrap:anywhere}
 .stderr{color:var(--dim);border-left:3px solid var(--line);padding-left:0.7rem}
 .error{border-left:3px solid #cf3a3a;padding-left:0.7rem}
 .text pre{margin:1em 0}.text img{max-width:100%}.output p:first-child{margin-top:0}

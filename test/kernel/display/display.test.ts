@@ -253,6 +253,60 @@ test("figures hold their data as JSON, and end no script early", async () => {
   assert.is(bundle["text/plain"], 'Figure "T": scatter');
 });
 
+test("numbers of one type go into a figure in base64, with their shape", async () => {
+  listening();
+  const y = Float32Array.from({ length: 20 }, (_, i) => i / 3);
+  const z = { shape: [4, 5], data: y };
+  const tensor = { shape: [20], dataSync: () => Int32Array.from(y), arraySync: () => [] };
+  const trace = {
+    y,
+    z,
+    x: tensor,
+    marker: { size: Uint8Array.from(y) },
+    short: y.subarray(0, 2),
+    list: [0.5, null],
+  };
+  const bundle = await shownBy(display.plot([trace]));
+  const { data } = bundle["application/vnd.plotly.v1+json"] as {
+    data: Record<string, Record<string, string>>[];
+  };
+  const floats = Buffer.from(y.buffer).toString("base64");
+  assert.equal(data[0].y, { dtype: "f4", bdata: floats });
+  assert.equal(data[0].z, { dtype: "f4", bdata: floats, shape: "4, 5" });
+  assert.is(data[0].x.dtype, "i4");
+  assert.is((data[0].marker as unknown as { size: { dtype: string } }).size.dtype, "u1");
+  assert.equal([...Buffer.from(data[0].x.bdata, "base64")].slice(12, 16), [1, 0, 0, 0]);
+  assert.equal(data[0].short, [0, 0.333333] as never);
+  assert.equal(data[0].list, [0.5, null] as never);
+  // A view of a part of memory is that part alone.
+  const part = await shownBy(display.plot([{ y: y.subarray(4) }]));
+  const figure = part["application/vnd.plotly.v1+json"] as typeof bundle & {
+    data: { y: { bdata: string } }[];
+  };
+  assert.is(figure.data[0].y.bdata, Buffer.from(y.slice(4).buffer).toString("base64"));
+});
+
+test("pictures of some values are shown one at a time", async () => {
+  listening();
+  const png = (text: string) => display.mime({ "image/png": text, "text/plain": text });
+  const bundle = await shownBy(
+    display.frames(
+      { label: "t", values: [0, 0.5], image: (t) => png(`p${t}`), start: 1 },
+      { title: "Ways & means" },
+    ),
+  );
+  const page = String(bundle["text/html"]);
+  assert.match(page, /Ways &(amp|#38); means/);
+  assert.match(page, /<img alt="t = 0" src="data:image\/png;base64,p0" style="[^"]*display:none">/);
+  assert.match(page, /<img alt="t = 0.5" src="data:image\/png;base64,p0.5" style="max-width:100%;">/);
+  assert.match(page, /<output>t = 0.5<\/output>/);
+  assert.is(bundle["image/png"], "p0.5", "for what shows no HTML");
+  assert.is(bundle["text/plain"], "Pictures by t: 0, 0.5");
+  const none = display.frames({ label: "t", values: [1], image: () => display.markdown("no") });
+  const failed = await shownBy(none).then(String, ({ message }: Error) => message);
+  assert.is(failed, "display.frames: the image of t = 1 must be shown as a PNG, such as a grid of images");
+});
+
 test("a bar in a notebook is updated in place, at its end for certain", async () => {
   const { calls } = listening();
   let sum = 0;

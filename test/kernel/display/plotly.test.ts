@@ -64,6 +64,31 @@ test.before.each(async () => {
   });
   page.on("pageerror", (error) => errors.push(error.message));
 });
+maybe("a slider of pictures shows the one that it stands at", async () => {
+  const shown: string[] = [];
+  setSink({
+    notebook: true,
+    show: (data) => shown.push(String(data["text/html"])),
+    clear() {},
+    once: () => true,
+  });
+  const dot = (
+    await sharp({ create: { width: 4, height: 4, channels: 3, background: "red" } })
+      .png()
+      .toBuffer()
+  ).toString("base64");
+  const image = () => display.mime({ "image/png": dot });
+  await display(display.frames({ label: "step", values: [0, 10, 20], image })).shown;
+  await page.setContent(`<!doctype html><body>${shown.at(-1)}</body>`);
+  const visible = "[...document.querySelectorAll('img')].map((one) => one.offsetWidth > 0)";
+  assert.equal(await page.evaluate(visible), [true, false, false]);
+  await page.locator("input").focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await page.evaluate(visible), [false, false, true]);
+  assert.is(await page.evaluate("document.querySelector('output').value"), "step = 20");
+});
+
 maybe("a slider changes what is drawn, on a page without a kernel, as narrow as a phone", async () => {
   const shown: string[] = [];
   setSink({
