@@ -19,7 +19,8 @@ export default defineConfig({
     // Links between headings are those of GitHub, where the same pages are read.
     anchor: { slugify: githubSlug },
     config: (md) => {
-      md.use(katex, {
+      // Its types are of another copy of markdown-it's.
+      katex(md as never, {
         throwOnError: false,
         // Vue is not to look into it.
         transformer: (html: string) => html.replace(/^(<[a-z]+)/, "$1 v-pre"),

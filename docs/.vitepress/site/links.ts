@@ -2,7 +2,7 @@
  * Links of the repository as links of the site. A page says `../notebooks/README.md`, as GitHub wants it; the site has that
  * page elsewhere. What is in the repository and not on the site (source files) loses its link and keeps its text.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import { FOLDERS, ROOT } from "./map.ts";
 
@@ -45,11 +45,26 @@ const siteImage = (src: string, source: string): string =>
     ? src
     : `/${posix.join(posix.dirname(source), decodeURI(src)).replace(/^docs\//, "")}`;
 
+/**
+ * A drawing in the colour of the text becomes part of the page, where it follows the page's theme; as a file it would follow
+ * the system's, by a style that a page may not have.
+ */
+function inlineDrawing(token: Token, source: string): boolean {
+  const path = posix.join(posix.dirname(source), token.attrGet("src") ?? "");
+  if (!path.endsWith(".svg")) return false;
+  const svg = readFileSync(join(ROOT, path), "utf8");
+  if (!svg.includes("currentColor")) return false;
+  token.type = "html_inline";
+  token.content = `<span class="figure-inline" v-pre>${svg.replace(/<style>.*?<\/style>/s, "").replace(/>\s+</g, "><")}</span>`;
+  return true;
+}
+
 function rewrite(tokens: readonly Token[], source: string, pages: ReadonlyMap<string, string>): void {
   let open: Token | undefined;
   for (const token of tokens) {
     if (token.children) rewrite(token.children, source, pages);
-    if (token.type === "image") token.attrSet("src", siteImage(token.attrGet("src") ?? "", source));
+    if (token.type === "image" && !inlineDrawing(token, source))
+      token.attrSet("src", siteImage(token.attrGet("src") ?? "", source));
     if (token.type === "link_open") {
       const link = siteLink(token.attrGet("href") ?? "", source, pages);
       if (link !== undefined) token.attrSet("href", link);

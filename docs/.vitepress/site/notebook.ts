@@ -22,11 +22,11 @@ function outsideCode(text: string, change: (plain: string) => string): string {
 const forSite = (text: string): string =>
   outsideCode(text, (plain) =>
     plain
-      .replace(/(?<!\$\$\s*)^\\begin\{(\w+\*?)\}[\s\S]*?\\end\{\1\}/gm, (tex) => `$$$$\n${tex}\n$$$$`)
+      .replace(/(?<!\$\$\s*)^\\begin\{(\w+\*?)\}[\s\S]*?\\end\{\1\}/gm, (tex) => `$$\n${tex}\n$$`)
       // Inline, display mathematics is a paragraph of its own here.
       .replace(
         /^ {0,3}\$\$((?:(?!\$\$)[\s\S])+?)\$\$[ \t]*([.,;]?)[ \t]*$/gm,
-        (_, tex: string, mark: string) => `\n$$$$\n${tex.trim()}${mark}\n$$$$\n`,
+        (_, tex: string, mark: string) => `\n$$\n${tex.trim()}${mark}\n$$\n`,
       ),
   );
 
@@ -41,8 +41,8 @@ function withAttachments(cell: Exclude<Cell, { cell_type: "code" }>, attached: A
 }
 
 function cellOf(cell: Cell, attached: Attached): string {
-  if (cell.cell_type === "raw") return "";
-  if (cell.cell_type === "markdown") return forSite(withAttachments(cell, attached));
+  if (cell.cell_type !== "code")
+    return cell.cell_type === "raw" ? "" : forSite(withAttachments(cell, attached));
   if (cell.source.trim() === "") return "";
   const outputs = cell.outputs.map((output) => outputOf(output, attached)).filter((text) => text !== "");
   return [fenced(cell.source), ...outputs].join("\n\n");

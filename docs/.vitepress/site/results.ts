@@ -14,16 +14,18 @@ export function readResult(path: string, root: string): Reproduction {
 }
 
 /** Never more than the verdicts say, which are never more than the seeds carry. */
-export function verdictSentence({ claims, seeds, experiment }: Reproduction): string {
+export function verdictSentence({ claims, seeds }: Reproduction): string {
   if (claims.length === 0)
     return "The table has no order to compare: it gives costs as multiples of the same model without SRA.";
   const [all] = claims;
   const count = (verdict: string): number => claims.filter((claim) => claim.verdict === verdict).length;
   const [holds, contradicted] = [count("holds"), count("contradicted")];
   const tau = all.tau.toFixed(2).replace("-", "−");
-  const first = `Kendall's tau between the paper's order and ours is ${tau} for ${all.about}.`;
+  const first = `Kendall's tau between the paper's order and ours is ${tau} for ${all.about} (1 is the same order, −1 the opposite).`;
+  const orders =
+    claims.length === 1 ? "the paper's order" : `any of the ${claims.length} orders that the paper has`;
   if (claims.every(({ verdict }) => verdict === "too few seeds"))
-    return `**Not reproduced at this scale.** ${seeds.length} seeds are too few for a verdict on any of the ${claims.length === 1 ? "paper's orders" : `${claims.length} orders of the paper`} in ${experiment}. ${first}`;
+    return `**Not reproduced at this scale:** ${seeds.length} seeds are too few for a verdict on ${orders}. ${first}`;
   return `${holds} of ${claims.length} of the paper's orders hold, ${contradicted} ${contradicted === 1 ? "is" : "are"} contradicted, the others are not resolved. ${first}`;
 }
 

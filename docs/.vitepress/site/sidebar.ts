@@ -36,10 +36,11 @@ const below = (folder: string, pages: Iterable<string>): Entry[] =>
 function referenceEntries(): Entry[] {
   const folder = join(PAGES, "reference");
   if (!existsSync(folder)) return [];
-  return readdirSync(folder)
+  return readdirSync(folder, { recursive: true })
+    .map((name) => String(name).replaceAll("\\", "/"))
     .filter((name) => name.endsWith(".md") && name !== "index.md")
     .sort()
-    .map((name) => entry(`reference/${name}`, `ditlab/${name.replace(/\.md$/, "")}`));
+    .map((name) => entry(`reference/${name}`, `ditlab/${name.replace(/(\/index)?\.md$/, "")}`));
 }
 
 export function sidebar(): Entry[] {

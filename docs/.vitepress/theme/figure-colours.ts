@@ -50,7 +50,7 @@ export function inTheme({ data, layout }: Figure, isDark: boolean): Figure {
       width: undefined,
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: "inherit", ...(own.font as Plain), color: ink },
+      font: { family: "Inter, system-ui, sans-serif", ...(own.font as Plain), color: ink },
     },
   };
 }
