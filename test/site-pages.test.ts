@@ -61,11 +61,11 @@ test("a figure becomes a component with its data in a file; a picture a file", (
     code("plot", [shown({ "application/vnd.plotly.v1+json": figure, "text/html": "<div>no</div>" })]),
     code("image", [shown({ "image/png": "cG5n" })]),
   );
-  assert.match(markdown, /<PlotlyFigure src="file-1.json" label="A &#34;title&#34; ?" :height="320" \/>/);
+  assert.match(markdown, /<PlotlyFigure src="file-1.json" caption="A &#34;title&#34; ?" :height="320" \/>/);
   assert.match(markdown, /<img class="nb-picture" [^>]*src="file-2.png">/);
   assert.not.match(markdown, /<div>no/);
   assert.equal(files, [
-    ["json", JSON.stringify(figure)],
+    ["json", JSON.stringify({ data: figure.data, layout: { height: 320 } })],
     ["png", "png"],
   ]);
 });

@@ -45,10 +45,18 @@ function safeHtml(html: string): string | undefined {
 
 function figure(value: unknown, attached: Attached): string {
   const { data, layout = {} } = value as { data: unknown; layout?: Record<string, unknown> };
-  const title = (layout.title as { text?: string } | undefined)?.text ?? "A figure";
-  const label = escapeHtml(title.replace(/<[^>]*>/g, " ").replace(/\s+/g, " "));
-  const src = attached.add("json", JSON.stringify({ data, layout }));
-  return `<PlotlyFigure src="${src}" label="${label}" :height="${Number(layout.height) || 450}" />`;
+  // The title stands above the figure as text, which is found by search, and broken into lines on a phone.
+  const { title, ...rest } = layout;
+  const text = typeof title === "string" ? title : ((title as { text?: string } | undefined)?.text ?? "");
+  const caption = escapeHtml(
+    text
+      .replace(/<[^>]*>/g, " ")
+      .replace(/\s+/g, " ")
+      .trim(),
+  );
+  const src = attached.add("json", JSON.stringify({ data, layout: rest }));
+  const height = Number(layout.height) || 450;
+  return `<PlotlyFigure src="${src}" caption="${caption}" :height="${height}" />`;
 }
 
 function picture(type: keyof typeof PICTURES, { data, metadata }: DataOutput, attached: Attached): string {

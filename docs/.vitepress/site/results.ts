@@ -25,7 +25,7 @@ export function verdictSentence({ claims, seeds }: Reproduction): string {
   const orders =
     claims.length === 1 ? "the paper's order" : `any of the ${claims.length} orders that the paper has`;
   if (claims.every(({ verdict }) => verdict === "too few seeds"))
-    return `**Not reproduced at this scale:** ${seeds.length} seeds are too few for a verdict on ${orders}. ${first}`;
+    return `**No verdict at this scale:** ${seeds.length} seeds are too few for a verdict on ${orders}. ${first}`;
   return `${holds} of ${claims.length} of the paper's orders hold, ${contradicted} ${contradicted === 1 ? "is" : "are"} contradicted, the others are not resolved. ${first}`;
 }
 
@@ -37,7 +37,7 @@ export function resultPage(result: Reproduction, attached: Attached): string {
   const plots = drawings(result).map(({ heading, description, data, layout }) => {
     const file = attached.add("json", JSON.stringify({ data, layout }));
     const label = description.replaceAll('"', "'").replaceAll("<", "&lt;");
-    return `### ${heading}\n\n<PlotlyFigure src="${file}" label="${label}" :height="420" />`;
+    return `### ${heading}\n\n<PlotlyFigure src="${file}" description="${label}" :height="420" />`;
   });
   const note =
     plots.length > 0
@@ -59,11 +59,23 @@ export function resultPage(result: Reproduction, attached: Attached): string {
   ].join("\n\n");
 }
 
+/** What all of them come to. */
+function summary(results: readonly Reproduction[]): string {
+  const holds = results.flatMap(({ claims }) => claims).filter(({ verdict }) => verdict === "holds").length;
+  const first =
+    holds === 0
+      ? "**In short: no effect of SRA is reproduced here.**"
+      : `**In short: ${holds} of the paper's orders hold.** The list says where.`;
+  const tiny =
+    " These runs are small: a model of the paper's depth but a sixteenth of its width, images of clothes in place of ImageNet, 1,500 steps in place of 400,000. They show that the whole path works, from training to the table.";
+  return results.every(({ scale }) => scale === "tiny") ? first + tiny : first;
+}
+
 /** The list of all results, newest scale last, and what has no result here. */
 export function resultsIndex(results: readonly { page: string; result: Reproduction }[]): string {
   const rows = results.map(
     ({ page, result }) =>
-      `| [${result.title}](/${page}) | ${result.scale}, ${result.dataset} | ${result.steps.toLocaleString("en")} | ${result.seeds.length} | ${verdictSentence(result).replaceAll("|", "\\|")} |`,
+      `| [${result.title}](/${page}) | ${result.scale}, ${result.dataset} | ${result.claims.length > 0 ? `${result.steps.toLocaleString("en")} | ${result.seeds.length}` : "|"} | ${verdictSentence(result).replaceAll("|", "\\|")} |`,
   );
   const done = new Set(results.map(({ result }) => result.experiment));
   const missing = experimentsNamed("all", SMALL_SCALES.tiny)
@@ -75,8 +87,7 @@ What \`ditlab reproduce\` has measured so far, beside the paper's values. The ta
 when this site was built, and nothing in them is edited by hand. [Reproducing the paper](/reproduce.md) says how the
 experiments work, and [the paper's tables and figures](/paper.md) say which of them has a notebook and a command.
 
-**In short: no effect of SRA is reproduced here.** These runs are small: a model of the paper's depth but a sixteenth of its width, images of clothes in
-place of ImageNet, 1,500 steps in place of 400,000. They show that the whole path works, from training to the table.
+${summary(results.map(({ result }) => result))}
 
 | result | scale and data | steps | seeds | what it says |
 | --- | --- | --- | --- | --- |

@@ -44,7 +44,7 @@ export function inTheme({ data, layout }: Figure, isDark: boolean): Figure {
     data: named(data, theme) as unknown[],
     layout: {
       colorway: LINES[theme],
-      margin: { l: 56, r: 16, t: own.title ? 56 : 24, b: 48 },
+      margin: { l: 56, r: 16, t: 24, b: 48 },
       ...own,
       ...axes,
       width: undefined,

@@ -20,7 +20,10 @@ const AHEAD = "600px";
 export const PlotlyFigure = defineComponent({
   props: {
     src: { type: String, required: true },
-    label: { type: String, default: "A figure" },
+    /** What stands above it. */
+    caption: { type: String, default: "" },
+    /** Its numbers in words, for those who do not see it. */
+    description: { type: String, default: "" },
     height: { type: Number, default: 450 },
   },
   setup(props) {
@@ -68,13 +71,14 @@ export const PlotlyFigure = defineComponent({
 
     return () =>
       h("figure", { class: "plotly-figure", "data-state": state.value }, [
+        props.caption ? h("figcaption", props.caption) : null,
         h("div", {
           ref: box,
           role: "img",
-          "aria-label": props.label,
+          "aria-label": props.description || props.caption || "A figure",
           style: { minHeight: `${props.height}px` },
         }),
-        state.value === "failed" ? h("figcaption", "The figure could not be loaded.") : null,
+        state.value === "failed" ? h("p", "The figure could not be loaded.") : null,
         h("noscript", "The figure needs JavaScript."),
       ]);
   },
