@@ -79,6 +79,7 @@ test("HTML that runs something, or is broken, does not reach the page", () => {
   );
   assert.not.match(html("<script>alert(1)</script>"), /script|nb-output/);
   assert.match(html("<p>a<script>alert(1)</script></p>"), /<p>a<\/p>/);
+  assert.match(html('<p>a<img alt="n" src="http://example.org/x.png"></p>'), /<p>a<img alt="n"><\/p>/);
   assert.match(html("<table><tr>"), /<pre v-pre class="nb-output nb-text">plain<\/pre>/);
 });
 
@@ -93,6 +94,7 @@ test("terminal output is escaped, and overwritten as a terminal does", () => {
 test("TeX that Jupyter takes without dollars gets them, and code keeps its text", () => {
   const { markdown } = page(text("\\begin{align}\na\n\\end{align}\n\n`\\begin{align}` and\n\n$$ b $$"));
   assert.match(markdown, /(?<!\$)\$\$\n\\begin\{align\}\na\n\\end\{align\}\n\$\$/);
+  assert.is(page(text("# A\n\nso $$x_i$$ is")).markdown, "# A\n\nso $\\displaystyle x_i$ is\n");
   assert.match(markdown, /`\\begin\{align\}` and\n\n\n?\$\$\nb\n\$\$/);
 });
 

@@ -26,6 +26,9 @@ export default defineConfig({
         transformer: (html: string) => html.replace(/^(<[a-z]+)/, "$1 v-pre"),
       });
       repositoryLinks(md, sitePages());
+      // Vue would evaluate what stands between two braces.
+      md.renderer.rules.text = (tokens, index) =>
+        md.utils.escapeHtml(tokens[index].content).replaceAll("{{", "&#123;&#123;");
     },
   },
   themeConfig: {

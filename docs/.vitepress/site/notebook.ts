@@ -18,16 +18,18 @@ function outsideCode(text: string, change: (plain: string) => string): string {
   return change(text.slice(0, found.index)) + found[0] + outsideCode(text.slice(end), change);
 }
 
-/** Jupyter takes an environment of TeX without dollars; and Vue would evaluate what stands between two braces. */
+/** TeX as the site takes it: an environment between dollars, and display mathematics on lines of its own. */
 const forSite = (text: string): string =>
   outsideCode(text, (plain) =>
     plain
       .replace(/(?<!\$\$\s*)^\\begin\{(\w+\*?)\}[\s\S]*?\\end\{\1\}/gm, (tex) => `$$\n${tex}\n$$`)
-      // Inline, display mathematics is a paragraph of its own here.
+      // On a line of its own, display mathematics is a paragraph here.
       .replace(
         /^ {0,3}\$\$((?:(?!\$\$)[\s\S])+?)\$\$[ \t]*([.,;]?)[ \t]*$/gm,
         (_, tex: string, mark: string) => `\n$$\n${tex.trim()}${mark}\n$$\n`,
-      ),
+      )
+      // Within a line it stays there.
+      .replace(/\$\$([^$\n]+)\$\$/g, (_, tex: string) => `$\\displaystyle ${tex.trim()}$`),
   );
 
 /** Pictures that the cell itself carries become files beside the page. */

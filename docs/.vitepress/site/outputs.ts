@@ -32,6 +32,8 @@ function safeHtml(html: string): string | undefined {
   const text = html
     .replace(/<!--[\s\S]*?-->/g, "")
     .replace(/<(script|style)\b[\s\S]*?<\/\1>/gi, "")
+    // A picture that the notebook does not carry would be asked of another host, or is not there.
+    .replace(/(<img\b[^>]*?)\ssrc=(["'])(?!data:)[^"']*\2/gi, "$1")
     .replace(/\n\s*(?=\n)/g, "")
     .trim();
   let sound = true;
@@ -59,13 +61,16 @@ function figure(value: unknown, attached: Attached): string {
   return `<PlotlyFigure src="${src}" caption="${caption}" :height="${height}" />`;
 }
 
+const imageOf = (src: string, size = ""): string =>
+  `<img class="nb-picture" alt="Output of the cell above"${size} src="${src}">`;
+
 function picture(type: keyof typeof PICTURES, { data, metadata }: DataOutput, attached: Attached): string {
   const src = attached.add(PICTURES[type], Buffer.from(String(data[type]), "base64"));
   const { width, height } = (metadata[type] ?? {}) as Record<string, unknown>;
   const size = Object.entries({ width, height })
     .filter(([, length]) => Number(length) > 0)
     .map(([name, length]) => ` ${name}="${Number(length)}"`);
-  return `<img class="nb-picture" alt="Output of the cell above"${size.join("")} src="${src}">`;
+  return imageOf(src, size.join(""));
 }
 
 /** The richest representation that a page can show, as Markdown. */
@@ -74,7 +79,10 @@ function dataOutput(output: DataOutput, attached: Attached): string {
   if (PLOTLY in data) return figure(data[PLOTLY], attached);
   for (const type of Object.keys(PICTURES) as (keyof typeof PICTURES)[])
     if (type in data) return picture(type, output, attached);
-  const html = data["image/svg+xml"] ?? data["text/html"];
+  const svg = String(data["image/svg+xml"] ?? "");
+  // A page has no place for a drawing's own style, a file has.
+  if (svg.includes("<style")) return imageOf(attached.add("svg", svg));
+  const html = svg || data["text/html"];
   const safe = html === undefined ? undefined : safeHtml(String(html));
   // A script alone, such as the one that brings plotly.js to Jupyter, leaves nothing to see.
   if (safe !== undefined) return safe && `<div v-pre class="nb-output nb-html">${safe}</div>`;
