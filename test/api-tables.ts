@@ -125,14 +125,13 @@ export const ROW = /^\| `(\w+)`( \(type\))? \| (?:(.*) \| )?(\S.*?) \|$/gm;
 /** The page with its tables as the source has them; names that the source does not have stay as they are. */
 export function withSource(page: string, program: ts.Program): string {
   const checker = program.getTypeChecker();
-  const [before, tables] = page.split("\n## All exports\n");
   /** Those of types that are made of schemas, by name. */
   const schemas = new Map<string, string>();
   const exportsOf = (folder: string): ts.Symbol[] => {
     const file = program.getSourceFile(join(root, "lib", folder, "index.ts"));
     return file ? checker.getExportsOfModule(checker.getSymbolAtLocation(file)!) : [];
   };
-  for (const [, folder] of tables.matchAll(/\n### `ditlab\/([a-z]+)`/g))
+  for (const [, folder] of page.matchAll(/\n## `ditlab\/([a-z]+)`/g))
     for (const exported of exportsOf(folder)) {
       const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported;
       const [declaration] = symbol.declarations ?? [];
@@ -141,8 +140,8 @@ export function withSource(page: string, program: ts.Program): string {
         if (isSchema(text) || isUnion(text)) schemas.set(exported.name, expanded(symbol, checker));
       }
     }
-  const sections = tables.split(/(?=\n### `ditlab\/)/).map((section) => {
-    const folder = /^\n### `ditlab\/([a-z]+)`/.exec(section)?.[1];
+  const sections = page.split(/(?=\n## `ditlab\/)/).map((section) => {
+    const folder = /^\n## `ditlab\/([a-z]+)`/.exec(section)?.[1];
     if (folder === undefined) return section;
     const texts = new Map(
       exportsOf(folder).map((symbol) => [symbol.name, namedFields(sourceText(symbol, checker), schemas)]),
@@ -158,7 +157,7 @@ export function withSource(page: string, program: ts.Program): string {
           `| \`${name}\`${type} | ${cell(texts.get(name) ?? "")} | ${what} |`,
       );
   });
-  return `${before}\n## All exports\n${sections.join("")}`;
+  return sections.join("");
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

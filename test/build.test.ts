@@ -51,7 +51,7 @@ test("the package holds the build, the command and the documentation, and no sou
     assert.ok(files.includes(join(file)), `${file} is missing`);
   }
   const sources = files.filter(
-    (file) => /(?<!\.d)\.ts$/.test(file) || /^(test|bench)\b|docs.reference/.test(file),
+    (file) => /(?<!\.d)\.ts$/.test(file) || /^(test|bench)\b|docs..vitepress/.test(file),
   );
   assert.equal(sources, []);
 });

@@ -28,6 +28,7 @@ const SLOW = [
   ],
   ...[
     "devices/commands",
+    "site",
     "cli/folders",
     "build",
     "devices/tensorflow/real",
