@@ -8,5 +8,13 @@ export {
   type TokenFeatures,
   tokenExtractor,
 } from "./features.ts";
-export { linearProbe, type ProbeOptions } from "./linear.ts";
+export {
+  linearProbe,
+  PAPER_PROBE,
+  type ProbeOptions,
+  type ProbeRecipe,
+  type ProbeSettings,
+  type QuickProbe,
+} from "./linear.ts";
 export { pcaColors } from "./pca.ts";
+export type { FeatureRows } from "./rows.ts";
