@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Command, Option } from "commander";
 import { type DatasetName, datasetNames, loadDataset } from "../data/index.ts";
-import { formatSeconds } from "../experiments/report/text.ts";
+import { formatGigabytes, formatSeconds } from "../experiments/report/text.ts";
 import { allExperiments, experimentsNamed, withRows } from "../reproduce/catalogue.ts";
 import type { Experiment } from "../reproduce/experiment.ts";
 import { fullPlan, writeFullPlan } from "../reproduce/full-scale.ts";
@@ -62,16 +62,14 @@ function chosen(names: readonly string[], { rows, scale }: Options): Experiment[
   return [withRows(experiments[0], ids)];
 }
 
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
-
 function planText({ runs, stepsLeft, secondsLeft, memory, disk }: ReproductionPlan): string {
   const done = runs.filter(({ isComplete }) => isComplete).length;
   const rows = [
     ["runs", `${runs.length}, of which ${done} are done`],
     ["training steps left", stepsLeft.toLocaleString("en")],
     ["time left", `about ${formatSeconds(secondsLeft)}, from a step that was measured`],
-    ["memory", `about ${gigabytes(memory)} for the largest step`],
-    ["disk", gigabytes(disk)],
+    ["memory", `about ${formatGigabytes(memory)} for the largest step`],
+    ["disk", formatGigabytes(disk)],
   ];
   const lines = runs.map(({ folder, isComplete, done, config, rows }) => {
     const state = isComplete ? "done" : done > 0 ? `${done} of ${config.steps} steps` : "to do";
