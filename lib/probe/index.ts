@@ -1,13 +1,15 @@
+export { type CacheOptions, cachedExtractor, type StoredFeatures } from "./cached.ts";
 export { linearCKA } from "./cka.ts";
+export type { Extractor, ProbedImages } from "./extract.ts";
 export {
   type BlockFeatures,
-  type Extractor,
   type FeatureExtractor,
   featureExtractor,
-  type ProbedImages,
+  type LabelledFeatures,
   type TokenFeatures,
   tokenExtractor,
 } from "./features.ts";
+export type { ProbedSet } from "./images.ts";
 export {
   linearProbe,
   PAPER_PROBE,
@@ -16,5 +18,6 @@ export {
   type ProbeSettings,
   type QuickProbe,
 } from "./linear.ts";
+export { type FeatureNorms, featureNorms } from "./norms.ts";
 export { pcaColors } from "./pca.ts";
 export type { FeatureRows } from "./rows.ts";
