@@ -120,7 +120,7 @@ async function sourceOf(options: Options, given: Given): Promise<DataSource | un
 const ARRAY = "array ";
 
 /** @param inputSize side of the model's input; that of the images where it is to follow them */
-async function openSource(source: DataSource, inputSize: number | undefined): Promise<TrainingData> {
+export async function openSource(source: DataSource, inputSize: number | undefined): Promise<TrainingData> {
   const { images, vae, dataset, data } = source;
   const opened =
     images === undefined

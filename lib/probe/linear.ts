@@ -5,6 +5,7 @@
 import { jit } from "../jit/index.ts";
 import { ADAMW_DEFAULTS, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
 import { scheduleAt } from "../optim/schedules.ts";
+import { check as checkFields, count, positive, z } from "../schema.ts";
 import { valueAndGrad } from "../tensor/gradient.ts";
 import type { Params } from "../tensor/params.ts";
 import { randomStream } from "../tensor/random.ts";
@@ -13,15 +14,13 @@ import { disposeTree } from "../tensor/tree.ts";
 import type { BlockFeatures } from "./features.ts";
 import { chunks, type FeatureRows, gatherRows, momentsOf, rowsOf } from "./rows.ts";
 
-/** A training in shuffled batches, with a learning rate that falls to 0 as half a cosine, step by step. */
-export interface ProbeRecipe {
-  /** Passes over the training images. */
-  epochs: number;
-  /** Images of a step, or all where they are fewer. What is left at the end of an epoch is dropped. */
-  batchSize: number;
-  /** Of the first step. */
-  learningRate: number;
-}
+export const probeRecipe = z.strictObject({
+  epochs: count("Passes over the training images."),
+  batchSize: count("Images of a step, or all where they are fewer; what is left of an epoch is dropped."),
+  learningRate: positive("Of the first step; it falls to 0 as half a cosine, step by step."),
+});
+/** A training in shuffled batches: passes over the images, images of a step, and the learning rate that falls from step to step. */
+export type ProbeRecipe = z.infer<typeof probeRecipe>;
 
 /** A training on all images at once, at a constant learning rate: quick where there are few of them. */
 export interface QuickProbe {
@@ -284,8 +283,6 @@ function check(
         `probe: ${name} label ${wrong} is ${labels[wrong]}, expected 0 to ${options.classes - 1}`,
       );
   }
-  if (options.epochs === undefined) return;
-  for (const name of ["epochs", "batchSize"] as const)
-    if (!(Number.isInteger(options[name]) && options[name] >= 1))
-      throw new RangeError(`probe: ${name} must be an integer of 1 or more, got ${options[name]}`);
+  const { epochs, batchSize, learningRate } = options as ProbeSettings & Partial<ProbeRecipe>;
+  if (epochs !== undefined) checkFields(probeRecipe, { epochs, batchSize, learningRate }, "probe");
 }

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { type Html, html } from "../experiments/report/html.ts";
 import { fact, page, type Section } from "../experiments/report/page.ts";
+import { csvLines, markdownTable } from "../experiments/report/plain-tables.ts";
 import { scrollTable } from "../experiments/report/sections.ts";
 import { formatDate, formatFixed, formatSeconds, NOT_AVAILABLE, plural } from "../experiments/report/text.ts";
 import { writeAtomic } from "../io/index.ts";
@@ -90,11 +91,6 @@ function notes({ scale, dataset, seeds, steps, controls, rows, claims, against }
   ];
 }
 
-const markdownTable = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map(() => "---"), ...rows]
-    .map((cells) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`)
-    .join("\n");
-
 /** The table, what it claims and how it came about, as Markdown. */
 export function markdown(result: Reproduction): string {
   const { title, about, claims, command, version, createdAt, machine, seconds } = result;
@@ -113,11 +109,6 @@ export function markdown(result: Reproduction): string {
   ].join("\n\n");
 }
 
-const csvField = (value: string | number | undefined): string => {
-  const text = value === undefined ? "" : String(value);
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-};
-
 /** A line for each value: of each row and column, that of each seed. */
 function csv({ experiment, rows, seeds }: Reproduction): string {
   const lines = rows.flatMap(({ id, cells }) =>
@@ -132,7 +123,7 @@ function csv({ experiment, rows, seeds }: Reproduction): string {
       ]),
     ),
   );
-  return `${[["experiment", "row", "column", "seed", "value", "paper"], ...lines].map((line) => line.map(csvField).join(",")).join("\n")}\n`;
+  return csvLines([["experiment", "row", "column", "seed", "value", "paper"], ...lines]);
 }
 
 function htmlPage(result: Reproduction): string {

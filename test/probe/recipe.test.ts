@@ -211,8 +211,8 @@ test("a signal ends it, and what cannot be is refused", async () => {
   );
   await rejects(probe({ classes: 2 }), /train label \d+ is 2, expected 0 to 1/);
   await rejects(probe({}, train.labels.with(3, -1)), /train label 3 is -1, expected 0 to 2/);
-  await rejects(probe({ epochs: 0 }), /epochs must be an integer of 1 or more, got 0/);
-  await rejects(probe({ batchSize: 2.5 }), /batchSize must be an integer of 1 or more, got 2.5/);
+  await rejects(probe({ epochs: 0 }), /^probe: epochs must be a positive integer, got 0$/);
+  await rejects(probe({ batchSize: 2.5 }), /^probe: batchSize must be a positive integer, got 2.5$/);
   assert.is(tf.memory().numTensors, before);
 });
 
