@@ -19,7 +19,7 @@ import type { Reporter } from "./reporter.ts";
 export type ProbedWeights = "teacher" | "student";
 
 /** What is looked into. */
-interface Looked {
+export interface LookOptions {
   weights: Partial<Record<ProbedWeights, Params>>;
   /** Noise levels from 0 (data) to 1 (noise); of a DiT shares of its steps. */
   times: readonly number[];
@@ -29,7 +29,7 @@ interface Looked {
   signal?: AbortSignal;
 }
 
-export interface BlockProbesOptions extends Looked {
+export interface BlockProbesOptions extends LookOptions {
   network: Network;
   process: ProcessConfig;
   /** Counted from 1. Default: every block. */
@@ -56,7 +56,7 @@ export interface BlockProbe {
 }
 
 /** Every set of weights at every noise level. @throws where the process has no such level */
-function looksOf(process: ProcessConfig, { weights, times }: Looked) {
+function looksOf(process: ProcessConfig, { weights, times }: LookOptions) {
   const levels = times.map((time) => ({ time, level: levelAt(process, time) }));
   const named = Object.entries(weights) as [ProbedWeights, Params][];
   return named.flatMap(([weights, params]) => levels.map((at) => ({ weights, params, ...at })));
@@ -106,7 +106,7 @@ export async function probeBlocks(options: BlockProbesOptions): Promise<BlockPro
   return results;
 }
 
-export interface BlockNormsOptions extends Looked {
+export interface BlockNormsOptions extends LookOptions {
   images: ProbedSet;
   count: number;
 }
