@@ -4,7 +4,14 @@ import { type Html, html } from "../experiments/report/html.ts";
 import { fact, page, type Section } from "../experiments/report/page.ts";
 import { csvLines, markdownTable } from "../experiments/report/plain-tables.ts";
 import { scrollTable } from "../experiments/report/sections.ts";
-import { formatDate, formatFixed, formatSeconds, NOT_AVAILABLE, plural } from "../experiments/report/text.ts";
+import {
+  capitalized,
+  formatDate,
+  formatFixed,
+  formatSeconds,
+  NOT_AVAILABLE,
+  plural,
+} from "../experiments/report/text.ts";
 import { writeAtomic } from "../io/index.ts";
 import type { Column } from "./experiment.ts";
 import { drawings } from "./plots.ts";
@@ -67,8 +74,26 @@ const claimRow = ({ about, count, tau, interval, verdict }: ClaimResult): string
 ];
 const CLAIM_HEAD = ["order of", "values", "Kendall's tau", "95 % interval", "the paper's order"];
 
+/** How released weights were measured, in sentences. */
+function releasedNotes({
+  checkpoint,
+  model,
+  reference,
+  count,
+  steps,
+  guidance,
+  warnings,
+}: NonNullable<Reproduction["released"]>): string[] {
+  return [
+    `${model} from ${checkpoint}: ${plural(count, "image")}, ${plural(steps, "step")} of the stochastic sampler, guidance ${guidance}, measured against ${reference}.`,
+    ...warnings.map((warning) => `${capitalized(warning)}.`),
+  ];
+}
+
 /** What the numbers are, in sentences. */
-function notes({ scale, dataset, seeds, steps, controls, rows, claims, against }: Reproduction): string[] {
+function notes(result: Reproduction): string[] {
+  if (result.released) return releasedNotes(result.released);
+  const { scale, dataset, seeds, steps, controls, rows, claims, against } = result;
   const base = rows.find(({ id }) => id === against)?.label;
   return [
     ...(controls
