@@ -74,7 +74,7 @@ function writePart({ path, key, count }: Part, width: number, { features, labels
 }
 
 /** Rows of files, by part and block; of those in memory, from there. */
-function storedRows(
+export function storedRows(
   { blocks, count, width }: Pick<FeatureRows, "blocks" | "count" | "width">,
   parts: readonly (readonly Part[])[],
   memory: readonly (readonly Float32Array[])[] | undefined,

@@ -7,6 +7,7 @@ import type { TrainingData } from "../../lib/data/index.ts";
 import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { removeUnused } from "../../lib/io/kept.ts";
 import { makeNetwork, type Network } from "../../lib/models/index.ts";
+import { storedRows } from "../../lib/probe/cached.ts";
 import {
   cachedExtractor,
   featureExtractor,
@@ -84,6 +85,21 @@ test("features are computed once for what decides them, and are those of memory"
     const from = (2030 + image) * 16;
     assert.equal(some.subarray(i * 16, (i + 1) * 16), expected.data.subarray(from, from + 16));
   });
+});
+
+test("of features that do not fit into memory, rows are read from their files", async () => {
+  const folder = await temporaryFolder();
+  const { features } = await extracted(folder, { options: { count: 40 }, blocks: [2] });
+  const [name] = await readdir(folder);
+  const { blocks, count, width } = features;
+  const parts = [[{ path: join(folder, name), key: "", count }]];
+  const far = storedRows({ blocks, count, width }, parts, undefined);
+  const [got, expected] = [0, 1].map(() => new Float32Array(3 * width));
+  await far.read(0, [39, 0, 17], got);
+  await features.read(0, [39, 0, 17], expected);
+  assert.equal(got, expected);
+  assert.ok(got.some((value) => value !== 0));
+  await rejects(far.read(0, [40], got), /Tensor "features" of .* has 40 rows, got row 40/);
 });
 
 test("other weights, images, times, seeds and blocks are other features", async () => {
