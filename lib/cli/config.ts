@@ -17,11 +17,19 @@ import { PRECISIONS, type Precision } from "../jit/plan/precision.ts";
 import { checkTransformerConfig } from "../models/config.ts";
 import { type ModelName, modelConfig, parseModelName } from "../models/zoo.ts";
 import { type Schedule, warmup, warmupAndDecay } from "../optim/schedules.ts";
-import { describeField, nearest } from "../schema.ts";
+import { nearest } from "../schema.ts";
 import { checkTrainConfig, trainConfigFields } from "../train/config.ts";
 import type { TrainConfig } from "../train/index.ts";
 import { currentConfig, currentModel } from "../train/legacy.ts";
-import { anyInteger, dataFolderOption, datasetOption, integer, positiveInteger, real } from "./options.ts";
+import {
+  anyInteger,
+  dataFolderOption,
+  datasetOption,
+  integer,
+  positiveInteger,
+  real,
+  schemaOption,
+} from "./options.ts";
 
 export interface ConfigOptions {
   dataset: DatasetName;
@@ -57,13 +65,8 @@ export interface ConfigOptions {
   sampleEvery?: number;
 }
 
-/** An option for a field of the config, which says of it what the schema does. */
-const fieldOption = <T>(flags: string, path: string, parse: (value: string, previous?: T) => T): Option => {
-  const text = describeField(trainConfigFields, path);
-  return new Option(flags, `${text[0].toLowerCase()}${text.slice(1).replace(/\.$/, "")}`).argParser(
-    parse as (value: string, previous: T) => T,
-  );
-};
+const fieldOption = <T>(flags: string, path: string, parse: (value: string, previous?: T) => T): Option =>
+  schemaOption(trainConfigFields, flags, path, parse);
 
 const several = (value: string, previous: number[] = []): number[] => [...previous, real(value)];
 

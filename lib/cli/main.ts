@@ -8,6 +8,7 @@ import { downloadCommand } from "./download.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { EXIT, fail } from "./exit.ts";
 import { prepareCommand } from "./prepare.ts";
+import { probeCommand } from "./probe.ts";
 import { profileCommand } from "./profile.ts";
 import { reproduceCommand } from "./reproduce.ts";
 import { sampleCommand } from "./sample.ts";
@@ -43,6 +44,7 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failure} failed, ${EXIT.usage} wrong usage, 
     downloadCommand(),
     convertCommand(),
     prepareCommand(),
+    probeCommand(),
     profileCommand(),
     reproduceCommand(),
     watchCommand(),

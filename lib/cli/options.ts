@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type DatasetName, datasetNames } from "../data/index.ts";
 import { DEVICES, type Device, useDevice } from "../devices/index.ts";
+import { describeField, type z } from "../schema.ts";
 
 export function integer(value: string): number {
   if (!/^\d+$/.test(value)) throw new InvalidArgumentError("expected a whole number of 0 or more.");
@@ -25,6 +26,19 @@ export function real(value: string): number {
   const number = Number(value);
   if (value.trim() === "" || !Number.isFinite(number)) throw new InvalidArgumentError("expected a number.");
   return number;
+}
+
+/** An option for a field of plain data, which says of it what the schema does. */
+export function schemaOption<T>(
+  fields: z.ZodObject,
+  flags: string,
+  path: string,
+  parse: (value: string, previous?: T) => T,
+): Option {
+  const text = describeField(fields, path);
+  return new Option(flags, `${text[0].toLowerCase()}${text.slice(1).replace(/\.$/, "")}`).argParser(
+    parse as (value: string, previous: T) => T,
+  );
 }
 
 export const datasetOption = (): Option =>

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Command, Option } from "commander";
 import { type DatasetName, datasetNames, loadDataset } from "../data/index.ts";
-import { formatSeconds } from "../experiments/report/text.ts";
+import { formatGigabytes, formatSeconds } from "../experiments/report/text.ts";
 import { allExperiments, experimentsNamed, withRows } from "../reproduce/catalogue.ts";
 import type { Experiment } from "../reproduce/experiment.ts";
 import { fullPlan, writeFullPlan } from "../reproduce/full-scale.ts";
@@ -11,10 +11,11 @@ import { planReproduction, type ReproductionPlan } from "../reproduce/plan.ts";
 import { type Reproduction, reproduce } from "../reproduce/reproduce.ts";
 import { PAPER_SIZES, type ReproduceScaleName, SCALE_NAMES, SMALL_SCALES } from "../reproduce/scales.ts";
 import { EXIT, stopSignal } from "./exit.ts";
-import { dataFolderOption, integer, jsonOption, withDevice } from "./options.ts";
+import { dataFolderOption, integer, jsonOption, positiveInteger, withDevice } from "./options.ts";
 import { progressReporter } from "./progress.ts";
+import { type ReleasedOptions, reproduceReleased } from "./reproduce-released.ts";
 
-interface Options {
+interface Options extends ReleasedOptions {
   rows?: string;
   scale: ReproduceScaleName;
   seeds?: number;
@@ -62,16 +63,14 @@ function chosen(names: readonly string[], { rows, scale }: Options): Experiment[
   return [withRows(experiments[0], ids)];
 }
 
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
-
 function planText({ runs, stepsLeft, secondsLeft, memory, disk }: ReproductionPlan): string {
   const done = runs.filter(({ isComplete }) => isComplete).length;
   const rows = [
     ["runs", `${runs.length}, of which ${done} are done`],
     ["training steps left", stepsLeft.toLocaleString("en")],
     ["time left", `about ${formatSeconds(secondsLeft)}, from a step that was measured`],
-    ["memory", `about ${gigabytes(memory)} for the largest step`],
-    ["disk", gigabytes(disk)],
+    ["memory", `about ${formatGigabytes(memory)} for the largest step`],
+    ["disk", formatGigabytes(disk)],
   ];
   const lines = runs.map(({ folder, isComplete, done, config, rows }) => {
     const state = isComplete ? "done" : done > 0 ? `${done} of ${config.steps} steps` : "to do";
@@ -94,6 +93,29 @@ function summary(results: readonly Reproduction[], folder: string): string {
     .join("\n\n");
 }
 
+/** Options of which one asks for released weights to be measured here. */
+const RELEASED = {
+  checkpoint: "--checkpoint",
+  reference: "--reference",
+  model: "--model",
+  vae: "--vae",
+  count: "--count",
+  samplerSteps: "--sampler-steps",
+  inception: "--inception",
+} as const satisfies Record<keyof ReleasedOptions, string>;
+
+/** Values beside the paper's, and where the page lies. */
+function releasedText({ title, experiment, columns, rows }: Reproduction, folder: string): string {
+  const values = rows.flatMap(({ cells }) =>
+    cells.map(({ column, mean, paper }) => {
+      const { label, digits } = columns.find(({ id }) => id === column)!;
+      const beside = paper === undefined ? "" : `   paper ${paper.toFixed(digits)}`;
+      return `  ${label.padEnd(12)}${mean.toFixed(digits).padStart(10)}${beside}`;
+    }),
+  );
+  return [title, ...values, `  ${pathToFileURL(resolve(join(folder, `${experiment}.html`)))}`].join("\n");
+}
+
 export const reproduceCommand = (): Command =>
   withDevice(new Command("reproduce"))
     .description(
@@ -110,6 +132,16 @@ export const reproduceCommand = (): Command =>
       "where runs and tables go, in a folder for each scale and data set",
       "runs/reproduce",
     )
+    .option(
+      "--checkpoint <file>",
+      "released weights of table3 or table4, sampled and measured here (--scale paper)",
+    )
+    .option("--reference <file>", "the reference batch that images of released weights are measured against")
+    .option("--model <name>", "model of --checkpoint, or a .json file with its config (default: SiT-XL/2)")
+    .option("--vae <folder>", "what decodes them, files or a published name (default: sd-vae-ft-ema)")
+    .option("--count <number>", "images of released weights (default: 50000)", positiveInteger)
+    .option("--sampler-steps <number>", "steps of their sampler (default: 250)", positiveInteger)
+    .option("--inception <file>", "the FID network's weights (default: inception-2015)")
     .option("--dry-run", "say what is left to do and what it will take, and train nothing")
     .option("--list", "say which experiments and rows there are")
     .addOption(jsonOption())
@@ -122,6 +154,18 @@ export const reproduceCommand = (): Command =>
       }
       if (names.length === 0) throw new Error("which experiment? 'ditlab reproduce --list' names all");
       const experiments = chosen(names, options);
+      const measured = Object.entries(RELEASED)
+        .map(([name, flag]) => [flag, options[name as keyof ReleasedOptions]] as const)
+        .filter(([, value]) => value !== undefined);
+      if (measured.length > 0 && scaleName !== "paper")
+        throw new Error(`${measured[0][0]} is of weights that the authors released; expected --scale paper`);
+      if (measured.length > 0 && !options.dryRun) {
+        const folder = join(options.out, "released");
+        const command = ["ditlab reproduce", ...names, "--scale paper", ...measured.flat()].join(" ");
+        const result = await reproduceReleased(experiments, options, { folder, command });
+        const shown = options.json ? JSON.stringify(result, null, 2) : releasedText(result, folder);
+        return print(`${shown}\n`);
+      }
       if (scaleName === "paper") {
         const plan = fullPlan(experiments, options.seeds ?? 1);
         if (options.json) return print(`${JSON.stringify(plan, null, 2)}\n`);

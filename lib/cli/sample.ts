@@ -10,7 +10,7 @@ import { anyInteger, integer, jsonOption, positiveInteger, real, withDevice } fr
 import { MODES, type SampleOptions } from "./sampler-options.ts";
 
 /** What to sample from: a run of ours, or a file of weights for a model of the zoo. */
-async function load(run: string | undefined, options: SampleOptions): Promise<Pipeline> {
+export async function loadSampled(run: string | undefined, options: SampleOptions): Promise<Pipeline> {
   const { checkpoint, model, vae, weights, emaDecay, interpolant } = options;
   const common = { vae, weights, emaDecay };
   if (checkpoint !== undefined) {
@@ -147,7 +147,7 @@ export const sampleCommand = (): Command =>
       if (options.guidanceInterval.length !== 2) {
         throw new Error(`--guidance-interval takes two times, got ${options.guidanceInterval.length}`);
       }
-      const [pipeline, weaker] = [await load(run, options), await loadWeaker(options)];
+      const [pipeline, weaker] = [await loadSampled(run, options), await loadWeaker(options)];
       const result = await drawSamples(pipeline, options, weaker);
       await Promise.all([pipeline.dispose(), weaker?.dispose()]);
       process.stdout.write(

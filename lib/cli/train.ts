@@ -11,14 +11,12 @@ import {
   withArrays,
 } from "../data/index.ts";
 import { PAPER_PRESETS } from "../experiments/paper.ts";
-import { randomStream } from "../tensor/index.ts";
+import { formatGigabytes } from "../experiments/report/text.ts";
+import { measuredStep } from "../reproduce/costs.ts";
 import {
   checkTrainConfig,
   type DataSource,
-  initTask,
   latestCheckpoint,
-  makeTask,
-  measureStep,
   planTraining,
   type TrainConfig,
   type TrainingStep,
@@ -58,8 +56,6 @@ const summary = ({ step, checkpoint, trainSeconds, stepSeconds }: TrainResult) =
   stepSeconds,
 });
 
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
-
 function duration(seconds: number): string {
   if (seconds < 90) return `${seconds.toPrecision(3)} s`;
   const hours = seconds / 3600;
@@ -74,18 +70,17 @@ async function dryRun(config: TrainConfig, { json }: Options): Promise<string> {
   const { weights, optimizer, activations } = plan.memory;
   const needed = weights + optimizer + activations;
   const fits = needed < 0.8 * freemem();
-  const make = () => initTask(makeTask(config), randomStream(config.seed, "weights"));
-  const stepSeconds = fits ? await measureStep(config, make) : undefined;
+  const stepSeconds = fits ? await measuredStep(config) : undefined;
   if (json) return `${JSON.stringify({ ...plan, stepSeconds }, null, 2)}\n`;
   const time =
     stepSeconds === undefined
-      ? `not measured: ${gigabytes(needed)} needed, ${gigabytes(freemem())} free`
+      ? `not measured: ${formatGigabytes(needed)} needed, ${formatGigabytes(freemem())} free`
       : `at most ${duration(stepSeconds)} a step (${(plan.flopsPerStep / stepSeconds / 1e9).toFixed(0)} GFLOP/s), ${duration(stepSeconds * plan.steps)} in all`;
   const rows = [
     ["parameters", plan.parameters.toLocaleString("en")],
-    ["weights and their averages", gigabytes(weights)],
-    ["optimizer", gigabytes(optimizer)],
-    ["activations and gradients", `about ${gigabytes(activations)}`],
+    ["weights and their averages", formatGigabytes(weights)],
+    ["optimizer", formatGigabytes(optimizer)],
+    ["activations and gradients", `about ${formatGigabytes(activations)}`],
     [
       "batch",
       `${config.batchSize} in ${plan.accumulate} run${plan.accumulate > 1 ? "s" : ""} of ${plan.microBatches} parts`,
@@ -125,7 +120,7 @@ async function sourceOf(options: Options, given: Given): Promise<DataSource | un
 const ARRAY = "array ";
 
 /** @param inputSize side of the model's input; that of the images where it is to follow them */
-async function openSource(source: DataSource, inputSize: number | undefined): Promise<TrainingData> {
+export async function openSource(source: DataSource, inputSize: number | undefined): Promise<TrainingData> {
   const { images, vae, dataset, data } = source;
   const opened =
     images === undefined

@@ -1,5 +1,5 @@
 /** What training reads: examples in an endless sequence of shuffled epochs, from memory or from files. */
-import { randomStream, type Streams } from "../tensor/random.ts";
+import { type RandomGenerator, randomStream, type Streams } from "../tensor/random.ts";
 import type { ImageSet } from "./datasets.ts";
 import { imageSetFingerprint } from "./identity.ts";
 import { writePlanes } from "./tensors.ts";
@@ -82,4 +82,19 @@ export function imageSetData(images: ImageSet): TrainingData {
     fingerprint: async () => imageSetFingerprint(images),
     async close() {},
   };
+}
+
+/** Latents `(mean + std noise) scale` of examples that hold first means, then standard deviations. */
+export function drawLatents(
+  moments: Float32Array,
+  random: RandomGenerator,
+  count: number,
+  scale: number,
+): Float32Array {
+  const size = moments.length / count / 2;
+  const noise = random.normals(count * size);
+  return noise.map((draw, i) => {
+    const mean = i + Math.floor(i / size) * size;
+    return (moments[mean] + moments[mean + size] * draw) * scale;
+  });
 }

@@ -37,6 +37,26 @@ export function levelOf(process: ProcessConfig, { time, step }: NoiseLevel): num
   throw new RangeError(`a DiT takes { step }, an integer from 0 to ${steps - 1}, got ${got}`);
 }
 
+/** How far the nearest step of a DiT may be from a noise level. */
+const LEVEL_TOLERANCE = 0.01;
+
+/**
+ * A noise level t, from 0 to 1, as a process has it: a time of a SiT, and of a DiT of T steps the step t T, the last one
+ * for t = 1.
+ * @throws where t is out of range, or a DiT has so few steps that none of them is near
+ */
+export function levelAt(process: ProcessConfig, t: number): NoiseLevel {
+  if (!isTime(t)) throw new RangeError(`a noise level is from 0 (data) to 1 (noise), got ${t}`);
+  if (process.type === "interpolant") return { time: t };
+  const { steps } = process;
+  const step = Math.min(Math.round(t * steps), steps - 1);
+  if (Math.abs(step / steps - t) > LEVEL_TOLERANCE)
+    throw new RangeError(
+      `its process of ${steps} steps has none at the probes' noise level ${t}; expected one of step / ${steps}, the nearest is ${step / steps}`,
+    );
+  return { step };
+}
+
 /** An interval between two noise levels: fixed, or uniform in [min, max). */
 type LevelInterval = number | readonly [min: number, max: number];
 

@@ -1,6 +1,7 @@
 /** What the comparison measures of a run: samples with their metrics, and linear probes. */
 import type { Dataset } from "../data/index.ts";
-import type { NoiseLevel, ProcessConfig } from "../diffusion/index.ts";
+import { levelAt } from "../diffusion/levels.ts";
+import type { ProcessConfig } from "../diffusion/process.ts";
 import { type NdArray, ndarray, toUint8Images, writePngGrid } from "../io/index.ts";
 import {
   cnnFeatures,
@@ -130,24 +131,6 @@ const gridOf = (scale: EvaluationScale, dataset: Dataset, model: Network): Gener
   ...(model.classes > 0 && { guidance: { scale: GRID_GUIDANCE } }),
 });
 
-/** How far the nearest step of a DiT may be from a noise level. */
-const LEVEL_TOLERANCE = 0.01;
-
-/**
- * A noise level t as a process has it: a time of a SiT, and of a DiT of T steps the step t T, the last one for t = 1.
- * @throws where a DiT has so few steps that none of them is near
- */
-function probeLevel(process: ProcessConfig, t: number): NoiseLevel {
-  if (process.type === "interpolant") return { time: t };
-  const { steps } = process;
-  const step = Math.min(Math.round(t * steps), steps - 1);
-  if (Math.abs(step / steps - t) > LEVEL_TOLERANCE)
-    throw new RangeError(
-      `its process of ${steps} steps has none at the probes' noise level ${t}; expected one of step / ${steps}, the nearest is ${step / steps}`,
-    );
-  return { step };
-}
-
 /** @throws on what would be refused when a model of this kind is evaluated: before it is trained for that. */
 export function checkEvaluation(
   scale: EvaluationScale,
@@ -157,7 +140,7 @@ export function checkEvaluation(
   const network = makeNetwork(model);
   for (const options of [samplerOf, gridOf].map((of) => of(scale, dataset, network)))
     checkGenerate(network, process, options);
-  for (const t of scale.probeTimesteps) probeLevel(process, t);
+  for (const t of scale.probeTimesteps) levelAt(process, t);
 }
 
 /** Samples of the averaged weights without guidance, the same noise in every run. */
@@ -187,7 +170,7 @@ export async function probeOf(
   reporter.begin(label, scale.probeTimesteps.length);
   const results: ProbeResult[] = [];
   for (const timestep of scale.probeTimesteps) {
-    const level = probeLevel(process, timestep);
+    const level = levelAt(process, timestep);
     const features = await extractor.extract(ema, trainSet, {
       count: scale.probeTrain,
       seed: PROBE_SEED,

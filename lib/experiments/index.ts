@@ -13,6 +13,17 @@ export {
   scaleSRA,
 } from "./presets.ts";
 export {
+  type BlockNorm,
+  type BlockNormsOptions,
+  type BlockProbe,
+  type BlockProbesOptions,
+  type LookOptions,
+  type NormMeter,
+  normMeter,
+  type ProbedWeights,
+  probeBlocks,
+} from "./probing.ts";
+export {
   compareArms,
   type Finding,
   type PairComparison,

@@ -1,20 +1,10 @@
 import { compareArms, type PairComparison } from "./report/findings.ts";
 import { finalStep, mean, measuresOf, valueAt } from "./report/measures.ts";
 import { formatLevel } from "./report/paired.ts";
+import { aligned } from "./report/plain-tables.ts";
 import { pairName, summarize } from "./report/sentence.ts";
 import { formatDifference, formatInterval, formatValue } from "./report/text.ts";
 import type { Results } from "./results.ts";
-
-/** Rows of equally many cells as lines whose columns stand below each other. */
-function aligned(rows: readonly string[][]): string[] {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  return rows.map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i]))
-      .join("  ")
-      .trimEnd(),
-  );
-}
 
 const pairLines = ({ arm, against, level, findings }: PairComparison): string[] =>
   aligned([

@@ -46,6 +46,8 @@ export interface OpenSafetensors {
   >;
   /** The numbers of a tensor of this file. */
   read(name: string): Promise<NdArray<NumericDType>>;
+  /** Some rows of a tensor along its first axis, counted from 0, in the order in which they are asked for. */
+  readRows(name: string, rows: ArrayLike<number>): Promise<NdArray<NumericDType>>;
   close(): Promise<void>;
 }
 
@@ -72,19 +74,36 @@ export async function openSafetensors(path: string): Promise<OpenSafetensors> {
     const { entries, metadata } = parseHeader(await readExactly(handle, path, 8, length), path);
     checkLayout(entries, size - 8 - length, path);
     const tensors = new Map(entries.map((entry) => [entry.name, entry]));
+    const entryOf = (name: string) => {
+      const entry = tensors.get(name);
+      if (!entry) throw new Error(`${path} has no tensor "${name}"`);
+      const { dtype, code, shape, begin, end } = entry;
+      if (!dtype)
+        throw new UnsupportedType(
+          `Tensor "${name}" of ${path} has the element type ${shown(code)}, which is not read`,
+        );
+      return { dtype, shape, start: 8 + length + begin, bytes: end - begin };
+    };
     return {
       metadata,
       tensors,
       close: () => handle.close(),
       async read(name) {
-        const entry = tensors.get(name);
-        if (!entry) throw new Error(`${path} has no tensor "${name}"`);
-        const { dtype, code, shape, begin, end } = entry;
-        if (!dtype)
-          throw new UnsupportedType(
-            `Tensor "${name}" of ${path} has the element type ${shown(code)}, which is not read`,
-          );
-        return fromBytes(await readExactly(handle, path, 8 + length + begin, end - begin), shape, dtype);
+        const { dtype, shape, start, bytes } = entryOf(name);
+        return fromBytes(await readExactly(handle, path, start, bytes), shape, dtype);
+      },
+      async readRows(name, rows) {
+        const { dtype, shape, start, bytes } = entryOf(name);
+        const [count = 0, ...rest] = shape;
+        const size = bytes / Math.max(1, count);
+        const all = new Uint8Array(rows.length * size);
+        const readRow = async (row: number, i: number): Promise<void> => {
+          if (!(Number.isInteger(row) && row >= 0 && row < count))
+            throw new RangeError(`Tensor "${name}" of ${path} has ${count} rows, got row ${row}`);
+          all.set(await readExactly(handle, path, start + row * size, size), i * size);
+        };
+        await Promise.all(Array.from(rows, readRow));
+        return fromBytes(all, [rows.length, ...rest], dtype);
       },
     };
   } catch (error) {

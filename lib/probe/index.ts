@@ -1,12 +1,23 @@
+export { type CacheOptions, cachedExtractor, type StoredFeatures } from "./cached.ts";
 export { linearCKA } from "./cka.ts";
+export type { Extractor, ProbedImages } from "./extract.ts";
 export {
   type BlockFeatures,
-  type Extractor,
   type FeatureExtractor,
   featureExtractor,
-  type ProbedImages,
+  type LabelledFeatures,
   type TokenFeatures,
   tokenExtractor,
 } from "./features.ts";
-export { linearProbe, type ProbeOptions } from "./linear.ts";
+export type { ProbedSet } from "./images.ts";
+export {
+  linearProbe,
+  PAPER_PROBE,
+  type ProbeOptions,
+  type ProbeRecipe,
+  type ProbeSettings,
+  type QuickProbe,
+} from "./linear.ts";
+export { type FeatureNorms, featureNorms } from "./norms.ts";
 export { pcaColors } from "./pca.ts";
+export type { FeatureRows } from "./rows.ts";

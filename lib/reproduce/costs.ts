@@ -18,7 +18,7 @@ export interface Cost {
 }
 
 /** Seconds of a step, a median, measured for some seconds with weights of its own. */
-export const measuredStep = (config: TrainConfig, seconds: number): Promise<number> =>
+export const measuredStep = (config: TrainConfig, seconds?: number): Promise<number> =>
   measureStep(config, () => initTask(makeTask(config), randomStream(config.seed, "weights")), { seconds });
 
 /** Measures a step for some seconds, which needs its memory, and plans the rest. */

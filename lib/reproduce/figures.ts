@@ -113,19 +113,17 @@ export function figure4({ trained }: Sizes): Experiment {
   };
 }
 
-const sitWith = (size: Size): readonly [string, string, ModelSetting][] => [
-  ["sit", "without SRA", { family: "SiT", size }],
-  ["sit-sra", "with SRA", { family: "SiT", size, sra: "paper" }],
+/** SiT of a size without and with SRA; figure 7's numbers of them have these names. */
+const sitRows = (
+  size: Size,
+  cellsOf: (setting: ModelSetting, paper: "without" | "with") => Cell[],
+): Row[] => [
+  { id: "sit", label: "without SRA", cells: cellsOf({ family: "SiT", size }, "without") },
+  { id: "sit-sra", label: "with SRA", cells: cellsOf({ family: "SiT", size, sra: "paper" }, "with") },
 ];
 
 export function figure7a({ probed }: Sizes): Experiment {
-  const rows = sitWith(probed).map(
-    ([id, label, setting], i): Row => ({
-      id,
-      label,
-      cells: probes(setting, 0.1, i === 0 ? FIGURE_7.a.without : FIGURE_7.a.with),
-    }),
-  );
+  const rows = sitRows(probed, (setting, paper) => probes(setting, 0.1, FIGURE_7.a[paper]));
   return {
     id: "figure7a",
     title: "Figure 7a: what blocks know with SRA, by depth",
@@ -139,17 +137,13 @@ export function figure7a({ probed }: Sizes): Experiment {
 
 export function figure7b({ probed }: Sizes): Experiment {
   const { levels } = FIGURE_7.b;
-  const rows = sitWith(probed).map(
-    ([id, label, setting], i): Row => ({
-      id,
-      label,
-      cells: levels.map((t, at) => ({
-        column: `t${t}`,
-        setting,
-        reading: { of: "probe", share: 1, t, block: blockOf(XL.studentBlock, probed) },
-        paper: (i === 0 ? FIGURE_7.b.without : FIGURE_7.b.with)[at],
-      })),
-    }),
+  const rows = sitRows(probed, (setting, paper) =>
+    levels.map((t, at) => ({
+      column: `t${t}`,
+      setting,
+      reading: { of: "probe", share: 1, t, block: blockOf(XL.studentBlock, probed) },
+      paper: FIGURE_7.b[paper][at],
+    })),
   );
   return {
     id: "figure7b",

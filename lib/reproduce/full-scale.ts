@@ -5,6 +5,7 @@ import { claimFolder } from "../io/folders.ts";
 import { writeAtomic } from "../io/index.ts";
 import type { TrainConfig } from "../train/config.ts";
 import type { Experiment, ModelSetting, ReleasedRow } from "./experiment.ts";
+import { REFERENCE_BATCHES, RELEASED_INTERVAL, RELEASED_SAMPLING } from "./released.ts";
 import { runsOf } from "./runs.ts";
 import { fullConfig } from "./scales.ts";
 
@@ -15,22 +16,22 @@ export interface FullPlan {
   readonly commands: readonly string[];
 }
 
-const IMAGES = 50_000;
-const SAMPLER = "--sampler sde --steps 250";
+const { count: IMAGES, model: MODEL, vae: VAE, steps: STEPS } = RELEASED_SAMPLING;
+const SAMPLER = `--sampler sde --steps ${STEPS}`;
 const evaluate = (name: string, resolution: 256 | 512): string =>
-  `npx ditlab evaluate samples/${name}.npz --reference VIRTUAL_imagenet${resolution}_labeled.npz --json > results/${name}.json`;
+  `npx ditlab evaluate samples/${name}.npz --reference ${REFERENCE_BATCHES[resolution].file} --json > results/${name}.json`;
 
 function trainingCommands(name: string, { family }: ModelSetting): string[] {
-  const sampler = family === "DiT" ? "--sampler ddpm --steps 250" : SAMPLER;
+  const sampler = family === "DiT" ? `--sampler ddpm --steps ${STEPS}` : SAMPLER;
   return [
     `npx ditlab train --config configs/${name}.json --images shards --out runs/${name} $(test -e runs/${name}/checkpoints && echo --resume)`,
-    `npx ditlab sample runs/${name} --vae sd-vae-ft-ema ${sampler} --count ${IMAGES} --out samples/${name}.npz`,
+    `npx ditlab sample runs/${name} --vae ${VAE} ${sampler} --count ${IMAGES} --out samples/${name}.npz`,
     evaluate(name, 256),
   ];
 }
 
 const releasedCommands = ({ id, checkpoint, resolution, guidance }: ReleasedRow): string[] => [
-  `npx ditlab sample --checkpoint ${checkpoint} --model SiT-XL/2 --vae sd-vae-ft-ema ${SAMPLER} --guidance ${guidance} --guidance-interval 0 0.7 --count ${IMAGES} --out samples/${id}.npz`,
+  `npx ditlab sample --checkpoint ${checkpoint} --model ${MODEL} --vae ${VAE} ${SAMPLER} --guidance ${guidance} --guidance-interval ${RELEASED_INTERVAL.join(" ")} --count ${IMAGES} --out samples/${id}.npz`,
   evaluate(id, resolution),
 ];
 

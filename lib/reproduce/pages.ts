@@ -2,8 +2,16 @@
 import { join } from "node:path";
 import { type Html, html } from "../experiments/report/html.ts";
 import { fact, page, type Section } from "../experiments/report/page.ts";
+import { csvLines, markdownTable } from "../experiments/report/plain-tables.ts";
 import { scrollTable } from "../experiments/report/sections.ts";
-import { formatDate, formatFixed, formatSeconds, NOT_AVAILABLE, plural } from "../experiments/report/text.ts";
+import {
+  capitalized,
+  formatDate,
+  formatFixed,
+  formatSeconds,
+  NOT_AVAILABLE,
+  plural,
+} from "../experiments/report/text.ts";
 import { writeAtomic } from "../io/index.ts";
 import type { Column } from "./experiment.ts";
 import { drawings } from "./plots.ts";
@@ -66,8 +74,26 @@ const claimRow = ({ about, count, tau, interval, verdict }: ClaimResult): string
 ];
 const CLAIM_HEAD = ["order of", "values", "Kendall's tau", "95 % interval", "the paper's order"];
 
+/** How released weights were measured, in sentences. */
+function releasedNotes({
+  checkpoint,
+  model,
+  reference,
+  count,
+  steps,
+  guidance,
+  warnings,
+}: NonNullable<Reproduction["released"]>): string[] {
+  return [
+    `${model} from ${checkpoint}: ${plural(count, "image")}, ${plural(steps, "step")} of the stochastic sampler, guidance ${guidance}, measured against ${reference}.`,
+    ...warnings.map((warning) => `${capitalized(warning)}.`),
+  ];
+}
+
 /** What the numbers are, in sentences. */
-function notes({ scale, dataset, seeds, steps, controls, rows, claims, against }: Reproduction): string[] {
+function notes(result: Reproduction): string[] {
+  if (result.released) return releasedNotes(result.released);
+  const { scale, dataset, seeds, steps, controls, rows, claims, against } = result;
   const base = rows.find(({ id }) => id === against)?.label;
   return [
     ...(controls
@@ -90,11 +116,6 @@ function notes({ scale, dataset, seeds, steps, controls, rows, claims, against }
   ];
 }
 
-const markdownTable = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  [head, head.map(() => "---"), ...rows]
-    .map((cells) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`)
-    .join("\n");
-
 /** The table, what it claims and how it came about, as Markdown. */
 export function markdown(result: Reproduction): string {
   const { title, about, claims, command, version, createdAt, machine, seconds } = result;
@@ -113,11 +134,6 @@ export function markdown(result: Reproduction): string {
   ].join("\n\n");
 }
 
-const csvField = (value: string | number | undefined): string => {
-  const text = value === undefined ? "" : String(value);
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-};
-
 /** A line for each value: of each row and column, that of each seed. */
 function csv({ experiment, rows, seeds }: Reproduction): string {
   const lines = rows.flatMap(({ id, cells }) =>
@@ -132,7 +148,7 @@ function csv({ experiment, rows, seeds }: Reproduction): string {
       ]),
     ),
   );
-  return `${[["experiment", "row", "column", "seed", "value", "paper"], ...lines].map((line) => line.map(csvField).join(",")).join("\n")}\n`;
+  return csvLines([["experiment", "row", "column", "seed", "value", "paper"], ...lines]);
 }
 
 function htmlPage(result: Reproduction): string {

@@ -45,7 +45,18 @@ export interface Reproduction extends ExperimentOutcome {
   scale: string;
   dataset: string;
   seeds: number[];
+  /** Of each training; 0 where released weights were measured. */
   steps: number;
+  /** Which released weights were measured, and how: their images, the sampler's steps, and what to know of the numbers. */
+  released?: {
+    checkpoint: string;
+    model: string;
+    reference: string;
+    count: number;
+    steps: number;
+    guidance: number;
+    warnings: readonly string[];
+  };
   version: string;
   command?: string;
   createdAt: string;

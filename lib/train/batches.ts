@@ -1,5 +1,6 @@
 /** Training batches: examples in the data's order, and the numbers that a step draws. */
 import type { Batch } from "../align/index.ts";
+import { drawLatents } from "../data/examples.ts";
 import { asTrainingData, type Examples, type ImageSet, type TrainingData } from "../data/index.ts";
 import { type RandomGenerator, streams01 } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
@@ -137,21 +138,6 @@ function batchOf(
     ...(Object.keys(named).length > 0 && { arrays: named }),
     ...(drawn.length > 0 && { draws: drawn }),
   };
-}
-
-/** Latents `(mean + std noise) scale` of examples that hold first means, then standard deviations. */
-function drawLatents(
-  moments: Float32Array,
-  random: RandomGenerator,
-  count: number,
-  scale: number,
-): Float32Array {
-  const size = moments.length / count / 2;
-  const noise = random.normals(count * size);
-  return noise.map((draw, i) => {
-    const mean = i + Math.floor(i / size) * size;
-    return (moments[mean] + moments[mean + size] * draw) * scale;
-  });
 }
 
 /** Arrays of every image that a task needs, by name, with the shape of one image's. */

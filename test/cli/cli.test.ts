@@ -23,7 +23,7 @@ const home = temporaryFolder();
 test("--help and --version answer on stdout with exit code 0, for every command", async () => {
   const { code, stdout } = await ditlab(["--help"]);
   assert.is(code, 0);
-  for (const command of ["demo", "train", "sample", "evaluate", "convert", "profile"]) {
+  for (const command of ["demo", "train", "sample", "evaluate", "convert", "probe", "profile"]) {
     assert.match(stdout, command);
     const help = await ditlab([command, "--help"]);
     assert.is(help.code, 0);

@@ -8,6 +8,7 @@ import { makeNetwork, type NetworkConfig } from "../../lib/models/index.ts";
 import { loadPipeline, type PipelineSampleOptions } from "../../lib/pipeline/index.ts";
 import { randomGenerator } from "../../lib/tensor/index.ts";
 import { temporaryFolder } from "../io/helpers.ts";
+import { SMALL_MODEL as CONFIG } from "../models/small.ts";
 import { randomParams } from "../samplers/small.ts";
 import { ditlab } from "./helpers.ts";
 
@@ -24,17 +25,6 @@ async function written(name: string, config: NetworkConfig, seed: number) {
   return { config, model, checkpoint, args: ["--checkpoint", checkpoint, "--model", model] };
 }
 
-const CONFIG: NetworkConfig = {
-  inputSize: 8,
-  patchSize: 4,
-  inChannels: 1,
-  hiddenSize: 16,
-  depth: 2,
-  numHeads: 2,
-  mlpRatio: 4,
-  numClasses: 2,
-  qkNorm: false,
-};
 const sit = await written("sit", CONFIG, 1);
 const weak = await written("weak", { ...CONFIG, depth: 1 }, 2);
 const dit = await written("dit", { ...CONFIG, outChannels: 2 }, 3);

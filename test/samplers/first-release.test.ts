@@ -11,21 +11,11 @@ import { loadModel, makeNetwork, type NetworkConfig } from "../../lib/models/ind
 import { networkPredictor, sample, sampleGenerator } from "../../lib/samplers/index.ts";
 import { normalTensor, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { temporaryFolder } from "../io/helpers.ts";
+import { SMALL_MODEL } from "../models/small.ts";
 import { relativeError } from "../parity.ts";
 import { randomParams } from "./small.ts";
 
-const CONFIG: NetworkConfig = {
-  inputSize: 8,
-  patchSize: 4,
-  inChannels: 2,
-  outChannels: 4,
-  hiddenSize: 16,
-  depth: 2,
-  numHeads: 2,
-  mlpRatio: 4,
-  numClasses: 3,
-  qkNorm: false,
-};
+const CONFIG: NetworkConfig = { ...SMALL_MODEL, inChannels: 2, outChannels: 4, numClasses: 3 };
 const released = makeNetwork(CONFIG);
 const params = randomParams(released, randomGenerator(1));
 const path = join(await temporaryFolder(), "first.pt");

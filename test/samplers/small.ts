@@ -8,18 +8,7 @@ import {
   type RandomGenerator,
   randomGenerator,
 } from "../../lib/tensor/index.ts";
-
-const CONFIG: NetworkConfig = {
-  inputSize: 8,
-  patchSize: 4,
-  inChannels: 1,
-  hiddenSize: 16,
-  depth: 2,
-  numHeads: 2,
-  mlpRatio: 4,
-  numClasses: 2,
-  qkNorm: false,
-};
+import { SMALL_MODEL } from "../models/small.ts";
 
 /** Random parameters, also where training begins with zeros. */
 export const randomParams = (network: Network, random: RandomGenerator): Params =>
@@ -34,7 +23,7 @@ interface Small {
 }
 
 const small = (process: ProcessConfig, change: Partial<NetworkConfig>): Small => {
-  const network = makeNetwork({ ...CONFIG, ...change });
+  const network = makeNetwork({ ...SMALL_MODEL, ...change });
   return { network, process, params: randomParams(network, randomGenerator(8)) };
 };
 

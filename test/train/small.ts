@@ -4,6 +4,7 @@ import type { ImageSet } from "../../lib/data/index.ts";
 import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { randomGenerator } from "../../lib/tensor/index.ts";
 import type { TrainConfig } from "../../lib/train/index.ts";
+import { SMALL_MODEL } from "../models/small.ts";
 
 /** Random 8x8 grey images of two classes. */
 export function smallImages(count = 50): ImageSet {
@@ -31,17 +32,7 @@ export const SMALL_SRA: SRAConfig = {
 export function smallConfig(change: Partial<TrainConfig> = {}): TrainConfig {
   return {
     seed: 3,
-    model: {
-      inputSize: 8,
-      patchSize: 4,
-      inChannels: 1,
-      hiddenSize: 16,
-      depth: 2,
-      numHeads: 2,
-      mlpRatio: 4,
-      numClasses: 2,
-      qkNorm: false,
-    },
+    model: SMALL_MODEL,
     process: SIT_PROCESS,
     methods: [SMALL_SRA],
     steps: 12,

@@ -61,6 +61,8 @@ export function plural(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+export const formatGigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
+
 /** Seconds as `85 ms`, `4.2 s`, `3 min 05 s` or `2 h 07 min`. */
 export function formatSeconds(seconds: number): string {
   if (!Number.isFinite(seconds)) return NOT_AVAILABLE;

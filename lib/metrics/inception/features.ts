@@ -1,10 +1,9 @@
 /** The FID network's features of many images, batch by batch. */
-import { readdir, rm, stat, utimes } from "node:fs/promises";
-import { join } from "node:path";
 import type { Pixels } from "../../data/index.ts";
 import { contentOfParams, fingerprint } from "../../fingerprint.ts";
 import { cacheFolder } from "../../home.ts";
 import { ndarray, readSafetensors, writeSafetensors } from "../../io/index.ts";
+import { keptName, noteUse, removeUnused } from "../../io/kept.ts";
 import { jit } from "../../jit/index.ts";
 import { type Params, param } from "../../tensor/params.ts";
 import { type Tensor, tf } from "../../tensor/tf.ts";
@@ -89,10 +88,10 @@ export function inceptionExtractor(
       if (!cache) return compute(batch);
       await tidied;
       weights ??= contentOfParams(params).then((content) => fingerprint(content));
-      const path = cacheFolder("features", `${keyOf(batch, suite, await weights)}.safetensors`);
+      const path = cacheFolder("features", keptName(keyOf(batch, suite, await weights)));
       const found = await readCached(path, batch.count);
       if (found) {
-        await utimes(path, new Date(), new Date()).catch(() => {});
+        await noteUse(path);
         return found;
       }
       const features = await compute(batch);
@@ -114,22 +113,6 @@ const FORMAT = 2;
 
 const keyOf = ({ content, width, height }: ImageBatch, suite: SuiteName, weights: string): string =>
   fingerprint([`${FORMAT} ${suite} ${weights} ${width} ${height}`, ...content]);
-
-/** 50,000 images are 1 GB; what was not used for so long is not missed. */
-const UNUSED_MS = 14 * 24 * 3_600_000;
-
-/** Features, and the halves of them that a killed run was writing. */
-const KEPT_FILE = /^[0-9a-f]{64}\.safetensors(\.\d+-\d+\.tmp)?$/;
-
-async function removeUnused(folder: string): Promise<void> {
-  const names = await readdir(folder).catch(() => []);
-  const oldest = Date.now() - UNUSED_MS;
-  for (const name of names.filter((name) => KEPT_FILE.test(name))) {
-    const path = join(folder, name);
-    const info = await stat(path).catch(() => undefined);
-    if (info && info.mtimeMs < oldest) await rm(path, { force: true }).catch(() => {});
-  }
-}
 
 /** Features that were kept; none where they are missing or damaged. */
 async function readCached(path: string, count: number): Promise<InceptionFeatures | undefined> {

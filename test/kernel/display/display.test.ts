@@ -303,7 +303,7 @@ test("pictures of some values are shown one at a time", async () => {
   assert.is(bundle["image/png"], "p0.5", "for what shows no HTML");
   assert.is(bundle["text/plain"], "Pictures by t: 0, 0.5");
   const none = display.frames({ label: "t", values: [1], image: () => display.markdown("no") });
-  const failed = await shownBy(none).then(String, ({ message }: Error) => message);
+  const failed = await Promise.resolve(shownBy(none)).then(String, ({ message }: Error) => message);
   assert.is(failed, "display.frames: the image of t = 1 must be shown as a PNG, such as a grid of images");
 });
 
