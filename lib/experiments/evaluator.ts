@@ -112,23 +112,28 @@ export async function disposeEvaluator({ compiled, network }: Evaluator): Promis
     await Promise.all([generator.dispose(), extractor.dispose()]);
 }
 
+/** What draws. */
+type Drawn = { model: Network; process: ProcessConfig };
+
 /** What the metrics are of: no guidance, every class equally often; of a model without classes so many images. */
 const samplerOf = (
   scale: EvaluationScale,
   { classes }: Dataset,
-  model: Network,
+  { model, process }: Drawn,
   count = scale.generated,
 ): GenerateOptions => ({
   ...(model.classes > 0 ? { labels: indices(count).map((i) => i % classes.length) } : { count }),
   sampler: "euler",
+  // A small error of the predicted noise would leave pixels far beyond black and white.
+  clip: process.type === "gaussian",
   steps: scale.samplerSteps,
   seed: SAMPLE_SEED,
 });
 
 /** What a grid is of: guided away from no class, where there are classes. */
-const gridOf = (scale: EvaluationScale, dataset: Dataset, model: Network): GenerateOptions => ({
-  ...samplerOf(scale, dataset, model, GRID_IMAGES),
-  ...(model.classes > 0 && { guidance: { scale: GRID_GUIDANCE } }),
+const gridOf = (scale: EvaluationScale, dataset: Dataset, drawn: Drawn): GenerateOptions => ({
+  ...samplerOf(scale, dataset, drawn, GRID_IMAGES),
+  ...(drawn.model.classes > 0 && { guidance: { scale: GRID_GUIDANCE } }),
 });
 
 /** @throws on what would be refused when a model of this kind is evaluated: before it is trained for that. */
@@ -138,20 +143,20 @@ export function checkEvaluation(
   { model, process }: Pick<TrainConfig, "model" | "process">,
 ): void {
   const network = makeNetwork(model);
-  for (const options of [samplerOf, gridOf].map((of) => of(scale, dataset, network)))
+  for (const options of [samplerOf, gridOf].map((of) => of(scale, dataset, { model: network, process })))
     checkGenerate(network, process, options);
   for (const t of scale.probeTimesteps) levelAt(process, t);
 }
 
 /** Samples of the averaged weights without guidance, the same noise in every run. */
 export async function samplesOf(
-  { generator, model, scale, dataset, reporter }: ModelEvaluator,
+  { generator, scale, dataset, reporter, ...drawn }: ModelEvaluator,
   ema: Params,
   label: string,
 ) {
   reporter.begin(label, scale.generated);
   const images = await generator.generate(ema, {
-    ...samplerOf(scale, dataset, model),
+    ...samplerOf(scale, dataset, drawn),
     batchSize: Math.min(100, scale.generated),
     onProgress: (done) => reporter.update(done),
   });
@@ -212,11 +217,11 @@ export const metricsOfRealImages = async ({
 
 /** Writes a grid of samples, with classes one column each: what a reader looks at, not what is measured. */
 export async function writeGrid(
-  { generator, model, scale, dataset }: ModelEvaluator,
+  { generator, scale, dataset, ...drawn }: ModelEvaluator,
   ema: Params,
   path: string,
 ): Promise<void> {
-  const images = await generator.generate(ema, gridOf(scale, dataset, model));
+  const images = await generator.generate(ema, gridOf(scale, dataset, drawn));
   await writePngGrid(path, toUint8Images(images.data, images.shape), { columns: 10, scale: 2 });
 }
 

@@ -25,6 +25,8 @@ export interface PipelineSampleOptions extends Omit<GenerateOptions, "sampler" |
   steps?: number;
   /** Guidance, or its scale alone. Default: none. */
   guidance?: number | Guidance;
+  /** Clamp the predicted data to [-1, 1] in every step. Default: of a Gaussian process on pixels. */
+  clip?: boolean;
 }
 
 export interface Pipeline extends PipelineSource {
@@ -64,6 +66,7 @@ const completed = (
   ...options,
   sampler: options.sampler ?? (process.type === "gaussian" ? "ddpm" : "euler"),
   steps: options.steps ?? STEPS,
+  clip: options.clip ?? (process.type === "gaussian" && isPixels(network.input[0])),
   guidance: typeof guidance === "number" ? { scale: guidance } : guidance,
   ...drawnOf(network, { labels, condition, count }, options.first ?? 0),
 });

@@ -55,6 +55,8 @@ export interface RunOptions {
   weaker?: { network: Sampleable; params: Params };
   /** Draws x's shape, for each step that adds noise. */
   noise: () => Tensor;
+  /** Clamp the predicted data to [-1, 1]. */
+  clip?: boolean;
   /** Also what the data were predicted to be when the segment's last step began. */
   watched?: boolean;
 }
@@ -91,6 +93,7 @@ interface Structure {
   layout: StepNumbers;
   guided: boolean;
   channels: number;
+  clip: boolean;
   watched: boolean;
 }
 
@@ -101,7 +104,7 @@ export function compiledSampler(network: Sampleable, process: ProcessConfig): Co
     (sampler: SamplerChoice, weakerNetwork?: Sampleable) =>
     (inputs: Inputs, structure: Structure): RunResult => {
       const { params, weaker, condition, table, count, scale, noise } = inputs;
-      const { layout, guided, channels, watched } = structure;
+      const { layout, guided, channels, clip, watched } = structure;
       const { step } = samplerFor(sampler, process);
       const model = (network: Sampleable, params: Params): ConditionalModel<Tensor> => {
         return (x, t, condition) => network.apply(params, x, t, condition).output;
@@ -121,7 +124,7 @@ export function compiledSampler(network: Sampleable, process: ProcessConfig): Co
         const numbers = numbersAt(table, index, layout);
         return outcome(
           step(state, numbers, z),
-          ({ x, at }) => estimates(process, asked(x, at.t), x, at),
+          ({ x, at }) => estimates(process, asked(x, at.t), x, at, clip),
           watched,
         );
       });
@@ -141,7 +144,7 @@ export function compiledSampler(network: Sampleable, process: ProcessConfig): Co
       await Promise.all(all.map((program) => program.dispose()));
     },
     async run(state, { sampler, guided, noisy, steps }, options) {
-      const { params, condition, scale, channels, weaker, noise, watched = false } = options;
+      const { params, condition, scale, channels, weaker, noise, clip = false, watched = false } = options;
       const inputs: Inputs = {
         params,
         state,
@@ -156,6 +159,7 @@ export function compiledSampler(network: Sampleable, process: ProcessConfig): Co
         layout: layoutOf(steps[0]),
         guided,
         channels: guided ? channels : 0,
+        clip,
         watched,
       };
       try {

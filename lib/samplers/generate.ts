@@ -28,6 +28,11 @@ export interface GenerateOptions extends DrawnOptions, NoiseOptions, SamplerSche
   /** Images at a time. Default 64. */
   batchSize?: number;
   guidance?: Guidance;
+  /**
+   * Clamp the predicted data to [-1, 1] in every step: for pixels, not for latents. A DiT, which predicts noise, needs it
+   * there: where nearly all is noise, a small error of it is a large one of the data. Default: false.
+   */
+  clip?: boolean;
   /** A weaker model to be guided by; without one guidance is classifier-free. */
   weaker?: WeakerModel;
   /** Called as images are done. */
@@ -138,6 +143,7 @@ const COMMON = Object.keys({
   latents: true,
   noise: true,
   batchSize: true,
+  clip: true,
   guidance: true,
   weaker: true,
   onProgress: true,
@@ -180,7 +186,7 @@ export function sampleGenerator(network: Sampleable, process: ProcessConfig): Sa
   return {
     dispose: () => compiled.dispose(),
     async generate(params, options) {
-      const { sampler, first = 0, batchSize = 64, guidance, weaker, onProgress, onStep } = options;
+      const { sampler, first = 0, batchSize = 64, guidance, clip, weaker, onProgress, onStep } = options;
       const segments = checkGenerate(network, process, options).flatMap((segment) =>
         onStep ? segment.steps.map((numbers) => ({ ...segment, steps: [numbers] })) : segment,
       );
@@ -205,6 +211,7 @@ export function sampleGenerator(network: Sampleable, process: ProcessConfig): Sa
           channels: guidedChannels(network.input, process, guidance),
           ...(weaker && { weaker: { network: weaker.network ?? network, params: weaker.params } }),
           noise,
+          clip,
           watched: onStep !== undefined,
         };
         let state = compiled.start(sampler, noise());

@@ -49,6 +49,8 @@ export function sampleGrids(
           : { count: IMAGES }),
         sampler: process.type === "gaussian" ? "ddpm" : "euler",
         steps: process.type === "gaussian" ? Math.min(DIT_STEPS, process.steps) : STEPS,
+        // Nothing decodes them: they are pixels.
+        clip: process.type === "gaussian" && !decode,
         seed,
         batchSize: IMAGES,
       });

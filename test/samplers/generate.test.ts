@@ -225,6 +225,46 @@ test("what cannot be drawn is refused before a parameter is read", async () => {
   );
 });
 
+test("clipped, predicted data stay within black and white in every step, as step by step outside of the program", async () => {
+  const options = { ...DEFAULTS, sampler: "ddim", steps: 5, clip: true } as const;
+  let [largest, widest] = [0, 0];
+  const most = ({ data }: { data: Float32Array }): number =>
+    data.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+  const clipped = await draw(dit, {
+    ...options,
+    onStep: ({ denoised }) => {
+      largest = Math.max(largest, most(denoised));
+    },
+  });
+  await draw(dit, {
+    ...options,
+    clip: false,
+    onStep: ({ denoised }) => {
+      widest = Math.max(widest, most(denoised));
+    },
+  });
+  assert.ok(largest <= 1, `${largest}`);
+  assert.ok(widest > 1.5, `${widest}: without it they leave that range, or this tests nothing`);
+
+  const labels = tf.tensor1d(Int32Array.from(DEFAULTS.labels), "int32");
+  const predict = networkPredictor(dit.network, dit.params, {
+    condition: dit.network.conditionOf(labels, {}),
+  });
+  const latents = {
+    shape: [5, ...dit.network.input],
+    dtype: "float32",
+    data: clipped.map((_, i) => Math.sin(i)),
+  } as const;
+  const given = await draw(dit, { ...options, latents: latents as never });
+  const { process } = dit;
+  const expected = await sample("ddim", predict, tf.tensor(latents.data, [...latents.shape]), {
+    steps: 5,
+    clip: true,
+    process,
+  });
+  assert.ok(relativeError(given, await expected.data()) < 1e-4);
+});
+
 test.after(() =>
   Promise.all([...generators.values()].map((generator) => generator.dispose())).then(() => {}),
 );
