@@ -147,7 +147,7 @@ async function searchAndDark(): Promise<void> {
   assert.is.not(await isDark(), before);
   // The text of notebooks is found, and the API.
   for (const [words, where] of [
-    ["knowledge has a place", "/notebooks/"],
+    ["how openly a feature shows the class", "/notebooks/"],
     ["defineSampler", "/guide/samplers"],
   ]) {
     await page.locator(".VPNavBarSearch button").first().click();

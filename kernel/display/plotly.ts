@@ -167,6 +167,8 @@ export function framesFigure<V>(
     active: start,
     currentvalue: { prefix: `${label} = ` },
     pad: { t: 45 },
+    // Room for the labels of its ends.
+    ...{ x: 0.04, len: 0.92 },
     steps: values.map((value, i) => ({
       label: String(value),
       method: "restyle",

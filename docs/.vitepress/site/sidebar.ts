@@ -61,6 +61,7 @@ export function sidebar(): Entry[] {
     ]),
     group("How to", [
       ...["train", "sample", "evaluate", "watch"].map((name) => entry(`howto/${name}.md`)),
+      entry("probe.md"),
       entry("reproduce.md"),
       entry("devices.md"),
       entry("config.md"),
