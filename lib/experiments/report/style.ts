@@ -74,7 +74,7 @@ details { font-size: 0.9rem; }
 summary { cursor: pointer; color: var(--link); padding: 0.3rem 0; width: fit-content; }
 .scroll { overflow-x: auto; max-width: 100%; }
 .scroll th:first-child { position: sticky; left: 0; background: var(--surface); padding-right: 0.7rem; }
-.scroll tbody th { white-space: nowrap; }
+.scroll tbody th, .scroll tbody td { white-space: nowrap; }
 .group th { padding-top: 1rem; border-bottom: 0; font-weight: 600; }
 .group span { position: sticky; left: 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 0.92rem; line-height: 1.4; }
