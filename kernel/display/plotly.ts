@@ -166,7 +166,7 @@ export function framesFigure<V>(
   const slider = {
     active: start,
     currentvalue: { prefix: `${label} = ` },
-    pad: { t: 45 },
+    pad: { t: 60 },
     // Room for the labels of its ends.
     ...{ x: 0.04, len: 0.92 },
     steps: values.map((value, i) => ({

@@ -29,9 +29,9 @@ export interface ClaimResult {
   count: number;
   /** Kendall's tau between the paper's values and the means over seeds. */
   tau: number;
-  /** 95 %, by a bootstrap over seeds; with fewer than three there is none. */
+  /** 95 %, by a bootstrap over seeds; with fewer than five there is none. */
   interval?: Interval;
-  /** `holds` or `contradicted` where the interval lies on one side of 0, and every FID beats those of trivial images. */
+  /** `holds` or `contradicted` where the interval lies on one side of 0, and all samples beat trivial images by FID. */
   verdict: "holds" | "not resolved" | "contradicted" | "too few seeds" | "no better than trivial images";
 }
 
@@ -93,14 +93,13 @@ function differenceFrom(base: readonly number[], { values }: CellResult): CellRe
   };
 }
 
-/** What an order comes to. `trivial` is the FID of images without learning, where FIDs are compared. */
+/** What an order comes to, of samples of which some may be no better than images without learning. */
 function verdictOf(
   seeds: number,
-  means: readonly number[],
   interval: Interval | undefined,
-  trivial = Number.POSITIVE_INFINITY,
+  isTrivial: boolean,
 ): ClaimResult["verdict"] {
-  if (means.some((value) => value >= trivial)) return "no better than trivial images";
+  if (isTrivial) return "no better than trivial images";
   if (seeds < FEWEST_SEEDS) return "too few seeds";
   if (!interval) return "not resolved";
   if (interval[0] > 0) return "holds";
@@ -110,7 +109,7 @@ function verdictOf(
 function claimResult(
   { id, about, cells }: Claim,
   rows: readonly RowResult[],
-  trivial?: number,
+  isTrivial: boolean,
 ): ClaimResult | undefined {
   const compared = cells
     .map(([row, column]) => cellIn(rows, row, column))
@@ -122,14 +121,13 @@ function claimResult(
     compared.map(({ paper }) => paper!),
     compared.map(({ values }) => values),
   );
-  const means = compared.map((cell) => cell.mean);
   return {
     id,
     about,
     count: compared.length,
     tau,
     ...(interval && { interval }),
-    verdict: verdictOf(compared[0].values.length, means, interval, trivial),
+    verdict: verdictOf(compared[0].values.length, interval, isTrivial),
   };
 }
 
@@ -163,15 +161,25 @@ export function outcomeOf({ rows, claims, against }: Experiment, measured: Measu
       const other = isBase ? undefined : base?.cells.find(({ column }) => column === cell.column);
       if (other) cell.difference = differenceFrom(other.values, cell);
     }
-  const isOfDistances = ({ cells: [[row, column]] }: Claim): boolean =>
-    rows.some(
-      ({ id, cells }) =>
-        id === row && cells.some((cell) => cell.column === column && cell.reading.of === "fid"),
-    );
+  const { trivial = Number.POSITIVE_INFINITY } = measured;
+  /** Whether a claim is of samples whose FID, of the same training, is no better than that of trivial images. */
+  const isTrivial = ({ cells }: Claim): boolean =>
+    cells.some(([id, column]) => {
+      const row = rows.find((row) => row.id === id);
+      const reading = row?.cells.find((cell) => cell.column === column)?.reading;
+      if (!row || !reading || (reading.of !== "fid" && reading.of !== "is")) return false;
+      return row.cells.some(
+        ({ column, reading: { of, ...rest } }) =>
+          of === "fid" &&
+          "share" in rest &&
+          rest.share === reading.share &&
+          cellIn(results, id, column)!.mean >= trivial,
+      );
+    });
   return {
     rows: results,
     claims: claims
-      .map((claim) => claimResult(claim, results, isOfDistances(claim) ? measured.trivial : undefined))
+      .map((claim) => claimResult(claim, results, isTrivial(claim)))
       .filter((result) => result !== undefined),
   };
 }

@@ -52,6 +52,9 @@ const measured = (values: readonly (readonly number[])[], trivial?: number): Mea
   },
 });
 
+/** Five seeds about a value. */
+const near = (value: number): number[] => [0, 0.1, -0.1, 0.05, -0.05].map((luck) => value + luck);
+
 const verdict = (papers: readonly number[], values: readonly (readonly number[])[], trivial?: number) =>
   outcomeOf(experiment(papers), measured(values, trivial)).claims[0];
 
@@ -73,28 +76,44 @@ test("means are over seeds, and differences from the row within each", () => {
 
 test("an order holds, is contradicted, or is not resolved, as far as seeds carry it", () => {
   const papers = [30, 20, 10];
-  const near = (value: number): number[] => [value, value + 0.1, value - 0.1];
   assert.is(verdict(papers, [near(3), near(2), near(1)]).verdict, "holds");
   assert.is(verdict(papers, [near(1), near(2), near(3)]).verdict, "contradicted");
   const mixed = verdict(papers, [
-    [3, 1, 2],
-    [2, 3, 1],
-    [1, 2, 3],
+    [3, 1, 2, 3, 1],
+    [2, 3, 1, 1, 2],
+    [1, 2, 3, 2, 3],
   ]);
   assert.is(mixed.verdict, "not resolved");
-  const two = verdict(papers, [
-    [3, 3],
-    [2, 2],
-    [1, 1],
+  const four = verdict(papers, [
+    [3, 3, 3, 3],
+    [2, 2, 2, 2],
+    [1, 1, 1, 1],
   ]);
-  assert.equal([two.tau, two.interval, two.verdict], [1, undefined, "too few seeds"]);
+  assert.equal([four.tau, four.interval, four.verdict], [1, undefined, "too few seeds"]);
 });
 
 test("what is no better than images without learning is not judged", () => {
-  const near = (value: number): number[] => [value, value + 0.1, value - 0.1];
   const values = [near(3), near(2), near(1)];
   assert.is(verdict([30, 20, 10], values, 4).verdict, "holds");
   assert.is(verdict([30, 20, 10], values, 2.5).verdict, "no better than trivial images");
+});
+
+test("an order of scores is not judged either where the same samples are no better than trivial images", () => {
+  const { rows, claims, ...rest } = experiment([30, 20]);
+  const scored: Experiment = {
+    ...rest,
+    columns: [...rest.columns, { id: "is", label: "IS", digits: 2, better: "higher" }],
+    rows: rows.map((row, i) => ({
+      ...row,
+      cells: [...row.cells, { ...row.cells[0], column: "is", reading: { of: "is", share: 1 }, paper: i }],
+    })),
+    claims: [...claims, { id: "is", about: "scores", cells: rows.map(({ id }) => [id, "is"] as const) }],
+  };
+  const verdicts = (trivial: number): string[] =>
+    outcomeOf(scored, measured([near(3), near(2)], trivial)).claims.map(({ verdict }) => verdict);
+  assert.equal(verdicts(2.5), ["no better than trivial images", "no better than trivial images"]);
+  assert.is(verdicts(4)[0], "holds");
+  assert.is.not(verdicts(4)[1], "no better than trivial images");
 });
 
 test("a value that was not measured is named", () => {
