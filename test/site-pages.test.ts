@@ -5,6 +5,8 @@ import { siteLink } from "../docs/.vitepress/site/links.ts";
 import { sitePages } from "../docs/.vitepress/site/map.ts";
 import { notebookMarkdown, titleOf } from "../docs/.vitepress/site/notebook.ts";
 import { githubSlug } from "../docs/.vitepress/site/slug.ts";
+import { DISPLAY } from "../kernel/display/mime.ts";
+import { display } from "../kernel/index.ts";
 import type { Cell, Notebook, Output } from "../kernel/notebook/format.ts";
 
 const text = (source: string, metadata = {}): Cell => ({ cell_type: "markdown", id: "a", metadata, source });
@@ -44,6 +46,33 @@ test("text stays text, code is a fence, and a notebook without a heading has its
     cells: [text("# The `jit` of $x$")],
   };
   assert.is(titleOf(notebook, "name"), "The jit of x");
+});
+
+test("code that Jupyter hides is folded, and what it shows is not", () => {
+  const { markdown } = page(
+    code("plot();", [{ output_type: "stream", name: "stdout", text: "shown" }], {
+      jupyter: { source_hidden: true },
+    }),
+  );
+  assert.match(
+    markdown,
+    /:::: details Show the code\n\n```ts\nplot\(\);\n```\n\n::::\n\n<pre[^>]*>shown<\/pre>/,
+  );
+});
+
+test("a slider over pictures stays one, its pictures files beside the page", async () => {
+  const image = (t: number) => display.mime({ "image/png": Buffer.from(`p${t}`).toString("base64") });
+  const shownBy = display.frames({ label: "t", values: [0, 1], image }, { title: "Two" });
+  const { markdown, files } = page(
+    code("frames();", [shown((await shownBy[DISPLAY]()) as Record<string, unknown>)]),
+  );
+  assert.match(markdown, /<input type="range"/);
+  assert.match(markdown, /<img alt="t = 0" src="file-1.png"/);
+  assert.match(markdown, /<img alt="t = 1" src="file-2.png"/);
+  assert.equal(files, [
+    ["png", "p0"],
+    ["png", "p1"],
+  ]);
 });
 
 test("cells tagged solution are folded, neighbours together", () => {

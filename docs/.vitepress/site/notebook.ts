@@ -47,7 +47,12 @@ function cellOf(cell: Cell, attached: Attached): string {
     return cell.cell_type === "raw" ? "" : forSite(withAttachments(cell, attached));
   if (cell.source.trim() === "") return "";
   const outputs = cell.outputs.map((output) => outputOf(output, attached)).filter((text) => text !== "");
-  return [fenced(cell.source), ...outputs].join("\n\n");
+  const { source_hidden } = (cell.metadata.jupyter ?? {}) as { source_hidden?: boolean };
+  const isFolded = source_hidden && !hasTag(cell, "solution");
+  const source = isFolded
+    ? `:::: details Show the code\n\n${fenced(cell.source)}\n\n::::`
+    : fenced(cell.source);
+  return [source, ...outputs].join("\n\n");
 }
 
 /** Its first heading as plain text. */

@@ -73,10 +73,20 @@ function picture(type: keyof typeof PICTURES, { data, metadata }: DataOutput, at
   return imageOf(src, size.join(""));
 }
 
+/** Pictures inside of HTML as files beside the page. */
+const withFiles = (html: string, attached: Attached): string =>
+  html.replace(/src="data:image\/png;base64,([^"]*)"/g, (_, base64: string) => {
+    return `src="${attached.add("png", Buffer.from(base64, "base64"))}"`;
+  });
+
 /** The richest representation that a page can show, as Markdown. */
 function dataOutput(output: DataOutput, attached: Attached): string {
   const { data } = output;
   if (PLOTLY in data) return figure(data[PLOTLY], attached);
+  // Pictures of which a slider shows one.
+  const slider =
+    /<input type="range"/.test(String(data["text/html"] ?? "")) && safeHtml(String(data["text/html"]));
+  if (slider) return `<div v-pre class="nb-output nb-html">${withFiles(slider, attached)}</div>`;
   for (const type of Object.keys(PICTURES) as (keyof typeof PICTURES)[])
     if (type in data) return picture(type, output, attached);
   const svg = String(data["image/svg+xml"] ?? "");
