@@ -1,6 +1,7 @@
 /** Plotly figures: from traces and a layout to what front ends show of them. */
 import { checkStart } from "./frames.ts";
 import { toJson } from "./json.ts";
+import { encodedTraces } from "./plotly-data.ts";
 import { type Edition, figureHtml, loaderHtml } from "./plotly-page.ts";
 import { type MimeBundle, sink } from "./sink.ts";
 
@@ -40,41 +41,6 @@ const AXIS = {
 };
 /** Digits of the numbers in a figure: more than can be seen, a third of what they have as 64-bit floats. */
 const DIGITS = 6;
-
-/** Types of arrays by plotly's names. */
-const ELEMENT_TYPES = new Map<unknown, string>([
-  [Float32Array, "f4"],
-  [Float64Array, "f8"],
-  [Int8Array, "i1"],
-  [Uint8Array, "u1"],
-  [Uint8ClampedArray, "u1"],
-  [Int16Array, "i2"],
-  [Uint16Array, "u2"],
-  [Int32Array, "i4"],
-  [Uint32Array, "u4"],
-]);
-/** Shorter ones stay readable lists. */
-const LEAST_ENCODED = 16;
-
-/**
- * A trace's arrays as plotly reads them in base64, where they are of one type of number: typed arrays, arrays with a shape
- * and tensors. As lists they take several times the space, most of all in a notebook, which has a line for each number.
- */
-function encoded(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.every((one) => typeof one === "number") ? value : value.map(encoded);
-  const { shape, dataSync, data } = value as { shape?: number[]; dataSync?: () => unknown; data?: unknown };
-  const numbers = typeof dataSync === "function" ? dataSync.call(value) : Array.isArray(shape) ? data : value;
-  const type = ELEMENT_TYPES.get((numbers as object).constructor);
-  if (type === undefined)
-    return Object.getPrototypeOf(value) === Object.prototype
-      ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, encoded(one)]))
-      : value;
-  const { buffer, byteOffset, byteLength, length } = numbers as Float32Array;
-  if (length < LEAST_ENCODED) return value;
-  const bdata = Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength).toString("base64");
-  return { dtype: type, bdata, ...(shape && shape.length > 1 ? { shape: shape.join(", ") } : {}) };
-}
 
 /** What the small edition of plotly.js draws, and may come with most notebooks; the whole one is four times as large. */
 const SMALL_EDITION = new Set(
@@ -126,11 +92,20 @@ const plainTitle = (layout: Record<string, unknown>): string | undefined => {
   return typeof text === "string" ? text.replace(/<[^>]*>/g, "") : undefined;
 };
 
-/** The representations of a figure; before a notebook's first one, plotly.js is shown. */
-export function figureBundle({ data: traces, layout: given, config: asked }: Figure): MimeBundle {
+/**
+ * The representations of a figure; before a notebook's first one, plotly.js is shown. A promise where numbers have to come
+ * from a GPU.
+ */
+export function figureBundle({ data: traces, layout, config }: Figure): MimeBundle | Promise<MimeBundle> {
   if (!Array.isArray(traces))
     throw new TypeError(`display.plot: a list of traces expected, got ${typeof traces}`);
-  const data = traces.map(encoded) as Record<string, unknown>[];
+  const data = encodedTraces(traces);
+  return data instanceof Promise
+    ? data.then((data) => bundleOf({ data, layout, config }))
+    : bundleOf({ data, layout, config });
+}
+
+function bundleOf({ data, layout: given, config: asked }: Figure): MimeBundle {
   const kinds = [...new Set(data.map(({ type = "scatter" }) => String(type)))];
   const edition: Edition = kinds.every((kind) => SMALL_EDITION.has(kind)) ? "cartesian" : "whole";
   const layout = themed(given);

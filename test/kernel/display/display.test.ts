@@ -286,6 +286,25 @@ test("numbers of one type go into a figure in base64, with their shape", async (
   assert.is(figure.data[0].y.bdata, Buffer.from(y.slice(4).buffer).toString("base64"));
 });
 
+test("a figure waits for numbers that lie on a GPU", async () => {
+  const { calls } = listening();
+  const data = Float32Array.from({ length: 20 }, (_, i) => i);
+  const onGpu = (numbers: Float32Array) => ({
+    shape: [numbers.length],
+    dataSync() {
+      throw new Error("the numbers come asynchronously");
+    },
+    data: async () => numbers,
+  });
+  await display(display.plot([{ y: onGpu(data), x: onGpu(data.subarray(0, 2)) }])).shown;
+  const shown = calls.map((call) =>
+    "data" in call ? call.data["application/vnd.plotly.v1+json"] : undefined,
+  );
+  const figure = shown.findLast((one) => one !== undefined) as { data: Record<string, unknown>[] };
+  assert.equal(figure.data[0].y, { dtype: "f4", bdata: Buffer.from(data.buffer).toString("base64") });
+  assert.equal(figure.data[0].x, [0, 1]);
+});
+
 test("pictures of some values are shown one at a time", async () => {
   listening();
   const png = (text: string) => display.mime({ "image/png": text, "text/plain": text });
