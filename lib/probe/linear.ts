@@ -2,7 +2,7 @@
  * Linear probing: how much of the class a block's features show. Average-pooled tokens, batch normalization without
  * parameters, one linear layer (paper section 4; the representation that SRA is to improve).
  */
-import { jit } from "../jit/index.ts";
+import { type Compiled, jit } from "../jit/index.ts";
 import { ADAMW_DEFAULTS, type AdamWState, adamW, initAdamW } from "../optim/adamw.ts";
 import { scheduleAt } from "../optim/schedules.ts";
 import { check as checkFields, count, positive, z } from "../schema.ts";
@@ -114,7 +114,16 @@ const predictions = (params: Params, x: Tensor, mean: Tensor, variance: Tensor):
   tf.argMax(logitsOf(params, normalized(x, mean, variance)), 2);
 
 /** What trains and measures layers of so many classes, compiled. */
-export const probeFunctions = (classes: number) => ({
+interface ProbeFunctions {
+  normalize: Compiled<[x: Tensor], Tensor>;
+  step: Compiled<
+    [params: Params, optimizer: AdamWState, x: Tensor, labels: Tensor, rate: Tensor],
+    { params: Params; state: AdamWState }
+  >;
+  predict: Compiled<[params: Params, x: Tensor, mean: Tensor, variance: Tensor], Tensor>;
+}
+
+export const probeFunctions = (classes: number): ProbeFunctions => ({
   normalize: jit(batchNorm, { name: "batchNorm" }),
   step: jit(
     (params: Params, optimizer: AdamWState, x: Tensor, labels: Tensor, rate: Tensor) =>
@@ -123,7 +132,6 @@ export const probeFunctions = (classes: number) => ({
   ),
   predict: jit(predictions, { name: "probePredictions" }),
 });
-type Compiled = ReturnType<typeof probeFunctions>;
 
 const tensorOf = async (
   rows: FeatureRows,
@@ -143,7 +151,7 @@ const labelsAt = (labels: ArrayLike<number>, images: ArrayLike<number>): Tensor 
  * each batch normalizes.
  */
 export async function trainProbe(
-  { normalize, step }: Pick<Compiled, "normalize" | "step">,
+  { normalize, step }: Pick<ProbeFunctions, "normalize" | "step">,
   rows: FeatureRows,
   labels: ArrayLike<number>,
   blocks: readonly number[],
@@ -192,7 +200,7 @@ export async function trainProbe(
 
 /** How many of some images each block's layer tells the class of, in features normalized as training's whole set. */
 async function rightOf(
-  { predict }: Pick<Compiled, "predict">,
+  { predict }: Pick<ProbeFunctions, "predict">,
   params: Params,
   [mean, variance]: readonly Tensor[],
   test: FeatureRows,
