@@ -122,7 +122,7 @@ maybe("plotly figures are drawn, by one copy of plotly", async () => {
     },
   );
   const carried = await inPage<number>(
-    "Jupyter.notebook.get_cells().filter((cell) => JSON.stringify(cell.toJSON()).length > 1e6).length",
+    "Jupyter.notebook.get_cells().filter((cell) => JSON.stringify(cell.toJSON()).length > 5e5).length",
   );
   assert.is(carried, 1);
   const figure = page.locator(".js-plotly-plot").first();

@@ -58,7 +58,7 @@ class Documents(unittest.TestCase):
     def test_exported_pages_hold_their_figures(self):
         page, _ = HTMLExporter().from_notebook_node(self.execute("display.plot([{ y: [1, 2] }])"))
         self.assertIn("__ditlabPlotly", page)
-        self.assertGreater(len(page), 2_000_000)
+        self.assertGreater(len(page), 1_000_000)
 
 
 if __name__ == "__main__":

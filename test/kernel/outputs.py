@@ -116,7 +116,7 @@ class Outputs(KernelCase):
         figure = "display.plot([{ x: [1, 2], y: [3, 4] }])"
 
         def shipped(result):
-            return sum(len(c["data"]["text/html"]) > 1_000_000 for c in result.of("display_data"))
+            return sum(len(c["data"]["text/html"]) > 500_000 for c in result.of("display_data"))
 
         for code, expected in [
             (figure, 1),
@@ -134,7 +134,7 @@ class Cleared(KernelCase):
     def test_plotly_is_shipped_again_after_its_output_was_cleared(self):
         figure = "display(display.plot([{ y: [1] }]))"
         result = self.check(f"{figure}; display.clear(); {figure}; {figure}; 0")
-        sizes = [len(c["data"]["text/html"]) > 1_000_000 for c in result.of("display_data")]
+        sizes = [len(c["data"]["text/html"]) > 500_000 for c in result.of("display_data")]
         self.assertEqual(sizes, [True, False, True, False, False])
 
 
