@@ -12,8 +12,8 @@ import { display } from "../../../kernel/index.ts";
 const CHROMIUM = "/usr/bin/chromium";
 const maybe = existsSync(CHROMIUM) ? test : test.skip;
 
-/** The outputs of two figures, and the one that carries plotly before them. */
-async function outputs(): Promise<{ loader: string; figures: string[] }> {
+/** The HTML of what is shown from now on, with plotly once. */
+function listening(): string[] {
   const shown: string[] = [];
   const shipped = new Set<string>();
   setSink({
@@ -22,6 +22,12 @@ async function outputs(): Promise<{ loader: string; figures: string[] }> {
     clear() {},
     once: (key) => !shipped.has(key) && shipped.add(key) !== undefined,
   });
+  return shown;
+}
+
+/** The outputs of two figures, and the one that carries plotly before them. */
+async function outputs(): Promise<{ loader: string; figures: string[] }> {
+  const shown = listening();
   const line = { x: [0, 1, 2], y: [2, Number.NaN, 1], line: { color: "#ff0000", width: 14 } };
   const bars = {
     type: "bar",
@@ -65,13 +71,7 @@ test.before.each(async () => {
   page.on("pageerror", (error) => errors.push(error.message));
 });
 maybe("a slider of pictures shows the one that it stands at", async () => {
-  const shown: string[] = [];
-  setSink({
-    notebook: true,
-    show: (data) => shown.push(String(data["text/html"])),
-    clear() {},
-    once: () => true,
-  });
+  const shown = listening();
   const dot = (
     await sharp({ create: { width: 4, height: 4, channels: 3, background: "red" } })
       .png()
@@ -90,13 +90,7 @@ maybe("a slider of pictures shows the one that it stands at", async () => {
 });
 
 maybe("a slider changes what is drawn, on a page without a kernel, as narrow as a phone", async () => {
-  const shown: string[] = [];
-  setSink({
-    notebook: true,
-    show: (data) => shown.push(String(data["text/html"])),
-    clear() {},
-    once: () => true,
-  });
+  const shown = listening();
   const traces = (slope: number) => [{ x: [0, 1], y: [0, slope], name: `slope ${slope}` }];
   display(
     display.frames(
