@@ -115,14 +115,14 @@ function bundleOf({ data, layout: given, config: asked }: Figure): MimeBundle {
   const title = plainTitle(layout);
   const page = onPage(layout, given);
   const height = Number(layout.height) || DEFAULT_HEIGHT;
+  // The data may be large: they become text once.
+  const [traces, settings] = [data, config].map((value) => toJson(value, DIGITS));
+  const json = (layout: unknown): string =>
+    `{"data":${traces},"layout":${toJson(layout, DIGITS)},"config":${settings}}`;
   return {
     "text/plain": `Figure${title === undefined ? "" : ` "${title}"`}: ${kinds.join(", ")}`,
-    "text/html": figureHtml(toJson({ data, layout: page.layout, config }, DIGITS), {
-      ...page,
-      height,
-      edition,
-    }),
-    "application/vnd.plotly.v1+json": JSON.parse(toJson({ data, layout, config }, DIGITS)),
+    "text/html": figureHtml(json(page.layout), { ...page, height, edition }),
+    "application/vnd.plotly.v1+json": JSON.parse(json(layout)),
   };
 }
 
