@@ -1,8 +1,10 @@
-/** The SRA comparison: the same small SiT trained without and with SRA. */
+/** The SRA comparison: the same small SiT trained without and with SRA, and told no class. */
+
+import type { MethodConfig } from "../align/index.ts";
 import type { Dataset } from "../data/index.ts";
 import { runComparison } from "./comparison.ts";
 import type { Arm, ComparisonOptions } from "./options.ts";
-import { type Scale, scaleConfig, scaleSRA } from "./presets.ts";
+import { type Scale, scaleConfig, scaleSRA, withoutClasses } from "./presets.ts";
 import type { Results } from "./results.ts";
 
 /** The comparison's, but for what this one decides. */
@@ -11,18 +13,20 @@ export type DemoOptions = Omit<ComparisonOptions, "arms" | "probeBlocks">;
 /** The baseline first, so that SRA is set against it. */
 export function demoArms(scale: Scale, dataset: Dataset): Arm[] {
   const [student, teacher] = scale.align;
+  const configOf = (methods: MethodConfig[]) => (seed: number) =>
+    withoutClasses(scaleConfig(scale, dataset, methods, seed));
   return [
     {
       name: "baseline",
       label: "SiT",
       phrase: "the baseline",
-      config: (seed) => scaleConfig(scale, dataset, [], seed),
+      config: configOf([]),
     },
     {
       name: "sra",
       label: `SiT + SRA (block ${student} to ${teacher})`,
       phrase: "SRA",
-      config: (seed) => scaleConfig(scale, dataset, [scaleSRA(scale)], seed),
+      config: configOf([scaleSRA(scale)]),
     },
   ];
 }

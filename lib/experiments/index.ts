@@ -11,6 +11,7 @@ export {
   type ScaleName,
   scaleConfig,
   scaleSRA,
+  withoutClasses,
 } from "./presets.ts";
 export {
   type BlockNorm,
