@@ -57,7 +57,7 @@ export const SCALES = {
     probeTimesteps: [0.3],
   },
   small: {
-    about: "under ten minutes on two cores: the default",
+    about: "about ten minutes on two cores: the default",
     seeds: [5, 6, 7],
     hiddenSize: 128,
     depth: 6,
