@@ -41,7 +41,7 @@ export function runDemo(options: DemoOptions): Promise<Results | undefined> {
   return runComparison({
     ...options,
     arms: demoArms(scale, dataset),
-    // Where SRA acts, and the measure that moved first in pilots.
-    probeBlocks: [{ block: student, label: `aligned block ${student}` }],
+    // Where SRA acts, and what moved in pilots with other seeds.
+    probeBlocks: [{ block: student, label: `aligned block ${student}`, planned: true }],
   });
 }

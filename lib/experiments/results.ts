@@ -62,6 +62,8 @@ export interface ProbeBlock {
   block: number;
   /** Inside a sentence, for example `aligned block 2`. */
   label: string;
+  /** What the comparison was made to find out, chosen before its seeds were run: chance is counted for the rest alone. */
+  planned?: boolean;
 }
 
 export interface Results {

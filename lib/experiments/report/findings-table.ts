@@ -2,7 +2,7 @@
 
 import type { ArmResult, Results } from "../results.ts";
 import { swatch } from "./arms.ts";
-import { type Finding, type PairComparison, tallyOf } from "./findings.ts";
+import { type Finding, type PairComparison, tallyOf, unplanned } from "./findings.ts";
 import { type Html, html } from "./html.ts";
 import { formatLevel } from "./paired.ts";
 import { pairName } from "./sentence.ts";
@@ -61,7 +61,7 @@ function row(finding: Finding, comparison: PairComparison): Html {
   const { measure, verdict } = finding;
   const { format } = measure;
   const { arm, against, level } = comparison;
-  const way = measure.lowerIsBetter ? "lower is better" : "higher is better";
+  const way = `${measure.lowerIsBetter ? "lower" : "higher"} is better${measure.planned ? "; chosen beforehand" : ""}`;
   const seeds = finding.seeds.map(
     ({ seed, difference }) =>
       html`<span>${seed}:\u00a0${formatDifference(difference, format).replace("\u00a0pp", "")}</span> `,
@@ -108,7 +108,7 @@ function overview(comparisons: readonly PairComparison[]): Html {
 function chanceNote(comparisons: readonly PairComparison[]): string {
   const { judged, resolved, byChance } = tallyOf(comparisons);
   if (judged === 0) return "";
-  return `: if the arms did not differ at all, chance alone would still resolve about ${formatFixed(byChance, 2)} of the ${formatCount(judged)}. Here ${resolved === 1 ? "1 is" : `${formatCount(resolved)} are`} resolved`;
+  return `if the arms did not differ at all, chance alone would still resolve about ${formatFixed(byChance, 2)} of the ${formatCount(judged)}. Here ${resolved === 1 ? "1 is" : `${formatCount(resolved)} are`} resolved`;
 }
 
 /** How many comparisons there are, and what that does to the intervals. */
@@ -116,9 +116,20 @@ function countNote(comparisons: readonly PairComparison[]): string {
   const pairs = comparisons.length;
   const measures = comparisons[0].findings.length;
   const { level } = comparisons[0];
-  const chance = chanceNote(comparisons);
-  if (pairs === 1)
-    return `${plural(measures, "measure")} are compared, each by an interval of ${formatLevel(level)}, not corrected for how many they are${chance}.`;
+  if (pairs === 1) {
+    const others = unplanned(comparisons[0]);
+    const chosen = measures - others.findings.length;
+    const which =
+      chosen === 0
+        ? ""
+        : `Apart from ${chosen === 1 ? "the one" : `the ${formatCount(chosen)}`} chosen beforehand, `;
+    const chance = chanceNote([others]);
+    const first = `${plural(measures, "measure")} are compared, each by an interval of ${formatLevel(level)}, not corrected for how many they are`;
+    if (chance === "") return `${first}.`;
+    return which === "" ? `${first}: ${chance}.` : `${first}. ${which}${chance}.`;
+  }
+  const note = chanceNote(comparisons);
+  const chance = note === "" ? "" : `: ${note}`;
   return (
     `${plural(pairs, "pair")} of arms by ${plural(measures, "measure")} are ${plural(pairs * measures, "comparison")}. ` +
     `So that many pairs are not over-read, each interval is of ${formatLevel(level)} (Bonferroni: the 5\u00a0% shared out among the ${formatCount(pairs)} pairs); ` +

@@ -101,6 +101,12 @@ export function tallyOf(comparisons: readonly PairComparison[]): Tally {
   };
 }
 
+/** A comparison by what was not chosen beforehand, which is where chance picks. */
+export const unplanned = (comparison: PairComparison): PairComparison => ({
+  ...comparison,
+  findings: comparison.findings.filter(({ measure }) => !measure.planned),
+});
+
 /** Every two arms compared by every measure, at the last step that every run was evaluated at. */
 export function compareArms(results: Results): PairComparison[] {
   const step = finalStep(results);

@@ -1,9 +1,8 @@
 /** What a reader may and may not conclude. */
 
 import type { Results } from "../results.ts";
-import { type PairComparison, tallyOf } from "./findings.ts";
+import { type PairComparison, tallyOf, unplanned } from "./findings.ts";
 import { type Html, html } from "./html.ts";
-import { measuresOf } from "./measures.ts";
 import { formatLevel, sharedLevel } from "./paired.ts";
 import { usesInception } from "./sentence.ts";
 import { formatCount, formatFixed, formatValue, plural } from "./text.ts";
@@ -15,15 +14,18 @@ function chanceOf(results: Results, comparisons: readonly PairComparison[]): str
   if (pairs === 0) return "One arm is measured, so that nothing is compared.";
   if (seeds < 2)
     return "One seed cannot show how much a difference varies from run to run, so nothing counts as resolved.";
-  const { judged, byChance } = tallyOf(comparisons);
+  const open = pairs === 1 ? comparisons.map(unplanned) : comparisons;
+  const { judged, byChance } = tallyOf(open);
   if (judged === 0) return "No measure has a value of every seed in two arms, so nothing counts as resolved.";
-  const measures = plural(measuresOf(results).length, "measure");
+  const count = open[0].findings.length;
+  const others = count < comparisons[0].findings.length;
+  const measures = plural(count, others ? "other measure" : "measure");
   const level = formatLevel(sharedLevel(pairs));
   const often =
     pairs === 1
-      ? `A ${level} interval leaves out the truth once in twenty times, and ${measures}, which depend on each other, are compared here`
+      ? `A ${level} interval leaves out the truth once in twenty times, and ${measures}, which depend on each other, are compared here${others ? " beside what was chosen beforehand" : ""}`
       : `By each measure ${plural(pairs, "pair")} of arms are compared. Their intervals are of ${level}, so that together they leave out a truth at most once in twenty times (Bonferroni); but there are ${measures}, which depend on each other`;
-  return `${often}, so that about ${formatFixed(byChance, 2)} would be resolved between arms that do not differ: one resolved measure by itself is a hint. With ${plural(seeds, "seed")} only large and steady effects can be resolved; what is not resolved is not shown to be absent.`;
+  return `${often}, so that about ${formatFixed(byChance, 2)} would be resolved between arms that do not differ: one resolved measure ${others ? "of these" : "by itself"} is a hint. With ${plural(seeds, "seed")} only large and steady effects can be resolved; what is not resolved is not shown to be absent.`;
 }
 
 /** The section "What these numbers do and do not show". */

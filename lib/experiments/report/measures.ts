@@ -12,6 +12,8 @@ export interface Measure {
   phrase: string;
   lowerIsBetter: boolean;
   format: NumberFormat;
+  /** Chosen before the seeds were run. */
+  planned?: boolean;
   read: (evaluation: Evaluation) => number;
 }
 
@@ -55,16 +57,20 @@ export function finalStep(results: Results): number | undefined {
 }
 
 /** Probe accuracy at one block. */
-const blockMeasure = ({ block, label }: ProbeBlock): Measure => ({
+const blockMeasure = ({ block, label, planned }: ProbeBlock): Measure => ({
   key: `probeBlock${block}`,
   label: `Probe accuracy, ${label}`,
   phrase: `probe accuracy at the ${label}`,
   lowerIsBetter: false,
   format: PERCENT,
+  planned,
   read: (evaluation) => probeOfBlock(evaluation, block),
 });
 
-/** The four sample metrics, probe accuracy at the blocks that the results name, and two summaries over all blocks. */
+/**
+ * The four sample metrics, probe accuracy at the blocks that the results name, and two summaries over all blocks; first of
+ * all what was chosen beforehand.
+ */
 export function measuresOf(results: Results): Measure[] {
   const all = results.arms.flatMap((arm) => arm.runs.flatMap((run) => run.evaluations));
   const last = all.filter((evaluation) => evaluation.step === finalStep(results));
@@ -72,7 +78,9 @@ export function measuresOf(results: Results): Measure[] {
   const frechet = (e: Evaluation) => e.metrics.frechet;
   const score = (e: Evaluation) => e.metrics.inceptionScore;
   const plain = (count: number): NumberFormat => ({ unit: "plain", digits: count });
+  const blocks = (results.probeBlocks ?? []).map(blockMeasure);
   return [
+    ...blocks.filter(({ planned }) => planned),
     {
       key: "frechet",
       label: "Frechet distance",
@@ -105,7 +113,7 @@ export function measuresOf(results: Results): Measure[] {
       format: plain(3),
       read: (e) => e.metrics.recall,
     },
-    ...(results.probeBlocks ?? []).map(blockMeasure),
+    ...blocks.filter(({ planned }) => !planned),
     {
       key: "probeMean",
       label: "Probe accuracy, mean of blocks",

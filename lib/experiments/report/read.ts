@@ -19,6 +19,9 @@ const text: Check = (value, path) => {
 const number: Check = (value, path) => {
   if (typeof value !== "number") fail(path, "a number (or null where it is not finite)");
 };
+const flag: Check = (value, path) => {
+  if (typeof value !== "boolean") fail(path, "true or false");
+};
 const scalar: Check = (value, path) => {
   if (!["string", "number", "boolean"].includes(typeof value)) fail(path, "text, a number, true or false");
 };
@@ -98,7 +101,7 @@ const results = shape({
   format: oneOf("ditlab-results/1", "ditlab-results/2"),
   ...common,
   arms: list(shape({ name: text, label: text, phrase: text, runs: list(run) })),
-  probeBlocks: optional(list(shape({ block: number, label: text }))),
+  probeBlocks: optional(list(shape({ block: number, label: text, planned: optional(flag) }))),
 });
 const run1 = runWith(shape({ step: list(number), generative: list(number), align: list(number) }));
 /** Of the first format, whose two arms were always a baseline and SRA. */

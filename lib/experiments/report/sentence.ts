@@ -1,7 +1,7 @@
 /** The whole comparison in one sentence, and its name. */
 
 import type { Results } from "../results.ts";
-import { type Finding, type PairComparison, tallyOf, type Verdict } from "./findings.ts";
+import { type Finding, type PairComparison, tallyOf, unplanned, type Verdict } from "./findings.ts";
 import { finalStep } from "./measures.ts";
 import { formatLevel, type Pair } from "./paired.ts";
 import { capitalized, formatCount, formatDifference, formatFixed, joinList, plural } from "./text.ts";
@@ -31,7 +31,9 @@ const named = ({ findings }: PairComparison, verdict: Verdict, withMean: boolean
     findings
       .filter((finding) => finding.verdict === verdict && hasValues(finding))
       .map(({ measure, mean }) =>
-        withMean ? `${measure.phrase} (${formatDifference(mean, measure.format)})` : measure.phrase,
+        withMean
+          ? `${measure.phrase} (${formatDifference(mean, measure.format)}${measure.planned ? ", the measure chosen beforehand" : ""})`
+          : measure.phrase,
       ),
   );
 
@@ -71,9 +73,12 @@ function claimsOfPair(comparison: PairComparison): string[] {
 
 /** How much of what is resolved would be, by as many measures, if the arms did not differ at all. */
 function shareOfChance(comparison: PairComparison): string {
-  const { resolved, judged, byChance } = tallyOf([comparison]);
+  const { resolved, judged, byChance } = tallyOf([unplanned(comparison)]);
+  const chance = `of which chance alone would resolve about ${formatFixed(byChance, 2)}`;
+  const others = comparison.findings.length - unplanned(comparison).findings.length > 0;
+  if (others) return `${formatCount(resolved)} of ${plural(judged, "other measure")} resolved, ${chance}`;
   const these = resolved === 1 ? "this is" : "these are";
-  return `${these} ${formatCount(resolved)} of ${plural(judged, "measure")}, of which chance alone would resolve about ${formatFixed(byChance, 2)}`;
+  return `${these} ${formatCount(resolved)} of ${plural(judged, "measure")}, ${chance}`;
 }
 
 /**

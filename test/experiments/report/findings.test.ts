@@ -208,6 +208,28 @@ findings("says in one sentence what is resolved and what is not", () => {
   );
 });
 
+findings("a measure that was chosen beforehand comes first, and chance picks among the others alone", () => {
+  const results = syntheticResults([0, 1, 2]);
+  const planned = { ...results, probeBlocks: [{ block: 2, label: "aligned block 2", planned: true }] };
+  assert.is(measuresOf(results)[4].phrase, measuresOf(planned)[0].phrase);
+  assert.is(measuresOf(planned).length, measuresOf(results).length);
+  const of = (...all: Finding[]): PairComparison[] => [
+    { ...pairsOf(results.arms)[0], level: 0.95, findings: all },
+  ];
+  const [chosen, better, open] = [compared(-2, -3, -4), compared(-2, -3, -4), compared(1, -1)];
+  chosen.measure = { ...LOWER, phrase: "loss", planned: true };
+  better.measure = { ...LOWER, phrase: "recall" };
+  open.measure = { ...LOWER, phrase: "precision" };
+  assert.match(
+    summarize(planned, of(chosen, open)),
+    ", SRA was better than the baseline in loss (\u22123.00, the measure chosen beforehand); 0 of 1 other measure resolved, of which chance alone would resolve about 0.05; no difference was resolved in precision; this is",
+  );
+  assert.match(
+    summarize(planned, of(chosen, better, open)),
+    "in loss (\u22123.00, the measure chosen beforehand) and recall (\u22123.00); 1 of 2 other measures resolved, of which chance alone would resolve about 0.10;",
+  );
+});
+
 findings("what has no values is not called a difference that was not resolved", () => {
   const results = syntheticResults([0, 1, 2]);
   for (const { runs } of results.arms)

@@ -247,6 +247,24 @@ page("says beside the table how much chance alone would resolve", () => {
   assert.not.match(render(0), "chance alone");
 });
 
+page("says which measure was chosen beforehand, and counts chance for the others", () => {
+  const results = {
+    ...syntheticResults([0, 1, 2]),
+    probeBlocks: [{ block: 2, label: "aligned block 2", planned: true }],
+  };
+  const text = withoutLibrary(renderReport(results, new Map()));
+  assert.match(
+    text,
+    /not corrected for how many they are\. Apart from the one chosen beforehand, if the arms did not differ at all, chance alone would still resolve about 0\.30 of the 6\./,
+  );
+  assert.match(text, /Probe accuracy, aligned block 2<small>higher is better; chosen beforehand<\/small>/);
+  assert.match(
+    text,
+    /6 other measures, which depend on each other, are compared here beside what was chosen beforehand/,
+  );
+  assert.is(text.split("chosen beforehand</small>").length, 2);
+});
+
 page("shows one arm without a comparison", () => {
   const text = withoutLibrary(renderReport(syntheticResults([0, 1], 1), new Map()));
   assert.not.match(text, 'id="comparison"');
