@@ -5,6 +5,7 @@ import { aligned, csvLines, markdownTable } from "../experiments/report/plain-ta
 import { claimFolder } from "../io/folders.ts";
 import { writeAtomic } from "../io/index.ts";
 import type { ProbeRecipe } from "../probe/index.ts";
+import { PICTURE_FILES } from "./probe-pictures.ts";
 
 /** What probes and norms were measured of. */
 interface Measured {
@@ -123,7 +124,10 @@ export const claimResults = (folder: string): Promise<unknown> =>
   claimFolder(folder, {
     kind: "folder of probes",
     identity: {},
-    makes: Object.values(NAMES).flatMap((name) => ENDINGS.map((ending) => `${name}.${ending}`)),
+    makes: [
+      ...Object.values(NAMES).flatMap((name) => ENDINGS.map((ending) => `${name}.${ending}`)),
+      ...PICTURE_FILES,
+    ],
   });
 
 /** Writes `probe` or `norms` as JSON, Markdown and CSV. */

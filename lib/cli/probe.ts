@@ -19,6 +19,7 @@ import {
   withDevice,
 } from "./options.ts";
 import { type LoadedWeights, loadWeights, openProbedData, type ProbedOptions } from "./probe-data.ts";
+import { PICTURE_IMAGES, writePictures } from "./probe-pictures.ts";
 import { claimResults, type NormsFile, type ProbeFile, printed, writeResults } from "./probe-tables.ts";
 import { progressReporter } from "./progress.ts";
 
@@ -30,6 +31,7 @@ interface Options extends ProbedOptions, ProbeRecipe {
   seed: number;
   cache?: string;
   norms?: boolean;
+  pictures?: boolean;
   out: string;
   json?: boolean;
 }
@@ -138,7 +140,7 @@ async function norms(source: string, options: Options, signal: AbortSignal): Pro
 export const probeCommand = (): Command =>
   withDevice(new Command("probe"))
     .description(
-      "what blocks know: accuracies of linear probes by block and noise level, by the paper's recipe; or how large their features are",
+      "what blocks know: accuracies of linear probes by block and noise level, by the paper's recipe; or how large their features are, or pictures of them",
     )
     .argument("<run>", "run folder or checkpoint of ours, or weights with their --model")
     .option(
@@ -172,7 +174,7 @@ export const probeCommand = (): Command =>
     )
     .option(
       "--train-count <number>",
-      `training images (default: all; of --norms ${NORM_IMAGES})`,
+      `training images (default: all; of --norms ${NORM_IMAGES}, of --pictures ${PICTURE_IMAGES})`,
       positiveInteger,
     )
     .option("--test-count <number>", "test images (default: all)", positiveInteger)
@@ -192,6 +194,12 @@ export const probeCommand = (): Command =>
     .option("--seed <number>", "seed of noise, latents and batches", anyInteger, 0)
     .option("--cache <folder>", "where features are kept (default: probes in the cache folder)")
     .option("--norms", "instead of probes the norms of tokens, over all checkpoints of a run folder")
+    .addOption(
+      new Option(
+        "--pictures",
+        "instead of probes the tokens of some images, in the colours of their principal components, as PNG files",
+      ).conflicts("norms"),
+    )
     .option("--out <folder>", "where tables go, as JSON, Markdown and CSV", "runs/probe")
     .addOption(jsonOption())
     .addHelpText(
@@ -204,6 +212,11 @@ export const probeCommand = (): Command =>
       );
       await claimResults(options.out);
       try {
+        if (options.pictures) {
+          const paths = await writePictures(source, options, signal);
+          process.stdout.write(options.json ? `${JSON.stringify(paths)}\n` : `${paths.join("\n")}\n`);
+          return;
+        }
         const file = await (options.norms ? norms : probes)(source, options, signal);
         await writeResults(options.out, file);
         process.stdout.write(options.json ? `${JSON.stringify(file, null, 2)}\n` : printed(file));

@@ -39,8 +39,8 @@ const print = (text: string): void => void process.stdout.write(text);
 /** Every experiment and its rows. */
 function list(experiments: readonly Experiment[]): string {
   return experiments
-    .map(({ id, title, rows, released = [] }) => {
-      const lines = [...rows, ...released].map((row) => `    ${row.id.padEnd(24)}${row.label}`);
+    .map(({ id, title, rows, released = [], pictures = [] }) => {
+      const lines = [...rows, ...pictures, ...released].map((row) => `    ${row.id.padEnd(24)}${row.label}`);
       return `${id}  ${title}\n${lines.join("\n")}\n`;
     })
     .join("\n");
@@ -50,7 +50,10 @@ function chosen(names: readonly string[], { rows, scale }: Options): Experiment[
   const sizes = scale === "paper" ? PAPER_SIZES : SMALL_SCALES[scale];
   const wanted = names.flatMap((name) => {
     const found = experimentsNamed(name, sizes);
-    const trained = scale === "paper" ? found : found.filter(({ rows }) => rows.length > 0);
+    const trained =
+      scale === "paper"
+        ? found
+        : found.filter(({ rows, pictures = [] }) => rows.length + pictures.length > 0);
     if (trained.length === 0)
       throw new Error(`${name} is of weights that the authors released; expected --scale paper`);
     return trained;

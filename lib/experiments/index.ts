@@ -2,6 +2,12 @@ export { runComparison } from "./comparison.ts";
 export type { Control } from "./controls.ts";
 export { type DemoOptions, demoArms, runDemo } from "./demo.ts";
 export { loadSmallCnn } from "./feature-network.ts";
+export {
+  type FeaturePicture,
+  type FeaturePicturesOptions,
+  featurePictures,
+  writeFeaturePicture,
+} from "./feature-pictures.ts";
 export type { Arm, ComparisonOptions } from "./options.ts";
 export { PAPER_PRESETS, PAPER_RESOLUTIONS, paperConfig } from "./paper.ts";
 export {

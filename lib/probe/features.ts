@@ -45,16 +45,33 @@ export function featureExtractor(
   }));
 }
 
+/**
+ * A compiled extractor of the tokens after blocks, counted from 1, of each block by itself (default: of every block).
+ * @throws where the network has no such block
+ */
+export function blockTokenExtractor(
+  network: Network,
+  config: ProcessConfig,
+  blocks?: readonly number[],
+): Extractor<TokenFeatures[]> {
+  const chosen = blocksOf(network, blocks);
+  const { tokens, width } = network;
+  const take = (all: Parameters<typeof pooled>[0]) => tf.stack([...all]);
+  return extractorOf(network, config, chosen, take, ({ values }, count) => {
+    const size = count * tokens * width;
+    return chosen.map((_, i) => ({
+      data: values.subarray(i * size, (i + 1) * size),
+      ...{ count, tokens, width },
+    }));
+  });
+}
+
 /** A compiled extractor of the tokens after a block, counted from 1. @throws where the network has no such block */
 export function tokenExtractor(
   network: Network,
   config: ProcessConfig,
   block: number,
 ): Extractor<TokenFeatures> {
-  const { tokens, width } = network;
-  const take = ([x]: Parameters<typeof pooled>[0]) => tf.expandDims(x, 0);
-  return extractorOf(network, config, blocksOf(network, [block]), take, ({ values }, count) => ({
-    data: values,
-    ...{ count, tokens, width },
-  }));
+  const { extract, dispose } = blockTokenExtractor(network, config, [block]);
+  return { dispose, extract: async (...asked) => (await extract(...asked))[0] };
 }

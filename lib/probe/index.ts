@@ -3,6 +3,7 @@ export { linearCKA } from "./cka.ts";
 export type { Extractor, ProbedImages } from "./extract.ts";
 export {
   type BlockFeatures,
+  blockTokenExtractor,
   type FeatureExtractor,
   featureExtractor,
   type LabelledFeatures,

@@ -2,6 +2,7 @@
 import type { Experiment, Sizes } from "./experiment.ts";
 import { figure2, figure4, figure7a, figure7b, figure7c, figure7d } from "./figures.ts";
 import { methods } from "./methods.ts";
+import { pictures } from "./pictures.ts";
 import { table1, table3, table4, table6, table7 } from "./tables.ts";
 
 const EXPERIMENTS = [
@@ -16,6 +17,7 @@ const EXPERIMENTS = [
   figure7b,
   figure7c,
   figure7d,
+  pictures,
   methods,
 ];
 
@@ -39,12 +41,14 @@ export function experimentsNamed(name: string, sizes: Sizes): Experiment[] {
 
 /** An experiment with some of its rows alone, in its own order; the one that others are set against stays. @throws naming a row that it lacks */
 export function withRows(experiment: Experiment, ids: readonly string[]): Experiment {
-  const known = experiment.rows.map(({ id }) => id);
+  const { rows, pictures = [] } = experiment;
+  const known = [...rows, ...pictures].map(({ id }) => id);
   const unknown = ids.find((id) => !known.includes(id));
   if (unknown !== undefined)
     throw new Error(`${experiment.id} has no row '${unknown}'; expected some of ${known.join(", ")}`);
   return {
     ...experiment,
-    rows: experiment.rows.filter(({ id }) => ids.includes(id) || id === experiment.against),
+    rows: rows.filter(({ id }) => ids.includes(id) || id === experiment.against),
+    ...(experiment.pictures && { pictures: pictures.filter(({ id }) => ids.includes(id)) }),
   };
 }

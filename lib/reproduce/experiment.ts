@@ -41,6 +41,17 @@ export interface Row {
   readonly cells: readonly Cell[];
 }
 
+/** Pictures of a setting's run with the first seed: what a reader looks at, not what is measured. */
+export interface PictureRow {
+  readonly id: string;
+  readonly label: string;
+  readonly setting: ModelSetting;
+  /** Tokens after blocks at noise levels, in the colours of their principal components; or samples as they come. */
+  readonly shown:
+    | { readonly of: "features"; readonly times: readonly number[]; readonly blocks: readonly number[] }
+    | { readonly of: "samples" };
+}
+
 /** A row whose model the authors released: it is sampled and measured alone. */
 export interface ReleasedRow {
   readonly id: string;
@@ -77,6 +88,7 @@ export interface Experiment {
   readonly claims: readonly Claim[];
   /** Rows that no training answers. */
   readonly released?: readonly ReleasedRow[];
+  readonly pictures?: readonly PictureRow[];
   /** The row that each other one is set against within a seed. */
   readonly against?: string;
 }

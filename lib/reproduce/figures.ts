@@ -23,7 +23,7 @@ import {
 } from "./paper.ts";
 
 /** The block as deep in a network of a size as one of 28 is in an XL. */
-const blockOf = (block: number, size: Size): number =>
+export const blockOf = (block: number, size: Size): number =>
   Math.max(1, Math.round((block * DEPTHS[size]) / XL.depth));
 
 const depthColumn = (block: number): Column => ({

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { claimFolder } from "../io/folders.ts";
 import { writeAtomic } from "../io/index.ts";
 import type { TrainConfig } from "../train/config.ts";
-import type { Experiment, ModelSetting, ReleasedRow } from "./experiment.ts";
+import type { Experiment, ModelSetting, PictureRow, ReleasedRow } from "./experiment.ts";
 import { REFERENCE_BATCHES, RELEASED_INTERVAL, RELEASED_SAMPLING } from "./released.ts";
-import { runsOf } from "./runs.ts";
+import { runNames, runsOf } from "./runs.ts";
 import { fullConfig } from "./scales.ts";
 
 export interface FullPlan {
@@ -21,13 +21,23 @@ const SAMPLER = `--sampler sde --steps ${STEPS}`;
 const evaluate = (name: string, resolution: 256 | 512): string =>
   `npx ditlab evaluate samples/${name}.npz --reference ${REFERENCE_BATCHES[resolution].file} --json > results/${name}.json`;
 
-function trainingCommands(name: string, { family }: ModelSetting): string[] {
-  const sampler = family === "DiT" ? `--sampler ddpm --steps ${STEPS}` : SAMPLER;
+const samplerOf = ({ family }: ModelSetting): string =>
+  family === "DiT" ? `--sampler ddpm --steps ${STEPS}` : SAMPLER;
+
+function trainingCommands(name: string, setting: ModelSetting): string[] {
+  const sampler = samplerOf(setting);
   return [
     `npx ditlab train --config configs/${name}.json --images shards --out runs/${name} $(test -e runs/${name}/checkpoints && echo --resume)`,
     `npx ditlab sample runs/${name} --vae ${VAE} ${sampler} --count ${IMAGES} --out samples/${name}.npz`,
     evaluate(name, 256),
   ];
+}
+
+/** Pictures of a trained run; samples that nobody chose are as many as fill a grid. */
+function pictureCommand(name: string, { id, setting, shown }: PictureRow): string {
+  if (shown.of === "features")
+    return `npx ditlab probe runs/${name} --images shards --pictures --blocks ${shown.blocks.join(" ")} --times ${shown.times.join(" ")} --out results/${id}`;
+  return `npx ditlab sample runs/${name} --vae ${VAE} ${samplerOf(setting)} --count 64 --out samples/${id}.npz --grid results/${id}.png`;
 }
 
 const releasedCommands = ({ id, checkpoint, resolution, guidance }: ReleasedRow): string[] => [
@@ -45,6 +55,10 @@ export function fullPlan(experiments: readonly Experiment[], seeds = 1): FullPla
       configs[name] = fullConfig(run.setting, seed);
       commands.push(`# ${run.rows.join(", ")}`, ...trainingCommands(name, run.setting));
     }
+  const nameOf = runNames(fullConfig);
+  for (const { id, pictures = [] } of experiments)
+    for (const row of pictures)
+      commands.push(`# ${id} ${row.id}`, pictureCommand(`${nameOf(row.setting)}-seed0`, row));
   for (const { id, released = [] } of experiments)
     for (const row of released) commands.push(`# ${id} ${row.id}`, ...releasedCommands(row));
   return { configs, commands };

@@ -6,12 +6,14 @@ export type {
   Column,
   Experiment,
   ModelSetting,
+  PictureRow,
   Reading,
   ReleasedRow,
   Row,
   Sizes,
 } from "./experiment.ts";
 export type { Family, PaperSRA, Size } from "./paper.ts";
+export type { PictureResult } from "./pictures.ts";
 export { type PlannedSeed, planReproduction, type ReproductionPlan, type Wanted } from "./plan.ts";
 export { type ReproduceOptions, type Reproduction, reproduce } from "./reproduce.ts";
 export type { CellResult, ClaimResult, ExperimentOutcome, RowResult } from "./result.ts";

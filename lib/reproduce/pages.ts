@@ -1,4 +1,5 @@
 /** A reproduction as files: Markdown, CSV, JSON, and a page of HTML that needs nothing but itself. */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Html, html } from "../experiments/report/html.ts";
 import { fact, page, type Section } from "../experiments/report/page.ts";
@@ -90,9 +91,16 @@ function releasedNotes({
   ];
 }
 
+/** Of an experiment that is looked at. */
+const pictureNotes = ({ scale, dataset, steps, seeds }: Reproduction): string[] => [
+  `Scale ${scale}: ${dataset} without classes, ${plural(steps, "step")}, seed ${seeds[0]}.`,
+  "The components, and with them the colours, are of all images of a column together; two columns have nothing in common. A block's tokens are drawn as large as their patches.",
+];
+
 /** What the numbers are, in sentences. */
 function notes(result: Reproduction): string[] {
   if (result.released) return releasedNotes(result.released);
+  if (result.pictures) return pictureNotes(result);
   const { scale, dataset, seeds, steps, controls, rows, claims, against } = result;
   const base = rows.find(({ id }) => id === against)?.label;
   return [
@@ -124,7 +132,10 @@ export function markdown(result: Reproduction): string {
   return [
     `# ${title}`,
     about,
-    markdownTable(table.head, table.rows),
+    ...(table.rows.length > 0 ? [markdownTable(table.head, table.rows)] : []),
+    ...(result.pictures ?? []).map(
+      ({ label, caption, file }) => `**${label}**, ${caption}\n\n![${label}, ${caption}](${file})`,
+    ),
     ...(claims.length > 0 ? [markdownTable(CLAIM_HEAD, claims.map(claimRow))] : []),
     notes(result)
       .map((note) => `- ${note}`)
@@ -151,14 +162,37 @@ function csv({ experiment, rows, seeds }: Reproduction): string {
   return csvLines([["experiment", "row", "column", "seed", "value", "paper"], ...lines]);
 }
 
-function htmlPage(result: Reproduction): string {
+/** The pictures of a row, in the page itself. */
+async function pictureSections(folder: string, { pictures = [], about }: Reproduction): Promise<Section[]> {
+  const rows = [...new Set(pictures.map(({ row }) => row))];
+  return Promise.all(
+    rows.map(async (row, i) => {
+      const own = pictures.filter((picture) => picture.row === row);
+      const figures = own.map(async ({ label, caption, file }) => {
+        const data = (await readFile(join(folder, file))).toString("base64");
+        return html`<figure class="card"><img src="data:image/png;base64,${data}" alt="${label}, ${caption}" style="max-width:100%;height:auto"><figcaption>${caption}</figcaption></figure>`;
+      });
+      return {
+        id: row,
+        title: own[0].label,
+        intro: i === 0 ? about : "",
+        body: html`${await Promise.all(figures)}`,
+      };
+    }),
+  );
+}
+
+function htmlPage(result: Reproduction, pictures: readonly Section[]): string {
   const { title, about, claims, scale, seeds, createdAt, seconds, command, version } = result;
   const drawn = drawings(result);
   const table = (head: string[], rows: string[][], caption: string): Html =>
     html`<div class="card">${scrollTable({ caption, head, rows })}</div>`;
   const { head, rows } = tableOf(result);
   const sections: Section[] = [
-    { id: "table", title: "The paper's values and ours", intro: about, body: table(head, rows, title) },
+    ...(rows.length > 0
+      ? [{ id: "table", title: "The paper's values and ours", intro: about, body: table(head, rows, title) }]
+      : []),
+    ...pictures,
     ...(drawn.length > 0
       ? [
           {
@@ -185,7 +219,7 @@ function htmlPage(result: Reproduction): string {
       : []),
     {
       id: "notes",
-      title: "What these numbers are",
+      title: result.pictures ? "What these pictures are" : "What these numbers are",
       intro: command ? `Made by: ${command}` : "",
       body: html`<div class="card limits"><ul>${notes(result).map((note) => html`<li>${note}</li>`)}</ul></div>`,
     },
@@ -204,7 +238,7 @@ export async function writePages(folder: string, result: Reproduction): Promise<
     md: markdown(result),
     csv: csv(result),
     json: `${JSON.stringify(result, null, 2)}\n`,
-    html: htmlPage(result),
+    html: htmlPage(result, await pictureSections(folder, result)),
   };
   for (const [ending, text] of Object.entries(texts))
     await writeAtomic(join(folder, `${result.experiment}.${ending}`), text);

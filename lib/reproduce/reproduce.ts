@@ -14,6 +14,7 @@ import { packageVersion } from "../package.ts";
 import { costsOf } from "./costs.ts";
 import type { Cell, Column, Experiment, ModelSetting } from "./experiment.ts";
 import { writePages } from "./pages.ts";
+import { drawPictures, PICTURE_FILES, type PictureResult } from "./pictures.ts";
 import { configsOf, type PlannedSeed, plannedSeeds } from "./plan.ts";
 import { type ExperimentOutcome, outcomeOf } from "./result.ts";
 import { evaluatedSteps, isTrained, runNames, type SecondsOf } from "./runs.ts";
@@ -63,6 +64,8 @@ export interface Reproduction extends ExperimentOutcome {
   machine: Results["machine"];
   /** Wall-clock seconds of all the folder's runs, by phase. */
   seconds: Record<string, number>;
+  /** Of an experiment that is looked at. */
+  pictures?: PictureResult[];
   /** What the measures say of real images, and of trivial ones; absent where nothing was trained. */
   controls?: Control[];
 }
@@ -82,7 +85,13 @@ async function claim({ folder, scaleName, scale, dataset }: ReproduceOptions): P
   const found = await claimFolder(folder, {
     kind: "reproduction",
     identity,
-    makes: [...RESULT_FILES, COSTS_FILE, TIMING_FILE, ...ARM_FILES.map((file) => `*-seed*/${file}`)],
+    makes: [
+      ...RESULT_FILES,
+      ...PICTURE_FILES,
+      COSTS_FILE,
+      TIMING_FILE,
+      ...ARM_FILES.map((file) => `*-seed*/${file}`),
+    ],
   });
   if (found) checkIdentity(found, identity, `cannot go on in ${folder}`);
 }
@@ -137,7 +146,7 @@ const trivialDistance = (controls: readonly Control[]): number =>
  * @returns what they came to, or nothing where the signal stopped them: called again, they go on
  */
 export async function reproduce(options: ReproduceOptions): Promise<Reproduction[] | undefined> {
-  const { experiments, folder, dataset, scaleName, scale, seeds, command } = options;
+  const { experiments, folder, dataset, scaleName, scale, seeds, command, signal } = options;
   const wanted = { experiments, scale, seeds, images: dataset.train, folder };
   const runs = plannedSeeds(wanted);
   await claim(options);
@@ -161,6 +170,11 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduction
   const results: Reproduction[] = [];
   for (const experiment of experiments) {
     const { id, title, about, columns, against } = experiment;
+    const drawn: PictureResult[] = [];
+    for (const row of experiment.pictures ?? []) {
+      const run = `${nameOf(row.setting)}-seed${seeds[0]}`;
+      drawn.push(...(await drawPictures(row, { folder, run, dataset, signal })));
+    }
     const hasRuns = experiment.rows.some(({ cells }) => cells.some(isTrained));
     const result: Reproduction = {
       format: "ditlab-reproduction/1",
@@ -178,6 +192,7 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduction
       createdAt: new Date().toISOString(),
       machine: await machine(),
       seconds,
+      ...(experiment.pictures && { pictures: drawn }),
       ...(hasRuns && { controls: trained!.controls }),
       ...outcomeOf(experiment, measured),
     };

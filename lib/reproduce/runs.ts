@@ -72,14 +72,18 @@ export const isTrained = ({ reading }: Cell): boolean => ["fid", "is", "probe"].
 export function runsOf(experiments: readonly Experiment[], configOf: ConfigOf): PlannedRun[] {
   const nameOf = runNames(configOf);
   const runs = new Map<string, { setting: ModelSetting; rows: Set<string> }>();
-  for (const { id, rows } of experiments)
-    for (const row of rows)
-      for (const { setting } of row.cells.filter(isTrained)) {
-        const name = nameOf(setting);
-        const found = runs.get(name) ?? { setting, rows: new Set() };
-        runs.set(name, found);
-        found.rows.add(`${id} ${row.id}`);
-      }
+  for (const { id, rows, pictures = [] } of experiments) {
+    const wanted = [
+      ...rows.flatMap((row) => row.cells.filter(isTrained).map(({ setting }) => ({ row: row.id, setting }))),
+      ...pictures.map(({ id: row, setting }) => ({ row, setting })),
+    ];
+    for (const { row, setting } of wanted) {
+      const name = nameOf(setting);
+      const found = runs.get(name) ?? { setting, rows: new Set() };
+      runs.set(name, found);
+      found.rows.add(`${id} ${row}`);
+    }
+  }
   const isFollowed = ({ family, size }: ModelSetting, name: string): boolean =>
     [undefined, "paper" as const].some((sra) => nameOf({ family, size, ...(sra && { sra }) }) === name);
   return [...runs].map(([name, { setting, rows }]) => ({

@@ -1,6 +1,7 @@
 /** `ditlab probe`: what it measures, writes, keeps and refuses. */
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import sharp from "sharp";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { loadDataset } from "../../lib/data/index.ts";
@@ -223,6 +224,28 @@ test("what is wrong is one sentence, before anything is computed", async () => {
     (await readdir(out)).filter((name) => name !== "ditlab.json"),
     [],
   );
+});
+
+test("pictures are PNG files by weights and noise level, and not beside norms", async () => {
+  const out = join(folder, "pictures");
+  const args = [run, "--pictures", "--times", "0.2", "0.6", "--weights", "both", "--blocks", "1", "3"];
+  const { code, stdout, stderr } = await probe(...args, "--train-count", "5", "--out", out, "--json");
+  assert.is(code, 0, stderr);
+  const names = ["teacher", "student"].flatMap((name) => [0.2, 0.6].map((t) => `pictures-${name}-t${t}.png`));
+  assert.equal(
+    JSON.parse(stdout),
+    names.map((name) => join(out, name)),
+  );
+  for (const name of names) {
+    const { width, height } = await sharp(join(out, name)).metadata();
+    // Five images; one column for them and one for each block.
+    assert.ok(width! > 900 && Math.abs(height! / width! - 5 / 3) < 0.02, `${width} x ${height}`);
+  }
+  const both = await probe(run, "--pictures", "--norms", "--out", out);
+  assert.is(both.code, 2);
+  assert.match(both.stderr, /'--pictures' cannot be used with option '--norms'/);
+  const many = await probe(run, "--pictures", "--train-count", "1000000", "--out", out);
+  assert.match(many.stderr, /--train-count 1000000 is more than the \d+ images that there are/);
 });
 
 test("a command that is stopped says so, and goes on with the features that are there", async () => {

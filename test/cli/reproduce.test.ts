@@ -66,6 +66,25 @@ test("a plan says what is left, and trains and writes nothing", async () => {
   assert.equal(await readdir(out), []);
 });
 
+test("pictures at the paper's scale are drawn of the runs that figure 2 trains", async () => {
+  const args = ["--scale", "paper", "--dry-run", "--json"];
+  const [pictures, figure] = await Promise.all(
+    ["pictures", "figure2"].map(async (name) =>
+      JSON.parse((await ditlab(["reproduce", name, ...args])).stdout),
+    ),
+  );
+  const commands: string[] = pictures.commands;
+  for (const name of Object.keys(figure.configs)) {
+    assert.equal(pictures.configs[name], figure.configs[name]);
+    assert.ok(
+      commands.some((line) => line.includes(`probe runs/${name} `) && / --pictures --blocks 4 8 /.test(line)),
+    );
+    assert.ok(
+      commands.some((line) => line.includes(`sample runs/${name} `) && / --grid results\//.test(line)),
+    );
+  }
+});
+
 test("at the paper's scale it writes a script, and configs that its trainings take", async () => {
   const out = await temporaryFolder();
   const { code } = await ditlab(["reproduce", "table1", "table3", "--scale", "paper", "--out", out]);

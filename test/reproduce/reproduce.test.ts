@@ -141,6 +141,35 @@ test("four files say so, and the page makes no request", async () => {
   assert.not.match(page.replace(/<!--[\s\S]*?-->/g, "").replace(/<script[\s\S]*?<\/script>/g, ""), /https?:/);
 });
 
+test("pictures are of runs that there are, in files, a page and a table of contents", async () => {
+  const wanted = [withRows(experimentsNamed("pictures", scale)[0], ["sit-sra-features", "sit-samples"])];
+  const begun: number[] = [];
+  const reporter = { ...quiet, begin: (_: string, total: number) => void begun.push(total) };
+  const [result] = (await run(whole, { experiments: wanted, reporter }))!;
+  assert.equal(begun, [0], "nothing was trained for them");
+  assert.equal(
+    result.pictures!.map(({ row, file }) => [row, file]),
+    [
+      ...[0.1, 0.3, 0.5, 0.7].map((t) => ["sit-sra-features", `pictures-sit-sra-features-t${t}.png`]),
+      ["sit-samples", "pictures-sit-samples.png"],
+    ],
+  );
+  const [markdown, page] = await Promise.all(
+    ["md", "html"].map((ending) => readFile(join(whole, `pictures.${ending}`), "utf8")),
+  );
+  for (const { file } of result.pictures!) {
+    const png = await readFile(join(whole, file));
+    assert.ok(markdown.includes(`](${file})`) && page.includes(png.toString("base64")), file);
+  }
+  const [baseline] = (await readdir(whole)).filter((name) => /^sit-b-[0-9a-f]{6}-seed0$/.test(name));
+  const [drawn, copied] = await Promise.all([
+    readFile(join(whole, baseline, "samples.png")),
+    readFile(join(whole, "pictures-sit-samples.png")),
+  ]);
+  assert.ok(drawn.equals(copied));
+  assert.not.match(markdown, "mean over seeds");
+});
+
 test("called again it trains nothing, and plans nothing to do", async () => {
   const begun: number[] = [];
   const reporter = { ...quiet, begin: (_: string, total: number) => void begun.push(total) };

@@ -1,6 +1,6 @@
 /** The results that ship fit the code that made them: its rows, the paper's values, and what is claimed of them. */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -30,6 +30,13 @@ for (const file of files)
         assert.ok([1, result.seeds.length].includes(values.length));
         assert.ok(Math.abs(mean - values.reduce((sum, value) => sum + value, 0) / values.length) < 1e-9);
       }
+    }
+    for (const { row, file: picture } of result.pictures ?? []) {
+      assert.ok(
+        experiment.pictures!.some(({ id }) => id === row),
+        row,
+      );
+      assert.ok(existsSync(join(folder, dirname(file), picture)), picture);
     }
     for (const claim of result.claims) {
       const cells = experiment.claims
