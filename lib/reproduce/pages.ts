@@ -109,7 +109,7 @@ function notes(result: Reproduction): string[] {
           `Scale ${scale}: ${dataset} without classes, ${plural(steps, "step")}, ${plural(seeds.length, "seed")} (${seeds.join(", ")}).`,
           "Here: the mean over seeds ± their standard deviation.",
         ]
-      : [`Scale ${scale}: medians of steps on ${dataset} without classes, measured one after the other.`]),
+      : [`Scale ${scale}: medians of steps on ${dataset} without classes, measured in turns.`]),
     ...(base ? [`Differences are from "${base}" within seeds, with a 95 % interval (Student's t).`] : []),
     ...(controls
       ? [

@@ -100,15 +100,18 @@ export async function planTraining(config: TrainConfig): Promise<TrainPlan> {
   };
 }
 
+/** Times steps of one config, whenever it is asked to. */
+export interface StepMeter {
+  /** Takes steps for some seconds, one at least. @returns seconds of each */
+  measure(seconds: number): Promise<number[]>;
+  dispose(): Promise<void>;
+}
+
 /**
- * Seconds that a step takes at most: those of one part, its update included, times the parts; a median of the steps that
- * fit into the time, the first one, which compiles, left out. The parameters are made for it.
+ * Compiles a step, takes the first, and times those that follow. Seconds are those of one part, its update included, times the
+ * parts: what a step takes at most. The parameters are made for it.
  */
-export async function measureStep(
-  config: TrainConfig,
-  makeParams: () => Params,
-  { seconds = 3 } = {},
-): Promise<number> {
+export async function stepMeter(config: TrainConfig, makeParams: () => Params): Promise<StepMeter> {
   const task = makeTask(config);
   const [, size] = partSize(task, config);
   const options: StepOptions = { ...config, microBatches: 1 };
@@ -118,19 +121,45 @@ export async function measureStep(
   );
   let state = initTrainState(task, makeParams(), config);
   const [batch, numbers] = [await syntheticBatch(config, size), syntheticScalars(config)];
-  const times: number[] = [];
-  const begin = performance.now();
-  do {
+  const timed = async (): Promise<number> => {
     const start = performance.now();
     const done = await step(state, batch, numbers);
     state = done.state;
     // A GPU has only been told by now; what it computes is awaited.
     await done.metrics.generative.data();
     disposeTree(done.metrics);
-    times.push(performance.now() - start);
-  } while (times.length < 2 || performance.now() - begin < seconds * 1000);
-  disposeTree([state, batch, numbers]);
-  await step.dispose();
-  const measured = times.slice(1).sort((a, b) => a - b);
-  return (measured[measured.length >> 1] / 1000) * (config.batchSize / size);
+    return ((performance.now() - start) / 1000) * (config.batchSize / size);
+  };
+  await timed();
+  return {
+    async measure(seconds) {
+      const times: number[] = [];
+      const begin = performance.now();
+      do times.push(await timed());
+      while (performance.now() - begin < seconds * 1000);
+      return times;
+    },
+    async dispose() {
+      disposeTree([state, batch, numbers]);
+      await step.dispose();
+    },
+  };
+}
+
+/** The middle one of numbers, or the higher one of two. */
+export const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1];
+
+/** Seconds of a step as `stepMeter` takes them, a median of the steps that fit into the time. */
+export async function measureStep(
+  config: TrainConfig,
+  makeParams: () => Params,
+  { seconds = 3 } = {},
+): Promise<number> {
+  const meter = await stepMeter(config, makeParams);
+  try {
+    return median(await meter.measure(seconds));
+  } finally {
+    await meter.dispose();
+  }
 }

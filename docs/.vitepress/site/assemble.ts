@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { readNotebook } from "../../../kernel/notebook/format.ts";
-import { PAGES, ROOT, resultFiles, sitePages } from "./map.ts";
+import { PAGES, ROOT, resultFiles, resultPictures, sitePages } from "./map.ts";
 import { notebookMarkdown } from "./notebook.ts";
 import type { Attached } from "./outputs.ts";
 import { readResult, resultPage, resultsIndex } from "./results.ts";
@@ -61,5 +61,7 @@ export async function assemble(): Promise<void> {
     ),
   );
   cpSync(join(ROOT, "docs/images"), join(PAGES, "public/images"), { recursive: true });
+  for (const path of resultPictures())
+    cpSync(join(ROOT, path), join(PAGES, "public", path.replace(/^docs\//, "")));
   cpSync(join(ROOT, "kernel/install/logo.svg"), join(PAGES, "public/logo.svg"));
 }

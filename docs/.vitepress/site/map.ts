@@ -30,6 +30,10 @@ export const notebookFiles = (): string[] =>
 export const resultFiles = (): string[] =>
   filesBelow("docs/results").filter((path) => path.endsWith(".json"));
 
+/** Pictures beside results. */
+export const resultPictures = (): string[] =>
+  filesBelow("docs/results").filter((path) => path.endsWith(".png"));
+
 /** From a path in the repository to the page's path in the site, both with their endings. */
 export function sitePages(): Map<string, string> {
   const pages = new Map<string, string>();
