@@ -112,9 +112,8 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
   let imported = false;
 
   async function execute(code: string, name: string, keep: boolean): Promise<unknown> {
-    const { diagnostics, warnings, script, topLevelAwait, lastExpression, ...converted } = sparingMemory(() =>
-      converter.convert(declarations, code),
-    );
+    const { diagnostics, warnings, notes, script, topLevelAwait, lastExpression, ...converted } =
+      sparingMemory(() => converter.convert(declarations, code));
     if (diagnostics.length > 0) {
       // "Cannot find module": it may be installed before the cell is tried again.
       if (diagnostics.some((diagnostic) => diagnostic.code === 2307 || diagnostic.code === 7016))
@@ -124,6 +123,7 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
     if (!script) return undefined;
     if (warnings.length > 0)
       process.stderr.write(`${describeDiagnostics(ts, warnings).traceback.join("\n")}\n`);
+    for (const note of notes) process.stderr.write(`${note}\n`);
     registerSource(name, { script, text: code, before: 1 });
     imported ||= script.imports.length > 0;
     const require = await loader.requireFor(script, cellFile);

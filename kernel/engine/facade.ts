@@ -9,6 +9,7 @@ import { createNotebookProgram, type NotebookProgram } from "./program.ts";
 import { printerOfDeclarations, withoutReceiver } from "./repairs.ts";
 import { type CommonJS, toCommonJS } from "./script.ts";
 import type { TypeScript } from "./typescript.ts";
+import { withUnnamed } from "./unnamed.ts";
 
 export interface FacadeOptions {
   readonly ts: TypeScript;
@@ -29,6 +30,8 @@ export interface Pass {
   diagnostics: readonly ts.Diagnostic[];
   script?: CommonJS;
   topLevelAwait: boolean;
+  /** What a reader should know of the cell's declarations. */
+  notes: readonly string[];
   /** From the script before it became CommonJS to the cell. */
   map: string;
 }
@@ -46,6 +49,16 @@ interface WatchHost {
   sys: ts.System & { watchFile(path: string, changed: (path: string, kind: number) => void): ts.FileWatcher };
   afterProgramCreate?(builder: unknown): void;
 }
+
+/** `emit` with its last parameter, which has declarations written even where the compiler has something against them. */
+type EmitAlways = (
+  file: ts.SourceFile,
+  write: ts.WriteFileCallback,
+  cancel: undefined,
+  onlyDeclarations: boolean,
+  transformers: ts.CustomTransformers,
+  always: boolean,
+) => ts.EmitResult;
 
 /** An import from outside of the notebook's folder, which matters only to those who write compiled files. */
 const OUTSIDE_OF_ROOT = 6059;
@@ -95,16 +108,19 @@ function emitCell(
   transformers: ts.CustomTransformers,
 ): ts.EmitResult {
   pass.topLevelAwait = hasTopLevelAwait(ts, file);
+  pass.notes = [];
   const checker = program.getTypeChecker();
   const isEarlier = (node: ts.ShorthandPropertyAssignment) =>
     checker
       .getShorthandAssignmentValueSymbol(node)
       ?.declarations?.some((declaration) => declaration.getSourceFile() === file.parent) ?? false;
-  return program.emit(
+  let declarations: Parameters<ts.WriteFileCallback> | undefined;
+  const result = (program.emit as EmitAlways)(
     file,
-    (path, text, ...others) => {
-      if (path.endsWith(".map")) pass.map = text;
-      else write(path, text, ...others);
+    (...written) => {
+      if (written[0].endsWith(".map")) pass.map = written[1];
+      else if (written[0].endsWith(".d.ts")) declarations = written;
+      else write(...written);
     },
     undefined,
     false,
@@ -113,7 +129,16 @@ function emitCell(
       before: [instrument(ts, isEarlier)],
       after: [...(transformers.after ?? []), withoutReceiver(ts)],
     },
+    true,
   );
+  if (!declarations) return result;
+  const [path, text, ...others] = declarations;
+  const unwritten = result.diagnostics.flatMap(({ start }) => start ?? []);
+  const { text: declared, notes } =
+    unwritten.length > 0 ? withUnnamed(ts, checker, file, text, unwritten) : { text, notes: [] };
+  pass.notes = notes;
+  write(path, declared, ...others);
+  return result;
 }
 
 /** What tslab asks of the builder of a watched program. */
@@ -158,7 +183,7 @@ export function createFacade(options: FacadeOptions): Facade {
   const exports = gettersOf(ts);
   const replace = (name: string, value: unknown) =>
     Object.defineProperty(exports, name, { value, enumerable: true });
-  const pass: Pass = { diagnostics: [], topLevelAwait: false, map: "" };
+  const pass: Pass = { diagnostics: [], topLevelAwait: false, notes: [], map: "" };
   let notebook: Notebook | undefined;
   const service = () => notebook!.program.languageService();
 

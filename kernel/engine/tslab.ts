@@ -23,6 +23,8 @@ export interface Converted {
   readonly diagnostics: readonly ts.Diagnostic[];
   /** What TypeScript says against local modules that the cell imports; they run all the same. */
   readonly warnings: readonly ts.Diagnostic[];
+  /** Sentences about what later cells will see of this one. */
+  readonly notes: readonly string[];
   /** The cell's script, unless there were errors. */
   readonly script?: CommonJS;
   /** Declarations of this cell and of what earlier cells declared. */
@@ -105,11 +107,12 @@ function convertCell(
   program.forget(declarationsFile);
   const errors = pass.diagnostics.filter(({ category }) => category === ts.DiagnosticCategory.Error);
   if (errors.length > 0 || converted.diagnostics.length > 0)
-    return { diagnostics: errors, warnings: [], declarations, topLevelAwait: false };
+    return { diagnostics: errors, warnings: [], notes: [], declarations, topLevelAwait: false };
   const declared = converted.declOutput ?? "";
   return {
     diagnostics: [],
     warnings,
+    notes: pass.notes,
     script,
     declarations: declared + keptModules(ts, declarations, declared),
     topLevelAwait: pass.topLevelAwait,
