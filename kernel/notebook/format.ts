@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import writeFileAtomic from "write-file-atomic";
+import { wellFormedJson } from "../text.ts";
 import { validateNotebook } from "./schema.ts";
 
 export type Metadata = Record<string, unknown>;
@@ -144,7 +145,7 @@ function byCodePoint(a: string, b: string): number {
 /** JSON with sorted keys, an indent of one, and numbers as Python writes them. */
 function serialize(value: unknown, indent: string): string {
   if (typeof value === "number") return pythonNumber(value);
-  if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "null";
+  if (value === null || typeof value !== "object") return wellFormedJson(value) ?? "null";
   const inner = `${indent} `;
   if (Array.isArray(value)) {
     if (value.length === 0) return "[]";
@@ -154,7 +155,7 @@ function serialize(value: unknown, indent: string): string {
     .filter((key) => (value as Raw)[key] !== undefined)
     .sort(byCodePoint);
   if (keys.length === 0) return "{}";
-  const entry = (key: string) => `${inner}${JSON.stringify(key)}: ${serialize((value as Raw)[key], inner)}`;
+  const entry = (key: string) => `${inner}${wellFormedJson(key)}: ${serialize((value as Raw)[key], inner)}`;
   return `{\n${keys.map(entry).join(",\n")}\n${indent}}`;
 }
 

@@ -6,6 +6,7 @@
  * The HMAC-SHA256, in hex, covers the four JSON frames.
  */
 import { createHmac, randomUUID, timingSafeEqual } from "node:crypto";
+import { wellFormedJson } from "../text.ts";
 
 export const PROTOCOL_VERSION = "5.3";
 
@@ -50,7 +51,7 @@ function sign(key: string, frames: readonly Uint8Array[]): string {
 /** The frames of a message, signed with `key` (an empty key leaves the signature empty). */
 export function encode(message: Message<unknown>, key: string): Uint8Array[] {
   const { identities, header, parentHeader, metadata, content, buffers } = message;
-  const body = [header, parentHeader, metadata, content].map((part) => Buffer.from(JSON.stringify(part)));
+  const body = [header, parentHeader, metadata, content].map((part) => Buffer.from(wellFormedJson(part)!));
   return [...identities, DELIMITER, Buffer.from(sign(key, body)), ...body, ...buffers];
 }
 
