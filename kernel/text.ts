@@ -22,7 +22,5 @@ export function toCodePoints(text: string, units: number): number {
 export function wellFormedJson(value: unknown): string | undefined {
   const json = JSON.stringify(value) as string | undefined;
   if (!json?.includes("\\ud")) return json;
-  return json.replace(/\\(?:ud[89a-f][0-9a-f]{2}|.)/g, (escape) =>
-    escape.startsWith("\\ud") ? "\ufffd" : escape,
-  );
+  return json.replace(/\\(?:ud[89a-f][0-9a-f]{2}|.)/g, (part) => (part.startsWith("\\ud") ? "\ufffd" : part));
 }

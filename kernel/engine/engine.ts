@@ -5,6 +5,8 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type ts from "typescript";
 import { packageRoot } from "../install/build.ts";
+import { ownCell } from "../runtime/cell.ts";
+import { awaited, orInterrupted } from "../runtime/interrupt.ts";
 import { sparingMemory } from "../runtime/memory.ts";
 import { type Completion, complete, type Inspection, inspect, isComplete } from "./assist.ts";
 import {
@@ -93,6 +95,12 @@ function compilerOptions(ts: TypeScript, folder: string, roots: string[]): ts.Co
   };
 }
 
+/** `promise`, which the stop button gives up where a cell waits for it. */
+function unlessInterrupted<T>(promise: Promise<T>): Promise<T> {
+  const cell = ownCell();
+  return cell ? orInterrupted(promise, cell) : promise;
+}
+
 export function createEngine({ folder, globals, provided = new Map() }: EngineOptions): Engine {
   const { ts, saveCodeCache } = loadTypeScript();
   const own = packageRoot();
@@ -126,7 +134,7 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
     for (const note of notes) process.stderr.write(`${note}\n`);
     registerSource(name, { script, text: code, before: 1 });
     imported ||= script.imports.length > 0;
-    const require = await loader.requireFor(script, cellFile);
+    const require = await unlessInterrupted(loader.requireFor(script, cellFile));
     // Declared from here on, even if the cell fails half-way: what it had assigned by then stays usable.
     if (keep) declarations = converted.declarations;
     await run(script.code, {
@@ -144,7 +152,8 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
     if (lastExpression === undefined) return undefined;
     const value = exports[lastExpression];
     delete exports[lastExpression];
-    return value;
+    // As if the cell had awaited it.
+    return awaited(value);
   }
 
   return {

@@ -44,7 +44,7 @@ function answerQuestion(engine: Engine, cell: Cell, name: string): Failure | und
 /** Publishes the value of the last expression, and notes it in the history. */
 async function publishValue(runner: CellRunner, cell: Cell, value: unknown): Promise<void> {
   const { render, flush, outbox, history } = runner;
-  const data = await render(value);
+  const data = await orInterrupted(Promise.resolve(render(value)), cell);
   // What `display(...)` returns, for example, has been shown already.
   if (Object.keys(data).length === 0) return;
   flush();
@@ -87,13 +87,15 @@ async function finishOutputs(cell: Cell): Promise<Failure | undefined> {
 /** Evaluates what a front end wants to know beside a cell. */
 async function userExpressions(
   { engine, render }: CellRunner,
+  cell: Cell,
   expressions: Record<string, string>,
 ): Promise<Json> {
   const results: Json = {};
   for (const [name, expression] of Object.entries(expressions)) {
     try {
       const value = await engine.evaluate(expression);
-      results[name] = { status: "ok", data: await render(value), metadata: {} };
+      const data = await orInterrupted(Promise.resolve(render(value)), cell);
+      results[name] = { status: "ok", data, metadata: {} };
     } catch (error) {
       results[name] = { status: "error", ...describeError(error) };
     }
@@ -110,5 +112,5 @@ export const runCell = (
 ): Promise<CellOutcome> =>
   inCell(cell, async () => {
     const failure = (await runCode(runner, cell, code, silent)) ?? (await finishOutputs(cell));
-    return { failure, expressions: failure ? {} : await userExpressions(runner, expressions) };
+    return { failure, expressions: failure ? {} : await userExpressions(runner, cell, expressions) };
   });

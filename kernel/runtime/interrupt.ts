@@ -81,7 +81,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /** `value`, unless the cell is interrupted before it is settled. */
-function awaited(value: unknown): unknown {
+export function awaited(value: unknown): unknown {
   const cell = ownCell();
   if (!cell) return value;
   const finishes = isThenable(value) && (value as { [FINISH]?: unknown })[FINISH] === true;

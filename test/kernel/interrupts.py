@@ -11,6 +11,8 @@ with open(os.path.join(FOLDER, "library.mjs"), "w") as file:
         "export const fib = (k) => (k < 2 ? k : fib(k - 1) + fib(k - 2));\n"
         "export async function poll() { for (;;) await new Promise((r) => setTimeout(r, 5)); }\n"
     )
+with open(os.path.join(FOLDER, "endless.mjs"), "w") as file:
+    file.write("await new Promise(() => {});\n")
 with open(os.path.join(FOLDER, "local.ts"), "w") as file:
     file.write("export async function spin(): Promise<never> { await null; for (;;); }\n")
 
@@ -34,6 +36,10 @@ CASES = {
     "a_pending_child_process": 'import { execFile } from "node:child_process"; import { promisify } from "node:util"; await promisify(execFile)("sleep", ["60"])',
     "a_timer_that_repeats": "setInterval(() => n++, 5); await new Promise(() => {})",
     "a_forgotten_loop": "(async () => { for (;;) { await sleep(5); n++ } })(); await new Promise(() => {})",
+    "a_pending_last_expression": "new Promise(() => {})",
+    "an_event_that_never_comes": 'import { once } from "node:events"; once(process, "x")',
+    "an_import_that_never_ends": 'import "./endless.mjs"',
+    "a_value_that_is_never_drawn": '({ [Symbol.for("Jupyter.display")]: () => new Promise(() => {}) })',
     "waiting_for_input": 'await input("?")',
     "a_regular_expression_after_its_return": 'for (;;) /^(a+)+$/.test("a".repeat(22) + "b")',
     "array_callbacks": "for (;;) Array.from({ length: 1e4 }, (_, i) => i).sort((a, b) => b - a)",
