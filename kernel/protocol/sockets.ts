@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
-import { Publisher, Reply, Router } from "zeromq";
+import { Publisher, Router } from "zeromq";
 import { FLAG, type FromSockets, type SocketsData, type ToSockets } from "./channel.ts";
 import { address, type Channel } from "./connection.ts";
 import { decode, encode, type Header, header, type Json, type Message } from "./message.ts";
@@ -34,7 +34,8 @@ const inbound = { maxMessageSize: MAX_FRAME, linger: 500, sendHighWaterMark: 0, 
 const shell = new Router(inbound);
 const control = new Router(inbound);
 const stdin = new Router(inbound);
-const heartbeat = new Reply({ maxMessageSize: 2 ** 16, linger: 0 });
+// A reply socket would end with the first message that no request socket sent; this one sends anything back.
+const heartbeat = new Router({ maxMessageSize: 2 ** 16, linger: 0 });
 const iopub = new Publisher({ linger: 500, sendHighWaterMark: 0 });
 const outbound = { shell, control, stdin, iopub, hb: heartbeat };
 
@@ -220,7 +221,10 @@ try {
   });
   void listen("stdin", (message) => tell({ kind: "message", channel: "stdin", message }));
   void (async () => {
-    for await (const frames of heartbeat) await heartbeat.send(frames);
+    for await (const frames of heartbeat)
+      await heartbeat
+        .send(frames)
+        .catch((error: Error) => report(`cannot answer a heartbeat: ${error.message}`));
   })();
   tell({ kind: "ready" });
 } catch (error) {

@@ -1,6 +1,7 @@
 """The messaging protocol: order, counts, aborts, expressions, silence, standard input, signatures, broken messages."""
 import json
 import os
+import socket as tcp
 import subprocess
 import sys
 import time
@@ -203,6 +204,35 @@ class Protocol(KernelCase):
             time.sleep(0.2)
             socket.close()
         self.check("1 + 1", "2")
+
+    def test_anything_on_any_port_is_survived(self):
+        self.check("let kept = 7")
+        info = self.km.get_connection_info()
+        for channel in ["hb", "shell", "control", "stdin", "iopub"]:
+            port = info[f"{channel}_port"]
+            for kind in [zmq.DEALER, zmq.REQ, zmq.PUSH, zmq.SUB, zmq.PUB, zmq.PAIR, zmq.ROUTER]:
+                socket = zmq.Context.instance().socket(kind)
+                socket.linger = 200
+                socket.connect(f"tcp://127.0.0.1:{port}")
+                for frames in [[b"x"], [b""], [b"", b"", b"x"]]:
+                    try:
+                        socket.send_multipart(frames, zmq.NOBLOCK)
+                    except zmq.ZMQError:
+                        pass
+                time.sleep(0.02)
+                socket.close()
+            for text in [b"\x01\x00\x02\x00x", b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, b"\x00" * 64, b""]:
+                with tcp.create_connection(("127.0.0.1", port)) as raw:
+                    raw.sendall(text)
+        time.sleep(0.5)
+        self.check("kept", "7")
+        socket = zmq.Context.instance().socket(zmq.REQ)
+        socket.linger = 0
+        socket.connect(f"tcp://127.0.0.1:{info['hb_port']}")
+        socket.send(b"beat")
+        self.assertTrue(socket.poll(5000), "no heartbeat")
+        self.assertEqual(socket.recv(), b"beat")
+        socket.close()
 
     def test_an_oversized_frame_ends_only_its_own_connection(self):
         socket = self.dealer(self.km.shell_port)
