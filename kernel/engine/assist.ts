@@ -1,5 +1,6 @@
 /** What an editor asks about code that does not run yet. */
 import type ts from "typescript";
+import { EARLIER } from "./earlier.ts";
 import type { Converter } from "./tslab.ts";
 import type { TypeScript } from "./typescript.ts";
 
@@ -21,7 +22,10 @@ export function complete(
 ): Completion {
   const { start, end, candidates, entries } = converter.complete(declarations, code, cursor);
   const kinds = new Map(entries.map(({ name, kind }) => [name, kind as string]));
-  const matches = candidates.slice(0, MAX_MATCHES).map((text) => ({ text, kind: kinds.get(text) ?? "" }));
+  const matches = candidates
+    .filter((name) => !name.startsWith(EARLIER))
+    .slice(0, MAX_MATCHES)
+    .map((text) => ({ text, kind: kinds.get(text) ?? "" }));
   return { matches, start, end };
 }
 

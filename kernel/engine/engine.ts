@@ -2,7 +2,6 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { pathToFileURL } from "node:url";
 import type ts from "typescript";
 import { packageRoot } from "../install/build.ts";
 import { ownCell } from "../runtime/cell.ts";
@@ -133,8 +132,8 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
       process.stderr.write(`${describeDiagnostics(ts, warnings).traceback.join("\n")}\n`);
     for (const note of notes) process.stderr.write(`${note}\n`);
     registerSource(name, { script, text: code, before: 1 });
-    imported ||= script.imports.length > 0;
-    const require = await unlessInterrupted(loader.requireFor(script, cellFile));
+    imported ||= script.imports.size > 0;
+    const require = await unlessInterrupted(loader.requireFor(script, cellFile, name));
     // Declared from here on, even if the cell fails half-way: what it had assigned by then stays usable.
     if (keep) declarations = converted.declarations;
     await run(script.code, {
@@ -146,7 +145,7 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
         __filename: cellFile,
         __dirname: folder,
         __import: (specifier: string) => loader.loadNamespace(specifier, cellFile),
-        __importMeta: { url: pathToFileURL(cellFile).href, filename: cellFile, dirname: folder },
+        __importMeta: loader.importMeta(cellFile),
       },
     });
     if (lastExpression === undefined) return undefined;

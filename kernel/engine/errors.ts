@@ -28,6 +28,27 @@ export function registerSource(name: string, source: Source): void {
   sources.set(name, source);
 }
 
+/** Where errors come from that an import brought: the script's name, and what it imports. */
+const imports = new WeakMap<object, { name: string; specifier: string }>();
+
+/** Notes of an error that it came with an import of the script that runs as `name`; the innermost counts. */
+export function registerImport(error: unknown, name: string, specifier: string): void {
+  if (typeof error === "object" && error !== null && !imports.has(error))
+    imports.set(error, { name, specifier });
+}
+
+/** The place of the import that an error came with, from 1. */
+function placeOfImport(error: object): { file: string; line: number; column: number } | undefined {
+  const { name, specifier } = imports.get(error) ?? { name: "", specifier: "" };
+  const text = sources.get(name)?.text ?? "";
+  const at = [`"${specifier}"`, `'${specifier}'`]
+    .map((quoted) => text.indexOf(quoted))
+    .find((index) => index >= 0);
+  if (at === undefined) return undefined;
+  const before = text.slice(0, at).split("\n");
+  return { file: name, line: before.length, column: before.at(-1)!.length + 1 };
+}
+
 const kernelFolder = new URL("..", import.meta.url).href;
 const kernelPath = fileURLToPath(kernelFolder);
 
@@ -132,11 +153,18 @@ export function describeError(thrown: unknown): Failure {
   const frames = stack.split("\n").filter((line) => /^\s+at /.test(line));
   const traceback = [`${BOLD_RED}${ename}${RESET}: ${evalue}`, ...frames];
 
-  const place = frames
+  const frame = frames
     .map((line) => /(?:\(|at |async )([^()]+?):(\d+):(\d+)\)?$/.exec(line))
     .find((match) => match && sources.has(match[1]));
+  const place = frame
+    ? { file: frame[1], line: Number(frame[2]), column: Number(frame[3]) }
+    : placeOfImport(thrown);
   if (place)
-    traceback.push("", `${place[1]}:${place[2]}:${place[3]}`, ...excerpt(place[1], +place[2], +place[3]));
+    traceback.push(
+      "",
+      `${place.file}:${place.line}:${place.column}`,
+      ...excerpt(place.file, place.line, place.column),
+    );
   if (thrown.cause !== undefined && thrown.cause !== thrown) {
     const [first, ...rest] = describeError(thrown.cause).traceback;
     traceback.push("", `Caused by ${first}`, ...rest);

@@ -6,7 +6,13 @@
 import type ts from "typescript";
 import { hasTopLevelAwait, instrument } from "./instrument.ts";
 import { createNotebookProgram, type NotebookProgram } from "./program.ts";
-import { printerOfDeclarations, withoutReceiver } from "./repairs.ts";
+import {
+  continuingNamespaces,
+  globalsByName,
+  isGlobal,
+  printerOfDeclarations,
+  withoutReceiver,
+} from "./repairs.ts";
 import { type CommonJS, toCommonJS } from "./script.ts";
 import type { TypeScript } from "./typescript.ts";
 import { withUnnamed } from "./unnamed.ts";
@@ -30,6 +36,8 @@ export interface Pass {
   diagnostics: readonly ts.Diagnostic[];
   script?: CommonJS;
   topLevelAwait: boolean;
+  /** The namespaces of the cell that earlier cells began. */
+  continued: ReadonlySet<string>;
   /** What a reader should know of the cell's declarations. */
   notes: readonly string[];
   /** From the script before it became CommonJS to the cell. */
@@ -110,10 +118,11 @@ function emitCell(
   pass.topLevelAwait = hasTopLevelAwait(ts, file);
   pass.notes = [];
   const checker = program.getTypeChecker();
-  const isEarlier = (node: ts.ShorthandPropertyAssignment) =>
-    checker
-      .getShorthandAssignmentValueSymbol(node)
-      ?.declarations?.some((declaration) => declaration.getSourceFile() === file.parent) ?? false;
+  const isEarlier = (node: ts.ShorthandPropertyAssignment) => {
+    const symbol = checker.getShorthandAssignmentValueSymbol(node);
+    const isThere = symbol?.declarations?.some((declaration) => declaration.getSourceFile() === file.parent);
+    return isThere === true && !isGlobal(ts, symbol!);
+  };
   let declarations: Parameters<ts.WriteFileCallback> | undefined;
   const result = (program.emit as EmitAlways)(
     file,
@@ -127,15 +136,19 @@ function emitCell(
     {
       ...transformers,
       before: [instrument(ts, isEarlier)],
-      after: [...(transformers.after ?? []), withoutReceiver(ts)],
+      after: [
+        continuingNamespaces(ts, pass.continued),
+        ...(transformers.after ?? []),
+        globalsByName(ts, checker),
+        withoutReceiver(ts),
+      ],
     },
     true,
   );
   if (!declarations) return result;
   const [path, text, ...others] = declarations;
   const unwritten = result.diagnostics.flatMap(({ start }) => start ?? []);
-  const { text: declared, notes } =
-    unwritten.length > 0 ? withUnnamed(ts, checker, file, text, unwritten) : { text, notes: [] };
+  const { text: declared, notes } = withUnnamed(ts, checker, file, text, unwritten);
   pass.notes = notes;
   write(path, declared, ...others);
   return result;
@@ -183,7 +196,7 @@ export function createFacade(options: FacadeOptions): Facade {
   const exports = gettersOf(ts);
   const replace = (name: string, value: unknown) =>
     Object.defineProperty(exports, name, { value, enumerable: true });
-  const pass: Pass = { diagnostics: [], topLevelAwait: false, notes: [], map: "" };
+  const pass: Pass = { diagnostics: [], topLevelAwait: false, continued: new Set(), notes: [], map: "" };
   let notebook: Notebook | undefined;
   const service = () => notebook!.program.languageService();
 

@@ -9,19 +9,20 @@ import { createRequire, isBuiltin } from "node:module";
 import { dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import vm from "node:vm";
-import { CompilationError, describeDiagnostics, registerSource } from "./errors.ts";
+import { CompilationError, describeDiagnostics, registerImport, registerSource } from "./errors.ts";
 import { hasTopLevelAwait, instrument } from "./instrument.ts";
 import { run, type ScriptScope } from "./run.ts";
 import { type CommonJS, toCommonJS } from "./script.ts";
 import type { TypeScript } from "./typescript.ts";
 
 export interface Loader {
+  importMeta(file: string): ImportMeta;
   /** What `import` from the file or cell at `from` gives, as TypeScript's compiled imports expect it. */
   load(specifier: string, from: string): Promise<unknown>;
   /** What `import(specifier)` gives. */
   loadNamespace(specifier: string, from: string): Promise<unknown>;
-  /** Loads the imports of a script, and returns the `require` that gives them to it. */
-  requireFor(script: CommonJS, from: string): Promise<(specifier: string) => unknown>;
+  /** Loads the imports of a script, named so in stacks, and returns the `require` that gives them to it. */
+  requireFor(script: CommonJS, from: string, name: string): Promise<(specifier: string) => unknown>;
 }
 
 export interface LoaderOptions {
@@ -55,11 +56,25 @@ function findFile(path: string): string | undefined {
   return alternatives.find((file) => modifiedTime(file) !== undefined);
 }
 
+/** The ES modules among what was loaded, whose names are known. */
+const namespaces = new WeakSet<object>();
+
+/** Fails as Node does where a module lacks a name that is imported from it. */
+function checkNames(module: unknown, specifier: string, names: readonly string[]): void {
+  if (typeof module !== "object" || module === null || !namespaces.has(module)) return;
+  const missing = names.find((name) => !(name in module));
+  if (missing !== undefined)
+    throw new SyntaxError(
+      `The requested module '${specifier}' does not provide an export named '${missing}'`,
+    );
+}
+
 /** An ES module's namespace in the form in which TypeScript's compiled imports read it. */
 function asCommonJS(namespace: Record<string, unknown>): Record<string, unknown> {
   const module = Object.create(null, { __esModule: { value: true } });
   for (const name of Object.keys(namespace))
     Object.defineProperty(module, name, { enumerable: true, get: () => namespace[name] });
+  namespaces.add(module);
   return module;
 }
 
@@ -125,7 +140,7 @@ export function createLoader({ ts, importFolders, provided }: LoaderOptions): Lo
     };
     locals.set(path, module);
     try {
-      const require = await requireFor(script, path, importing);
+      const require = await requireFor(script, path, path, importing);
       const topLevelAwait = hasTopLevelAwait(ts, ts.createSourceFile(path, text, ts.ScriptTarget.ES2022));
       const scope: ScriptScope = {
         exports: module.exports,
@@ -134,7 +149,7 @@ export function createLoader({ ts, importFolders, provided }: LoaderOptions): Lo
         __filename: path,
         __dirname: dirname(path),
         __import: (specifier: string) => loadNamespace(specifier, path),
-        __importMeta: { url: pathToFileURL(path).href, filename: path, dirname: dirname(path) },
+        __importMeta: importMeta(path),
       };
       await run(script.code, { name: path, scope, topLevelAwait });
     } catch (error) {
@@ -197,15 +212,55 @@ export function createLoader({ ts, importFolders, provided }: LoaderOptions): Lo
     return TYPESCRIPT.test(path) ? loadTypeScript(path, importing) : loadFile(path);
   }
 
+  /** `import.meta` of a file or cell; what cannot be resolved from its folder is looked for where its imports are. */
+  function importMeta(file: string): ImportMeta {
+    const resolve = (specifier: string): string => {
+      if (isBuiltin(specifier)) return specifier.startsWith("node:") ? specifier : `node:${specifier}`;
+      if (/^(\.{0,2}\/|file:)/.test(specifier)) return new URL(specifier, pathToFileURL(file)).href;
+      if (URL.canParse(specifier)) return specifier;
+      const folders = isCell(file) ? importFolders : [dirname(file), ...importFolders.slice(-1)];
+      // The compiler knows how packages are found; of what it finds, the JavaScript is asked for.
+      const options = {
+        moduleResolution: ts.ModuleResolutionKind.Bundler,
+        allowJs: true,
+        noDtsResolution: true,
+      };
+      for (const folder of new Set(folders)) {
+        const place = join(folder, "notebook.mts");
+        const { resolvedModule } = ts.resolveModuleName(
+          specifier,
+          place,
+          { ...options, customConditions: ["node"] },
+          ts.sys,
+        );
+        if (resolvedModule) return pathToFileURL(resolvedModule.resolvedFileName).href;
+      }
+      throw Object.assign(new Error(`Cannot find package '${specifier}' imported from ${file}`), {
+        code: "ERR_MODULE_NOT_FOUND",
+      });
+    };
+    return { url: pathToFileURL(file).href, filename: file, dirname: dirname(file), resolve };
+  }
+
   async function loadNamespace(specifier: string, from: string): Promise<unknown> {
     const module = (await load(String(specifier), from)) as Record<string, unknown>;
     if (module !== null && typeof module === "object" && module.__esModule) return module;
     return { ...(typeof module === "object" ? module : {}), default: module };
   }
 
-  async function requireFor(script: CommonJS, from: string, importing = new Set<string>()) {
+  /** Loads what a script imports; `name` is the script's in stacks. */
+  async function requireFor(script: CommonJS, from: string, name: string, importing = new Set<string>()) {
     const modules = new Map<string, unknown>();
-    for (const specifier of script.imports) modules.set(specifier, await load(specifier, from, importing));
+    for (const [specifier, names] of script.imports) {
+      try {
+        const module = await load(specifier, from, importing);
+        checkNames(module, specifier, names);
+        modules.set(specifier, module);
+      } catch (error) {
+        registerImport(error, name, specifier);
+        throw error;
+      }
+    }
     const require = createRequire(from);
     const given = (specifier: string) =>
       modules.has(specifier) ? modules.get(specifier) : require(specifier);
@@ -213,8 +268,9 @@ export function createLoader({ ts, importFolders, provided }: LoaderOptions): Lo
   }
 
   return {
+    importMeta,
     load: (specifier, from) => load(specifier, from),
     loadNamespace,
-    requireFor: (script, from) => requireFor(script, from),
+    requireFor: (script, from, name) => requireFor(script, from, name),
   };
 }

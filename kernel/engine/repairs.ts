@@ -17,14 +17,65 @@ export function withoutExports(ts: TypeScript, code: string): string {
   return plain;
 }
 
+/** What tslab makes of a name of an earlier cell: a property of `exports`. */
+const isEarlier = (ts: TypeScript, node: ts.Node): node is ts.PropertyAccessExpression =>
+  node.pos < 0 &&
+  ts.isPropertyAccessExpression(node) &&
+  ts.isIdentifier(node.expression) &&
+  node.expression.text === "exports";
+
+/** Whether a name is one of the whole process, which a cell only told the compiler of (`declare global`). */
+export const isGlobal = (ts: TypeScript, symbol: ts.Symbol): boolean =>
+  symbol.declarations?.some(
+    (declaration) =>
+      ts.findAncestor(declaration, (node) => (node.flags & ts.NodeFlags.GlobalAugmentation) !== 0) !==
+      undefined,
+  ) ?? false;
+
+/** Global variables by their names, which tslab takes for variables of the cell that declared them. */
+export function globalsByName(ts: TypeScript, checker: ts.TypeChecker): ts.TransformerFactory<ts.SourceFile> {
+  return (context) => (file) => {
+    const visit: ts.Visitor = (node) => {
+      if (!isEarlier(ts, node)) return ts.visitEachChild(node, visit, context);
+      const symbol = checker.getSymbolAtLocation(ts.getOriginalNode(node.name));
+      return symbol && isGlobal(ts, symbol) ? node.name : node;
+    };
+    return ts.visitEachChild(file, visit, context);
+  };
+}
+
+/** `var N` of a namespace that an earlier cell began as `var N = exports.N`, to which its members are added. */
+export function continuingNamespaces(
+  ts: TypeScript,
+  names: ReadonlySet<string>,
+): ts.TransformerFactory<ts.SourceFile> {
+  const f = ts.factory;
+  const isBeginning = (node: ts.Node): node is ts.VariableStatement =>
+    ts.isVariableStatement(node) && ts.isModuleDeclaration(ts.getOriginalNode(node));
+  return () => (file) => {
+    if (names.size === 0) return file;
+    const statements = file.statements
+      // What was declared for the compiler alone is no statement, and hides the last expression.
+      .filter((statement) => !ts.isNotEmittedStatement(statement))
+      .map((statement) => {
+        if (!isBeginning(statement)) return statement;
+        const [{ name }] = statement.declarationList.declarations;
+        if (!ts.isIdentifier(name) || !names.has(name.text)) return statement;
+        const earlier = f.createPropertyAccessExpression(f.createIdentifier("exports"), name.text);
+        const declaration = f.createVariableDeclaration(name, undefined, undefined, earlier);
+        return f.updateVariableStatement(
+          statement,
+          statement.modifiers,
+          f.createVariableDeclarationList([declaration], ts.NodeFlags.None),
+        );
+      });
+    return f.updateSourceFile(file, statements);
+  };
+}
+
 /** `exports.f()`, which tslab makes of `f()`, as `(0, exports.f)()`: a function of an earlier cell has no `this`. */
 export function withoutReceiver(ts: TypeScript): ts.TransformerFactory<ts.SourceFile> {
   const f = ts.factory;
-  const isEarlier = (node: ts.Expression) =>
-    node.pos < 0 &&
-    ts.isPropertyAccessExpression(node) &&
-    ts.isIdentifier(node.expression) &&
-    node.expression.text === "exports";
   const alone = (node: ts.Expression) => {
     const comma = f.createParenthesizedExpression(f.createComma(f.createNumericLiteral(0), node));
     // Stacks point at the name.
@@ -33,9 +84,9 @@ export function withoutReceiver(ts: TypeScript): ts.TransformerFactory<ts.Source
   return (context) => (file) => {
     const visit: ts.Visitor = (original) => {
       const node = ts.visitEachChild(original, visit, context);
-      if (ts.isCallExpression(node) && isEarlier(node.expression))
+      if (ts.isCallExpression(node) && isEarlier(ts, node.expression))
         return f.updateCallExpression(node, alone(node.expression), node.typeArguments, node.arguments);
-      if (ts.isTaggedTemplateExpression(node) && isEarlier(node.tag))
+      if (ts.isTaggedTemplateExpression(node) && isEarlier(ts, node.tag))
         return f.updateTaggedTemplateExpression(node, alone(node.tag), node.typeArguments, node.template);
       return node;
     };

@@ -2,11 +2,12 @@
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import type ts from "typescript";
 import type { TypeScript } from "./typescript.ts";
+import { keywordOf, namesOf } from "./unnamed.ts";
 
 export interface CommonJS {
   readonly code: string;
-  /** What the code requires, in order: static imports. */
-  readonly imports: readonly string[];
+  /** What the code requires, in order: static imports, each with the names that it takes from there. */
+  readonly imports: ReadonlyMap<string, readonly string[]>;
   readonly syntaxErrors: readonly ts.Diagnostic[];
   /** The line and column (from 1) in the source of a position in `code`. */
   original(line: number, column: number): { line: number; column: number } | undefined;
@@ -16,6 +17,29 @@ interface Edit {
   readonly at: number;
   readonly remove: number;
   readonly insert: string;
+}
+
+/** What `var` declares within statements of a script, outside of functions. */
+function nestedVariables(ts: TypeScript, file: ts.SourceFile): ts.VariableDeclarationList[] {
+  const found: ts.VariableDeclarationList[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isFunctionLike(node) || ts.isClassLike(node)) return;
+    if (ts.isVariableStatement(node) && node.parent === file) return;
+    if (ts.isVariableDeclarationList(node) && keywordOf(ts, node) === "var") found.push(node);
+
+    ts.forEachChild(node, visit);
+  };
+  if (/\bvar\b/.test(file.text)) visit(file);
+  return found;
+}
+
+/** `var a = 1` within a statement as `    a = 1`, which leaves the columns as they are. */
+function asAssignment(ts: TypeScript, list: ts.VariableDeclarationList, file: ts.SourceFile): Edit[] {
+  const isLoop = ts.isForOfStatement(list.parent) || ts.isForInStatement(list.parent);
+  const inBrackets = !isLoop && list.declarations.some(({ name }) => !ts.isIdentifier(name));
+  const last = { at: list.end - 1, remove: 1, insert: `${file.text[list.end - 1]})` };
+  const keyword = { at: list.getStart(file), remove: "var".length, insert: inBrackets ? "  (" : "   " };
+  return inBrackets ? [keyword, last] : [keyword];
 }
 
 /**
@@ -30,21 +54,27 @@ function sharedVariables(ts: TypeScript, file: ts.SourceFile): Edit[] {
   for (const statement of file.statements) {
     if (!ts.isVariableStatement(statement) || statement.modifiers) continue;
     if (statement.declarationList.flags & (ts.NodeFlags.Const | ts.NodeFlags.Using)) continue;
-    const names: string[] = [];
-    const collect = (name: ts.BindingName): void => {
-      if (ts.isIdentifier(name)) names.push(name.text);
-      else for (const element of name.elements) if (ts.isBindingElement(element)) collect(element.name);
-    };
-    for (const { name } of statement.declarationList.declarations) collect(name);
+    const names = statement.declarationList.declarations.flatMap(({ name }) => namesOf(ts, name));
     if (!names.every((name) => exported.has(name))) continue;
     for (const name of names) exported.delete(name);
     edits.push({ at: statement.getStart(file), remove: 0, insert: "export " });
   }
+  const nested = new Set<string>();
+  for (const list of nestedVariables(ts, file)) {
+    for (const { name } of list.declarations)
+      for (const one of namesOf(ts, name)) if (exported.delete(one)) nested.add(one);
+    edits.push(...asAssignment(ts, list, file));
+  }
   if (edits.length === 0) return [];
-  const list = `export { ${[...exported].join(", ")} };`;
+  const shared = nested.size > 0 ? `export var ${[...nested].join(", ")}; ` : "";
+  const list = `${shared}export { ${[...exported].join(", ")} };`;
   const all = [...edits, { at: last.getStart(file), remove: last.getWidth(file), insert: list }];
   return all.sort((a, b) => a.at - b.at);
 }
+
+/** Whether an assignment, or a chain of them, is of `void 0`: how the exports of a script begin. */
+const endsInVoid = (ts: TypeScript, node: ts.Expression): boolean =>
+  ts.isBinaryExpression(node) ? endsInVoid(ts, node.right) : ts.isVoidExpression(node);
 
 /**
  * tslab's exports are redefined by later cells, so that a property made with `Object.defineProperty` (an import that
@@ -69,8 +99,37 @@ function plainExports(ts: TypeScript): ts.TransformerFactory<ts.SourceFile> {
     return statement && ts.isReturnStatement(statement) ? statement.expression : undefined;
   };
 
+  /** The name in `exports.name`. */
+  const exported = (node: ts.Node): string | undefined =>
+    ts.isPropertyAccessExpression(node) &&
+    ts.isIdentifier(node.expression) &&
+    node.expression.text === "exports"
+      ? node.name.text
+      : undefined;
+  const assigned = (node: ts.Node): node is ts.BinaryExpression =>
+    ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.EqualsToken;
+
+  /** `exports.a = exports.b = void 0` without the names that are to keep their values. */
+  function cleared(node: ts.Expression, keeping: ReadonlySet<string>): ts.Expression {
+    if (!assigned(node) || !exported(node.left)) return node;
+    const rest = cleared(node.right, keeping);
+    return keeping.has(exported(node.left)!)
+      ? rest
+      : f.updateBinaryExpression(node, node.left, node.operatorToken, rest);
+  }
+
   return () => (file) => {
+    // `exports.N = exports.N`: what goes on where an earlier cell ended.
+    const keeping = new Set(
+      file.statements.flatMap((statement) => {
+        if (!ts.isExpressionStatement(statement) || !assigned(statement.expression)) return [];
+        const { left, right } = statement.expression;
+        return exported(left) !== undefined && exported(left) === exported(right) ? [exported(left)!] : [];
+      }),
+    );
     const statements = file.statements.flatMap((statement): ts.Statement[] => {
+      if (keeping.size > 0 && ts.isExpressionStatement(statement) && endsInVoid(ts, statement.expression))
+        return [f.updateExpressionStatement(statement, cleared(statement.expression, keeping))];
       if (!ts.isExpressionStatement(statement) || !isDefine(statement.expression)) return [statement];
       const [, name, descriptor] = statement.expression.arguments;
       if ((name as ts.StringLiteral).text === "__esModule") return [];
@@ -103,6 +162,16 @@ function requires(ts: TypeScript, imports: string[]): ts.TransformerFactory<ts.S
     };
     return ts.visitEachChild(file, visit, context);
   };
+}
+
+/** The names that compiled code takes from a module, which it holds in a variable such as `module_1`. */
+function takenNames(code: string, specifier: string): string[] {
+  const quoted = JSON.stringify(specifier).replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const holders = code.matchAll(new RegExp(`\\bconst (\\w+_\\d+) = [^\\n]*\\brequire\\(${quoted}\\)`, "g"));
+  const names = [...holders].flatMap(([, holder]) =>
+    [...code.matchAll(new RegExp(`\\b${holder}\\.([\\w$]+)`, "g"))].map(([, name]) => name),
+  );
+  return [...new Set(names)];
 }
 
 export interface ScriptOptions {
@@ -159,7 +228,7 @@ export function toCommonJS(ts: TypeScript, text: string, options: ScriptOptions)
   };
   return {
     code: outputText.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n"),
-    imports: [...new Set(imports)],
+    imports: new Map(imports.map((specifier) => [specifier, takenNames(outputText, specifier)])),
     syntaxErrors: diagnostics,
     original,
   };

@@ -10,6 +10,7 @@
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import type ts from "typescript";
+import { continuedNamespaces, withEarlierMeanings } from "./earlier.ts";
 import { createFacade, type FacadeOptions, type Notebook, type Pass } from "./facade.ts";
 import type { NotebookProgram } from "./program.ts";
 import { keptModules, withoutExports } from "./repairs.ts";
@@ -98,9 +99,13 @@ function convertCell(
 ): Converted {
   pass.diagnostics = [];
   pass.script = undefined;
-  const converted = converter.convert(declarations, withoutExports(ts, code));
+  const plain = withoutExports(ts, code);
+  const continued = continuedNamespaces(ts, declarations, plain);
+  pass.continued = continued.names;
+  const before = withEarlierMeanings(ts, declarations, plain);
+  const converted = converter.convert(before, plain + continued.text);
   const script = pass.script as CommonJS | undefined;
-  const warnings = script?.imports.length
+  const warnings = script?.imports.size
     ? program.newModules().flatMap((file) => program.program().getSemanticDiagnostics(file))
     : [];
   // tslab has cut it down to what later cells need.
@@ -114,7 +119,7 @@ function convertCell(
     warnings,
     notes: pass.notes,
     script,
-    declarations: declared + keptModules(ts, declarations, declared),
+    declarations: declared + keptModules(ts, before, declared),
     topLevelAwait: pass.topLevelAwait,
     lastExpression: converted.lastExpressionVar,
   };

@@ -1,7 +1,7 @@
 /**
  * Declarations of what the compiler refuses to declare: a variable whose type it cannot write for other packages to read
  * (a type that a package does not export, one that is declared inside of a function). Later cells are no other package:
- * the type is written with the files that declare its parts, and what only its own cell can name becomes `any`.
+ * the type is written with the files that declare its parts, and what only its own cell can name becomes `any`. And of variables that are declared inside of a block.
  */
 import type ts from "typescript";
 import type { TypeScript } from "./typescript.ts";
@@ -22,26 +22,46 @@ export interface Declared {
   readonly notes: readonly string[];
 }
 
-type Named = ts.FunctionDeclaration | ts.VariableDeclaration;
+type Keyword = "const" | "let" | "var";
+
+/** The names that a pattern binds. */
+export function namesOf(ts: TypeScript, name: ts.BindingName): string[] {
+  if (ts.isIdentifier(name)) return [name.text];
+  return name.elements.flatMap((element) => (ts.isBindingElement(element) ? namesOf(ts, element.name) : []));
+}
+
+export function keywordOf(ts: TypeScript, { flags }: ts.VariableDeclarationList): Keyword {
+  if (flags & ts.NodeFlags.Const) return "const";
+  return flags & ts.NodeFlags.Let ? "let" : "var";
+}
 
 /** The variables and functions of a cell within which the compiler found a type that it cannot write. */
-function unnamed(ts: TypeScript, file: ts.SourceFile, positions: readonly number[]): Map<string, Named> {
-  const found = new Map<string, Named>();
+function unwritten(ts: TypeScript, file: ts.SourceFile, positions: readonly number[]): [string, Keyword][] {
   const holds = (node: ts.Node) => positions.some((at) => node.pos <= at && at < node.end);
-  const collect = (name: ts.BindingName, declaration: ts.VariableDeclaration): void => {
-    if (ts.isIdentifier(name)) found.set(name.text, declaration);
-    else
-      for (const element of name.elements)
-        if (ts.isBindingElement(element)) collect(element.name, declaration);
-  };
-  for (const statement of file.statements) {
+  return file.statements.flatMap((statement): [string, Keyword][] => {
     if (ts.isFunctionDeclaration(statement) && statement.name && holds(statement))
-      found.set(statement.name.text, statement as unknown as Named);
-    if (ts.isVariableStatement(statement))
-      for (const declaration of statement.declarationList.declarations)
-        if (holds(declaration)) collect(declaration.name, declaration);
-  }
-  return found;
+      return [[statement.name.text, "const"]];
+    if (!ts.isVariableStatement(statement)) return [];
+    const keyword = keywordOf(ts, statement.declarationList);
+    const named = statement.declarationList.declarations
+      .filter(holds)
+      .flatMap(({ name }) => namesOf(ts, name));
+    return named.map((name) => [name, keyword]);
+  });
+}
+
+/** The cell's names, by which the compiler knows them. */
+const localsOf = (file: ts.SourceFile) => (file as ts.SourceFile & { locals: Map<string, ts.Symbol> }).locals;
+
+/** Variables that `var` declares within a statement of the cell: they are the cell's, and no declaration has them. */
+function nested(ts: TypeScript, file: ts.SourceFile): [string, Keyword][] {
+  const isNested = ({ valueDeclaration }: ts.Symbol): boolean => {
+    const list = valueDeclaration && ts.findAncestor(valueDeclaration, ts.isVariableDeclarationList);
+    return list !== undefined && (!ts.isVariableStatement(list.parent) || list.parent.parent !== file);
+  };
+  return [...localsOf(file)]
+    .filter(([, symbol]) => symbol.flags & ts.SymbolFlags.FunctionScopedVariable && isNested(symbol))
+    .map(([name]) => [name, "var"]);
 }
 
 /** The type of a name of the cell as text, and the names of its parts that later cells have no way to name. */
@@ -102,9 +122,9 @@ function without(ts: TypeScript, declarations: string, names: ReadonlyMap<string
   const kept = file.statements.map((statement) => {
     if (ts.isFunctionDeclaration(statement) && isGone(statement.name)) return "";
     if (!ts.isVariableStatement(statement)) return statement.getFullText(file);
-    const { declarations, flags } = statement.declarationList;
+    const { declarations } = statement.declarationList;
     if (!declarations.some(({ name }) => isGone(name))) return statement.getFullText(file);
-    const keyword = flags & ts.NodeFlags.Const ? "const" : flags & ts.NodeFlags.Let ? "let" : "var";
+    const keyword = keywordOf(ts, statement.declarationList);
     return declarations
       .filter(({ name }) => !isGone(name))
       .map((one) => `\ndeclare ${keyword} ${one.getText(file)};`)
@@ -124,11 +144,11 @@ export function withUnnamed(
   declarations: string,
   positions: readonly number[],
 ): Declared {
-  const names = unnamed(ts, file, positions);
-  const locals = (file as ts.SourceFile & { locals: Map<string, ts.Symbol> }).locals;
+  const names = new Map([...unwritten(ts, file, positions), ...nested(ts, file)]);
+  if (names.size === 0) return { text: declarations, notes: [] };
   const notes: string[] = [];
-  const declared = [...names].map(([name, node]) => {
-    const { text, hidden } = typeText(ts, checker, file, locals.get(name)!);
+  const declared = [...names].map(([name, keyword]) => {
+    const { text, hidden } = typeText(ts, checker, file, localsOf(file).get(name)!);
     const own = [...new Set(hidden)].filter((part) =>
       new RegExp(`\\b(class|interface|enum|type)\\s+${part}\\b`).test(file.text),
     );
@@ -136,8 +156,6 @@ export function withUnnamed(
       notes.push(
         `note: in later cells the type of ${name} has any in place of ${own.join(", ")}, which is declared inside of a block; declared at the top of a cell it keeps its type`,
       );
-    const keyword =
-      ts.isVariableDeclaration(node) && !(node.parent.flags & ts.NodeFlags.Const) ? "let" : "const";
     return `declare ${keyword} ${name}: ${text};\n`;
   });
   return { text: `${without(ts, declarations, names)}\n${declared.join("")}`, notes };
