@@ -13,7 +13,7 @@ import { readConnection } from "./protocol/connection.ts";
 import { type Json, PROTOCOL_VERSION } from "./protocol/message.ts";
 import { runningCell } from "./runtime/cell.ts";
 import { captureChildProcesses } from "./runtime/children.ts";
-import { isInterrupt, stop, trackTimers, watchFlags } from "./runtime/interrupt.ts";
+import { isInterrupt, stop, stopForgotten, trackTimers, watchFlags } from "./runtime/interrupt.ts";
 import { collectGarbage } from "./runtime/memory.ts";
 import { captureProcessStreams, createStreams } from "./runtime/streams.ts";
 import { tslabModule } from "./runtime/tslab-api.ts";
@@ -73,6 +73,7 @@ async function main(): Promise<void> {
       onMessage: (...message) => (kernel ? kernel.onMessage(...message) : early.push(message)),
       onInterrupt(run) {
         const cell = runningCell();
+        if (run === 0 && !cell) stopForgotten();
         if (cell?.run === run) stop(cell);
       },
     },

@@ -1,6 +1,7 @@
 /** What an editor asks about code that does not run yet. */
 import type ts from "typescript";
 import { EARLIER } from "./earlier.ts";
+import { objectAtEnd } from "./last.ts";
 import type { Converter } from "./tslab.ts";
 import type { TypeScript } from "./typescript.ts";
 
@@ -115,7 +116,7 @@ export function isComplete(
 ): { status: "complete" | "incomplete" | "invalid"; indent?: string } {
   const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ESNext);
   const { parseDiagnostics } = file as ts.SourceFile & { parseDiagnostics: ts.DiagnosticWithLocation[] };
-  if (parseDiagnostics.length === 0) return { status: "complete" };
+  if (parseDiagnostics.length === 0 || objectAtEnd(ts, code) !== undefined) return { status: "complete" };
   const end = code.trimEnd().length;
   const open = parseDiagnostics.some(({ start, code: number }) => start >= end || UNTERMINATED.has(number));
   if (!open) return { status: "invalid" };

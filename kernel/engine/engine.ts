@@ -16,6 +16,7 @@ import {
   type Failure,
   registerSource,
 } from "./errors.ts";
+import { inBrackets, objectAtEnd } from "./last.ts";
 import { createLoader } from "./modules.ts";
 import { run } from "./run.ts";
 import { createConverter } from "./tslab.ts";
@@ -119,19 +120,22 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
   let imported = false;
 
   async function execute(code: string, name: string, keep: boolean): Promise<unknown> {
+    const object = objectAtEnd(ts, code);
     const { diagnostics, warnings, notes, script, topLevelAwait, lastExpression, ...converted } =
-      sparingMemory(() => converter.convert(declarations, code));
+      sparingMemory(() =>
+        converter.convert(declarations, object === undefined ? code : inBrackets(code, object)),
+      );
     if (diagnostics.length > 0) {
       // "Cannot find module": it may be installed before the cell is tried again.
       if (diagnostics.some((diagnostic) => diagnostic.code === 2307 || diagnostic.code === 7016))
         converter.program.forgetFailures();
-      throw new CompilationError(describeCellDiagnostics(ts, diagnostics, name, code));
+      throw new CompilationError(describeCellDiagnostics(ts, diagnostics, { name, code, bracket: object }));
     }
     if (!script) return undefined;
     if (warnings.length > 0)
       process.stderr.write(`${describeDiagnostics(ts, warnings).traceback.join("\n")}\n`);
     for (const note of notes) process.stderr.write(`${note}\n`);
-    registerSource(name, { script, text: code, before: 1 });
+    registerSource(name, { script, text: code, before: 1, bracket: object });
     imported ||= script.imports.size > 0;
     const require = await unlessInterrupted(loader.requireFor(script, cellFile, name));
     // Declared from here on, even if the cell fails half-way: what it had assigned by then stays usable.

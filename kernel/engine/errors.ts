@@ -19,6 +19,8 @@ interface Source {
   readonly text: string;
   /** Lines that the compiler saw before the source's first. */
   readonly before: number;
+  /** Where in the text the compiler saw a bracket more. */
+  readonly bracket?: number;
 }
 
 const sources = new Map<string, Source>();
@@ -62,7 +64,12 @@ const isInternal = (file: string) =>
 function locate(file: string, line: number, column: number): { line: number; column: number } | undefined {
   const source = sources.get(file);
   const at = source?.script.original(line, column);
-  return at && { line: Math.max(1, at.line - source!.before), column: at.column };
+  if (!at) return undefined;
+  const { text, before, bracket = Number.POSITIVE_INFINITY } = source!;
+  const place = { line: Math.max(1, at.line - before), column: at.column };
+  const start = text.split("\n", place.line - 1).join("\n").length + (place.line > 1 ? 1 : 0);
+  const isBehind = start <= bracket && start + place.column - 1 > bracket;
+  return isBehind ? { line: place.line, column: place.column - 1 } : place;
 }
 
 function formatFrame(frame: NodeJS.CallSite): string | undefined {
@@ -192,14 +199,14 @@ export function describeDiagnostics(ts: TypeScript, diagnostics: readonly ts.Dia
 export function describeCellDiagnostics(
   ts: TypeScript,
   diagnostics: readonly ts.Diagnostic[],
-  name: string,
-  code: string,
+  { name, code, bracket = Number.POSITIVE_INFINITY }: { name: string; code: string; bracket?: number },
 ): Failure {
   const cell = ts.createSourceFile(name, code, ts.ScriptTarget.ES2022);
   const own = diagnostics.map((diagnostic): ts.Diagnostic => {
     if (!diagnostic.file?.fileName.endsWith("/__tslab__.ts")) return diagnostic;
     // An error at the end of what tslab appends belongs to the end of the cell.
-    const start = Math.min(Math.max(0, diagnostic.start! - PREFIX.length), code.length);
+    const seen = diagnostic.start! - PREFIX.length;
+    const start = Math.min(Math.max(0, seen > bracket ? seen - 1 : seen), code.length);
     const length = Math.min(diagnostic.length!, code.length - start);
     return { ...diagnostic, file: cell, start, length, relatedInformation: undefined };
   });

@@ -5,6 +5,7 @@
  */
 import type ts from "typescript";
 import { hasTopLevelAwait, instrument } from "./instrument.ts";
+import { unnamedLast } from "./last.ts";
 import { createNotebookProgram, type NotebookProgram } from "./program.ts";
 import {
   continuingNamespaces,
@@ -138,6 +139,7 @@ function emitCell(
       before: [instrument(ts, isEarlier)],
       after: [
         continuingNamespaces(ts, pass.continued),
+        unnamedLast(ts),
         ...(transformers.after ?? []),
         globalsByName(ts, checker),
         withoutReceiver(ts),

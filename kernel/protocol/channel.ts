@@ -14,6 +14,8 @@ export const FLAG = {
   run: 1,
   /** Kilobytes handed to the socket thread and not yet sent. */
   unsent: 2,
+  /** How many interrupts the main thread has come to. */
+  heard: 3,
 } as const;
 
 /** How much output may wait for the socket thread before a printing cell waits too, in kilobytes. */
@@ -28,6 +30,7 @@ export type FromSockets =
   | { kind: "ready" }
   | { kind: "failed"; error: string }
   | { kind: "message"; channel: Channel; message: Message }
+  /** Of a run, or (0) of what cells that have ended left running. */
   | { kind: "interrupt"; run: number }
   | { kind: "marked" }
   | { kind: "closed" };
@@ -96,8 +99,10 @@ export function openSockets(
       if (message.kind === "ready") resolve(sockets);
       else if (message.kind === "failed") reject(new Error(message.error));
       else if (message.kind === "message") handlers.onMessage(message.channel, message.message);
-      else if (message.kind === "interrupt") handlers.onInterrupt(message.run);
-      else if (message.kind === "marked") marks.shift()?.();
+      else if (message.kind === "interrupt") {
+        Atomics.add(flags, FLAG.heard, 1);
+        handlers.onInterrupt(message.run);
+      } else if (message.kind === "marked") marks.shift()?.();
       else closed();
     });
   });

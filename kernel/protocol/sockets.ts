@@ -146,7 +146,7 @@ async function meantRun({ header: { session, date } }: Message): Promise<number>
  */
 async function interrupt(request: Message): Promise<void> {
   const run = await meantRun(request);
-  if (run === 0) return;
+  if (run === 0) return stopForgotten();
   tell({ kind: "interrupt", run });
   await sleep(AWAITS_FIRST);
   if (Atomics.load(flags, FLAG.run) !== run) return;
@@ -160,6 +160,15 @@ async function interrupt(request: Message): Promise<void> {
   } catch {
     process.kill(process.pid, "SIGINT");
   }
+}
+
+/** Stops what ended cells left running, unless a cell runs by now; also a loop in a timer, which the main thread is in. */
+async function stopForgotten(): Promise<void> {
+  const heard = Atomics.load(flags, FLAG.heard);
+  if (Atomics.load(flags, FLAG.run) !== 0) return;
+  tell({ kind: "interrupt", run: 0 });
+  await sleep(AWAITS_FIRST);
+  if (Atomics.load(flags, FLAG.heard) === heard) Atomics.store(flags, FLAG.interrupt, 1);
 }
 
 async function onControl(request: Message): Promise<void> {

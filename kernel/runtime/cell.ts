@@ -28,8 +28,22 @@ let running: Cell | undefined;
 let latest: Cell | undefined;
 let runs = 0;
 
+/** The cells that something still refers to: their code may go on after they have ended. */
+const cells = new Set<WeakRef<Cell>>();
+
+/** The cells whose code may still run, in timers and after awaits. */
+export function livingCells(): Cell[] {
+  const living: Cell[] = [];
+  for (const reference of cells) {
+    const cell = reference.deref();
+    if (cell) living.push(cell);
+    else cells.delete(reference);
+  }
+  return living;
+}
+
 export function createCell(request: Message, count: number): Cell {
-  return {
+  const cell: Cell = {
     request,
     count,
     run: ++runs,
@@ -42,6 +56,8 @@ export function createCell(request: Message, count: number): Cell {
     interrupted: false,
     payload: [],
   };
+  cells.add(new WeakRef(cell));
+  return cell;
 }
 
 /** The cell whose code is running, or that started it; outside of any, the last one. */

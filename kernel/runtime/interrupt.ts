@@ -4,7 +4,7 @@
  */
 import vm from "node:vm";
 import { FLAG } from "../protocol/channel.ts";
-import { type Cell, ownCell } from "./cell.ts";
+import { type Cell, livingCells, ownCell } from "./cell.ts";
 
 export class KeyboardInterrupt extends Error {
   override name = "KeyboardInterrupt";
@@ -66,6 +66,12 @@ export function stop(cell: Cell): void {
   for (const timer of cell.timers) clearImmediate(timer as NodeJS.Immediate);
   cell.timers.clear();
   for (const child of cell.children) child.kill("SIGINT");
+}
+
+/** Stops what cells that have ended left running: timers, loops that await, child processes. */
+export function stopForgotten(): void {
+  Atomics.store(flags, FLAG.interrupt, 0);
+  for (const cell of livingCells()) stop(cell);
 }
 
 function rethrow(error: unknown): void {

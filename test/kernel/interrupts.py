@@ -107,6 +107,25 @@ class Interrupts(KernelCase):
         self.wait(first)
         self.check("queued", "0")
 
+    def test_between_cells_what_they_left_running_is_stopped(self):
+        self.check("let left = 0; const count = () => { left++ };")
+        for code in [
+            "setInterval(count, 5); 0",
+            "(async () => { for (;;) { await new Promise(r => setTimeout(r, 5)); count() } })(); 0",
+            "setTimeout(() => { for (;;) count() }, 100); 0",
+            "(function again() { setTimeout(() => { count(); again() }, 5) })(); 0",
+        ]:
+            with self.subTest(code=code):
+                self.check("left = 0")
+                self.check(code)
+                time.sleep(0.3)
+                self.km.interrupt_kernel()
+                time.sleep(0.5)
+                stopped = int(self.check("left").value)
+                self.assertGreater(stopped, 0)
+                time.sleep(0.1)
+                self.check("left", str(stopped))
+
     def test_an_earlier_cells_timer_goes_on(self):
         self.check("let ticks = 0; const ticking = setInterval(() => { for (let i = 0; i < 3; i++) ticks++ }, 10)")
         self.interrupted("await new Promise(() => {})")
