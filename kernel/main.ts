@@ -47,8 +47,7 @@ function kernelInfo(): Json {
 function reportLooseErrors(): void {
   const report = (origin: string) => (error: unknown) => {
     if (isInterrupt(error)) return;
-    const text = error instanceof Error ? error.stack : inspect(error);
-    process.stderr.write(`${origin}: ${text}\n`);
+    process.stderr.write(`${origin}: ${inspect(error)}\n`);
   };
   process.on("uncaughtException", report("Uncaught"));
   process.on("unhandledRejection", report("Uncaught (in promise)"));

@@ -1,7 +1,9 @@
 /** Errors as a notebook shows them: TypeScript's with its caret, the program's with positions in the cell's source. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { types } from "node:util";
 import type ts from "typescript";
+import { toText } from "../display/inspect.ts";
 import { isInterrupt } from "../runtime/interrupt.ts";
 import type { CommonJS } from "./script.ts";
 import { PREFIX } from "./tslab.ts";
@@ -139,8 +141,56 @@ function text(value: unknown, fallback: string): string {
   }
 }
 
+/** Inner errors shown of one that gathers many. */
+const MAX_INNER = 10;
+/** What is told of an error by other means than as one of its properties. */
+const TOLD = new Set(["name", "message", "stack", "cause", "errors"]);
+
+const isError = (value: unknown): value is Error => value instanceof Error || types.isNativeError(value);
+
+/** What an error carries beside its message, as Node shows it; no getter is called. */
+function properties(error: Error): string[] {
+  const own = Object.entries(Object.getOwnPropertyDescriptors(error)).filter(
+    ([name, { enumerable }]) => enumerable && !TOLD.has(name),
+  );
+  return own.length === 0 ? [] : toText(Object.defineProperties({}, Object.fromEntries(own))).split("\n");
+}
+
+/** The errors that one gathers, and the one that it came of. */
+function innerErrors(error: Error, outer: ReadonlySet<unknown>): string[] {
+  const { errors, cause } = error as Error & { errors?: unknown };
+  const inner = Array.isArray(errors) ? errors : [];
+  const told = inner
+    .slice(0, MAX_INNER)
+    .map((one, i): [string, unknown] => [`Error ${i + 1} of ${inner.length}:`, one]);
+  if (cause !== undefined) told.push(["Caused by", cause]);
+  const lines = told
+    .filter(([, one]) => !outer.has(one))
+    .flatMap(([how, one]) => {
+      const [first, ...rest] = describe(one, outer).traceback;
+      return ["", `${how} ${first}`, ...rest];
+    });
+  return inner.length > MAX_INNER ? [...lines, "", `… ${inner.length - MAX_INNER} more errors`] : lines;
+}
+
+/** Where an error arose, as far as that is in a cell or a module of its own. */
+function placeOf(error: Error, frames: readonly string[]): string[] {
+  const frame = frames
+    .map((line) => /(?:\(|at |async )([^()]+?):(\d+):(\d+)\)?$/.exec(line))
+    .find((match) => match && sources.has(match[1]));
+  const place = frame
+    ? { file: frame[1], line: Number(frame[2]), column: Number(frame[3]) }
+    : placeOfImport(error);
+  if (!place) return [];
+  const { file, line, column } = place;
+  return ["", `${file}:${line}:${column}`, ...excerpt(file, line, column)];
+}
+
 /** Whatever was thrown, as a Jupyter error. */
-export function describeError(thrown: unknown): Failure {
+export const describeError = (thrown: unknown): Failure => describe(thrown, new Set());
+
+/** @param outer the errors that this one is told of within */
+function describe(thrown: unknown, outer: ReadonlySet<unknown>): Failure {
   if (thrown instanceof CompilationError) return thrown.failure;
   if (isInterrupt(thrown)) {
     const evalue = "the cell was interrupted";
@@ -150,32 +200,22 @@ export function describeError(thrown: unknown): Failure {
       traceback: [`${BOLD_RED}KeyboardInterrupt${RESET}: ${evalue}`],
     };
   }
-  if (!(thrown instanceof Error)) {
-    const evalue = text(thrown, "a value that cannot be shown");
+  if (!isError(thrown)) {
+    const evalue = toText(thrown);
     return { ename: "Thrown", evalue, traceback: [`${BOLD_RED}Thrown${RESET}: ${evalue}`] };
   }
   const ename = text(thrown.name, "Error") || "Error";
   const evalue = text(thrown.message, "");
-  const stack = text(thrown.stack, "");
-  const frames = stack.split("\n").filter((line) => /^\s+at /.test(line));
-  const traceback = [`${BOLD_RED}${ename}${RESET}: ${evalue}`, ...frames];
-
-  const frame = frames
-    .map((line) => /(?:\(|at |async )([^()]+?):(\d+):(\d+)\)?$/.exec(line))
-    .find((match) => match && sources.has(match[1]));
-  const place = frame
-    ? { file: frame[1], line: Number(frame[2]), column: Number(frame[3]) }
-    : placeOfImport(thrown);
-  if (place)
-    traceback.push(
-      "",
-      `${place.file}:${place.line}:${place.column}`,
-      ...excerpt(place.file, place.line, place.column),
-    );
-  if (thrown.cause !== undefined && thrown.cause !== thrown) {
-    const [first, ...rest] = describeError(thrown.cause).traceback;
-    traceback.push("", `Caused by ${first}`, ...rest);
-  }
+  const frames = text(thrown.stack, "")
+    .split("\n")
+    .filter((line) => /^\s+at /.test(line));
+  const traceback = [
+    `${BOLD_RED}${ename}${RESET}: ${evalue}`,
+    ...frames,
+    ...properties(thrown),
+    ...placeOf(thrown, frames),
+    ...innerErrors(thrown, new Set([...outer, thrown])),
+  ];
   return { ename, evalue, traceback };
 }
 
