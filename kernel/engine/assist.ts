@@ -1,7 +1,8 @@
 /** What an editor asks about code that does not run yet. */
 import type ts from "typescript";
-import { EARLIER } from "./earlier.ts";
+import { declaredBy, EARLIER } from "./earlier.ts";
 import { objectAtEnd } from "./last.ts";
+import { nameQuestion } from "./question.ts";
 import type { Converter } from "./tslab.ts";
 import type { TypeScript } from "./typescript.ts";
 
@@ -55,7 +56,9 @@ export function inspect(
   for (const position of positions) {
     if (position < 0 || position > code.length) continue;
     const info = converter.inspect(declarations, code, position);
-    if (!info) continue;
+    const signature = info && ts.displayPartsToString(info.displayParts);
+    // What the compiler says of a name that it does not know.
+    if (!info || signature === undefined || signature === "any") continue;
     let documentation = [
       ts.displayPartsToString(info.documentation),
       ...(info.tags ?? []).map((tag) => `@${tag.name} ${ts.displayPartsToString(tag.text)}`),
@@ -63,11 +66,31 @@ export function inspect(
     const definition = documentation.length > 0 ? undefined : converter.definition(position);
     if (definition) documentation = readDocumentation(ts, definition.at, definition.text);
     return {
-      signature: ts.displayPartsToString(info.displayParts),
+      signature,
       documentation: (detail > 0 ? documentation : documentation.slice(0, 1)).join("\n"),
     };
   }
   return undefined;
+}
+
+/** The text of a name's declaration: in the latest of some cells, else in the file that declares it. */
+export function sourceOf(
+  ts: TypeScript,
+  converter: Converter,
+  { declarations, cells, name }: { declarations: string; cells: readonly string[]; name: string },
+): string | undefined {
+  for (const code of cells.toReversed()) {
+    if (!code.includes(name)) continue;
+    const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ESNext, true);
+    const found = file.statements.findLast(
+      (statement) => !ts.isImportDeclaration(statement) && declaredBy(ts, statement).has(name),
+    );
+    if (found) return found.getText(file);
+  }
+  converter.inspect(declarations, name, name.length);
+  const definition = converter.definition(name.length);
+  const { start, length } = definition?.at.contextSpan ?? { start: 0, length: 0 };
+  return definition?.text.slice(start, start + length) || undefined;
 }
 
 /** The comments of a declaration; declaration files are read without them, to start fast. */
@@ -116,7 +139,8 @@ export function isComplete(
 ): { status: "complete" | "incomplete" | "invalid"; indent?: string } {
   const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ESNext);
   const { parseDiagnostics } = file as ts.SourceFile & { parseDiagnostics: ts.DiagnosticWithLocation[] };
-  if (parseDiagnostics.length === 0 || objectAtEnd(ts, code) !== undefined) return { status: "complete" };
+  const isWhole = parseDiagnostics.length === 0 || nameQuestion(code) || objectAtEnd(ts, code) !== undefined;
+  if (isWhole) return { status: "complete" };
   const end = code.trimEnd().length;
   const open = parseDiagnostics.some(({ start, code: number }) => start >= end || UNTERMINATED.has(number));
   if (!open) return { status: "invalid" };

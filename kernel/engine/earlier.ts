@@ -13,7 +13,7 @@ const parse = (ts: TypeScript, text: string): ts.SourceFile =>
   ts.createSourceFile("cell.d.ts", text, ts.ScriptTarget.ESNext, true);
 
 /** The names that a statement declares; of an import, each with what says where it comes from. */
-function declaredBy(ts: TypeScript, statement: ts.Statement): Map<string, string> {
+export function declaredBy(ts: TypeScript, statement: ts.Statement): Map<string, string> {
   const names = new Map<string, string>();
   if (ts.isVariableStatement(statement))
     for (const { name } of statement.declarationList.declarations)

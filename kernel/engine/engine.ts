@@ -7,7 +7,7 @@ import { packageRoot } from "../install/build.ts";
 import { ownCell } from "../runtime/cell.ts";
 import { awaited, orInterrupted } from "../runtime/interrupt.ts";
 import { sparingMemory } from "../runtime/memory.ts";
-import { type Completion, complete, type Inspection, inspect, isComplete } from "./assist.ts";
+import { type Completion, complete, type Inspection, inspect, isComplete, sourceOf } from "./assist.ts";
 import {
   CompilationError,
   describeCellDiagnostics,
@@ -31,6 +31,8 @@ export interface Engine {
   evaluate(expression: string): Promise<unknown>;
   complete(code: string, cursor: number): Completion;
   inspect(code: string, cursor: number, detail: number): Inspection | undefined;
+  /** How a name was declared, in one of some cells or in a file. */
+  sourceOf(name: string, cells: readonly string[]): string | undefined;
   isComplete(code: string): { status: "complete" | "incomplete" | "invalid"; indent?: string };
   /** Whether cells have imported something since `warm` was last called. */
   readonly imported: boolean;
@@ -171,6 +173,7 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
     complete: (code, cursor) => sparingMemory(() => complete(converter, declarations, code, cursor)),
     inspect: (code, cursor, detail) =>
       sparingMemory(() => inspect(ts, converter, { declarations, code, cursor, detail })),
+    sourceOf: (name, cells) => sparingMemory(() => sourceOf(ts, converter, { declarations, cells, name })),
     isComplete: (code) => isComplete(ts, code),
     get imported() {
       return imported;

@@ -2,6 +2,7 @@
 import type { MimeBundle } from "../display/sink.ts";
 import type { Engine } from "../engine/engine.ts";
 import { describeError, type Failure } from "../engine/errors.ts";
+import { type NameQuestion, nameQuestion } from "../engine/question.ts";
 import type { HistoryEntry } from "../history.ts";
 import type { Json } from "../protocol/message.ts";
 import { type Cell, inCell } from "../runtime/cell.ts";
@@ -25,20 +26,21 @@ export interface CellOutcome {
   readonly expressions: Json;
 }
 
-/** `name?`, IPython's way to ask about a name. */
-const QUESTION = /^\s*([\w$.]+)\s*\?\s*$/;
-
-function answerQuestion(engine: Engine, cell: Cell, name: string): Failure | undefined {
+/** Shows what is known of a name in the front end's pager. */
+function answerQuestion(
+  { engine, history }: CellRunner,
+  cell: Cell,
+  { name, wantsSource }: NameQuestion,
+): void {
   const found = engine.inspect(name, name.length, 1);
-  if (!found)
-    return {
-      ename: "NameError",
-      evalue: `nothing is known of ${name}`,
-      traceback: [`nothing is known of ${name}`],
-    };
-  const text = [found.signature, found.documentation].filter((part) => part !== "").join("\n\n");
+  if (!found) {
+    process.stdout.write(`Nothing is known of ${name}.\n`);
+    return;
+  }
+  const cells = history.map(({ input }) => input);
+  const source = wantsSource ? (engine.sourceOf(name, cells) ?? "") : "";
+  const text = [found.signature, found.documentation, source].filter((part) => part !== "").join("\n\n");
   cell.payload.push({ source: "page", data: { "text/plain": text }, start: 0 });
-  return undefined;
 }
 
 /** Publishes the value of the last expression, and notes it in the history. */
@@ -61,8 +63,11 @@ async function runCode(
 ): Promise<Failure | undefined> {
   const { engine } = runner;
   if (code.trim() === "") return undefined;
-  const question = QUESTION.exec(code);
-  if (question) return answerQuestion(engine, cell, question[1]);
+  const question = nameQuestion(code);
+  if (question) {
+    answerQuestion(runner, cell, question);
+    return undefined;
+  }
   const outcome = await engine.run(code, `cell[${cell.count}]`);
   if (outcome.status === "error") return outcome;
   if (silent || outcome.value === undefined || outcome.value === null) return undefined;
