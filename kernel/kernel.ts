@@ -23,6 +23,8 @@ export interface KernelOptions {
   readonly kernelInfo: Json;
   /** What a value looks like. */
   readonly render: (value: unknown) => MimeBundle | Promise<MimeBundle>;
+  /** Says how long a cell took that asked for its time. */
+  readonly stopClock: () => void;
   /** Called after each cell. */
   readonly onExecuted: () => void;
   /** Ends the process. */
@@ -82,7 +84,7 @@ async function answerRequest(
 }
 
 export function createKernel(options: KernelOptions): Kernel {
-  const { engine, sockets, session, kernelInfo, render, onExecuted, exit } = options;
+  const { engine, sockets, session, kernelInfo, render, stopClock, onExecuted, exit } = options;
   let streams: Streams | undefined;
   const flush = (): void => streams?.flush();
   const history: HistoryEntry[] = [];
@@ -96,6 +98,7 @@ export function createKernel(options: KernelOptions): Kernel {
     outbox,
     render,
     flush,
+    stopClock,
     waiting,
     arrived: sockets.arrived,
     onBegin: outputGone,

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
+import { installCommands } from "./commands/run.ts";
 import { setSink } from "./display/sink.ts";
 import { createEngine } from "./engine/engine.ts";
 import { mapStacks } from "./engine/errors.ts";
@@ -15,6 +16,7 @@ import { runningCell } from "./runtime/cell.ts";
 import { captureChildProcesses } from "./runtime/children.ts";
 import { isInterrupt, stop, stopForgotten, trackTimers, watchFlags } from "./runtime/interrupt.ts";
 import { collectGarbage } from "./runtime/memory.ts";
+import { captureStandardInput } from "./runtime/stdin.ts";
 import { captureProcessStreams, createStreams } from "./runtime/streams.ts";
 import { tslabModule } from "./runtime/tslab-api.ts";
 
@@ -99,6 +101,7 @@ async function main(): Promise<void> {
     session,
     kernelInfo: info,
     render: toMime,
+    stopClock: installCommands({ names: engine.names }).stopClock,
     onExecuted() {
       collectGarbage();
       if (engine.imported) whenIdle(200, () => engine.imported && engine.warm());
@@ -116,6 +119,7 @@ async function main(): Promise<void> {
   setSink(kernel.sink);
   captureProcessStreams(streams);
   captureChildProcesses(streams);
+  captureStandardInput(kernel.input);
   installGlobals(kernel);
   reportLooseErrors();
   // Signals are the socket thread's way to stop a call; between calls they mean nothing.

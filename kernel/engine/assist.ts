@@ -133,13 +133,26 @@ function readDocumentation(
 /** Errors that more text can mend: unterminated comments, templates and regular expressions. */
 const UNTERMINATED = new Set([1010, 1160, 1161]);
 
+/** A cell that is one command of the notebook's. */
+const COMMAND = /^\s*(?:[%!].*|%%[\s\S]*\n)\s*$/;
+
+const errorsOf = (file: ts.SourceFile): readonly ts.DiagnosticWithLocation[] =>
+  (file as ts.SourceFile & { parseDiagnostics: ts.DiagnosticWithLocation[] }).parseDiagnostics;
+
+export const isGrammatical = (ts: TypeScript, code: string): boolean =>
+  errorsOf(ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ESNext)).length === 0;
+
 export function isComplete(
   ts: TypeScript,
   code: string,
 ): { status: "complete" | "incomplete" | "invalid"; indent?: string } {
   const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ESNext);
-  const { parseDiagnostics } = file as ts.SourceFile & { parseDiagnostics: ts.DiagnosticWithLocation[] };
-  const isWhole = parseDiagnostics.length === 0 || nameQuestion(code) || objectAtEnd(ts, code) !== undefined;
+  const parseDiagnostics = errorsOf(file);
+  const isWhole =
+    parseDiagnostics.length === 0 ||
+    COMMAND.test(code) ||
+    nameQuestion(code) ||
+    objectAtEnd(ts, code) !== undefined;
   if (isWhole) return { status: "complete" };
   const end = code.trimEnd().length;
   const open = parseDiagnostics.some(({ start, code: number }) => start >= end || UNTERMINATED.has(number));

@@ -199,3 +199,25 @@ export function continuedNamespaces(ts: TypeScript, declarations: string, code: 
   }
   return { text: parts.join(""), names };
 }
+
+/** The values among declarations, each with its type as text. */
+export function declaredNames(ts: TypeScript, declarations: string): { name: string; type: string }[] {
+  const file = parse(ts, declarations);
+  const names = file.statements.flatMap((statement): [string, string][] => {
+    if (ts.isVariableStatement(statement))
+      return statement.declarationList.declarations.map(({ name, type, initializer }) => [
+        name.getText(file),
+        (type ?? initializer)?.getText(file) ?? "any",
+      ]);
+    if (ts.isFunctionDeclaration(statement) && statement.name) return [[statement.name.text, "function"]];
+    if (ts.isClassDeclaration(statement) && statement.name) return [[statement.name.text, "class"]];
+    if (ts.isEnumDeclaration(statement)) return [[statement.name.text, "enum"]];
+    return ts.isImportDeclaration(statement)
+      ? [...declaredBy(ts, statement).keys()].map((name): [string, string] => [name, "imported"])
+      : [];
+  });
+  const own = names.filter(([name]) => !name.startsWith(EARLIER));
+  return [...new Map(own)]
+    .map(([name, type]) => ({ name, type: type.replace(/\s+/g, " ") }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}

@@ -7,7 +7,16 @@ import { packageRoot } from "../install/build.ts";
 import { ownCell } from "../runtime/cell.ts";
 import { awaited, orInterrupted } from "../runtime/interrupt.ts";
 import { sparingMemory } from "../runtime/memory.ts";
-import { type Completion, complete, type Inspection, inspect, isComplete, sourceOf } from "./assist.ts";
+import {
+  type Completion,
+  complete,
+  type Inspection,
+  inspect,
+  isComplete,
+  isGrammatical,
+  sourceOf,
+} from "./assist.ts";
+import { declaredNames } from "./earlier.ts";
 import {
   CompilationError,
   describeCellDiagnostics,
@@ -29,6 +38,10 @@ export interface Engine {
   run(code: string, name: string): Promise<Outcome>;
   /** The value of an expression in the notebook's scope, which it leaves as it is. Rejects with what it throws. */
   evaluate(expression: string): Promise<unknown>;
+  /** The variables, functions and classes that cells have declared, with their types as text. */
+  names(): { name: string; type: string }[];
+  /** Whether code has the language's grammar, whatever its names mean. */
+  isGrammatical(code: string): boolean;
   complete(code: string, cursor: number): Completion;
   inspect(code: string, cursor: number, detail: number): Inspection | undefined;
   /** How a name was declared, in one of some cells or in a file. */
@@ -170,6 +183,8 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
       }
     },
     evaluate: (expression) => execute(`(${expression}\n)`, "expression", false),
+    names: () => declaredNames(ts, declarations),
+    isGrammatical: (code) => isGrammatical(ts, code),
     complete: (code, cursor) => sparingMemory(() => complete(converter, declarations, code, cursor)),
     inspect: (code, cursor, detail) =>
       sparingMemory(() => inspect(ts, converter, { declarations, code, cursor, detail })),

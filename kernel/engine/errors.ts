@@ -5,6 +5,7 @@ import { types } from "node:util";
 import type ts from "typescript";
 import { toText } from "../display/inspect.ts";
 import { isInterrupt } from "../runtime/interrupt.ts";
+import { hintFor } from "./hints.ts";
 import type { CommonJS } from "./script.ts";
 import { PREFIX } from "./tslab.ts";
 import type { TypeScript } from "./typescript.ts";
@@ -250,5 +251,9 @@ export function describeCellDiagnostics(
     const length = Math.min(diagnostic.length!, code.length - start);
     return { ...diagnostic, file: cell, start, length, relatedInformation: undefined };
   });
-  return describeDiagnostics(ts, own);
+  const failure = describeDiagnostics(ts, own);
+  const hint = hintFor(own, code);
+  return hint === undefined
+    ? failure
+    : { ...failure, traceback: [...failure.traceback, "", `Note: ${hint}.`] };
 }

@@ -183,12 +183,15 @@ function announcePrograms(host: WatchHost, builder: object, { program }: Noteboo
   announce();
 }
 
+/** A cell that asks not to be checked, before its code; tslab's line before it keeps the compiler from seeing that. */
+const NO_CHECK = /^export \{\};\n(?:\s*\/\/.*\n|\s*\/\*[\s\S]*?\*\/)*?\s*\/\/[ \t]*@ts-nocheck\b/;
+
 /** Syntax errors of each file, or where there are none the errors of types. */
 function diagnosticsOf(program: ts.Program, files: readonly ts.SourceFile[]): ts.Diagnostic[] {
   return files.flatMap((file) => {
     const syntactic = program.getSyntacticDiagnostics(file);
-    const found: readonly ts.Diagnostic[] =
-      syntactic.length > 0 ? syntactic : program.getSemanticDiagnostics(file);
+    const isChecked = syntactic.length === 0 && !NO_CHECK.test(file.text);
+    const found: readonly ts.Diagnostic[] = isChecked ? program.getSemanticDiagnostics(file) : syntactic;
     return found.filter(({ code }) => code !== OUTSIDE_OF_ROOT);
   });
 }

@@ -1,6 +1,7 @@
 /** What one cell does: its code, what it shows at its end, and what a front end asks beside it. */
+import { type CellReader, cellParts } from "../commands/parse.ts";
 import type { MimeBundle } from "../display/sink.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Engine, Outcome } from "../engine/engine.ts";
 import { describeError, type Failure } from "../engine/errors.ts";
 import { type NameQuestion, nameQuestion } from "../engine/question.ts";
 import type { HistoryEntry } from "../history.ts";
@@ -18,6 +19,8 @@ export interface CellRunner {
   readonly render: (value: unknown) => MimeBundle | Promise<MimeBundle>;
   /** Sends what was printed before. */
   readonly flush: () => void;
+  /** Says how long a cell took that asked for its time. */
+  readonly stopClock: () => void;
 }
 
 export interface CellOutcome {
@@ -55,6 +58,13 @@ async function publishValue(runner: CellRunner, cell: Cell, value: unknown): Pro
   if (entry?.line === cell.count) entry.output = String(data["text/plain"] ?? "");
 }
 
+const readerOf = (engine: Engine): CellReader => ({
+  isWhole: (code) => engine.isComplete(code).status === "complete",
+  isGrammatical: engine.isGrammatical,
+  isKnown: (name) =>
+    engine.inspect(name, name.length, 0) !== undefined || /^(true|false|null|undefined)$/.test(name),
+});
+
 async function runCode(
   runner: CellRunner,
   cell: Cell,
@@ -68,8 +78,17 @@ async function runCode(
     answerQuestion(runner, cell, question);
     return undefined;
   }
-  const outcome = await engine.run(code, `cell[${cell.count}]`);
-  if (outcome.status === "error") return outcome;
+  let outcome: Outcome = { status: "ok", value: undefined };
+  try {
+    for (const part of cellParts(code, readerOf(engine))) {
+      outcome = await engine.run(part, `cell[${cell.count}]`);
+      if (outcome.status === "error") return outcome;
+    }
+  } catch (error) {
+    return describeError(error);
+  } finally {
+    runner.stopClock();
+  }
   if (silent || outcome.value === undefined || outcome.value === null) return undefined;
   try {
     await publishValue(runner, cell, outcome.value);

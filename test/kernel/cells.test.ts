@@ -1,9 +1,8 @@
 /** What cells do that takes a whole kernel: questions, commands of the notebook's, child processes. */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { ExecuteOptions } from "../../kernel/client/client.ts";
 import { type KernelProcess, startKernel } from "../../kernel/client/process.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 import { build } from "./helpers.ts";
@@ -32,8 +31,8 @@ test.before(async () => {
 });
 test.after(() => kernel.stop());
 
-async function run(code: string): Promise<Ran> {
-  const { reply, outputs } = await kernel.client.execute(code);
+async function run(code: string, onInput?: ExecuteOptions["onInput"]): Promise<Ran> {
+  const { reply, outputs } = await kernel.client.execute(code, { onInput });
   const of = (type: string) =>
     outputs.filter(({ header }) => header.msg_type === type).map(({ content }) => content);
   const text = (name: string) =>
@@ -51,7 +50,7 @@ async function run(code: string): Promise<Ran> {
     error: stripVTControlCharacters(((reply.content.traceback ?? []) as string[]).join("\n")),
     page: pages[0]?.data["text/plain"],
     chunks: of("stream").map((stream) => String(stream.text)),
-    html: data("display_data")["text/html"],
+    html: data("execute_result")["text/html"],
   };
 }
 
@@ -62,7 +61,7 @@ test("a question about a name is answered, before and behind it", async () => {
   for (const question of ["add??", "??add"])
     assert.match(
       (await run(question)).page!,
-      /^function add\(.*\n\nfunction add\([\s\S]*return a \+ b;\n\}$/,
+      /^function add\(.*\n\nAdds\.\n\nfunction add\([\s\S]*return a \+ b;\n\}$/,
       question,
     );
   assert.match((await run("Math.sqrt?")).page!, /square root/);
@@ -75,6 +74,110 @@ test("a question about a name is answered, before and behind it", async () => {
     const { content } = await kernel.client.request("shell", "is_complete_request", { code });
     assert.is(content.status, "complete", code);
   }
+});
+
+test("a command runs in a shell, and says with which code it ended if that is not 0", async () => {
+  assert.equal((await run("!echo out; echo err >&2")).chunks, ["out\n", "err\n"]);
+  assert.is((await run("!exit 3")).stderr, "exit code 3\n");
+  const mixed = await run(
+    'const before = 1;\n!echo "it\'s `date +%Y`" | tr a-z A-Z\nconst behind = before + 1;\nbehind',
+  );
+  assert.match(mixed.stdout, /^IT'S \d+\n$/);
+  assert.is(mixed.value, "2");
+  const slow = kernel.client.execute("!sleep 60; sleep 60");
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await kernel.client.interrupt();
+  assert.is((await slow).reply.content.ename, "KeyboardInterrupt");
+});
+
+test("an expression that begins with a mark is an expression", async () => {
+  await run("const flag = false;");
+  assert.is((await run("!flag")).value, "true");
+  assert.is((await run("!!flag")).value, "false");
+  assert.is((await run("const negated =\n!flag;\nnegated")).value, "true");
+  assert.is((await run("const text = `\n!echo no\n%cd no\n`;\ntext.length")).value, "17");
+  assert.is((await run("let rest = 7\n%\n4\nrest")).value, "3");
+});
+
+test("commands of the notebook's time code, name what is declared, and change folder and environment", async () => {
+  const timed = await run("%%time\nconst sum = 1 + 1;\nsum");
+  assert.equal(
+    [timed.value, /^\d+\.\d{3} s, of which the processor \d+\.\d{3} s\n$/.test(timed.stdout)],
+    ["2", true],
+  );
+  assert.is((await run("%time sum * 2")).value, "4");
+  assert.is((await run("%time const product = 6")).status, "ok");
+  assert.is((await run("product")).value, "6");
+  assert.match(
+    (await run("%timeit sum + 1")).stdout,
+    /^[\d.]+ (ns|µs|ms|s) ± .* 7 runs of [\d,]+ loops\)\n$/,
+  );
+  assert.match(
+    (await run("%%timeit\nlet n = 0;\nfor (let i = 0; i < 1e5; i++) n += await i;")).stdout,
+    / ± /,
+  );
+  assert.match((await run("%who")).value!, /'product'[^\n]*'6'|'product'[^\n]*6/);
+  assert.is((await run("%cd /")).stdout, "/\n");
+  assert.is((await run("process.cwd()")).value, "'/'");
+  assert.is((await run("%env DITLAB_TRIED=yes\nprocess.env.DITLAB_TRIED")).value, "'yes'");
+  assert.is((await run("%env DITLAB_TRIED")).value, "'yes'");
+  assert.match((await run("%lsmagic")).stdout, /^%npm .*\n%time /);
+  assert.is((await run("%%html\n<b>bold</b> `")).html, "<b>bold</b> `");
+  assert.equal((await run("%%sh\necho one\necho two >&2")).chunks, ["one\n", "two\n"]);
+  assert.match((await run("%%sh\nexit 4")).error, /exit code 4/);
+});
+
+test("npm is at hand, and what a command brings can be imported in the same cell", async () => {
+  assert.match((await run("%npm --version")).stdout, /^\d+\.\d+\.\d+\n$/);
+  await run(`%cd ${folder}`);
+  const made = await run(
+    '!mkdir -p node_modules/late && echo "export default 12" > node_modules/late/index.mjs && echo "declare const n: number; export default n" > node_modules/late/index.d.mts && echo \'{"name":"late","exports":{".":{"types":"./index.d.mts","default":"./index.mjs"}}}\' > node_modules/late/package.json\nimport late from "late";\nlate',
+  );
+  assert.is(made.value, "12", made.error);
+});
+
+test("what is no command gets one sentence", async () => {
+  const sentence = async (code: string) => (await run(code)).error.split("\n")[0];
+  assert.match(
+    await sentence("%matplotlib inline"),
+    /^UnknownCommand: %matplotlib is no command of this kernel; figures show themselves: display\.plot/,
+  );
+  assert.match(
+    await sentence("%nonsense"),
+    /^UnknownCommand: %nonsense is no command of this kernel; %lsmagic lists/,
+  );
+  assert.match(await sentence("%%ruby\nputs 1"), /^UnknownCommand: %%ruby is no command/);
+  const note = async (code: string) => /\nNote: (.*)$/.exec((await run(code)).error)?.[1];
+  assert.match((await note('prompt("q")'))!, /await input/);
+  assert.match((await note("<div>hi</div>"))!, /display\.html/);
+  assert.match((await note("x => x"))!, /says its type: \(x: number\) => x/);
+  assert.match((await note("document.title"))!, /has no page/);
+});
+
+test("a cell that asks not to be checked is not", async () => {
+  const ran = await run("// @ts-nocheck\nconst wrong: string = 5;\nwrong + (x => x)(1)");
+  assert.equal([ran.value, ran.error], ["6", ""]);
+  assert.match((await run("// @ts-nocheck\nnever_declared")).error, /ReferenceError: never_declared/);
+  assert.match((await run("const checked: string = 5 // @ts-nocheck")).error, /TS2322/);
+});
+
+test("readline asks the notebook's reader", async () => {
+  const asked: string[] = [];
+  const answer = async (prompt: string) => {
+    asked.push(prompt);
+    return `answer ${asked.length}`;
+  };
+  const code = `import { createInterface } from "node:readline/promises";
+const lines = createInterface({ input: process.stdin, output: process.stdout });
+const first = await lines.question("one? ");
+const second = await lines.question("two? ");
+lines.close();
+[first, second]`;
+  const ran = await run(code, answer);
+  assert.is(ran.value, "[ 'answer 1', 'answer 2' ]");
+  assert.is(asked.length, 2);
+  assert.is((await run(code, answer)).value, "[ 'answer 3', 'answer 4' ]", "again in another cell");
+  assert.match((await run(code)).error, /this one cannot/, "where nobody can answer");
 });
 
 test.run();
