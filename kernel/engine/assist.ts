@@ -2,6 +2,7 @@
 import type ts from "typescript";
 import { declaredBy, EARLIER } from "./earlier.ts";
 import { objectAtEnd } from "./last.ts";
+import { completePath } from "./paths.ts";
 import { nameQuestion } from "./question.ts";
 import type { Converter } from "./tslab.ts";
 import type { TypeScript } from "./typescript.ts";
@@ -18,10 +19,14 @@ const MAX_MATCHES = 1000;
 
 export function complete(
   converter: Converter,
-  declarations: string,
-  code: string,
-  cursor: number,
+  importFolders: readonly string[],
+  { declarations, code, cursor }: Omit<Question, "detail">,
 ): Completion {
+  const paths = completePath(code, cursor, importFolders);
+  if (paths) {
+    const matches = paths.names.map((text) => ({ text, kind: text.endsWith("/") ? "folder" : "module" }));
+    return { matches, start: paths.start, end: cursor };
+  }
   const { start, end, candidates, entries } = converter.complete(declarations, code, cursor);
   const kinds = new Map(entries.map(({ name, kind }) => [name, kind as string]));
   const matches = candidates
@@ -50,10 +55,12 @@ export function inspect(
   converter: Converter,
   { declarations, code, cursor, detail }: Question,
 ): Inspection | undefined {
-  // Within the brackets of a call, the question is about what is called.
-  const called = /([\w$.]+)\s*\($/.exec(code.slice(0, cursor));
-  const positions = [cursor, cursor - 1, ...(called ? [called.index + called[1].length - 1] : [])];
-  for (const position of positions) {
+  if (/[(,]\s*$/.test(code.slice(0, cursor))) {
+    converter.inspect(declarations, code, cursor);
+    const call = inspectCall(ts, converter, cursor, detail);
+    if (call) return call;
+  }
+  for (const position of [cursor, cursor - 1]) {
     if (position < 0 || position > code.length) continue;
     const info = converter.inspect(declarations, code, position);
     const signature = info && ts.displayPartsToString(info.displayParts);
@@ -70,7 +77,34 @@ export function inspect(
       documentation: (detail > 0 ? documentation : documentation.slice(0, 1)).join("\n"),
     };
   }
-  return undefined;
+  return inspectCall(ts, converter, cursor, detail);
+}
+
+/** Within the brackets of a call: its signature, and the parameter that is being written. */
+function inspectCall(
+  ts: TypeScript,
+  converter: Converter,
+  cursor: number,
+  detail: number,
+): Inspection | undefined {
+  const help = converter.signature(cursor);
+  const item = help?.items[help.selectedItemIndex];
+  if (!help || !item) return undefined;
+  const text = (parts: ts.SymbolDisplayPart[] | undefined) => ts.displayPartsToString(parts);
+  const parameters = item.parameters.map(({ displayParts }) => text(displayParts));
+  const signature = `${text(item.prefixDisplayParts)}${parameters.join(text(item.separatorDisplayParts))}${text(item.suffixDisplayParts)}`;
+  // Of the rest parameter there may be many.
+  const current = item.parameters[Math.min(help.argumentIndex, item.parameters.length - 1)];
+  const of = current && [
+    `Parameter ${help.argumentIndex + 1}: ${text(current.displayParts)}`,
+    text(current.documentation),
+  ];
+  const definition = item.documentation.length > 0 ? undefined : converter.definition(help.called);
+  const documentation = definition
+    ? readDocumentation(ts, definition.at, definition.text)
+    : [text(item.documentation)];
+  const lines = [...(of ?? []), ...(detail > 0 ? documentation : documentation.slice(0, 1))];
+  return { signature, documentation: lines.filter((line) => line !== "").join("\n") };
 }
 
 /** The text of a name's declaration: in the latest of some cells, else in the file that declares it. */
@@ -125,7 +159,8 @@ function readDocumentation(
       return [comment];
     });
     if (parts.length > 0) return parts.filter((part) => part !== "");
-    if (ts.isStatement(at)) break;
+    // What stands around a member is not about it.
+    if (ts.isStatement(at) || ts.isClassElement(at) || ts.isTypeElement(at) || ts.isEnumMember(at)) break;
   }
   return [];
 }

@@ -185,7 +185,8 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
     evaluate: (expression) => execute(`(${expression}\n)`, "expression", false),
     names: () => declaredNames(ts, declarations),
     isGrammatical: (code) => isGrammatical(ts, code),
-    complete: (code, cursor) => sparingMemory(() => complete(converter, declarations, code, cursor)),
+    complete: (code, cursor) =>
+      sparingMemory(() => complete(converter, importFolders, { declarations, code, cursor })),
     inspect: (code, cursor, detail) =>
       sparingMemory(() => inspect(ts, converter, { declarations, code, cursor, detail })),
     sourceOf: (name, cells) => sparingMemory(() => sourceOf(ts, converter, { declarations, cells, name })),

@@ -47,6 +47,8 @@ export interface Converter {
   convert(declarations: string, code: string): Converted;
   complete(declarations: string, code: string, position: number): Completions;
   inspect(declarations: string, code: string, position: number): ts.QuickInfo | undefined;
+  /** The call around a position of the code that was inspected last, and where the name of what it calls ends. */
+  signature(position: number): (ts.SignatureHelpItems & { called: number }) | undefined;
   /** Where the name that was inspected last is declared, and the text of that file. */
   definition(position: number): { at: ts.DefinitionInfo; text: string } | undefined;
   readonly program: NotebookProgram;
@@ -150,9 +152,24 @@ export function createConverter(options: FacadeOptions): Converter {
     convert: (declarations, code) => convertCell(ts, converter, notebook, facade.pass, declarations, code),
     complete(declarations, code, position) {
       const { start, end, candidates, original } = converter.complete(declarations, code, position);
-      return { start, end, candidates, entries: original?.entries ?? [] };
+      const entries = original?.entries ?? [];
+      // Within a text tslab finds no word; the compiler says what is written of it.
+      const written = start === end ? original?.optionalReplacementSpan : undefined;
+      if (!written) return { start, end, candidates, entries };
+      const prefix = code.slice(written.start, position).toLowerCase();
+      return {
+        start: written.start,
+        end: Math.max(position, written.start + written.length),
+        candidates: candidates.filter((name) => name.toLowerCase().startsWith(prefix)),
+        entries,
+      };
     },
     inspect: (declarations, code, position) => converter.inspect(declarations, code, position),
+    signature(position) {
+      const service = notebook.program.languageService();
+      const help = service.getSignatureHelpItems(notebook.cellFile, position + PREFIX.length, undefined);
+      return help && { ...help, called: help.applicableSpan.start - 1 - PREFIX.length };
+    },
     definition: (position) => definitionAt(notebook, position),
     close: () => converter.close(),
   };

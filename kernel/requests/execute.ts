@@ -67,7 +67,8 @@ export function createExecutor(options: ExecutorOptions): Executor {
   function abort(request: Message): void {
     waiting.splice(waiting.indexOf(request), 1);
     outbox.status(request, "busy");
-    outbox.reply(request, { status: "aborted", execution_count: count });
+    // It has no number: front ends would show another cell's beside it.
+    outbox.reply(request, { status: "aborted" });
     outbox.status(request, "idle");
   }
 
