@@ -79,6 +79,16 @@ async function run(path: string, flags: RunFlags): Promise<void> {
   process.exit(result.interrupted ? 130 : result.failed ? 1 : 0);
 }
 
+/** A notebook's page, from the outputs that it has. */
+async function writePage(path: string, { output }: { output?: string }): Promise<void> {
+  const { readNotebook } = await import("../notebook/format.ts");
+  const { writeNotebookPage } = await import("../notebook/html.ts");
+  const base = path.slice(0, path.length - extname(path).length);
+  const page = resolve(output ?? `${base}.html`);
+  await writeNotebookPage(page, await readNotebook(resolve(path)), basename(base));
+  process.stderr.write(`wrote ${page}\n`);
+}
+
 async function parse(pairs: [string, string][]): Promise<Record<string, unknown>> {
   const { parseParameter } = await import("../notebook/parameters.ts");
   return Object.fromEntries(pairs.map(([name, text]) => [name, parseParameter(text)]));
@@ -108,7 +118,7 @@ function pair(word: string, pairs: [string, string][]): [string, string][] {
 
 export const notebookCommand = (): Command =>
   new Command("notebook")
-    .description("run notebooks without a front end")
+    .description("notebooks without a front end")
     .addCommand(
       new Command("run")
         .description("run a notebook's cells in order and write their outputs into it")
@@ -126,4 +136,11 @@ export const notebookCommand = (): Command =>
         .option("--cwd <folder>", "the folder that cells see (default: the notebook's)")
         .addHelpText("after", "\nExit codes: 0 done, 1 a cell failed, 2 wrong usage, 130 stopped by Ctrl-C.")
         .action(run),
+    )
+    .addCommand(
+      new Command("html")
+        .description("write a page of a notebook as it is, which needs no network; nothing is run")
+        .argument("<notebook>", "an .ipynb file")
+        .option("-o, --output <file>", "where the page goes (default: beside the notebook)")
+        .action(writePage),
     );

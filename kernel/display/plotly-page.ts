@@ -26,6 +26,9 @@ const waiter = (edition: Edition) => `
   const slot = (slots.${edition} ??= {});
   slot.plotly ??= new Promise((resolve) => { slot.ready = resolve; });`;
 
+/** By which an output that carries plotly.js is known. */
+export const LOADER_START = "<!-- plotly.js";
+
 const loaders = new Map<Edition, string>();
 
 /**
@@ -38,7 +41,7 @@ export function loaderHtml(edition: Edition): string {
     // Only its file is read: importing it needs a browser.
     const source = readFileSync(createRequire(import.meta.url).resolve(PACKAGES[edition]));
     const data = gzipSync(source, { level: 9 }).toString("base64");
-    loader = `<!-- plotly.js, MIT licence, https://github.com/plotly/plotly.js --><script>(async () => {${waiter(edition)}
+    loader = `${LOADER_START}, MIT licence, https://github.com/plotly/plotly.js --><script>(async () => {${waiter(edition)}
   if (slot.loaded) return;
   slot.loaded = true;
   const bytes = Uint8Array.from(atob("${data}"), (c) => c.charCodeAt(0));
@@ -88,8 +91,7 @@ export function figureHtml(
   for (const box of boxes()) {
     box.dataset.drawn = "yes";
     box.innerHTML = "";
-    const { data, layout, config } = ${json};
-    plotly.newPlot(box, data, layout, config);
+    plotly.newPlot(box, ${json});
   }
 })();</script>`;
 }

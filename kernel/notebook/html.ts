@@ -1,6 +1,7 @@
 /** A notebook as one HTML page that needs no network. */
 import { AnsiUp } from "ansi_up";
 import writeFileAtomic from "write-file-atomic";
+import { LOADER_START } from "../display/plotly-page.ts";
 import { escapeHtml } from "../display/table.ts";
 import type { Cell, CodeCell, DataOutput, Metadata, Notebook, Output } from "./format.ts";
 import { highlight, imageUrl, markdown } from "./markdown.ts";
@@ -111,6 +112,23 @@ function titleOf(notebook: Notebook, fallback: string): string {
   return /^# (.*)$/m.exec(text?.source ?? "")?.[1].replace(/[*`$]/g, "") ?? fallback;
 }
 
+/** The notebook with each output that carries plotly.js once: cells that were run again at other times bring it again. */
+function withoutRepeats(notebook: Notebook): Notebook {
+  const seen = new Set<unknown>();
+  const isRepeat = (output: Output): boolean => {
+    if (output.output_type !== "display_data") return false;
+    const html = output.data["text/html"];
+    if (typeof html !== "string" || !html.startsWith(LOADER_START)) return false;
+    return seen.size === seen.add(html).size;
+  };
+  const cells = notebook.cells.map((cell) =>
+    cell.cell_type === "code"
+      ? { ...cell, outputs: cell.outputs.filter((output) => !isRepeat(output)) }
+      : cell,
+  );
+  return { ...notebook, cells };
+}
+
 export function notebookPage(notebook: Notebook, name: string): string {
   return `<!doctype html>
 <html lang="en">
@@ -122,7 +140,7 @@ export function notebookPage(notebook: Notebook, name: string): string {
 </head>
 <body>
 <main>
-${notebook.cells.map(renderCell).join("\n")}
+${withoutRepeats(notebook).cells.map(renderCell).join("\n")}
 </main>
 </body>
 </html>

@@ -4,6 +4,7 @@ import katex from "katex";
 import { Marked, type RendererThis, type Tokens } from "marked";
 import markedKatex from "marked-katex-extension";
 import { escapeHtml } from "../display/table.ts";
+import { withLetters } from "./letters.ts";
 
 /** highlight.js without its declarations, which would bring the browser's types into the whole program. */
 interface Highlighter {
@@ -71,7 +72,7 @@ type Attachments = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 /** Markdown as HTML; `attachment:name` stands for a picture among `attachments`. */
 export function markdown(text: string, attachments: Attachments = {}): string {
-  const html = marked.parse(text) as string;
+  const html = withLetters(marked.parse(text) as string);
   return html.replace(/(?<=\ssrc=")attachment:([^"]+)(?=")/g, (address, name: string) => {
     let plain = name;
     try {

@@ -30,6 +30,28 @@ test("help lists the commands of both sides", async () => {
   assert.is(ditlab(home, "kernel", "nonsense").code, 2);
 });
 
+test("a notebook's page is written without running it", async () => {
+  const home = await temporaryFolder();
+  const path = join(home, "n.ipynb");
+  const source = "throw new Error('it ran')";
+  const cell = { cell_type: "code", id: "c", metadata: {}, source, execution_count: 3 };
+  const outputs = [{ output_type: "stream", name: "stdout", text: "kept from before" }];
+  const text = JSON.stringify({
+    nbformat: 4,
+    nbformat_minor: 5,
+    metadata: {},
+    cells: [{ ...cell, outputs }],
+  });
+  await writeFile(path, text);
+  const { code, stderr } = ditlab(home, "notebook", "html", path);
+  assert.equal([code, stderr], [0, `wrote ${join(home, "n.html")}\n`]);
+  assert.match(await readFile(join(home, "n.html"), "utf8"), /kept from before/);
+  assert.is(await readFile(path, "utf8"), text, "the notebook stays as it is");
+  assert.is(ditlab(home, "notebook", "html", path, "-o", join(home, "other.html")).code, 0);
+  assert.ok(existsSync(join(home, "other.html")));
+  assert.match(ditlab(home, "notebook", "html", join(home, "none.ipynb")).stderr, /there is no notebook at/);
+});
+
 test("the kernel is installed, listed, examined and removed", async () => {
   const home = await temporaryFolder();
   const before = ditlab(home, "kernel", "doctor");

@@ -1,6 +1,7 @@
 /** A notebook's page. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { loaderHtml } from "../../../kernel/display/plotly-page.ts";
 import type { Cell, Notebook, Output } from "../../../kernel/notebook/format.ts";
 import { notebookPage } from "../../../kernel/notebook/html.ts";
 
@@ -137,6 +138,37 @@ test("cells fold what Jupyter hides of them, and a solution whole", () => {
     "printed",
     "</details",
   ]);
+});
+
+test("letters of mathematics are Unicode's, which every browser draws", () => {
+  const page = body(
+    text(
+      "$\\mathcal{L}$ $\\mathbb{E}$ $\\mathbb{R}$ $\\mathbf{x1}$ $\\mathfrak{g}$ $\\boldsymbol{\\theta}$ $\\mathrm{KL}$ $\\mathtt{z}$",
+    ),
+  );
+  const math = page.replace(/<annotation[\s\S]*?<\/annotation>/g, "");
+  for (const letter of ["ℒ", "𝔼", "ℝ", "𝐱", "𝟏", "𝔤", "𝜽", "𝚣"]) assert.ok(math.includes(letter), letter);
+  assert.match(math, /<mi mathvariant="normal">K<\/mi>/);
+  assert.not.match(math, /mathvariant="(?!normal)/);
+  assert.match(
+    body(text('`<mi mathvariant="script">L</mi>`')),
+    /mathvariant=&quot;script&quot;/,
+    "code stays code",
+  );
+});
+
+test("plotly.js is on a page once, however often the notebook has it", () => {
+  const [cartesian, whole] = [loaderHtml("cartesian"), loaderHtml("whole")];
+  const bring = (html: string) => code("f", data({ "text/html": html, "text/plain": "" }));
+  const page = body(
+    bring(cartesian),
+    bring(whole),
+    bring(cartesian),
+    code("g", data({ "text/html": "<b>figure</b>" })),
+  );
+  assert.is(page.split(cartesian).length, 2);
+  assert.is(page.split(whole).length, 2);
+  assert.ok(page.includes("<b>figure</b>"));
 });
 
 test.run();
