@@ -91,6 +91,9 @@ function markdown(text: Text, ...values: unknown[]): Displayable {
   return shows(() => ({ "text/markdown": content, "text/plain": content }));
 }
 
+const isFigure = (value: Figure | Figure["data"]): value is Figure =>
+  typeof value === "object" && value !== null && "data" in value;
+
 /** LaTeX goes between dollars, which front ends look for. */
 function latex(text: Text, ...values: unknown[]): Displayable {
   const content = textOf(text, values);
@@ -147,10 +150,20 @@ export const display = Object.assign(
     image,
     /**
      * A plotly figure: its traces, layout and configuration. In the layout a title, and an axis that only has a title, may
-     * be a text: `display.plot([{ y }], { title: "Training", xaxis: "step", yaxis: "loss" })`.
+     * be a text: `display.plot([{ y }], { title: "Training", xaxis: "step", yaxis: "loss" })`. Or a figure in one object, as
+     * plotly writes them, with `frames` for its sliders: `display.plot({ data, layout, frames })`.
      */
-    plot: (data: Figure["data"], layout: Figure["layout"] = {}, config: Figure["config"] = {}): Displayable =>
-      shows(() => figureBundle({ data, layout, config })),
+    plot: (
+      figure: Figure["data"] | Figure,
+      layout: Figure["layout"] = {},
+      config: Figure["config"] = {},
+      frames: Figure["frames"] = [],
+    ): Displayable =>
+      shows(() =>
+        figureBundle(
+          isFigure(figure) ? { layout, config, frames, ...figure } : { data: figure, layout, config, frames },
+        ),
+      ),
     /**
      * A figure, or a picture, for each of some values, with a slider that chooses among them. All are made now, so that it
      * moves without a kernel, in pages too: `display.frames({ label: "t", values: [0, 0.5, 1], traces: (t) => [{ y: f(t) }] })`,

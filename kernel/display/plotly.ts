@@ -9,6 +9,8 @@ export interface Figure {
   readonly data: readonly Record<string, unknown>[];
   readonly layout?: Record<string, unknown>;
   readonly config?: Record<string, unknown>;
+  /** plotly's frames, through which its own sliders and buttons go. */
+  readonly frames?: readonly (Record<string, unknown> & { data?: Figure["data"] })[];
 }
 
 /** One figure for each of some values, with a slider that chooses among them. */
@@ -96,16 +98,23 @@ const plainTitle = (layout: Record<string, unknown>): string | undefined => {
  * The representations of a figure; before a notebook's first one, plotly.js is shown. A promise where numbers have to come
  * from a GPU.
  */
-export function figureBundle({ data: traces, layout, config }: Figure): MimeBundle | Promise<MimeBundle> {
+export function figureBundle(figure: Figure): MimeBundle | Promise<MimeBundle> {
+  const { data: traces, frames = [] } = figure;
   if (!Array.isArray(traces))
     throw new TypeError(`display.plot: a list of traces expected, got ${typeof traces}`);
-  const data = encodedTraces(traces);
-  return data instanceof Promise
-    ? data.then((data) => bundleOf({ data, layout, config }))
-    : bundleOf({ data, layout, config });
+  // One list, of which each frame has its part.
+  const lists = [traces, ...frames.map(({ data = [] }) => data)];
+  const encoded = encodedTraces(lists.flat());
+  const parts = (all: Figure["data"]): Figure => {
+    const rest = [...all];
+    const [data, ...steps] = lists.map(({ length }) => rest.splice(0, length));
+    const stepped = frames.map((frame, i) => ({ ...frame, ...(frame.data ? { data: steps[i] } : {}) }));
+    return { ...figure, data, frames: stepped };
+  };
+  return encoded instanceof Promise ? encoded.then((all) => bundleOf(parts(all))) : bundleOf(parts(encoded));
 }
 
-function bundleOf({ data, layout: given, config: asked }: Figure): MimeBundle {
+function bundleOf({ data, layout: given, config: asked, frames = [] }: Figure): MimeBundle {
   const kinds = [...new Set(data.map(({ type = "scatter" }) => String(type)))];
   const edition: Edition = kinds.every((kind) => SMALL_EDITION.has(kind)) ? "cartesian" : "whole";
   const layout = themed(given);
@@ -116,9 +125,10 @@ function bundleOf({ data, layout: given, config: asked }: Figure): MimeBundle {
   const page = onPage(layout, given);
   const height = Number(layout.height) || DEFAULT_HEIGHT;
   // The data may be large: they become text once.
-  const [traces, settings] = [data, config].map((value) => toJson(value, DIGITS));
+  const [traces, settings, steps] = [data, config, frames].map((value) => toJson(value, DIGITS));
+  const stepping = frames.length > 0 ? `,"frames":${steps}` : "";
   const json = (layout: unknown): string =>
-    `{"data":${traces},"layout":${toJson(layout, DIGITS)},"config":${settings}}`;
+    `{"data":${traces},"layout":${toJson(layout, DIGITS)},"config":${settings}${stepping}}`;
   return {
     "text/plain": `Figure${title === undefined ? "" : ` "${title}"`}: ${kinds.join(", ")}`,
     "text/html": figureHtml(json(page.layout), { ...page, height, edition }),

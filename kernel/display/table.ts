@@ -121,10 +121,19 @@ const LINE = "padding:0.2em 0.7em;border-bottom:1px solid rgba(128,128,128,0.3);
 const isNumber = (value: unknown) => typeof value === "number" || typeof value === "bigint";
 const align = (value: unknown) => (isNumber(value) ? "right" : "left");
 
-/** A cell; of a number six digits, with all of them where the pointer rests on it. */
+/** Digits shown of a number that has a fraction; those before the point are all shown. */
+const DIGITS = 6;
+
+function numberText(value: number): string {
+  if (!Number.isFinite(value) || Number.isInteger(value)) return String(value);
+  const whole = Math.abs(value) < 1e21 ? String(Math.trunc(Math.abs(value))).length : 0;
+  return String(Number(value.toPrecision(Math.max(DIGITS, whole))));
+}
+
+/** A cell; of a number with a fraction six digits, with all of them where the pointer rests on it. */
 function htmlCell(value: unknown): string {
   const text = cellText(value);
-  const short = typeof value === "number" ? String(Number(value.toPrecision(6))) : text;
+  const short = typeof value === "number" ? numberText(value) : text;
   const whole = short === text ? "" : ` title="${escapeHtml(text)}"`;
   return `<td style="${LINE};text-align:${align(value)}"${whole}>${escapeHtml(short)}</td>`;
 }

@@ -111,10 +111,10 @@ test("tables cut long cells and many columns, and say what is missing", async ()
   assert.is((await toMime(rows))["text/html"], undefined);
 });
 
-test("numbers in tables have six digits, all of them in a title", async () => {
+test("fractions in tables have six digits, all of them in a title", async () => {
   const page = await htmlOf([{ x: 0.1 + 0.2, n: 123456789, nan: Number.NaN, big: 2n ** 70n }]);
   assert.match(page, /text-align:right" title="0\.30000000000000004">0\.3</);
-  assert.match(page, />123457000</);
+  assert.match(page, />123456789</);
   assert.match(page, />NaN</);
   assert.match(page, />1180591620717411303424n</);
 });
@@ -267,6 +267,48 @@ test("JSON has lists for arrays of any kind, and null for what is no number", ()
   const circle: unknown[] = [];
   circle.push(circle);
   assert.throws(() => toJson(circle), /circular/i);
+});
+
+test("whole numbers stand in tables as they are", async () => {
+  const page = await htmlOf([{ a: 1105873, b: 2 ** 53 - 1, c: 1105873.25, d: 0.123456789, e: -12345678.9 }]);
+  for (const number of ["1105873", "9007199254740991", "0.123457"])
+    assert.ok(page.includes(`>${number}</td>`), number);
+  assert.match(page, /title="1105873\.25">1105873</, "what stands before the point is whole");
+  assert.match(page, /title="-12345678\.9">-12345679</);
+});
+
+interface Bundle {
+  "text/html": string;
+  "application/vnd.plotly.v1+json": {
+    data: unknown;
+    layout: { sliders?: unknown };
+    frames?: { name: string; data?: { y: { dtype: string } }[] }[];
+  };
+}
+
+test("a figure keeps plotly's frames and sliders", async () => {
+  const frames = [
+    { name: "one", data: [{ y: Float32Array.from({ length: 20 }, (_, i) => i) }] },
+    { name: "two", layout: {} },
+  ];
+  const sliders = [{ steps: [{ label: "one", method: "animate", args: [["one"]] }] }];
+  const traces = [{ y: [1, 2] }];
+  const [byPlace, byName] = [
+    display.plot(traces, { sliders }, {}, frames),
+    display.plot({ data: traces, layout: { sliders }, frames }),
+  ].map((figure) => figure[DISPLAY]() as Bundle);
+  assert.equal(byPlace, byName);
+  const figure = byName["application/vnd.plotly.v1+json"];
+  assert.equal(figure.layout.sliders, sliders);
+  assert.equal(
+    figure.frames!.map(({ name }) => name),
+    ["one", "two"],
+  );
+  assert.is(figure.frames![0].data![0].y.dtype, "f4");
+  assert.equal(figure.data, [{ y: [1, 2] }]);
+  assert.match(byName["text/html"], /"frames":\[\{"name":"one"/);
+  const plain = display.plot(traces)[DISPLAY]() as Bundle;
+  assert.is(plain["application/vnd.plotly.v1+json"].frames, undefined);
 });
 
 test("a figure without a list of traces is refused in words", async () => {
