@@ -110,8 +110,8 @@ export class CompilationError extends Error {
   }
 }
 
-const BOLD_RED = "\u001b[1;31m";
-const DIM = "\u001b[2m";
+/** Weight alone: the text has the front end's own colour, which is legible in each of its themes. */
+const BOLD = "\u001b[1m";
 const RESET = "\u001b[0m";
 
 /** The lines of source around a place, as compilers print them. */
@@ -126,10 +126,9 @@ function excerpt(file: string, line: number, column: number): string[] {
   const width = String(line + 1).length;
   const shown: string[] = [];
   for (let n = Math.max(1, line - 1); n <= Math.min(lines.length, line + 1); n++) {
-    const mark = n === line ? `${BOLD_RED}>${RESET}` : " ";
-    shown.push(`${mark} ${DIM}${String(n).padStart(width)} |${RESET} ${lines[n - 1]}`);
-    if (n === line)
-      shown.push(`  ${" ".repeat(width)} ${DIM}|${RESET} ${" ".repeat(column - 1)}${BOLD_RED}^${RESET}`);
+    const mark = n === line ? `${BOLD}>${RESET}` : " ";
+    shown.push(`${mark} ${String(n).padStart(width)} | ${lines[n - 1]}`);
+    if (n === line) shown.push(`  ${" ".repeat(width)} | ${" ".repeat(column - 1)}${BOLD}^${RESET}`);
   }
   return shown;
 }
@@ -198,12 +197,12 @@ function describe(thrown: unknown, outer: ReadonlySet<unknown>): Failure {
     return {
       ename: "KeyboardInterrupt",
       evalue,
-      traceback: [`${BOLD_RED}KeyboardInterrupt${RESET}: ${evalue}`],
+      traceback: [`${BOLD}KeyboardInterrupt${RESET}: ${evalue}`],
     };
   }
   if (!isError(thrown)) {
     const evalue = toText(thrown);
-    return { ename: "Thrown", evalue, traceback: [`${BOLD_RED}Thrown${RESET}: ${evalue}`] };
+    return { ename: "Thrown", evalue, traceback: [`${BOLD}Thrown${RESET}: ${evalue}`] };
   }
   const ename = text(thrown.name, "Error") || "Error";
   const evalue = text(thrown.message, "");
@@ -211,7 +210,7 @@ function describe(thrown: unknown, outer: ReadonlySet<unknown>): Failure {
     .split("\n")
     .filter((line) => /^\s+at /.test(line));
   const traceback = [
-    `${BOLD_RED}${ename}${RESET}: ${evalue}`,
+    `${BOLD}${ename}${RESET}: ${evalue}`,
     ...frames,
     ...properties(thrown),
     ...placeOf(thrown, frames),
@@ -219,6 +218,11 @@ function describe(thrown: unknown, outer: ReadonlySet<unknown>): Failure {
   ];
   return { ename, evalue, traceback };
 }
+
+/** What the compiler colours red in bold, and all else in the front end's own colour: tsc's suit one background alone. */
+const weighted = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escapes begin with one.
+  text.replace(/\u001b\[(\d+)m/g, (_, colour) => (colour === "91" ? BOLD : colour === "0" ? RESET : ""));
 
 /** Errors of compilation, as tsc prints them. */
 export function describeDiagnostics(ts: TypeScript, diagnostics: readonly ts.Diagnostic[]): Failure {
@@ -232,7 +236,7 @@ export function describeDiagnostics(ts: TypeScript, diagnostics: readonly ts.Dia
   return {
     ename: "TypeScriptError",
     evalue: `TS${first.code}: ${message}`,
-    traceback: formatted.trimEnd().split("\n"),
+    traceback: weighted(formatted).trimEnd().split("\n"),
   };
 }
 

@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openSession } from "./helpers.ts";
 
-const { fails } = await openSession();
+const { engine, fails } = await openSession();
 
 test("values that are no errors are shown as values", async () => {
   assert.match(await fails("throw { code: 5, list: [1] }"), /^Thrown: \{ code: 5, list: \[ 1 \] \}\n/);
@@ -42,6 +42,20 @@ test("what cannot be read is told all the same", async () => {
     await fails('throw Object.defineProperty(new Error("g"), "x", { enumerable: true, get() { throw 1 } })'),
     /\n\{ x: \[Getter\] \}\n/,
   );
+});
+
+test("errors are told in the front end's own colour, which is legible in each theme", async () => {
+  for (const code of ['const wrong: number = "text";', "throw new Error('x')", "f(1", "throw 5"]) {
+    const outcome = await engine.run(code, "cell[99]");
+    assert.is(outcome.status, "error");
+    const told = outcome.status === "error" ? outcome.traceback.join("\n") : "";
+    const escapes = told.split("\u001b").slice(1);
+    assert.ok(escapes.length > 0, code);
+    assert.ok(
+      escapes.every((one) => /^\[[01]m/.test(one)),
+      `${code}: ${JSON.stringify(told)}`,
+    );
+  }
 });
 
 test.run();
