@@ -38,6 +38,8 @@ export interface Kernel {
   busy(): boolean;
   readonly streams: (streams: Streams) => void;
   publishStream(cell: Cell, name: string, text: string): void;
+  /** Publishes what comes into a file as a stream's text; returns how to end. */
+  followStream(cell: Cell, name: string, file: string): () => void;
   /** Asks the front end for a line of text. */
   input(prompt: string, password: boolean): Promise<string>;
 }
@@ -126,6 +128,7 @@ export function createKernel(options: KernelOptions): Kernel {
       } else queue.push(message);
     },
     publishStream: (cell, name, text) => outbox.publish(cell.request, "stream", { name, text }),
+    followStream: (cell, name, file) => outbox.follow(cell.request, name, file),
     input: input.ask,
   };
 }

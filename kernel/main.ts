@@ -114,7 +114,7 @@ async function main(): Promise<void> {
       });
     },
   });
-  const streams = createStreams(kernel.publishStream);
+  const streams = createStreams(kernel.publishStream, kernel.followStream);
   kernel.streams(streams);
   setSink(kernel.sink);
   captureProcessStreams(streams);

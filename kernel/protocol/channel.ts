@@ -23,6 +23,8 @@ const MAX_UNSENT = 64 * 1024;
 
 export type ToSockets =
   | { kind: "send"; channel: Channel; message: Message<unknown>; size: number }
+  | { kind: "follow"; file: string; message: Message }
+  | { kind: "followed"; file: string }
   | { kind: "mark" }
   | { kind: "close" };
 
@@ -45,6 +47,8 @@ export interface SocketsData {
 export interface Sockets {
   readonly flags: Int32Array;
   send(channel: Channel, message: Message<unknown>, size?: number): void;
+  /** Publishes what comes into a file as the text of a stream, until the returned function is called. */
+  follow(file: string, message: Message): () => void;
   /** Resolves when everything that had arrived by now has been handed over. */
   arrived(): Promise<void>;
   /** Sends what is waiting, closes the sockets and ends the thread. */
@@ -78,6 +82,10 @@ export function openSockets(
         }
       }
       post({ kind: "send", channel, message, size: kilobytes });
+    },
+    follow(file, message) {
+      post({ kind: "follow", file, message });
+      return () => post({ kind: "followed", file });
     },
     arrived: () =>
       new Promise((resolve) => {

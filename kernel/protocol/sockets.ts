@@ -8,6 +8,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { Publisher, Router } from "zeromq";
 import { FLAG, type FromSockets, type SocketsData, type ToSockets } from "./channel.ts";
 import { address, type Channel } from "./connection.ts";
+import { createFollowers } from "./follow.ts";
 import { decode, encode, type Header, header, type Json, type Message } from "./message.ts";
 
 /** A frame larger than this ends the connection of whoever sent it, in bytes. */
@@ -80,6 +81,11 @@ function answer(channel: Channel, request: Message, msg_type: string, content: J
     buffers: [],
   });
 }
+
+const followers = createFollowers();
+/** Publishes texts of a stream, as a message that has none yet says. */
+const publisherOf = (message: Message) => (text: string) =>
+  send("iopub", { ...message, header: header("stream", session), content: { ...message.content, text } });
 
 let reports = 0;
 /** To the server's log; a flood of bad messages must not become a flood of lines. */
@@ -206,6 +212,8 @@ setInterval(() => {
 
 port.on("message", async (message: ToSockets) => {
   if (message.kind === "send") send(message.channel, message.message, message.size);
+  else if (message.kind === "follow") followers.follow(message.file, publisherOf(message.message));
+  else if (message.kind === "followed") followers.finish(message.file);
   else if (message.kind === "mark") {
     // One turn lets the sockets hand over what has reached them.
     await sleep(1);

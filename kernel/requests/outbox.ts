@@ -7,6 +7,8 @@ export interface Outbox {
   post(channel: Channel, request: Message, msg_type: string, content: Json): void;
   /** To every front end. */
   publish(request: Message, msg_type: string, content: Json): void;
+  /** Publishes what comes into a file as a stream's text, also while this thread waits; returns how to end. */
+  follow(request: Message, name: string, file: string): () => void;
   /** `busy` before a request is answered, `idle` after it. */
   status(request: Message, execution_state: "busy" | "idle"): void;
   reply(request: Message, content: Json): void;
@@ -22,18 +24,20 @@ function sizeOf(content: unknown): number {
 }
 
 export function createOutbox(sockets: Sockets, session: string): Outbox {
-  function post(channel: Channel, request: Message, msg_type: string, content: Json): void {
+  function compose(channel: Channel, request: Message, msg_type: string, content: Json): Message {
     const identities = channel === "iopub" ? [Buffer.from(msg_type)] : request.identities;
     const message = { identities, header: header(msg_type, session), parentHeader: request.header };
-    sockets.send(
-      channel,
-      { ...message, metadata: {}, content, buffers: [] },
-      channel === "iopub" ? sizeOf(content) : 0,
-    );
+    return { ...message, metadata: {}, content, buffers: [] };
+  }
+  function post(channel: Channel, request: Message, msg_type: string, content: Json): void {
+    const message = compose(channel, request, msg_type, content);
+    sockets.send(channel, message, channel === "iopub" ? sizeOf(content) : 0);
   }
   return {
     post,
     publish: (request, msg_type, content) => post("iopub", request, msg_type, content),
+    follow: (request, name, file) =>
+      sockets.follow(file, compose("iopub", request, "stream", { name, text: "" })),
     status: (request, execution_state) => post("iopub", request, "status", { execution_state }),
     reply: (request, content) =>
       post("shell", request, request.header.msg_type.replace(/_request$/, "_reply"), content),

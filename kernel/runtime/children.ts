@@ -1,7 +1,10 @@
 /** What child processes print belongs to the cell that started them, as it would in a terminal. */
 import childProcess, { type ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { ownCell } from "./cell.ts";
 import type { StreamName, Streams } from "./streams.ts";
 
@@ -50,6 +53,9 @@ export function captureChildProcesses(streams: Streams): void {
       this.stdio?.[fd]?.on("data", (chunk: Buffer) =>
         streams.write(name, decoder.decode(chunk, { stream: true }), cell),
       );
+      // Whoever inherits has no stream of the child's.
+      (this as Record<StreamName, unknown>)[name] = null;
+      (this.stdio as unknown[])[fd] = null;
     }
     return result;
   };
@@ -63,19 +69,20 @@ export function captureChildProcesses(streams: Streams): void {
       const options = (at < 0 ? {} : args[at]) as { stdio?: Stdio };
       const { stdio, taken } = piped(options.stdio);
       if (taken.length === 0) return original(...args);
-      const given = at < 0 ? [...args, { stdio }] : args.toSpliced(at, 1, { ...options, stdio });
-      const show = (output: unknown[]) => {
-        for (const [fd, stream] of taken) streams.write(stream, String(output[fd] ?? ""));
-      };
+      // Into files: this thread waits, and another shows what comes meanwhile.
+      const files = taken.map(([fd, stream]) => {
+        const file = join(tmpdir(), `ditlab-output-${randomUUID()}`);
+        const descriptor = fs.openSync(file, "a", 0o600);
+        stdio[fd] = descriptor;
+        return { descriptor, end: streams.follow(stream, file) };
+      });
       try {
-        const result = original(...given);
-        if (name === "spawnSync") show((result as { output: unknown[] }).output ?? []);
-        else show([null, result]);
-        return result;
-      } catch (error) {
-        const { stdout, stderr } = error as { stdout?: unknown; stderr?: unknown };
-        show([null, stdout, stderr]);
-        throw error;
+        return original(...(at < 0 ? [...args, { stdio }] : args.toSpliced(at, 1, { ...options, stdio })));
+      } finally {
+        for (const { descriptor, end } of files) {
+          fs.closeSync(descriptor);
+          end();
+        }
       }
     };
   }

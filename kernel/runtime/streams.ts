@@ -5,6 +5,8 @@ export type StreamName = "stdout" | "stderr";
 
 export interface Streams {
   write(name: StreamName, text: string, cell?: Cell): void;
+  /** Publishes what comes into a file, also while this thread waits for who writes it; returns how to end. */
+  follow(name: StreamName, file: string): () => void;
   /** Publishes what has been written so far; other outputs call it first, to come in order. */
   flush(): void;
 }
@@ -12,7 +14,10 @@ export interface Streams {
 /** Text is gathered this long before it is sent, in milliseconds: messages are costly, lines are many. */
 const GATHER = 30;
 
-export function createStreams(publish: (cell: Cell, name: StreamName, text: string) => void): Streams {
+export function createStreams(
+  publish: (cell: Cell, name: StreamName, text: string) => void,
+  followFile: (cell: Cell, name: StreamName, file: string) => () => void,
+): Streams {
   let waiting: { cell: Cell; name: StreamName; text: string[] }[] = [];
   let flushed = 0;
   let armed = false;
@@ -27,6 +32,11 @@ export function createStreams(publish: (cell: Cell, name: StreamName, text: stri
 
   return {
     flush,
+    follow(name, file) {
+      const cell = currentCell();
+      flush();
+      return cell ? followFile(cell, name, file) : () => {};
+    },
     write(name, text, cell = currentCell()) {
       if (!cell || text === "") return;
       const last = waiting.at(-1);

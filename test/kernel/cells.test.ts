@@ -1,4 +1,6 @@
 /** What cells do that takes a whole kernel: questions, commands of the notebook's, child processes. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -74,6 +76,39 @@ test("a question about a name is answered, before and behind it", async () => {
     const { content } = await kernel.client.request("shell", "is_complete_request", { code });
     assert.is(content.status, "complete", code);
   }
+});
+
+test("child processes that inherit outputs show them while they run, and return what they return in Node", async () => {
+  await run('import { execFileSync, execSync, spawn, spawnSync } from "node:child_process";');
+  const both = await run('execSync("echo o; echo e >&2", { stdio: "inherit" }) === null');
+  assert.equal([both.value, both.stdout, both.stderr], ["true", "o\n", "e\n"]);
+  const piped = await run(
+    'execSync("echo o; echo e >&2", { stdio: ["ignore", "pipe", "inherit"] }).toString()',
+  );
+  assert.equal([piped.value, piped.stdout, piped.stderr], ["'o\\n'", "", "e\n"]);
+  const spawned = await run(
+    'const { output, status } = spawnSync("sh", ["-c", "echo o; exit 3"], { stdio: "inherit" }); [output, status]',
+  );
+  assert.equal([spawned.value, spawned.stdout], ["[ [ null, null, null ], 3 ]", "o\n"]);
+  const failing = await run('execFileSync("sh", ["-c", "echo e >&2; exit 2"], { stdio: "inherit" })');
+  assert.equal([failing.status, failing.stderr], ["error", "e\n"]);
+  const child = await run(
+    'const c = spawn("echo", ["o"], { stdio: "inherit" }); await new Promise((r) => c.on("close", r)); [c.stdout, c.stdio]',
+  );
+  assert.equal([child.value, child.stdout], ["[ null, [ null, null, null ] ]", "o\n"]);
+  const order: string[] = [];
+  // The child ends only when what it printed has been seen.
+  await kernel.client.execute(
+    `execSync("echo first; while [ ! -e ${folder}/seen ]; do sleep 0.05; done; echo second", { stdio: "inherit" })`,
+    {
+      onOutput({ header, content }) {
+        if (header.msg_type !== "stream") return;
+        order.push(String(content.text));
+        writeFileSync(join(folder, "seen"), "");
+      },
+    },
+  );
+  assert.equal(order, ["first\n", "second\n"]);
 });
 
 test("a command runs in a shell, and says with which code it ended if that is not 0", async () => {
