@@ -37,7 +37,9 @@ function* upward(folder: string): Generator<string> {
 
 /** The packages that the manifests above some folders name, and those themselves. */
 function packages(folders: readonly string[]): string[] {
-  const manifests = folders.flatMap((folder) => [...upward(folder)].flatMap((at) => readManifest(at) ?? []));
+  const manifests = folders
+    .flatMap((folder) => [...upward(folder)].map(readManifest))
+    .filter((manifest) => manifest !== undefined);
   const named = ["dependencies", "devDependencies", "peerDependencies", "optionalDependencies"];
   const names = manifests.flatMap((manifest) => [
     ...(manifest.exports !== undefined && manifest.name ? [manifest.name] : []),

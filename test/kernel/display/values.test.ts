@@ -296,7 +296,7 @@ test("a figure keeps plotly's frames and sliders", async () => {
   const [byPlace, byName] = [
     display.plot(traces, { sliders }, {}, frames),
     display.plot({ data: traces, layout: { sliders }, frames }),
-  ].map((figure) => figure[DISPLAY]() as Bundle);
+  ].map((figure) => figure[DISPLAY]() as unknown as Bundle);
   assert.equal(byPlace, byName);
   const figure = byName["application/vnd.plotly.v1+json"];
   assert.equal(figure.layout.sliders, sliders);
@@ -307,7 +307,7 @@ test("a figure keeps plotly's frames and sliders", async () => {
   assert.is(figure.frames![0].data![0].y.dtype, "f4");
   assert.equal(figure.data, [{ y: [1, 2] }]);
   assert.match(byName["text/html"], /"frames":\[\{"name":"one"/);
-  const plain = display.plot(traces)[DISPLAY]() as Bundle;
+  const plain = display.plot(traces)[DISPLAY]() as unknown as Bundle;
   assert.is(plain["application/vnd.plotly.v1+json"].frames, undefined);
 });
 
