@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { DIT_PROCESS } from "../../lib/diffusion/index.ts";
-import { type Arm, scaleConfig, summarize } from "../../lib/experiments/index.ts";
+import { type Arm, demoArms, SCALES, scaleConfig, scaleSRA, summarize } from "../../lib/experiments/index.ts";
 import { compareArms } from "../../lib/experiments/report/findings.ts";
 import { renderReport } from "../../lib/experiments/report/report.ts";
 import { temporaryFolder } from "../io/helpers.ts";
@@ -27,6 +27,15 @@ const dit: Arm = {
     process: DIT_PROCESS,
   }),
 };
+
+kinds("the demo's arms are told no class, and differ in SRA alone", () => {
+  for (const scale of Object.values(SCALES)) {
+    const [plain, sra] = demoArms(scale, dataset).map(({ config }) => config(7));
+    assert.equal([plain.model.numClasses, plain.classDropout, plain.methods.length], [0, 0, 0]);
+    assert.equal(sra.methods, [scaleSRA(scale)]);
+    assert.equal({ ...sra, methods: [] }, plain);
+  }
+});
 
 kinds("an arm may know no classes, or be a DiT", async () => {
   const folder = await temporaryFolder();
