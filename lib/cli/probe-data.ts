@@ -116,6 +116,14 @@ export async function openProbedData(
   return { train, test, classes, name: images, close };
 }
 
+/** How many images of a set: all, or as many as are asked for. @throws where it has fewer */
+export function countOf(set: ProbedSet, wanted: number | undefined, option: string): number {
+  const { count } = set;
+  if (wanted !== undefined && wanted > count)
+    throw new Error(`${option} ${wanted} is more than the ${count} images that there are`);
+  return wanted ?? count;
+}
+
 async function dataOf(source: string, options: ProbedOptions): Promise<DataSource> {
   const { dataset, data, images, testImages, vae } = options;
   if (dataset !== undefined && images !== undefined)

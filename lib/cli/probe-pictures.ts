@@ -1,7 +1,7 @@
 /** `ditlab probe --pictures`: features by block and noise as the colours of their principal components. */
 import { join } from "node:path";
 import { featurePictures, writeFeaturePicture } from "../experiments/feature-pictures.ts";
-import { loadWeights, openProbedData, type ProbedOptions } from "./probe-data.ts";
+import { countOf, loadWeights, openProbedData, type ProbedOptions } from "./probe-data.ts";
 
 /** Images that are shown where nothing is said. */
 export const PICTURE_IMAGES = 8;
@@ -29,9 +29,8 @@ export async function writePictures(
   try {
     const { train: images, close } = await openProbedData(source, options, loaded, false);
     try {
-      const count = options.trainCount ?? Math.min(PICTURE_IMAGES, images.count);
-      if (count > images.count)
-        throw new Error(`--train-count ${count} is more than the ${images.count} images that there are`);
+      const wanted = options.trainCount ?? Math.min(PICTURE_IMAGES, images.count);
+      const count = countOf(images, wanted, "--train-count");
       const paths: string[] = [];
       for (const [name, params] of Object.entries(weights))
         for (const picture of await featurePictures(network, process, params, {

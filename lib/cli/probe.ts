@@ -5,7 +5,7 @@ import { datasetNames } from "../data/index.ts";
 import { normMeter, probeBlocks } from "../experiments/probing.ts";
 import { isFolder } from "../io/folders.ts";
 import { packageVersion } from "../package.ts";
-import { PAPER_PROBE, type ProbedSet, type ProbeRecipe } from "../probe/index.ts";
+import { PAPER_PROBE, type ProbeRecipe } from "../probe/index.ts";
 import { probeRecipe } from "../probe/linear.ts";
 import { listCheckpoints } from "../train/index.ts";
 import { EXIT, stopSignal } from "./exit.ts";
@@ -18,7 +18,13 @@ import {
   schemaOption,
   withDevice,
 } from "./options.ts";
-import { type LoadedWeights, loadWeights, openProbedData, type ProbedOptions } from "./probe-data.ts";
+import {
+  countOf,
+  type LoadedWeights,
+  loadWeights,
+  openProbedData,
+  type ProbedOptions,
+} from "./probe-data.ts";
 import { PICTURE_IMAGES, writePictures } from "./probe-pictures.ts";
 import { claimResults, type NormsFile, type ProbeFile, printed, writeResults } from "./probe-tables.ts";
 import { progressReporter } from "./progress.ts";
@@ -49,14 +55,6 @@ const blockNumbers = (value: string, previous: number[] = []): number[] => [
   ...previous,
   positiveInteger(value),
 ];
-
-/** How many images of a set: all, or as many as are asked for. @throws where it has fewer */
-function countOf(set: ProbedSet, wanted: number | undefined, option: string): number {
-  const { count } = set;
-  if (wanted !== undefined && wanted > count)
-    throw new Error(`${option} ${wanted} is more than the ${count} images that there are`);
-  return wanted ?? count;
-}
 
 const common = (source: string, { seed }: Options, data: string) => ({
   ...{ source, data, seed },

@@ -73,10 +73,10 @@ export async function featurePictures(
   const [, height, width] = network.input;
   const extractor = blockTokenExtractor(network, process, blocks);
   try {
+    const clean = await shownImages(images, seed, count);
     const pictures: FeaturePicture[] = [];
     for (const { time, level } of levels) {
       const tokens = await extractor.extract(params, images, { ...level, count, seed, signal });
-      const clean = await shownImages(images, seed, count);
       const columns = [...(clean ? [clean] : []), ...tokens.map((of) => coloured(of, height, width))];
       const area = height * width * 3;
       const pixels = new Uint8Array(count * columns.length * area);

@@ -4,7 +4,8 @@ import type { Reporter } from "../experiments/reporter.ts";
 import { writeAtomic } from "../io/index.ts";
 import { randomStream } from "../tensor/random.ts";
 import { initTask, makeTask, measureStep, planTraining, type TrainConfig } from "../train/index.ts";
-import { median, type StepMeter, stepMeter } from "../train/plan.ts";
+import { type StepMeter, stepMeter } from "../train/plan.ts";
+import { median } from "../train/recorder.ts";
 import type { Experiment, ModelSetting } from "./experiment.ts";
 import { type ConfigOf, runNames } from "./runs.ts";
 

@@ -7,14 +7,13 @@ import { loadSource } from "../pipeline/source.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import type { Experiment, ModelSetting, PictureRow, Sizes } from "./experiment.ts";
 import { blockOf } from "./figures.ts";
-import { PROBED_BLOCKS } from "./paper.ts";
+import { FIGURE_2, PROBED_BLOCKS } from "./paper.ts";
 
 /** Test images whose features are shown. */
 const IMAGES = 6;
 const SEED = 4321;
 
-/** The noise levels of figure 2. */
-const TIMES = [0.1, 0.3, 0.5, 0.7] as const;
+const TIMES = Object.keys(FIGURE_2.SiT).map(Number);
 
 export function pictures({ probed }: Sizes): Experiment {
   const settings: { id: string; label: string; setting: ModelSetting }[] = [

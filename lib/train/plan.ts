@@ -7,6 +7,7 @@ import { disposeTree } from "../tensor/tree.ts";
 import type { TrainConfig } from "./config.ts";
 import { makeTask } from "./make-task.ts";
 import { microBatchesFor } from "./micro-batches.ts";
+import { median } from "./recorder.ts";
 import { initTrainState, type StepOptions, type StepScalars, type TrainState, trainStep } from "./step.ts";
 import { syntheticBatch, syntheticScalars } from "./synthetic.ts";
 import { isAveraged, isTrained, type Task, taskShapes } from "./task.ts";
@@ -145,10 +146,6 @@ export async function stepMeter(config: TrainConfig, makeParams: () => Params): 
     },
   };
 }
-
-/** The middle one of numbers, or the higher one of two. */
-export const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1];
 
 /** Seconds of a step as `stepMeter` takes them, a median of the steps that fit into the time. */
 export async function measureStep(

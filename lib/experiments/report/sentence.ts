@@ -73,10 +73,11 @@ function claimsOfPair(comparison: PairComparison): string[] {
 
 /** How much of what is resolved would be, by as many measures, if the arms did not differ at all. */
 function shareOfChance(comparison: PairComparison): string {
-  const { resolved, judged, byChance } = tallyOf([unplanned(comparison)]);
+  const others = unplanned(comparison);
+  const { resolved, judged, byChance } = tallyOf([others]);
   const chance = `of which chance alone would resolve about ${formatFixed(byChance, 2)}`;
-  const others = comparison.findings.length - unplanned(comparison).findings.length > 0;
-  if (others) return `${formatCount(resolved)} of ${plural(judged, "other measure")} resolved, ${chance}`;
+  if (others.findings.length < comparison.findings.length)
+    return `${formatCount(resolved)} of ${plural(judged, "other measure")} resolved, ${chance}`;
   const these = resolved === 1 ? "this is" : "these are";
   return `${these} ${formatCount(resolved)} of ${plural(judged, "measure")}, ${chance}`;
 }
