@@ -144,6 +144,10 @@ function probeByStep(results: Results): Figure[] {
   });
 }
 
+/** Whether a run was measured on the way: of its end alone the tables tell, as a curve of one point would not. */
+const isFollowed = ({ arms }: Results): boolean =>
+  arms.some(({ runs }) => runs.some(({ evaluations }) => evaluations.length > 1));
+
 /** All figures; a section without data is an empty list. */
 export function figuresOf(results: Results): Figures {
   const losses = lossNames(results)
@@ -151,8 +155,8 @@ export function figuresOf(results: Results): Figures {
     .filter((figure) => figure !== undefined);
   return {
     losses,
-    metrics: metricFigures(results),
+    metrics: isFollowed(results) ? metricFigures(results) : [],
     probeByBlock: probeByBlock(results),
-    probeByStep: probeByStep(results),
+    probeByStep: isFollowed(results) ? probeByStep(results) : [],
   };
 }

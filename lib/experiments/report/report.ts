@@ -44,6 +44,7 @@ function sections(
       title: "Sample quality over training",
       intro: `Metrics of ${formatCount(results.sampleCounts.generated)} generated images against ${formatCount(results.sampleCounts.reference)} reference images, in the features of ${results.featureNetwork.name}.`,
       body: plotGrid(metrics),
+      show: metrics.length > 0,
     },
     {
       id: "representations",

@@ -247,6 +247,20 @@ page("says beside the table how much chance alone would resolve", () => {
   assert.not.match(render(0), "chance alone");
 });
 
+page("draws nothing over training where runs were measured at their end alone", () => {
+  const results = syntheticResults([0, 1, 2]);
+  const whole = withoutLibrary(renderReport(results, new Map()));
+  for (const { runs } of results.arms)
+    for (const run of runs) run.evaluations.splice(0, run.evaluations.length - 1);
+  const end = withoutLibrary(renderReport(results, new Map()));
+  for (const part of ["Sample quality over training", 'id="metric-frechet"', 'id="probe-step-mean"']) {
+    assert.match(whole, part);
+    assert.not.match(end, part);
+  }
+  for (const part of ['id="probe-block-1"', 'id="loss-generative"', "Values at the end"])
+    assert.match(end, part);
+});
+
 page("says which measure was chosen beforehand, and counts chance for the others", () => {
   const results = {
     ...syntheticResults([0, 1, 2]),
