@@ -1,8 +1,8 @@
 /** What an editor asks about code that does not run yet. */
 import type ts from "typescript";
-import { declaredBy, EARLIER } from "./earlier.ts";
 import { objectAtEnd } from "./last.ts";
 import { completePath } from "./paths.ts";
+import type { NotebookProgram } from "./program.ts";
 import { nameQuestion } from "./question.ts";
 import type { Converter } from "./tslab.ts";
 import type { TypeScript } from "./typescript.ts";
@@ -20,19 +20,16 @@ const MAX_MATCHES = 1000;
 export function complete(
   converter: Converter,
   importFolders: readonly string[],
-  { declarations, code, cursor }: Omit<Question, "detail">,
+  { code, cursor }: Omit<Question, "detail">,
 ): Completion {
   const paths = completePath(code, cursor, importFolders);
   if (paths) {
     const matches = paths.names.map((text) => ({ text, kind: text.endsWith("/") ? "folder" : "module" }));
     return { matches, start: paths.start, end: cursor };
   }
-  const { start, end, candidates, entries } = converter.complete(declarations, code, cursor);
+  const { start, end, candidates, entries } = converter.complete(code, cursor);
   const kinds = new Map(entries.map(({ name, kind }) => [name, kind as string]));
-  const matches = candidates
-    .filter((name) => !name.startsWith(EARLIER))
-    .slice(0, MAX_MATCHES)
-    .map((text) => ({ text, kind: kinds.get(text) ?? "" }));
+  const matches = candidates.slice(0, MAX_MATCHES).map((text) => ({ text, kind: kinds.get(text) ?? "" }));
   return { matches, start, end };
 }
 
@@ -42,7 +39,6 @@ export interface Inspection {
 }
 
 interface Question {
-  readonly declarations: string;
   readonly code: string;
   readonly cursor: number;
   /** 1 asks for the whole documentation. */
@@ -53,17 +49,17 @@ interface Question {
 export function inspect(
   ts: TypeScript,
   converter: Converter,
-  { declarations, code, cursor, detail }: Question,
+  { code, cursor, detail }: Question,
 ): Inspection | undefined {
   if (/[(,]\s*$/.test(code.slice(0, cursor))) {
-    converter.inspect(declarations, code, cursor);
+    converter.inspect(code, cursor);
     const call = inspectCall(ts, converter, cursor, detail);
     if (call) return call;
   }
   for (const position of [cursor, cursor - 1]) {
     if (position < 0 || position > code.length) continue;
-    const info = converter.inspect(declarations, code, position);
-    const signature = info && ts.displayPartsToString(info.displayParts);
+    const info = converter.inspect(code, position);
+    const signature = info && converter.program.readable(ts.displayPartsToString(info.displayParts));
     // What the compiler says of a name that it does not know.
     if (!info || signature === undefined || signature === "any") continue;
     let documentation = [
@@ -107,24 +103,40 @@ function inspectCall(
   return { signature, documentation: lines.filter((line) => line !== "").join("\n") };
 }
 
-/** The text of a name's declaration: in the latest of some cells, else in the file that declares it. */
-export function sourceOf(
-  ts: TypeScript,
-  converter: Converter,
-  { declarations, cells, name }: { declarations: string; cells: readonly string[]; name: string },
-): string | undefined {
-  for (const code of cells.toReversed()) {
-    if (!code.includes(name)) continue;
-    const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ESNext, true);
-    const found = file.statements.findLast(
-      (statement) => !ts.isImportDeclaration(statement) && declaredBy(ts, statement).has(name),
-    );
-    if (found) return found.getText(file);
+/** The text of the declaration of a name, in the cell or the file that declares it. */
+export function sourceOf(ts: TypeScript, converter: Converter, name: string): string | undefined {
+  const declared = converter.program.scope.latest(name)?.declarations?.[0];
+  if (declared) {
+    const statement = ts.findAncestor(declared, (node) => ts.isSourceFile(node.parent));
+    if (statement && !ts.isImportDeclaration(statement)) return statement.getText();
   }
-  converter.inspect(declarations, name, name.length);
+  converter.inspect(name, name.length);
   const definition = converter.definition(name.length);
   const { start, length } = definition?.at.contextSpan ?? { start: 0, length: 0 };
   return definition?.text.slice(start, start + length) || undefined;
+}
+
+/** The values that cells have declared, each with its type as text. */
+export function namesIn(
+  ts: TypeScript,
+  { scope, program, readable }: NotebookProgram,
+): { name: string; type: string }[] {
+  const checker = program().getTypeChecker();
+  const typeOf = (symbol: ts.Symbol): string | undefined => {
+    if (symbol.flags & ts.SymbolFlags.Alias) return "imported";
+    if (symbol.flags & ts.SymbolFlags.Class) return "class";
+    if (symbol.flags & ts.SymbolFlags.Enum) return "enum";
+    if (symbol.flags & ts.SymbolFlags.Function) return "function";
+    if (!(symbol.flags & ts.SymbolFlags.Value)) return undefined;
+    return readable(checker.typeToString(checker.getTypeOfSymbol(symbol)));
+  };
+  return scope
+    .names()
+    .flatMap(([name, symbol]) => {
+      const type = typeOf(symbol);
+      return type === undefined ? [] : [{ name, type: type.replace(/\s+/g, " ") }];
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** The comments of a declaration; declaration files are read without them, to start fast. */

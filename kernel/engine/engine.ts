@@ -14,9 +14,9 @@ import {
   inspect,
   isComplete,
   isGrammatical,
+  namesIn,
   sourceOf,
 } from "./assist.ts";
-import { declaredNames } from "./earlier.ts";
 import {
   CompilationError,
   describeCellDiagnostics,
@@ -44,8 +44,8 @@ export interface Engine {
   isGrammatical(code: string): boolean;
   complete(code: string, cursor: number): Completion;
   inspect(code: string, cursor: number, detail: number): Inspection | undefined;
-  /** How a name was declared, in one of some cells or in a file. */
-  sourceOf(name: string, cells: readonly string[]): string | undefined;
+  /** How a name was declared, in a cell or in a file. */
+  sourceOf(name: string): string | undefined;
   isComplete(code: string): { status: "complete" | "incomplete" | "invalid"; indent?: string };
   /** Whether cells have imported something since `warm` was last called. */
   readonly imported: boolean;
@@ -101,7 +101,6 @@ function compilerOptions(ts: TypeScript, folder: string, roots: string[]): ts.Co
     jsx: ts.JsxEmit.React,
     types: ["node"],
     typeRoots: roots,
-    declaration: true,
     sourceMap: true,
     newLine: ts.NewLineKind.LineFeed,
     rootDir: folder,
@@ -131,30 +130,29 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
   const loader = createLoader({ ts, importFolders, provided });
   const cellFile = join(folder, "cell.ts");
   const exports: Record<string, unknown> = {};
-  let declarations = "";
   let imported = false;
 
   async function execute(code: string, name: string, keep: boolean): Promise<unknown> {
     const object = objectAtEnd(ts, code);
-    const { diagnostics, warnings, notes, script, topLevelAwait, lastExpression, ...converted } =
-      sparingMemory(() =>
-        converter.convert(declarations, object === undefined ? code : inBrackets(code, object)),
-      );
+    const { diagnostics, warnings, script, topLevelAwait, lastExpression, cell } = sparingMemory(() =>
+      converter.convert(object === undefined ? code : inBrackets(code, object)),
+    );
     if (diagnostics.length > 0) {
       // "Cannot find module": it may be installed before the cell is tried again.
       if (diagnostics.some((diagnostic) => diagnostic.code === 2307 || diagnostic.code === 7016))
         converter.program.forgetFailures();
-      throw new CompilationError(describeCellDiagnostics(ts, diagnostics, { name, code, bracket: object }));
+      const { readable } = converter.program;
+      const shown = { name, code, bracket: object };
+      throw new CompilationError(describeCellDiagnostics(ts, diagnostics, shown, readable));
     }
     if (!script) return undefined;
     if (warnings.length > 0)
       process.stderr.write(`${describeDiagnostics(ts, warnings).traceback.join("\n")}\n`);
-    for (const note of notes) process.stderr.write(`${note}\n`);
     registerSource(name, { script, text: code, before: 1, bracket: object });
     imported ||= script.imports.size > 0;
     const require = await unlessInterrupted(loader.requireFor(script, cellFile, name));
     // Declared from here on, even if the cell fails half-way: what it had assigned by then stays usable.
-    if (keep) declarations = converted.declarations;
+    if (keep) converter.program.declare(cell, name);
     await run(script.code, {
       name,
       topLevelAwait,
@@ -183,13 +181,11 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
       }
     },
     evaluate: (expression) => execute(`(${expression}\n)`, "expression", false),
-    names: () => declaredNames(ts, declarations),
+    names: () => sparingMemory(() => namesIn(ts, converter.program)),
     isGrammatical: (code) => isGrammatical(ts, code),
-    complete: (code, cursor) =>
-      sparingMemory(() => complete(converter, importFolders, { declarations, code, cursor })),
-    inspect: (code, cursor, detail) =>
-      sparingMemory(() => inspect(ts, converter, { declarations, code, cursor, detail })),
-    sourceOf: (name, cells) => sparingMemory(() => sourceOf(ts, converter, { declarations, cells, name })),
+    complete: (code, cursor) => sparingMemory(() => complete(converter, importFolders, { code, cursor })),
+    inspect: (code, cursor, detail) => sparingMemory(() => inspect(ts, converter, { code, cursor, detail })),
+    sourceOf: (name) => sparingMemory(() => sourceOf(ts, converter, name)),
     isComplete: (code) => isComplete(ts, code),
     get imported() {
       return imported;
@@ -197,8 +193,8 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
     warm() {
       imported = false;
       sparingMemory(() => {
-        converter.convert(declarations, "0");
-        converter.complete(declarations, "Math.ma", 7);
+        converter.convert("0");
+        converter.complete("Math.ma", 7);
       });
     },
     saveCaches: saveCodeCache,

@@ -6,6 +6,7 @@ import type ts from "typescript";
 import { toText } from "../display/inspect.ts";
 import { isInterrupt } from "../runtime/interrupt.ts";
 import { hintFor } from "./hints.ts";
+import { isCellPath } from "./program.ts";
 import type { CommonJS } from "./script.ts";
 import { PREFIX } from "./tslab.ts";
 import type { TypeScript } from "./typescript.ts";
@@ -245,19 +246,19 @@ export function describeCellDiagnostics(
   ts: TypeScript,
   diagnostics: readonly ts.Diagnostic[],
   { name, code, bracket = Number.POSITIVE_INFINITY }: { name: string; code: string; bracket?: number },
+  readable: (text: string) => string,
 ): Failure {
   const cell = ts.createSourceFile(name, code, ts.ScriptTarget.ES2022);
   const own = diagnostics.map((diagnostic): ts.Diagnostic => {
-    if (!diagnostic.file?.fileName.endsWith("/__tslab__.ts")) return diagnostic;
+    if (!diagnostic.file || !isCellPath(diagnostic.file.fileName)) return diagnostic;
     // An error at the end of what tslab appends belongs to the end of the cell.
     const seen = diagnostic.start! - PREFIX.length;
     const start = Math.min(Math.max(0, seen > bracket ? seen - 1 : seen), code.length);
     const length = Math.min(diagnostic.length!, code.length - start);
     return { ...diagnostic, file: cell, start, length, relatedInformation: undefined };
   });
-  const failure = describeDiagnostics(ts, own);
+  const { ename, evalue, traceback } = describeDiagnostics(ts, own);
   const hint = hintFor(own, code);
-  return hint === undefined
-    ? failure
-    : { ...failure, traceback: [...failure.traceback, "", `Note: ${hint}.`] };
+  const note = hint === undefined ? [] : ["", `Note: ${hint}.`];
+  return { ename, evalue: readable(evalue), traceback: [...traceback.map(readable), ...note] };
 }

@@ -6,17 +6,10 @@
 import type ts from "typescript";
 import { hasTopLevelAwait, instrument } from "./instrument.ts";
 import { unnamedLast } from "./last.ts";
-import { createNotebookProgram, type NotebookProgram } from "./program.ts";
-import {
-  continuingNamespaces,
-  globalsByName,
-  isGlobal,
-  printerOfDeclarations,
-  withoutReceiver,
-} from "./repairs.ts";
+import { type CellFile, createNotebookProgram, type NotebookProgram } from "./program.ts";
+import { continuingNamespaces, withoutReceiver } from "./repairs.ts";
 import { type CommonJS, toCommonJS } from "./script.ts";
 import type { TypeScript } from "./typescript.ts";
-import { withUnnamed } from "./unnamed.ts";
 
 export interface FacadeOptions {
   readonly ts: TypeScript;
@@ -25,22 +18,20 @@ export interface FacadeOptions {
   readonly importFolders: readonly string[];
 }
 
-/** What tslab has a program made of. */
-export interface Notebook {
+/** What tslab has a program made of: a file of declarations, which stays empty here, and the cell. */
+interface Notebook {
   readonly program: NotebookProgram;
-  readonly cellFile: string;
-  readonly declarationsFile: string;
+  readonly cellPath: string;
+  readonly cellText: () => string;
 }
 
 /** What is found out about a cell on its way through tslab, which has no place for it. */
 export interface Pass {
+  /** The cell, parsed; undefined makes the next text that tslab has a cell of its own. */
+  cell?: CellFile;
   diagnostics: readonly ts.Diagnostic[];
   script?: CommonJS;
   topLevelAwait: boolean;
-  /** The namespaces of the cell that earlier cells began. */
-  continued: ReadonlySet<string>;
-  /** What a reader should know of the cell's declarations. */
-  notes: readonly string[];
   /** From the script before it became CommonJS to the cell. */
   map: string;
 }
@@ -49,7 +40,7 @@ export interface Facade {
   readonly exports: Record<string, unknown>;
   readonly pass: Pass;
   /** Undefined until tslab's converter has made its program. */
-  notebook(): Notebook | undefined;
+  program(): NotebookProgram | undefined;
 }
 
 /** What tslab hands to `createWatchCompilerHost`, and adds to what it gets back. */
@@ -58,16 +49,6 @@ interface WatchHost {
   sys: ts.System & { watchFile(path: string, changed: (path: string, kind: number) => void): ts.FileWatcher };
   afterProgramCreate?(builder: unknown): void;
 }
-
-/** `emit` with its last parameter, which has declarations written even where the compiler has something against them. */
-type EmitAlways = (
-  file: ts.SourceFile,
-  write: ts.WriteFileCallback,
-  cancel: undefined,
-  onlyDeclarations: boolean,
-  transformers: ts.CustomTransformers,
-  always: boolean,
-) => ts.EmitResult;
 
 /** An import from outside of the notebook's folder, which matters only to those who write compiled files. */
 const OUTSIDE_OF_ROOT = 6059;
@@ -96,78 +77,79 @@ function gettersOf(ts: TypeScript): Record<string, unknown> {
 }
 
 function notebookOf({ sys, rootNames }: WatchHost, options: FacadeOptions): Notebook {
-  return {
-    declarationsFile: rootNames.find((name) => name.endsWith(".d.ts"))!,
-    cellFile: rootNames.find((name) => !name.endsWith(".d.ts"))!,
-    program: createNotebookProgram({
-      ...options,
-      virtualFiles: new Set(rootNames),
-      readVirtual: (path) => sys.readFile(path)!,
-    }),
-  };
+  const cellPath = rootNames.find((name) => !name.endsWith(".d.ts"))!;
+  return { program: createNotebookProgram(options), cellPath, cellText: () => sys.readFile(cellPath)! };
 }
+
+/** The cell of the text that tslab has now. */
+function cellOf({ program, cellText }: Notebook, pass: Pass): CellFile {
+  const text = cellText();
+  if (pass.cell?.file.text !== text) pass.cell = program.enter(text);
+  return pass.cell;
+}
+
+/** The path at which tslab expects a cell's script. */
+const SCRIPT = "outDir/__tslab__.js";
 
 /** Writes a cell's script with the checks that let it be stopped; its map is kept, not written. */
 function emitCell(
   ts: TypeScript,
-  program: ts.Program,
+  program: NotebookProgram,
   pass: Pass,
-  file: ts.SourceFile,
   write: ts.WriteFileCallback,
   transformers: ts.CustomTransformers,
 ): ts.EmitResult {
+  const { file, continued } = pass.cell!;
   pass.topLevelAwait = hasTopLevelAwait(ts, file);
-  pass.notes = [];
-  const checker = program.getTypeChecker();
+  const checker = program.program().getTypeChecker();
   const isEarlier = (node: ts.ShorthandPropertyAssignment) => {
     const symbol = checker.getShorthandAssignmentValueSymbol(node);
-    const isThere = symbol?.declarations?.some((declaration) => declaration.getSourceFile() === file.parent);
-    return isThere === true && !isGlobal(ts, symbol!);
+    return symbol !== undefined && program.scope.has(symbol);
   };
-  let declarations: Parameters<ts.WriteFileCallback> | undefined;
-  const result = (program.emit as EmitAlways)(
+  return program.program().emit(
     file,
-    (...written) => {
-      if (written[0].endsWith(".map")) pass.map = written[1];
-      else if (written[0].endsWith(".d.ts")) declarations = written;
-      else write(...written);
+    (path, text, ...others) => {
+      if (path.endsWith(".map")) pass.map = text;
+      else write(SCRIPT, text, ...others);
     },
     undefined,
     false,
     {
-      ...transformers,
       before: [instrument(ts, isEarlier)],
       after: [
-        continuingNamespaces(ts, pass.continued),
+        continuingNamespaces(ts, continued),
         unnamedLast(ts),
         ...(transformers.after ?? []),
-        globalsByName(ts, checker),
         withoutReceiver(ts),
       ],
     },
-    true,
   );
-  if (!declarations) return result;
-  const [path, text, ...others] = declarations;
-  const unwritten = result.diagnostics.flatMap(({ start }) => start ?? []);
-  const { text: declared, notes } = withUnnamed(ts, checker, file, text, unwritten);
-  pass.notes = notes;
-  write(path, declared, ...others);
-  return result;
 }
 
 /** What tslab asks of the builder of a watched program. */
-const builderOf = (ts: TypeScript, { program }: Notebook, pass: Pass) => ({
-  getProgram: () => program.program(),
-  getSourceFile: (path: string) => program.sourceFile(path),
-  // Local modules are compiled and run by the kernel, not by tslab.
-  getAllDependencies: (file: ts.SourceFile) => [file.fileName],
-  emit: (file: ts.SourceFile, write: ts.WriteFileCallback, ...rest: unknown[]) =>
-    emitCell(ts, program.program(), pass, file, write, rest[2] as ts.CustomTransformers),
-});
+function builderOf(ts: TypeScript, notebook: Notebook, pass: Pass) {
+  const { program, cellPath } = notebook;
+  /** tslab asks which names of a cell are declared in the file around it. */
+  const getSymbolAtLocation = (node: ts.Node) => {
+    const symbol = program.program().getTypeChecker().getSymbolAtLocation(node);
+    if (!symbol || !program.scope.has(symbol)) return undefined;
+    return { declarations: [{ getSourceFile: () => pass.cell!.file.parent }] };
+  };
+  return {
+    getProgram: () => ({ getTypeChecker: () => ({ getSymbolAtLocation }) }),
+    getSourceFile(path: string) {
+      const { file } = cellOf(notebook, pass);
+      return path === cellPath || path === file.fileName ? file : file.parent;
+    },
+    // Local modules are compiled and run by the kernel, not by tslab.
+    getAllDependencies: () => [cellPath],
+    emit: (_file: ts.SourceFile, write: ts.WriteFileCallback, ...rest: unknown[]) =>
+      emitCell(ts, program, pass, write, rest[2] as ts.CustomTransformers),
+  };
+}
 
 /** Tells tslab of a new program now, and once after each round of changes to its files. */
-function announcePrograms(host: WatchHost, builder: object, { program }: Notebook): void {
+function announcePrograms(host: WatchHost, builder: object): void {
   const announce = () => host.afterProgramCreate?.({ ...builder });
   let waiting = false;
   const rebuild = () => {
@@ -176,7 +158,6 @@ function announcePrograms(host: WatchHost, builder: object, { program }: Noteboo
   };
   for (const path of host.rootNames)
     host.sys.watchFile(path, () => {
-      program.changed(path);
       if (!waiting) host.sys.setTimeout!(rebuild, 0);
       waiting = true;
     });
@@ -186,14 +167,11 @@ function announcePrograms(host: WatchHost, builder: object, { program }: Noteboo
 /** A cell that asks not to be checked, before its code; tslab's line before it keeps the compiler from seeing that. */
 const NO_CHECK = /^export \{\};\n(?:\s*\/\/.*\n|\s*\/\*[\s\S]*?\*\/)*?\s*\/\/[ \t]*@ts-nocheck\b/;
 
-/** Syntax errors of each file, or where there are none the errors of types. */
-function diagnosticsOf(program: ts.Program, files: readonly ts.SourceFile[]): ts.Diagnostic[] {
-  return files.flatMap((file) => {
-    const syntactic = program.getSyntacticDiagnostics(file);
-    const isChecked = syntactic.length === 0 && !NO_CHECK.test(file.text);
-    const found: readonly ts.Diagnostic[] = isChecked ? program.getSemanticDiagnostics(file) : syntactic;
-    return found.filter(({ code }) => code !== OUTSIDE_OF_ROOT);
-  });
+/** Syntax errors of a cell, or where there are none the errors of types. */
+function diagnosticsOf(program: ts.Program, file: ts.SourceFile): readonly ts.Diagnostic[] {
+  const syntactic = program.getSyntacticDiagnostics(file);
+  if (syntactic.length > 0 || NO_CHECK.test(file.text)) return syntactic;
+  return program.getSemanticDiagnostics(file).filter(({ code }) => code !== OUTSIDE_OF_ROOT);
 }
 
 export function createFacade(options: FacadeOptions): Facade {
@@ -201,7 +179,7 @@ export function createFacade(options: FacadeOptions): Facade {
   const exports = gettersOf(ts);
   const replace = (name: string, value: unknown) =>
     Object.defineProperty(exports, name, { value, enumerable: true });
-  const pass: Pass = { diagnostics: [], topLevelAwait: false, continued: new Set(), notes: [], map: "" };
+  const pass: Pass = { diagnostics: [], topLevelAwait: false, map: "" };
   let notebook: Notebook | undefined;
   const service = () => notebook!.program.languageService();
 
@@ -213,18 +191,17 @@ export function createFacade(options: FacadeOptions): Facade {
   }));
   replace("createWatchProgram", (host: WatchHost) => {
     notebook = notebookOf(host, options);
-    announcePrograms(host, builderOf(ts, notebook, pass), notebook);
+    announcePrograms(host, builderOf(ts, notebook, pass));
     return { close() {}, updateRootFileNames() {} };
   });
-  replace("getPreEmitDiagnosticsOfFiles", (program: ts.Program, files: ts.SourceFile[]) => {
-    pass.diagnostics = diagnosticsOf(program, files);
+  replace("getPreEmitDiagnosticsOfFiles", () => {
+    pass.diagnostics = diagnosticsOf(notebook!.program.program(), pass.cell!.file);
     return pass.diagnostics;
   });
   replace("transpileModule", (text: string) => {
     pass.script = toCommonJS(ts, text, { firstMap: pass.map, shareVariables: true });
     return { outputText: pass.script.code };
   });
-  replace("createPrinter", () => printerOfDeclarations(ts));
   replace("getNullTransformationContext", () => exports.nullTransformationContext);
   replace("getDefaultTypeRoots", () => compilerOptions.typeRoots);
   replace("getQuickInfoAtPosition", (file: ts.SourceFile, _c: unknown, _t: unknown, position: number) =>
@@ -239,5 +216,5 @@ export function createFacade(options: FacadeOptions): Facade {
       at: number,
     ) => service().getCompletionsAtPosition(file.fileName, at, {}),
   });
-  return { exports, pass, notebook: () => notebook };
+  return { exports, pass, program: () => notebook?.program };
 }

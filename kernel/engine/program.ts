@@ -1,43 +1,63 @@
 /**
- * The TypeScript program of a notebook: the cell being compiled, the declarations of earlier cells, and what they
- * import. Each update makes one program, which shares every unchanged file with the one before.
+ * The TypeScript program of a notebook: what its cells import, in a program that is made anew only when that changes,
+ * and the cells themselves, which its checker is shown one after another. A checker costs more than most cells, so that
+ * one serves hundreds of them.
  */
-import { dirname, join } from "node:path";
+import { isBuiltin } from "node:module";
+import { join } from "node:path";
 import type ts from "typescript";
+import { annotated, continued, isAugmenting, localsOf } from "./declarations.ts";
+import { createScope, type Scope } from "./scope.ts";
 import type { TypeScript } from "./typescript.ts";
 
 export interface ProgramOptions {
   readonly ts: TypeScript;
   readonly compilerOptions: ts.CompilerOptions;
-  /** The cell and the declarations, which are not on disk. */
-  readonly virtualFiles: ReadonlySet<string>;
-  readonly readVirtual: (path: string) => string;
-  /** Root files on disk besides the virtual ones (the kernel's globals). */
+  /** Root files on disk (the kernel's globals). */
   readonly rootFiles: readonly string[];
   /** Folders from which an import in a cell is resolved, in order: the notebook's, the project's, the kernel's. */
   readonly importFolders: readonly string[];
 }
 
+/** A cell as the compiler sees it. */
+export interface CellFile {
+  readonly file: ts.SourceFile;
+  /** Its namespaces that earlier cells began. */
+  readonly continued: ReadonlySet<string>;
+}
+
 export interface NotebookProgram {
-  /** The source file of a path, parsed and (for the virtual ones) bound, without making a program. */
-  sourceFile(path: string): ts.SourceFile | undefined;
-  /** The program of the current texts. */
+  /** The names that cells have declared. */
+  readonly scope: Scope;
+  /** Parses the text of the next cell, which sees what has been declared so far. */
+  enter(text: string): CellFile;
+  /** Declares the names of a cell, which readers know as `label`, for those that come after it. */
+  declare(cell: CellFile, label: string): void;
+  /** What the compiler says, with names for files that only it knows: `A of cell[3]` for `import("…").A`. */
+  readable(text: string): string;
+  /** The program, whose checker knows the cell that was entered last and all that are declared. */
   program(): ts.Program;
-  /** Says that a virtual file's text has changed. */
-  changed(path: string): void;
-  /** Parses a file again when it is next needed. */
-  forget(path: string): void;
+  /** The file of a path: a cell's, or one on disk. */
+  sourceFile(path: string): ts.SourceFile | undefined;
   /** Forgets what was not found, so that a package installed meanwhile is found. */
   forgetFailures(): void;
   /** Local modules of the program that have not been asked for since they were last edited. */
   newModules(): ts.SourceFile[];
+  /** Completion and inspection, over the very files and the checker of the program. */
   languageService(): ts.LanguageService;
 }
 
-/** Functions of the compiler that its declarations leave out. */
+/** Functions and properties of the compiler that its declarations leave out. */
 interface Internals {
   bindSourceFile(file: ts.SourceFile, options: ts.CompilerOptions): void;
 }
+type ProgramInternals = ts.Program & {
+  getResolvedModule(
+    file: ts.SourceFile,
+    name: string,
+    mode: ts.ResolutionMode,
+  ): { resolvedModule: ts.ResolvedModuleFull | undefined } | undefined;
+};
 
 interface CachedFile {
   readonly file: ts.SourceFile | undefined;
@@ -45,18 +65,43 @@ interface CachedFile {
   readonly modified?: number;
 }
 
+/** After how many texts the checker is made anew, which frees what it knows of those that are gone. */
+const TEXTS_A_CHECKER = 400;
+
+/** What follows the folder in the paths of cells. */
+const CELL = /\/__cell\d+__\.tsx?$/;
+const TYPE_OF_CELL = /import\("([^"]*\/__cell\d+__)"\)\.([\w$.]+)/g;
+
+/** Whether a path is a cell's. */
+export const isCellPath = (path: string): boolean => CELL.test(path);
+
 /** Whether a user may be editing `path` while the notebook runs. */
 const isEdited = (path: string) => !path.includes("/node_modules/");
 
+const errorsOf = (file: ts.SourceFile): readonly ts.Diagnostic[] =>
+  (file as ts.SourceFile & { parseDiagnostics: readonly ts.Diagnostic[] }).parseDiagnostics;
+
 export function createNotebookProgram(options: ProgramOptions): NotebookProgram {
-  const { ts, compilerOptions, virtualFiles, readVirtual, rootFiles, importFolders } = options;
+  const { ts, compilerOptions, rootFiles, importFolders } = options;
   const { bindSourceFile } = ts as unknown as Internals;
+  const [folder] = importFolders;
+  /** A file without code that imports what cells import. */
+  const importsPath = join(folder, "__imports__.ts");
   const files = new Map<string, CachedFile>();
   const reported = new WeakSet<ts.SourceFile>();
+  const imported = new Set<string>();
+  /** Cells that add to what is global, or to a module: they are part of each program. */
+  const augmenting: ts.SourceFile[] = [];
+  const isCell = new WeakSet<ts.SourceFile>();
+  const labels = new WeakMap<ts.SourceFile, string>();
+  const extended = new WeakSet<ts.Program>();
+  let current: ts.SourceFile | undefined;
   let versions = 0;
-  let current: ts.Program | undefined;
-  let previous: ts.Program | undefined;
-  let resolutions = ts.createModuleResolutionCache(importFolders[0], (name) => name, compilerOptions);
+  let edits = 0;
+  let cells = 0;
+  let texts = 0;
+  let checkers = 0;
+  let resolutions = ts.createModuleResolutionCache(folder, (name) => name, compilerOptions);
   let service: ts.LanguageService | undefined;
 
   const modified = (path: string) => (isEdited(path) ? ts.sys.getModifiedTime?.(path)?.getTime() : undefined);
@@ -70,142 +115,196 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
       languageVersion: compilerOptions.target!,
       jsDocParsingMode,
     });
-    (file as ts.SourceFile & { version: string }).version = String(versions++);
-    return file;
+    return Object.assign(file, { version: String(versions++) });
   }
+
+  const importsText = () =>
+    [`// ${checkers}`, ...[...imported].map((name) => `import ${JSON.stringify(name)};`), "export {};"].join(
+      "\n",
+    );
+
+  const textOf = (path: string) => (path === importsPath ? importsText() : ts.sys.readFile(path));
 
   function getSourceFile(path: string): ts.SourceFile | undefined {
+    const cell = cellOf(path);
+    if (cell) return cell;
     const cached = files.get(path);
     if (cached) return cached.file;
-    const text = virtualFiles.has(path) ? readVirtual(path) : ts.sys.readFile(path);
+    const text = textOf(path);
     const file = text === undefined ? undefined : parse(path, text);
-    files.set(path, { file, modified: virtualFiles.has(path) ? undefined : modified(path) });
+    files.set(path, { file, modified: path === importsPath ? undefined : modified(path) });
     return file;
   }
 
+  const cellOf = (path: string) => (current?.fileName === path ? current : scope.files.get(path));
+
   function resolve(name: string, from: string): ts.ResolvedModuleFull | undefined {
-    const places = virtualFiles.has(from) ? importFolders.map((folder) => join(folder, "cell.ts")) : [from];
-    for (const place of places) {
-      const { resolvedModule } = ts.resolveModuleName(name, place, compilerOptions, host, resolutions);
+    const isNotebooks = from === importsPath || cellOf(from) !== undefined;
+    for (const place of isNotebooks ? importFolders.map((at) => join(at, "cell.ts")) : [from]) {
+      const { resolvedModule } = ts.resolveModuleName(name, place, compilerOptions, ts.sys, resolutions);
       if (resolvedModule) return resolvedModule;
     }
     return undefined;
   }
-
-  const host: ts.CompilerHost = {
-    getSourceFile,
-    getDefaultLibFileName: (o) => ts.getDefaultLibFilePath(o),
-    getDefaultLibLocation: () => dirname(ts.getDefaultLibFilePath(compilerOptions)),
-    writeFile() {},
-    getCurrentDirectory: () => importFolders[0],
-    getCanonicalFileName: (name) => name,
-    useCaseSensitiveFileNames: () => true,
-    getNewLine: () => "\n",
-    fileExists: (path) => virtualFiles.has(path) || ts.sys.fileExists(path),
-    readFile: (path) => (virtualFiles.has(path) ? readVirtual(path) : ts.sys.readFile(path)),
-    directoryExists: ts.sys.directoryExists,
-    getDirectories: ts.sys.getDirectories,
-    realpath: ts.sys.realpath,
-    // Its package.json cache tells the format of every file of the program, at each update.
-    getModuleResolutionCache: () => resolutions,
-    resolveModuleNameLiterals: (literals, containing) =>
-      literals.map(({ text }) => ({ resolvedModule: resolve(text, containing) })),
-  };
 
   /** Drops files edited since they were read. */
   function checkEdits() {
     for (const [path, { modified: before }] of files) {
       if (before !== undefined && modified(path) !== before) {
         files.delete(path);
-        current = undefined;
+        edits++;
       }
     }
+  }
+
+  /** Lets a cell's imports be part of the program. */
+  function noteImports(text: string): void {
+    if (!/\b(import|require|from|reference)\b/.test(text)) return;
+    const { importedFiles, typeReferenceDirectives } = ts.preProcessFile(text, true, true);
+    for (const { fileName } of [...importedFiles, ...typeReferenceDirectives]) {
+      if (isBuiltin(fileName) || imported.has(fileName)) continue;
+      imported.add(fileName);
+      files.delete(importsPath);
+    }
+  }
+
+  function renewChecker(): void {
+    texts = 0;
+    checkers++;
+    scope.sweep();
+    files.delete(importsPath);
+  }
+
+  function parseCell(text: string): ts.SourceFile {
+    const name = join(folder, `__cell${++cells}__`);
+    const file = parse(`${name}.ts`, text);
+    if (errorsOf(file).length === 0 || !/<[\w>]/.test(text)) return file;
+    const withElements = parse(`${name}.tsx`, text);
+    return errorsOf(withElements).length === 0 ? withElements : file;
+  }
+
+  function enter(text: string): CellFile {
+    checkEdits();
+    if (++texts > TEXTS_A_CHECKER) renewChecker();
+    const file = parseCell(text);
+    const path = file.fileName;
+    Object.assign(file, { path, resolvedPath: path, originalFileName: path });
+    // What a program finds out of its files; of those that add to what is global it must find it.
+    if (!isAugmenting(ts, file))
+      Object.assign(file, { imports: [], moduleAugmentations: [], ambientModuleNames: [] });
+    bindSourceFile(file, compilerOptions);
+    // The name of a `declare global` is no variable, which tslab would export.
+    localsOf(file).delete("__global");
+    const names = continued(ts, file, scope.latest);
+    Object.assign(file, { parent: scope.enter() });
+    isCell.add(file);
+    current = file;
+    noteImports(text);
+    return { file, continued: names };
+  }
+
+  /** Shows the checker of a program what the program does not hold: the cells. */
+  function extend(program: ProgramInternals): void {
+    const { getSourceFile: find, getResolvedModule } = program;
+    program.getSourceFile = (path) => {
+      const file = getSourceFile(path);
+      return file && isCell.has(file) ? file : find(path);
+    };
+    program.getResolvedModule = (file, name, mode) =>
+      isCell.has(file) ? { resolvedModule: resolve(name, importsPath) } : getResolvedModule(file, name, mode);
+    extended.add(program);
   }
 
   function program(): ts.Program {
-    if (!current) {
-      current = ts.createProgram([...virtualFiles, ...rootFiles], compilerOptions, host, previous);
-      previous = current;
-    }
-    return current;
+    service ??= createService();
+    const made = service.getProgram() as ProgramInternals;
+    if (!extended.has(made)) extend(made);
+    return made;
   }
 
-  return {
-    sourceFile(path) {
-      const file = getSourceFile(path);
-      if (file && virtualFiles.has(path) && !(file as ts.SourceFile & { locals?: unknown }).locals)
-        bindSourceFile(file, compilerOptions);
-      // The name of a `declare global` is no variable, which tslab would export.
-      (file as { locals?: Map<string, unknown> } | undefined)?.locals?.delete("__global");
-      return file;
-    },
-    program,
-    changed(path) {
-      // tslab says so at each update, of both its files.
-      if (files.get(path)?.file?.text !== readVirtual(path)) {
-        files.delete(path);
-        current = undefined;
-      }
-      checkEdits();
-    },
-    forget(path) {
-      files.delete(path);
-      current = undefined;
-    },
-    forgetFailures() {
-      for (const [path, { file }] of files) if (!file) files.delete(path);
-      resolutions = ts.createModuleResolutionCache(importFolders[0], (name) => name, compilerOptions);
-      current = undefined;
-      previous = undefined;
-    },
-    newModules() {
-      const found = program()
-        .getSourceFiles()
-        .filter(
-          (file) => !file.isDeclarationFile && isEdited(file.fileName) && !virtualFiles.has(file.fileName),
-        )
-        .filter(
-          (file) =>
-            !rootFiles.includes(file.fileName) && !file.fileName.endsWith(".json") && !reported.has(file),
-        );
-      for (const file of found) reported.add(file);
-      return found;
-    },
-    languageService() {
-      service ??= createService();
-      return service;
-    },
-  };
+  const augmentations = () =>
+    current && isAugmenting(ts, current) && !augmenting.includes(current)
+      ? [...augmenting, current]
+      : augmenting;
+  const rootNames = () => [importsPath, ...rootFiles, ...augmentations().map(({ fileName }) => fileName)];
 
-  /** Completion and inspection, over the very files of the program. */
   function createService(): ts.LanguageService {
-    const registry = ts.createDocumentRegistry(true, importFolders[0]);
+    const registry = ts.createDocumentRegistry(true, folder);
     const acquire = (path: string) => getSourceFile(path)!;
     registry.acquireDocumentWithKey = acquire as typeof registry.acquireDocumentWithKey;
     registry.updateDocumentWithKey = acquire as typeof registry.updateDocumentWithKey;
     registry.releaseDocumentWithKey = () => {};
-    const version = (path: string) =>
-      (getSourceFile(path) as { version?: string } | undefined)?.version ?? "";
     return ts.createLanguageService(
       {
+        getProjectVersion: () => [checkers, edits, imported.size, ...rootNames()].join(),
         getCompilationSettings: () => compilerOptions,
-        getScriptFileNames: () => [...virtualFiles, ...rootFiles],
-        getScriptVersion: version,
+        getScriptFileNames: rootNames,
+        getScriptVersion: (path) => (getSourceFile(path) as { version?: string } | undefined)?.version ?? "",
         getScriptSnapshot: (path) => {
           const file = getSourceFile(path);
           return file && ts.ScriptSnapshot.fromString(file.text);
         },
-        getCurrentDirectory: host.getCurrentDirectory,
-        getDefaultLibFileName: host.getDefaultLibFileName,
-        fileExists: host.fileExists,
-        readFile: host.readFile,
-        directoryExists: host.directoryExists,
-        getDirectories: host.getDirectories,
-        realpath: host.realpath,
+        getCurrentDirectory: () => folder,
+        getDefaultLibFileName: () => ts.getDefaultLibFilePath(compilerOptions),
+        fileExists: (path) => path === importsPath || ts.sys.fileExists(path),
+        readFile: textOf,
+        directoryExists: ts.sys.directoryExists,
+        getDirectories: ts.sys.getDirectories,
+        realpath: ts.sys.realpath,
         useCaseSensitiveFileNames: () => true,
-        resolveModuleNameLiterals: host.resolveModuleNameLiterals,
+        resolveModuleNameLiterals: (literals, containing) =>
+          literals.map(({ text }) => ({ resolvedModule: resolve(text, containing) })),
       },
       registry,
     );
   }
+
+  const scope = createScope(ts, bound(parse(join(folder, "__names__.ts"), "export {};")));
+
+  function bound(file: ts.SourceFile): ts.SourceFile {
+    bindSourceFile(file, compilerOptions);
+    return file;
+  }
+
+  return {
+    scope,
+    enter,
+    program,
+    sourceFile: getSourceFile,
+    declare(cell, label) {
+      const text = annotated(ts, cell.file);
+      const { file } = text === undefined ? cell : enter(text);
+      labels.set(file, label);
+      if (isAugmenting(ts, file)) augmenting.push(file);
+      scope.declare(file, localsOf(file));
+    },
+    readable: (text) =>
+      text.replace(TYPE_OF_CELL, (_, path, name) => {
+        const file = cellOf(`${path}.ts`) ?? cellOf(`${path}.tsx`);
+        const label = file && labels.get(file);
+        return label === undefined ? name : `${name} of ${label}`;
+      }),
+    forgetFailures() {
+      for (const [path, { file }] of files) if (!file) files.delete(path);
+      resolutions = ts.createModuleResolutionCache(folder, (name) => name, compilerOptions);
+      edits++;
+      files.delete(importsPath);
+    },
+    newModules() {
+      const found = program()
+        .getSourceFiles()
+        .filter((file) => !file.isDeclarationFile && isEdited(file.fileName) && !isCell.has(file))
+        .filter(
+          ({ fileName }) =>
+            fileName !== importsPath && !rootFiles.includes(fileName) && !fileName.endsWith(".json"),
+        )
+        .filter((file) => !reported.has(file));
+      for (const file of found) reported.add(file);
+      return found;
+    },
+    languageService() {
+      program();
+      return service!;
+    },
+  };
 }

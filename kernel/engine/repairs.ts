@@ -24,26 +24,6 @@ const isEarlier = (ts: TypeScript, node: ts.Node): node is ts.PropertyAccessExpr
   ts.isIdentifier(node.expression) &&
   node.expression.text === "exports";
 
-/** Whether a name is one of the whole process, which a cell only told the compiler of (`declare global`). */
-export const isGlobal = (ts: TypeScript, symbol: ts.Symbol): boolean =>
-  symbol.declarations?.some(
-    (declaration) =>
-      ts.findAncestor(declaration, (node) => (node.flags & ts.NodeFlags.GlobalAugmentation) !== 0) !==
-      undefined,
-  ) ?? false;
-
-/** Global variables by their names, which tslab takes for variables of the cell that declared them. */
-export function globalsByName(ts: TypeScript, checker: ts.TypeChecker): ts.TransformerFactory<ts.SourceFile> {
-  return (context) => (file) => {
-    const visit: ts.Visitor = (node) => {
-      if (!isEarlier(ts, node)) return ts.visitEachChild(node, visit, context);
-      const symbol = checker.getSymbolAtLocation(ts.getOriginalNode(node.name));
-      return symbol && isGlobal(ts, symbol) ? node.name : node;
-    };
-    return ts.visitEachChild(file, visit, context);
-  };
-}
-
 /** `var N` of a namespace that an earlier cell began as `var N = exports.N`, to which its members are added. */
 export function continuingNamespaces(
   ts: TypeScript,
@@ -91,47 +71,5 @@ export function withoutReceiver(ts: TypeScript): ts.TransformerFactory<ts.Source
       return node;
     };
     return ts.visitEachChild(file, visit, context);
-  };
-}
-
-/** The namespaces and augmentations of `before` that `after` does not have: tslab forgets those with the next cell. */
-export function keptModules(ts: TypeScript, before: string, after: string): string {
-  if (!/\b(namespace|module|global)\b/.test(before)) return "";
-  const parse = (text: string) => ts.createSourceFile("cell.d.ts", text, ts.ScriptTarget.ESNext);
-  const nameOf = (statement: ts.Statement) =>
-    (statement as ts.Statement & { name?: { text?: string } }).name?.text;
-  const declared = new Set(parse(after).statements.map(nameOf));
-  const file = parse(before);
-  const kept = file.statements.filter(
-    (statement) =>
-      ts.isModuleDeclaration(statement) &&
-      ((statement.flags & ts.NodeFlags.GlobalAugmentation) !== 0 || !declared.has(nameOf(statement))),
-  );
-  return kept.map((statement) => `${statement.getText(file)}\n`).join("");
-}
-
-/**
- * A printer for the declarations that tslab keeps, which takes whole statements from the text they were parsed from:
- * writing them anew would take most of the time of a cell in a long notebook.
- */
-export function printerOfDeclarations(ts: TypeScript): Pick<ts.Printer, "printFile"> {
-  const printer = ts.createPrinter({ newLine: ts.NewLineKind.LineFeed });
-  const isWhole = (statement: ts.Statement, file: ts.SourceFile) => {
-    if (!ts.isVariableStatement(statement)) return !ts.isImportDeclaration(statement);
-    const [declaration, ...others] = statement.declarationList.declarations;
-    return (
-      others.length === 0 &&
-      /^(declare )?(const|let|var)$/.test(file.text.slice(statement.getStart(file), declaration.pos)) &&
-      /^;?$/.test(file.text.slice(declaration.end, statement.end))
-    );
-  };
-  return {
-    printFile: (file) =>
-      file.statements
-        .map((statement) => {
-          const whole = isWhole(statement, file) && file.text.slice(statement.pos, statement.end).trim();
-          return `${whole || printer.printNode(ts.EmitHint.Unspecified, statement, file)}\n`;
-        })
-        .join(""),
   };
 }

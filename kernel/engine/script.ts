@@ -1,8 +1,8 @@
 /** From an ES module's text to the body of a function that takes `exports` and `require`, with what is needed to map back. */
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import type ts from "typescript";
+import { keywordOf, namesOf } from "./declarations.ts";
 import type { TypeScript } from "./typescript.ts";
-import { keywordOf, namesOf } from "./unnamed.ts";
 
 export interface CommonJS {
   readonly code: string;

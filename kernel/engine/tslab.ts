@@ -10,10 +10,9 @@
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import type ts from "typescript";
-import { continuedNamespaces, withEarlierMeanings } from "./earlier.ts";
-import { createFacade, type FacadeOptions, type Notebook, type Pass } from "./facade.ts";
-import type { NotebookProgram } from "./program.ts";
-import { keptModules, withoutExports } from "./repairs.ts";
+import { createFacade, type FacadeOptions, type Pass } from "./facade.ts";
+import type { CellFile, NotebookProgram } from "./program.ts";
+import { withoutExports } from "./repairs.ts";
 import type { CommonJS } from "./script.ts";
 import type { TypeScript } from "./typescript.ts";
 
@@ -24,12 +23,10 @@ export interface Converted {
   readonly diagnostics: readonly ts.Diagnostic[];
   /** What TypeScript says against local modules that the cell imports; they run all the same. */
   readonly warnings: readonly ts.Diagnostic[];
-  /** Sentences about what later cells will see of this one. */
-  readonly notes: readonly string[];
   /** The cell's script, unless there were errors. */
   readonly script?: CommonJS;
-  /** Declarations of this cell and of what earlier cells declared. */
-  readonly declarations: string;
+  /** What the cell declares, which its program may be told. */
+  readonly cell: CellFile;
   readonly topLevelAwait: boolean;
   /** The property of `exports` that holds the value of the last expression. */
   readonly lastExpression?: string;
@@ -44,9 +41,9 @@ export interface Completions {
 }
 
 export interface Converter {
-  convert(declarations: string, code: string): Converted;
-  complete(declarations: string, code: string, position: number): Completions;
-  inspect(declarations: string, code: string, position: number): ts.QuickInfo | undefined;
+  convert(code: string): Converted;
+  complete(code: string, position: number): Completions;
+  inspect(code: string, position: number): ts.QuickInfo | undefined;
   /** The call around a position of the code that was inspected last, and where the name of what it calls ends. */
   signature(position: number): (ts.SignatureHelpItems & { called: number }) | undefined;
   /** Where the name that was inspected last is declared, and the text of that file. */
@@ -94,46 +91,41 @@ function requireTslab(part: string, replacement: Record<string, unknown>): Recor
 function convertCell(
   ts: TypeScript,
   converter: TslabConverter,
-  { program, declarationsFile }: Notebook,
+  program: NotebookProgram,
   pass: Pass,
-  declarations: string,
   code: string,
 ): Converted {
+  pass.cell = undefined;
   pass.diagnostics = [];
   pass.script = undefined;
-  const plain = withoutExports(ts, code);
-  const continued = continuedNamespaces(ts, declarations, plain);
-  pass.continued = continued.names;
-  const before = withEarlierMeanings(ts, declarations, plain);
-  const converted = converter.convert(before, plain + continued.text);
+  const converted = converter.convert("", withoutExports(ts, code));
+  const cell = pass.cell as unknown as CellFile;
   const script = pass.script as CommonJS | undefined;
   const warnings = script?.imports.size
     ? program.newModules().flatMap((file) => program.program().getSemanticDiagnostics(file))
     : [];
-  // tslab has cut it down to what later cells need.
-  program.forget(declarationsFile);
   const errors = pass.diagnostics.filter(({ category }) => category === ts.DiagnosticCategory.Error);
   if (errors.length > 0 || converted.diagnostics.length > 0)
-    return { diagnostics: errors, warnings: [], notes: [], declarations, topLevelAwait: false };
-  const declared = converted.declOutput ?? "";
+    return { diagnostics: errors, warnings: [], cell, topLevelAwait: false };
+  const { topLevelAwait } = pass;
   return {
     diagnostics: [],
     warnings,
-    notes: pass.notes,
     script,
-    declarations: declared + keptModules(ts, before, declared),
-    topLevelAwait: pass.topLevelAwait,
+    cell,
+    topLevelAwait,
     lastExpression: converted.lastExpressionVar,
   };
 }
 
-/** Where the name at a position of the latest cell is declared. */
+/** Where the name at a position of a cell is declared. */
 function definitionAt(
-  { program, cellFile }: Notebook,
+  program: NotebookProgram,
+  cell: CellFile,
   position: number,
 ): ReturnType<Converter["definition"]> {
   const service = program.languageService();
-  const at = service.getDefinitionAtPosition(cellFile, position + PREFIX.length)?.[0];
+  const at = service.getDefinitionAtPosition(cell.file.fileName, position + PREFIX.length)?.[0];
   const text = at && program.sourceFile(at.fileName)?.text;
   return at && text !== undefined ? { at, text } : undefined;
 }
@@ -145,13 +137,15 @@ export function createConverter(options: FacadeOptions): Converter {
     createConverter(options: { isJS: boolean; isBrowser: boolean }): TslabConverter;
   };
   const converter = tslab.createConverter({ isJS: false, isBrowser: false });
-  const notebook = facade.notebook();
-  if (!notebook) throw new Error("tslab's converter did not make its program as expected");
+  const program = facade.program();
+  if (!program) throw new Error("tslab's converter did not make its program as expected");
+  const { pass } = facade;
   return {
-    program: notebook.program,
-    convert: (declarations, code) => convertCell(ts, converter, notebook, facade.pass, declarations, code),
-    complete(declarations, code, position) {
-      const { start, end, candidates, original } = converter.complete(declarations, code, position);
+    program,
+    convert: (code) => convertCell(ts, converter, program, pass, code),
+    complete(code, position) {
+      pass.cell = undefined;
+      const { start, end, candidates, original } = converter.complete("", code, position);
       const entries = original?.entries ?? [];
       // Within a text tslab finds no word; the compiler says what is written of it.
       const written = start === end ? original?.optionalReplacementSpan : undefined;
@@ -164,13 +158,17 @@ export function createConverter(options: FacadeOptions): Converter {
         entries,
       };
     },
-    inspect: (declarations, code, position) => converter.inspect(declarations, code, position),
+    inspect(code, position) {
+      pass.cell = undefined;
+      return converter.inspect("", code, position);
+    },
     signature(position) {
-      const service = notebook.program.languageService();
-      const help = service.getSignatureHelpItems(notebook.cellFile, position + PREFIX.length, undefined);
+      const service = program.languageService();
+      const { fileName } = pass.cell!.file;
+      const help = service.getSignatureHelpItems(fileName, position + PREFIX.length, undefined);
       return help && { ...help, called: help.applicableSpan.start - 1 - PREFIX.length };
     },
-    definition: (position) => definitionAt(notebook, position),
+    definition: (position) => definitionAt(program, pass.cell!, position),
     close: () => converter.close(),
   };
 }

@@ -30,18 +30,13 @@ export interface CellOutcome {
 }
 
 /** Shows what is known of a name in the front end's pager. */
-function answerQuestion(
-  { engine, history }: CellRunner,
-  cell: Cell,
-  { name, wantsSource }: NameQuestion,
-): void {
+function answerQuestion({ engine }: CellRunner, cell: Cell, { name, wantsSource }: NameQuestion): void {
   const found = engine.inspect(name, name.length, 1);
   if (!found) {
     process.stdout.write(`Nothing is known of ${name}.\n`);
     return;
   }
-  const cells = history.map(({ input }) => input);
-  const source = wantsSource ? (engine.sourceOf(name, cells) ?? "") : "";
+  const source = wantsSource ? (engine.sourceOf(name) ?? "") : "";
   const text = [found.signature, found.documentation, source].filter((part) => part !== "").join("\n\n");
   cell.payload.push({ source: "page", data: { "text/plain": text }, start: 0 });
 }

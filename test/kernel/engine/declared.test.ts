@@ -37,13 +37,23 @@ test("names keep their types where a module of Node does not export those", asyn
   assert.match(await fails("fsm.statSync('/').missing"), /'missing' does not exist on type 'Stats'/);
 });
 
-test("what only its own cell can name is any in later ones, and a note says so", async () => {
+test("names keep types that only their own cell can name", async () => {
   await run(
     "function f() { interface Own { x: number } return { x: 1, y: [{ x: 2 } as Own] } }\nconst after = 3;",
   );
-  assert.match(said(), /^note: in later cells the type of f has any in place of Own, [^\n]*\n$/);
   assert.is(await run("f().x + f().y[0].x + after"), 6);
-  assert.match(await fails("f().missing"), /'missing' does not exist/, "the rest of the type is kept");
+  assert.match(await fails("f().missing"), /'missing' does not exist/);
+  assert.match(await fails("f().y[0].missing"), /'missing' does not exist on type 'Own'/);
+  assert.is(said(), "");
+});
+
+test("variables whose type the compiler finds as they are assigned are any in later cells", async () => {
+  await run("let later; let list = []; let nothing = null; const items = [];");
+  assert.equal(
+    await run("later = 5; list.push(1); nothing = 't'; items.push(2); [later, list, nothing, items]"),
+    [5, [1], "t", [2]],
+  );
+  assert.equal(await run("later = 's'; list.push('b'); [later, list]"), ["s", [1, "b"]]);
 });
 
 test("variables of blocks are variables of the notebook", async () => {
@@ -84,8 +94,41 @@ test("what has a type keeps it when the type's name is declared again", async ()
   await run('import { Stats, statSync } from "node:fs"; const stats: Stats = statSync("/");');
   await run("class Stats { z = 1 }");
   assert.equal(await run("[stats.isDirectory(), new Stats().z]"), [true, 1]);
-  const { matches } = engine.complete("__ear", 5);
-  assert.equal(matches, [], "where earlier meanings are kept is nobody's business");
+  assert.match(
+    await fails("const wrong: A = old"),
+    /in type 'A of cell\[\d+\]' but required in type 'A of cell\[\d+\]'/,
+  );
+  const { matches } = engine.complete("__cel", 5);
+  assert.equal(matches, [], "how cells are kept is nobody's business");
+});
+
+test("a type and a value of one name are declared apart", async () => {
+  await run("interface Both { x: number }");
+  await run("const Both: Both = { x: 4 };");
+  assert.is(await run("const more: Both = { x: 5 }; Both.x + more.x"), 9);
+  await run("class Thing { t = 1 }");
+  await run("interface Thing { other: string }");
+  assert.is(await run("new Thing().t"), 1, "the class is a value still");
+  assert.match(await fails("const thing: Thing = { t: 1 }"), /'t' does not exist in type 'Thing/);
+});
+
+test("names of properties are no names of cells", async () => {
+  await run("const holder = { inside: 3 }; const inside = 4;");
+  assert.is(await run("const { inside: taken } = holder; taken"), 3);
+  assert.equal(await run("[{ inside }.inside, ({ inside: 7 }).inside]"), [4, 7]);
+});
+
+test("a thousand cells later all is as it was", async () => {
+  await run(
+    "class Kept { k = 1 }\nlet kept = new Kept(); interface Kept2 { a: Kept } const deep: Kept2 = { a: kept };",
+  );
+  for (let i = 0; i < 1000; i++) {
+    if (i % 100 === 0) await run(`class Kept { k${i} = ${i} }\nconst last = new Kept();`);
+    assert.is(await run(`let again = { at: ${i} }; again.at`), i);
+  }
+  assert.equal(await run("[kept.k, deep.a.k, last.k900, new Kept().k900, again.at]"), [1, 1, 900, 900, 999]);
+  assert.match(await fails("kept.k900"), /'k900' does not exist on type 'Kept'/);
+  assert.match(await fails("last.k"), /'k' does not exist on type 'Kept'/);
 });
 
 test("a namespace goes on where an earlier cell ended", async () => {

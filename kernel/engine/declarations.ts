@@ -1,0 +1,79 @@
+/** What a cell declares, as the compiler bound it. */
+import type ts from "typescript";
+import type { TypeScript } from "./typescript.ts";
+
+type Keyword = "const" | "let" | "var";
+
+/** The names that a pattern binds. */
+export function namesOf(ts: TypeScript, name: ts.BindingName): string[] {
+  if (ts.isIdentifier(name)) return [name.text];
+  return name.elements.flatMap((element) => (ts.isBindingElement(element) ? namesOf(ts, element.name) : []));
+}
+
+export function keywordOf(ts: TypeScript, { flags }: ts.VariableDeclarationList): Keyword {
+  if (flags & ts.NodeFlags.Const) return "const";
+  return flags & ts.NodeFlags.Let ? "let" : "var";
+}
+
+/** The cell's names, by which the compiler knows them. */
+export const localsOf = (file: ts.SourceFile) =>
+  (file as ts.SourceFile & { locals: Map<string, ts.Symbol> }).locals;
+
+/** Whether a cell adds to what is global, or to a module. */
+export const isAugmenting = (ts: TypeScript, file: ts.SourceFile): boolean =>
+  file.statements.some(
+    (one) =>
+      ts.isModuleDeclaration(one) &&
+      ((one.flags & ts.NodeFlags.GlobalAugmentation) !== 0 || ts.isStringLiteral(one.name)),
+  );
+
+/**
+ * Lets the namespaces of a cell go on where earlier cells ended, and returns their names: members of before that are not
+ * declared again are members of the new ones.
+ */
+export function continued(
+  ts: TypeScript,
+  file: ts.SourceFile,
+  earlier: (name: string) => ts.Symbol | undefined,
+): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const [name, symbol] of localsOf(file)) {
+    const before = symbol.flags & ts.SymbolFlags.Namespace ? earlier(name) : undefined;
+    if (!before?.exports || !(before.flags & ts.SymbolFlags.Namespace)) continue;
+    if (!symbol.declarations?.every(ts.isModuleDeclaration)) continue;
+    names.add(name);
+    symbol.exports ??= new Map() as ts.SymbolTable;
+    for (const [member, meaning] of before.exports) {
+      if (symbol.exports.has(member)) continue;
+      symbol.exports.set(member, meaning);
+      Object.assign(meaning, { parent: symbol });
+    }
+  }
+  return names;
+}
+
+/**
+ * The text of a cell with a type for each variable that the compiler gives one only as it is assigned (`let a;`), which
+ * works within one file; later cells take it for `any`. Undefined where there is none.
+ */
+export function annotated(ts: TypeScript, file: ts.SourceFile): string | undefined {
+  let text = file.text;
+  const isNothing = (node: ts.Expression | undefined): boolean =>
+    node === undefined ||
+    node.kind === ts.SyntaxKind.NullKeyword ||
+    (ts.isIdentifier(node) && node.text === "undefined");
+  const typeOf = (one: ts.VariableDeclaration): string => {
+    if (one.type || !ts.isIdentifier(one.name) || !ts.isVariableDeclarationList(one.parent)) return "";
+    if (ts.isForInStatement(one.parent.parent) || ts.isForOfStatement(one.parent.parent)) return "";
+    const { initializer } = one;
+    if (initializer && ts.isArrayLiteralExpression(initializer) && initializer.elements.length === 0)
+      return ": any[]";
+    return isNothing(initializer) && keywordOf(ts, one.parent) !== "const" ? ": any" : "";
+  };
+  const declared = [...localsOf(file).values()]
+    .flatMap(({ declarations = [] }) => declarations)
+    .filter(ts.isVariableDeclaration)
+    .sort((a, b) => b.name.end - a.name.end);
+  for (const one of declared) text = text.slice(0, one.name.end) + typeOf(one) + text.slice(one.name.end);
+  return text === file.text ? undefined : text;
+}
