@@ -148,7 +148,7 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
     if (!script) return undefined;
     if (warnings.length > 0)
       process.stderr.write(`${describeDiagnostics(ts, warnings).traceback.join("\n")}\n`);
-    registerSource(name, { script, text: code, before: 1, bracket: object });
+    registerSource(name, { original: script.original, text: code, before: 1, bracket: object });
     imported ||= script.imports.size > 0;
     const require = await unlessInterrupted(loader.requireFor(script, cellFile, name));
     // Declared from here on, even if the cell fails half-way: what it had assigned by then stays usable.

@@ -19,7 +19,7 @@ export interface Failure {
 
 /** A script that runs under a name of its own, and the source it was made of. */
 interface Source {
-  readonly script: Pick<CommonJS, "original">;
+  readonly original: CommonJS["original"];
   readonly text: string;
   /** Lines that the compiler saw before the source's first. */
   readonly before: number;
@@ -67,7 +67,7 @@ const isInternal = (file: string) =>
 
 function locate(file: string, line: number, column: number): { line: number; column: number } | undefined {
   const source = sources.get(file);
-  const at = source?.script.original(line, column);
+  const at = source?.original(line, column);
   if (!at) return undefined;
   const { text, before, bracket = Number.POSITIVE_INFINITY } = source!;
   const place = { line: Math.max(1, at.line - before), column: at.column };

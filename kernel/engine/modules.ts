@@ -132,7 +132,7 @@ export function createLoader({ ts, importFolders, provided }: LoaderOptions): Lo
     const script = toCommonJS(ts, text, { before: [instrument(ts)], fileName: path });
     if (script.syntaxErrors.length > 0)
       throw new CompilationError(describeDiagnostics(ts, script.syntaxErrors));
-    registerSource(path, { script, text, before: 0 });
+    registerSource(path, { original: script.original, text, before: 0 });
     const module: LocalModule = {
       modified: modifiedTime(path)!,
       exports: {},

@@ -4,6 +4,7 @@
  * old one as its type keeps that.
  */
 import type ts from "typescript";
+import { localsOf } from "./declarations.ts";
 import type { TypeScript } from "./typescript.ts";
 
 /** A name's declaration, which the cells after `cell` see until it is declared again. */
@@ -53,18 +54,20 @@ export function createScope(ts: TypeScript, empty: ts.SourceFile): Scope {
     return of?.[seenBy(of, at) - 1];
   };
 
-  /** What a name still means where its latest meaning is of another kind: `type N` beside `const N`. */
+  /** Whether a name keeps a meaning beside a later one of another kind: `type N` beside `const N`. */
+  function isApart(earlier: ts.Symbol, later: ts.Symbol): boolean {
+    const kinds = ts.SymbolFlags.Value | ts.SymbolFlags.Type | ts.SymbolFlags.Namespace;
+    if (later.flags & ts.SymbolFlags.Alias) return false;
+    return (earlier.flags & ts.SymbolFlags.Alias) !== 0 || (earlier.flags & kinds & ~later.flags) !== 0;
+  }
+
+  /** What a name still means beside its latest meaning. */
   function beneath(name: string, at: number): Meaning | undefined {
     const of = meanings.get(name);
     if (!of || of.length < 2) return undefined;
     const seen = seenBy(of, at);
     const latest = of[seen - 1];
-    const kinds = ts.SymbolFlags.Value | ts.SymbolFlags.Type | ts.SymbolFlags.Namespace;
-    if (!latest || latest.symbol.flags & ts.SymbolFlags.Alias) return undefined;
-    return of.slice(0, seen - 1).findLast(({ symbol }) => {
-      const isAlias = (symbol.flags & ts.SymbolFlags.Alias) !== 0;
-      return isAlias || (symbol.flags & kinds & ~latest.symbol.flags) !== 0;
-    });
+    return latest && of.slice(0, seen - 1).findLast(({ symbol }) => isApart(symbol, latest.symbol));
   }
 
   function namesAt(at: number, find: typeof meaningAt): Names {
@@ -131,7 +134,14 @@ export function createScope(ts: TypeScript, empty: ts.SourceFile): Scope {
       for (let file = waiting.pop(); file; file = waiting.pop()) {
         const { identifiers } = file as ts.SourceFile & { identifiers: ReadonlyMap<string, string> };
         const at = numbers.get(file)! - 1;
-        for (const name of identifiers.keys()) for (const find of [meaningAt, beneath]) keep(find(name, at));
+        for (const name of identifiers.keys()) {
+          const own = localsOf(file).get(name);
+          for (const find of [meaningAt, beneath]) {
+            const meaning = find(name, at);
+            // What the cell declares itself it does not look for elsewhere.
+            if (meaning && (!own || isApart(meaning.symbol, own))) keep(meaning);
+          }
+        }
       }
       for (const [name, of] of meanings)
         meanings.set(
