@@ -98,7 +98,7 @@ function compilerOptions(ts: TypeScript, folder: string, roots: string[]): ts.Co
     allowJs: true,
     allowUnreachableCode: true,
     allowUnusedLabels: true,
-    jsx: ts.JsxEmit.React,
+    jsx: ts.JsxEmit.ReactJSX,
     types: ["node"],
     typeRoots: roots,
     sourceMap: true,

@@ -164,13 +164,15 @@ function announcePrograms(host: WatchHost, builder: object): void {
   announce();
 }
 
-/** A cell that asks not to be checked, before its code; tslab's line before it keeps the compiler from seeing that. */
-const NO_CHECK = /^export \{\};\n(?:\s*\/\/.*\n|\s*\/\*[\s\S]*?\*\/)*?\s*\/\/[ \t]*@ts-nocheck\b/;
+/** Whether a cell asks for something in a comment before its code; tslab's line before it hides that from the compiler. */
+const asks = ({ text }: ts.SourceFile, what: string): boolean =>
+  new RegExp(`^export \\{\\};\\n(?:\\s*//.*\\n|\\s*/\\*[\\s\\S]*?\\*/)*?\\s*//[ \\t]*${what}\\b`).test(text);
 
 /** Syntax errors of a cell, or where there are none the errors of types. */
-function diagnosticsOf(program: ts.Program, file: ts.SourceFile): readonly ts.Diagnostic[] {
-  const syntactic = program.getSyntacticDiagnostics(file);
-  if (syntactic.length > 0 || NO_CHECK.test(file.text)) return syntactic;
+function diagnosticsOf(notebook: NotebookProgram, file: ts.SourceFile): readonly ts.Diagnostic[] {
+  const syntactic = notebook.program().getSyntacticDiagnostics(file);
+  if (syntactic.length > 0 || asks(file, "@ts-nocheck")) return syntactic;
+  const program = asks(file, "@no-strict") ? notebook.looseProgram() : notebook.program();
   return program.getSemanticDiagnostics(file).filter(({ code }) => code !== OUTSIDE_OF_ROOT);
 }
 
@@ -195,7 +197,7 @@ export function createFacade(options: FacadeOptions): Facade {
     return { close() {}, updateRootFileNames() {} };
   });
   replace("getPreEmitDiagnosticsOfFiles", () => {
-    pass.diagnostics = diagnosticsOf(notebook!.program.program(), pass.cell!.file);
+    pass.diagnostics = diagnosticsOf(notebook!.program, pass.cell!.file);
     return pass.diagnostics;
   });
   replace("transpileModule", (text: string) => {

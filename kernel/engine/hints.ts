@@ -19,9 +19,9 @@ export function hintFor(diagnostics: readonly ts.Diagnostic[], code: string): st
     .map(({ start, length }) => code.slice(start, start! + length!));
   const named = names.find((name) => Object.hasOwn(NAMES, name));
   if (named !== undefined) return NAMES[named];
-  if (/^[ \t]*<[a-z][\w-]*(\s[^<>]*)?\/?>/m.test(code))
-    return "a cell has no JSX; HTML is shown by display.html`<b>text</b>`";
+  if (diagnostics.some(({ code: number }) => number === 2875))
+    return "JSX needs a package that makes something of it (%npm install preact); HTML is shown by display.html`<b>text</b>`";
   if (diagnostics.some(({ code: number }) => number === 7006))
-    return "a parameter says its type: (x: number) => x; a cell that begins with // @ts-nocheck is not checked";
+    return "a parameter says its type: (x: number) => x; a cell that begins with // @no-strict may leave types out, and one with // @ts-nocheck is not checked at all";
   return undefined;
 }

@@ -37,6 +37,8 @@ export interface NotebookProgram {
   readable(text: string): string;
   /** The program, whose checker knows the cell that was entered last and all that are declared. */
   program(): ts.Program;
+  /** The same without TypeScript's strict checks, for cells that ask for that. */
+  looseProgram(): ts.Program;
   /** The file of a path: a cell's, or one on disk. */
   sourceFile(path: string): ts.SourceFile | undefined;
   /** Forgets what was not found, so that a package installed meanwhile is found. */
@@ -75,6 +77,9 @@ const TYPE_OF_CELL = /import\("([^"]*\/__cell\d+__)"\)\.([\w$.]+)/g;
 /** Whether a path is a cell's. */
 export const isCellPath = (path: string): boolean => CELL.test(path);
 
+/** Packages that make something of JSX; the first that is installed does, unless a cell names one by `@jsxImportSource`. */
+const JSX_RUNTIMES = ["react", "preact", "hono/jsx"];
+
 /** Whether a user may be editing `path` while the notebook runs. */
 const isEdited = (path: string) => !path.includes("/node_modules/");
 
@@ -102,7 +107,8 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
   let texts = 0;
   let checkers = 0;
   let resolutions = ts.createModuleResolutionCache(folder, (name) => name, compilerOptions);
-  let service: ts.LanguageService | undefined;
+  const strict = service(compilerOptions);
+  const loose = service({ ...compilerOptions, strict: false });
 
   const modified = (path: string) => (isEdited(path) ? ts.sys.getModifiedTime?.(path)?.getTime() : undefined);
 
@@ -180,7 +186,15 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
     const file = parse(`${name}.ts`, text);
     if (errorsOf(file).length === 0 || !/<[\w>]/.test(text)) return file;
     const withElements = parse(`${name}.tsx`, text);
-    return errorsOf(withElements).length === 0 ? withElements : file;
+    if (errorsOf(withElements).length > 0) return file;
+    const [, named] = /@jsxImportSource\s+(\S+)/.exec(text) ?? [];
+    const source =
+      named ?? JSX_RUNTIMES.find((one) => resolve(`${one}/jsx-runtime`, importsPath)) ?? JSX_RUNTIMES[0];
+    const { pragmas } = withElements as unknown as { pragmas: Map<string, unknown> };
+    pragmas.set("jsximportsource", { arguments: { factory: source } });
+    imported.add(`${source}/jsx-runtime`);
+    files.delete(importsPath);
+    return withElements;
   }
 
   function enter(text: string): CellFile {
@@ -215,9 +229,8 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
     extended.add(program);
   }
 
-  function program(): ts.Program {
-    service ??= createService();
-    const made = service.getProgram() as ProgramInternals;
+  function programOf({ getProgram }: ts.LanguageService): ts.Program {
+    const made = getProgram() as ProgramInternals;
     if (!extended.has(made)) extend(made);
     return made;
   }
@@ -228,7 +241,12 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
       : augmenting;
   const rootNames = () => [importsPath, ...rootFiles, ...augmentations().map(({ fileName }) => fileName)];
 
-  function createService(): ts.LanguageService {
+  function service(settings: ts.CompilerOptions): () => ts.LanguageService {
+    let made: ts.LanguageService | undefined;
+    return () => (made ??= createService(settings));
+  }
+
+  function createService(settings: ts.CompilerOptions): ts.LanguageService {
     const registry = ts.createDocumentRegistry(true, folder);
     const acquire = (path: string) => getSourceFile(path)!;
     registry.acquireDocumentWithKey = acquire as typeof registry.acquireDocumentWithKey;
@@ -237,7 +255,7 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
     return ts.createLanguageService(
       {
         getProjectVersion: () => [checkers, edits, imported.size, ...rootNames()].join(),
-        getCompilationSettings: () => compilerOptions,
+        getCompilationSettings: () => settings,
         getScriptFileNames: rootNames,
         getScriptVersion: (path) => (getSourceFile(path) as { version?: string } | undefined)?.version ?? "",
         getScriptSnapshot: (path) => {
@@ -269,7 +287,8 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
   return {
     scope,
     enter,
-    program,
+    program: () => programOf(strict()),
+    looseProgram: () => programOf(loose()),
     sourceFile: getSourceFile,
     declare(cell, label) {
       const text = annotated(ts, cell.file);
@@ -291,7 +310,7 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
       files.delete(importsPath);
     },
     newModules() {
-      const found = program()
+      const found = programOf(strict())
         .getSourceFiles()
         .filter((file) => !file.isDeclarationFile && isEdited(file.fileName) && !isCell.has(file))
         .filter(
@@ -303,8 +322,8 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
       return found;
     },
     languageService() {
-      program();
-      return service!;
+      programOf(strict());
+      return strict();
     },
   };
 }

@@ -210,7 +210,7 @@ export function toCommonJS(ts: TypeScript, text: string, options: ScriptOptions)
       esModuleInterop: true,
       sourceMap: true,
       allowJs: true,
-      jsx: ts.JsxEmit.React,
+      jsx: ts.JsxEmit.ReactJSX,
       newLine: ts.NewLineKind.LineFeed,
     },
     transformers: { before, after: [...(shareVariables ? [plainExports(ts)] : []), requires(ts, imports)] },
