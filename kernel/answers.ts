@@ -1,12 +1,13 @@
 /** Requests that are answered at once, from what the kernel knows. */
 import type { Engine } from "./engine/engine.ts";
-import { type HistoryEntry, type HistoryRequest, searchHistory } from "./history.ts";
+import type { History } from "./history/history.ts";
+import { type HistoryRequest, searchHistory } from "./history/search.ts";
 import type { Json } from "./protocol/message.ts";
 import { toCodePoints, toUtf16 } from "./text.ts";
 
 interface Knowledge {
   readonly engine: Engine;
-  readonly history: readonly HistoryEntry[];
+  readonly history: History;
   readonly kernelInfo: Json;
 }
 
@@ -39,7 +40,7 @@ export function answers({ engine, history, kernelInfo }: Knowledge): Record<stri
     is_complete_request: ({ code }) => ({ ...engine.isComplete(String(code)) }),
     history_request: (content) => ({
       status: "ok",
-      history: searchHistory(history, content as HistoryRequest),
+      history: searchHistory(history.sessions(), content as HistoryRequest),
     }),
     comm_info_request: () => ({ status: "ok", comms: {} }),
   };

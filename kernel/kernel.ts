@@ -4,7 +4,7 @@ import { answers } from "./answers.ts";
 import type { MimeBundle, Sink } from "./display/sink.ts";
 import type { Engine } from "./engine/engine.ts";
 import { describeError } from "./engine/errors.ts";
-import type { HistoryEntry } from "./history.ts";
+import type { History } from "./history/history.ts";
 import type { Sockets } from "./protocol/channel.ts";
 import type { Channel } from "./protocol/connection.ts";
 import type { Json, Message } from "./protocol/message.ts";
@@ -18,6 +18,7 @@ import type { Streams } from "./runtime/streams.ts";
 
 export interface KernelOptions {
   readonly engine: Engine;
+  readonly history: History;
   readonly sockets: Sockets;
   readonly session: string;
   readonly kernelInfo: Json;
@@ -42,6 +43,8 @@ export interface Kernel {
   followStream(cell: Cell, name: string, file: string): () => void;
   /** Asks the front end for a line of text. */
   input(prompt: string, password: boolean): Promise<string>;
+  /** The same, and nothing else happens until it has answered. */
+  prompt(prompt: string): string;
 }
 
 type Handlers = Record<string, (request: Message) => void | Promise<void>>;
@@ -86,13 +89,12 @@ async function answerRequest(
 }
 
 export function createKernel(options: KernelOptions): Kernel {
-  const { engine, sockets, session, kernelInfo, render, stopClock, onExecuted, exit } = options;
+  const { engine, history, sockets, session, kernelInfo, render, stopClock, onExecuted, exit } = options;
   let streams: Streams | undefined;
   const flush = (): void => streams?.flush();
-  const history: HistoryEntry[] = [];
   const waiting: Message[] = [];
   const outbox = createOutbox(sockets, session);
-  const input = createInput(outbox, flush);
+  const input = createInput(outbox, sockets.waitForAnswer, flush);
   const { sink, outputGone } = createCellSink(outbox, flush);
   const executor = createExecutor({
     engine,
@@ -130,5 +132,6 @@ export function createKernel(options: KernelOptions): Kernel {
     publishStream: (cell, name, text) => outbox.publish(cell.request, "stream", { name, text }),
     followStream: (cell, name, file) => outbox.follow(cell.request, name, file),
     input: input.ask,
+    prompt: input.askNow,
   };
 }

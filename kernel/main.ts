@@ -7,6 +7,7 @@ import { installCommands } from "./commands/run.ts";
 import { setSink } from "./display/sink.ts";
 import { createEngine } from "./engine/engine.ts";
 import { mapStacks } from "./engine/errors.ts";
+import { historyFolder, openHistory } from "./history/history.ts";
 import { packageVersion } from "./install/build.ts";
 import { createKernel, type Kernel } from "./kernel.ts";
 import { openSockets } from "./protocol/channel.ts";
@@ -97,11 +98,12 @@ async function main(): Promise<void> {
     setTimeout(() => (kernel?.busy() ? whenIdle(milliseconds, body) : body()), milliseconds).unref();
   kernel = createKernel({
     engine,
+    history: openHistory(historyFolder(process.env)),
     sockets,
     session,
     kernelInfo: info,
     render: toMime,
-    stopClock: installCommands({ names: engine.names }).stopClock,
+    stopClock: installCommands(engine).stopClock,
     onExecuted() {
       collectGarbage();
       if (engine.imported) whenIdle(200, () => engine.imported && engine.warm());

@@ -7,6 +7,8 @@ import { test } from "uvu";
 import { REGISTRATIONS, writeRegistrations } from "../lib/tensor/bundle-registrations.js";
 
 process.env.DITLAB_JIT_CACHE ??= "0";
+// Nor do their cells come up in the history of its notebooks.
+process.env.DITLAB_HISTORY ??= "off";
 // The build makes it; an installation without scripts has not.
 if (!existsSync(REGISTRATIONS)) await writeRegistrations();
 

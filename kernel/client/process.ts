@@ -116,7 +116,8 @@ async function startOnce(options: KernelOptions): Promise<KernelProcess> {
   // A group of its own: Ctrl-C in a terminal is for this process, which then interrupts the kernel.
   const child = spawn(command, rest, {
     cwd,
-    env: { ...KERNEL_ENVIRONMENT, ...(env ?? process.env) },
+    // What a program runs is nothing that its user typed.
+    env: { ...KERNEL_ENVIRONMENT, DITLAB_HISTORY: "off", ...(env ?? process.env) },
     detached: true,
     stdio: ["ignore", "ignore", "pipe"],
   });

@@ -3,18 +3,23 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { homedir } from "node:os";
 import { resolve } from "node:path";
+import { toText } from "../display/inspect.ts";
 import { CELLS, COMMANDS, LINES } from "./parse.ts";
 import { timeit } from "./timing.ts";
 
 export interface CommandsOptions {
   /** The names that cells have declared, with their types. */
   readonly names: () => { name: string; type: string }[];
+  readonly liveValue: (name: string) => unknown;
 }
 
 export interface Commands {
   /** Says how long it is since a cell started the clock, if it has. */
   stopClock(): void;
 }
+
+/** Characters of a value in a list of values. */
+const MAX_PREVIEW = 80;
 
 const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
@@ -48,11 +53,17 @@ function environment(text: string): unknown {
   return undefined;
 }
 
+/** A value in one line. */
+function preview(value: unknown): string {
+  const text = toText(value).replace(/\s+/g, " ");
+  return text.length > MAX_PREVIEW ? `${text.slice(0, MAX_PREVIEW)}…` : text;
+}
+
 const list = (prefix: string, commands: Record<string, string>): string[] =>
   Object.entries(commands).map(([name, what]) => `${prefix}${name}`.padEnd(12) + what);
 
 /** Gives compiled cells what runs their commands. */
-export function installCommands({ names }: CommandsOptions): Commands {
+export function installCommands({ names, liveValue }: CommandsOptions): Commands {
   let started: { wall: number; cpu: NodeJS.CpuUsage } | undefined;
   const stopClock = (): void => {
     if (!started) return;
@@ -79,6 +90,10 @@ export function installCommands({ names }: CommandsOptions): Commands {
       const declared = names();
       if (declared.length === 0) say("No names are declared.");
       return declared.length === 0 ? undefined : declared;
+    },
+    whos() {
+      const declared = commands.who();
+      return declared?.map((one) => ({ ...one, value: preview(liveValue(one.name)) }));
     },
     cd: changeFolder,
     env: environment,

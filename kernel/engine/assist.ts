@@ -1,6 +1,7 @@
 /** What an editor asks about code that does not run yet. */
 import type ts from "typescript";
 import { objectAtEnd } from "./last.ts";
+import { completeLive } from "./live.ts";
 import { completePath } from "./paths.ts";
 import type { NotebookProgram } from "./program.ts";
 import { nameQuestion } from "./question.ts";
@@ -14,12 +15,19 @@ export interface Completion {
   readonly end: number;
 }
 
+/** What is completed beside the language. */
+interface Surroundings {
+  readonly importFolders: readonly string[];
+  /** The value of a name of the notebook, unless it takes a getter to know. */
+  readonly liveValue: (name: string) => unknown;
+}
+
 /** More than a front end can show. */
 const MAX_MATCHES = 1000;
 
 export function complete(
   converter: Converter,
-  importFolders: readonly string[],
+  { importFolders, liveValue }: Surroundings,
   { code, cursor }: Omit<Question, "detail">,
 ): Completion {
   const paths = completePath(code, cursor, importFolders);
@@ -30,7 +38,11 @@ export function complete(
   const { start, end, candidates, entries } = converter.complete(code, cursor);
   const kinds = new Map(entries.map(({ name, kind }) => [name, kind as string]));
   const matches = candidates.slice(0, MAX_MATCHES).map((text) => ({ text, kind: kinds.get(text) ?? "" }));
-  return { matches, start, end };
+  if (matches.length > 0) return { matches, start, end };
+  const live = completeLive(code.slice(0, cursor), liveValue);
+  if (!live) return { matches, start, end };
+  const found = live.names.slice(0, MAX_MATCHES).map((text) => ({ text, kind: "property" }));
+  return { matches: found, start: live.start, end: cursor };
 }
 
 export interface Inspection {

@@ -28,6 +28,7 @@ import {
 import { inBrackets, objectAtEnd } from "./last.ts";
 import { createLoader } from "./modules.ts";
 import { run } from "./run.ts";
+import { importsFor } from "./suggest.ts";
 import { createConverter } from "./tslab.ts";
 import { loadTypeScript, type TypeScript } from "./typescript.ts";
 
@@ -40,6 +41,8 @@ export interface Engine {
   evaluate(expression: string): Promise<unknown>;
   /** The variables, functions and classes that cells have declared, with their types as text. */
   names(): { name: string; type: string }[];
+  /** The value of a name of the notebook, or of a global one, unless it takes a getter to know. */
+  liveValue(name: string): unknown;
   /** Whether code has the language's grammar, whatever its names mean. */
   isGrammatical(code: string): boolean;
   complete(code: string, cursor: number): Completion;
@@ -131,6 +134,8 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
   const cellFile = join(folder, "cell.ts");
   const exports: Record<string, unknown> = {};
   let imported = false;
+  const liveValue = (name: string): unknown =>
+    Object.getOwnPropertyDescriptor(Object.hasOwn(exports, name) ? exports : globalThis, name)?.value;
 
   async function execute(code: string, name: string, keep: boolean): Promise<unknown> {
     const object = objectAtEnd(ts, code);
@@ -142,7 +147,8 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
       if (diagnostics.some((diagnostic) => diagnostic.code === 2307 || diagnostic.code === 7016))
         converter.program.forgetFailures();
       const { readable } = converter.program;
-      const shown = { name, code, bracket: object };
+      const imports = sparingMemory(() => importsFor(ts, converter.program, diagnostics));
+      const shown = { name, code, bracket: object, imports };
       throw new CompilationError(describeCellDiagnostics(ts, diagnostics, shown, readable));
     }
     if (!script) return undefined;
@@ -182,8 +188,10 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
     },
     evaluate: (expression) => execute(`(${expression}\n)`, "expression", false),
     names: () => sparingMemory(() => namesIn(ts, converter.program)),
+    liveValue,
     isGrammatical: (code) => isGrammatical(ts, code),
-    complete: (code, cursor) => sparingMemory(() => complete(converter, importFolders, { code, cursor })),
+    complete: (code, cursor) =>
+      sparingMemory(() => complete(converter, { importFolders, liveValue }, { code, cursor })),
     inspect: (code, cursor, detail) => sparingMemory(() => inspect(ts, converter, { code, cursor, detail })),
     sourceOf: (name) => sparingMemory(() => sourceOf(ts, converter, name)),
     isComplete: (code) => isComplete(ts, code),

@@ -241,11 +241,19 @@ export function describeDiagnostics(ts: TypeScript, diagnostics: readonly ts.Dia
   };
 }
 
+interface ShownCell {
+  readonly name: string;
+  readonly code: string;
+  readonly bracket?: number;
+  /** Lines that would import what the cell lacks. */
+  readonly imports: readonly string[];
+}
+
 /** The same for a cell, whose positions tslab shifts. */
 export function describeCellDiagnostics(
   ts: TypeScript,
   diagnostics: readonly ts.Diagnostic[],
-  { name, code, bracket = Number.POSITIVE_INFINITY }: { name: string; code: string; bracket?: number },
+  { name, code, bracket = Number.POSITIVE_INFINITY, imports }: ShownCell,
   readable: (text: string) => string,
 ): Failure {
   const cell = ts.createSourceFile(name, code, ts.ScriptTarget.ES2022);
@@ -259,6 +267,7 @@ export function describeCellDiagnostics(
   });
   const { ename, evalue, traceback } = describeDiagnostics(ts, own);
   const hint = hintFor(own, code);
-  const note = hint === undefined ? [] : ["", `Note: ${hint}.`];
+  const notes = hint === undefined ? imports : [hint];
+  const note = notes.length === 0 ? [] : ["", ...notes.map((one) => `Note: ${one}.`)];
   return { ename, evalue: readable(evalue), traceback: [...traceback.map(readable), ...note] };
 }

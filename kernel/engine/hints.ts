@@ -3,9 +3,6 @@ import type ts from "typescript";
 
 /** Names of browsers and what stands for them here. */
 const NAMES: Record<string, string> = {
-  prompt: 'a cell asks its reader with await input("…")',
-  confirm: 'a cell asks its reader with await input("…")',
-  alert: "a cell shows text with console.log or display",
   document: "a cell runs in Node, which has no page; display.html shows HTML",
   window: "a cell runs in Node, which has no window; globals are properties of globalThis",
   localStorage: "a cell runs in Node, which keeps things in files",

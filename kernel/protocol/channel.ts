@@ -2,7 +2,7 @@
  * The main thread's side of the sockets, which live in a thread of their own: while a cell computes, its output goes
  * out, heartbeats are answered and an interrupt is heard.
  */
-import { Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 import type { Channel, Connection } from "./connection.ts";
 import type { Json, Message } from "./message.ts";
 
@@ -16,10 +16,17 @@ export const FLAG = {
   unsent: 2,
   /** How many interrupts the main thread has come to. */
   heard: 3,
+  /** 1 while the main thread does nothing but wait for a reader's answer. */
+  asking: 4,
+  /** How many answers have come while it did. */
+  answers: 5,
 } as const;
 
 /** How much output may wait for the socket thread before a printing cell waits too, in kilobytes. */
 const MAX_UNSENT = 64 * 1024;
+
+/** How often a waiting main thread looks whether it is to stop, in milliseconds. */
+const LOOK_FOR_STOP = 20;
 
 export type ToSockets =
   | { kind: "send"; channel: Channel; message: Message<unknown>; size: number }
@@ -42,6 +49,8 @@ export interface SocketsData {
   readonly flags: Int32Array;
   readonly session: string;
   readonly kernelInfo: Json;
+  /** Takes answers to the main thread while it waits. */
+  readonly answers: MessagePort;
 }
 
 export interface Sockets {
@@ -49,6 +58,8 @@ export interface Sockets {
   send(channel: Channel, message: Message<unknown>, size?: number): void;
   /** Publishes what comes into a file as the text of a stream, until the returned function is called. */
   follow(file: string, message: Message): () => void;
+  /** Blocks until a message comes on the channel of answers; undefined if the cell is to stop first. */
+  waitForAnswer(): Message | undefined;
   /** Resolves when everything that had arrived by now has been handed over. */
   arrived(): Promise<void>;
   /** Sends what is waiting, closes the sockets and ends the thread. */
@@ -56,16 +67,20 @@ export interface Sockets {
 }
 
 export function openSockets(
-  data: Omit<SocketsData, "flags">,
+  data: Omit<SocketsData, "flags" | "answers">,
   handlers: {
     onMessage(channel: Channel, message: Message): void;
     onInterrupt(run: number): void;
   },
 ): Promise<Sockets> {
-  const flags = new Int32Array(new SharedArrayBuffer(16));
+  const flags = new Int32Array(new SharedArrayBuffer(4 * Object.keys(FLAG).length));
   // Beside this file: .js in the build, .ts when run from the sources.
   const file = new URL(`sockets${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
-  const worker = new Worker(file, { workerData: { ...data, flags } satisfies SocketsData });
+  const answers = new MessageChannel();
+  const worker = new Worker(file, {
+    workerData: { ...data, flags, answers: answers.port2 } satisfies SocketsData,
+    transferList: [answers.port2],
+  });
   const marks: (() => void)[] = [];
   let closed: () => void = () => {};
   const post = (message: ToSockets) => worker.postMessage(message);
@@ -86,6 +101,20 @@ export function openSockets(
     follow(file, message) {
       post({ kind: "follow", file, message });
       return () => post({ kind: "followed", file });
+    },
+    waitForAnswer() {
+      Atomics.store(flags, FLAG.asking, 1);
+      try {
+        for (;;) {
+          const come = Atomics.load(flags, FLAG.answers);
+          const received = receiveMessageOnPort(answers.port1) as { message: Message } | undefined;
+          if (received) return received.message;
+          if (Atomics.load(flags, FLAG.interrupt) !== 0) return undefined;
+          Atomics.wait(flags, FLAG.answers, come, LOOK_FOR_STOP);
+        }
+      } finally {
+        Atomics.store(flags, FLAG.asking, 0);
+      }
     },
     arrived: () =>
       new Promise((resolve) => {

@@ -26,7 +26,7 @@ const LOOK_EVERY = 5;
 /** How long the main thread has to end after a shutdown request, in milliseconds. */
 const SHUTDOWN_GRACE = 1500;
 
-const { connection, flags, session, kernelInfo } = workerData as SocketsData;
+const { connection, flags, session, kernelInfo, answers } = workerData as SocketsData;
 const { key } = connection;
 const port = parentPort!;
 const tell = (message: FromSockets) => port.postMessage(message);
@@ -236,7 +236,12 @@ try {
     if (message.header.msg_type === "execute_request") unanswered.push(message.header);
     tell({ kind: "message", channel: "shell", message });
   });
-  void listen("stdin", (message) => tell({ kind: "message", channel: "stdin", message }));
+  void listen("stdin", (message) => {
+    if (Atomics.load(flags, FLAG.asking) === 0) return tell({ kind: "message", channel: "stdin", message });
+    answers.postMessage(message);
+    Atomics.add(flags, FLAG.answers, 1);
+    Atomics.notify(flags, FLAG.answers);
+  });
   void (async () => {
     for await (const frames of heartbeat)
       await heartbeat

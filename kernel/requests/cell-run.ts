@@ -4,7 +4,7 @@ import type { MimeBundle } from "../display/sink.ts";
 import type { Engine, Outcome } from "../engine/engine.ts";
 import { describeError, type Failure } from "../engine/errors.ts";
 import { type NameQuestion, nameQuestion } from "../engine/question.ts";
-import type { HistoryEntry } from "../history.ts";
+import type { History } from "../history/history.ts";
 import type { Json } from "../protocol/message.ts";
 import { type Cell, inCell } from "../runtime/cell.ts";
 import { orInterrupted } from "../runtime/interrupt.ts";
@@ -13,7 +13,7 @@ import type { Outbox } from "./outbox.ts";
 /** What running a cell needs. */
 export interface CellRunner {
   readonly engine: Engine;
-  readonly history: readonly HistoryEntry[];
+  readonly history: History;
   readonly outbox: Outbox;
   /** What a value looks like. */
   readonly render: (value: unknown) => MimeBundle | Promise<MimeBundle>;
@@ -49,7 +49,7 @@ async function publishValue(runner: CellRunner, cell: Cell, value: unknown): Pro
   if (Object.keys(data).length === 0) return;
   flush();
   outbox.publish(cell.request, "execute_result", { execution_count: cell.count, data, metadata: {} });
-  const entry = history.at(-1);
+  const entry = history.latest();
   if (entry?.line === cell.count) entry.output = String(data["text/plain"] ?? "");
 }
 

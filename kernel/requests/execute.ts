@@ -1,6 +1,6 @@
 /** Answers the requests to run a cell: counts them, tells what they begin and how they end, and stops on an error. */
 import type { Failure } from "../engine/errors.ts";
-import type { HistoryEntry } from "../history.ts";
+import type { History } from "../history/history.ts";
 import type { Json, Message } from "../protocol/message.ts";
 import { type Cell, createCell } from "../runtime/cell.ts";
 import { beginRun, endRun, stop } from "../runtime/interrupt.ts";
@@ -17,7 +17,7 @@ interface ExecuteRequest {
 }
 
 export interface ExecutorOptions extends CellRunner {
-  readonly history: HistoryEntry[];
+  readonly history: History;
   /** The requests that wait; the cells among them do not run once one before them has failed. */
   readonly waiting: Message[];
   /** Resolves when everything that had arrived by now is among them. */
@@ -49,7 +49,7 @@ export function createExecutor(options: ExecutorOptions): Executor {
     if (store || (!silent && count === 0)) count++;
     const cell = createCell(request, count);
     onBegin(cell);
-    if (store) history.push({ line: count, input: code });
+    if (store) history.add(count, code);
     if (!silent) outbox.publish(request, "execute_input", { code, execution_count: count });
     return cell;
   }

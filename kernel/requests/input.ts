@@ -1,20 +1,40 @@
 /** Lines of text that a cell asks its front end for. */
+import type { Sockets } from "../protocol/channel.ts";
 import type { Message } from "../protocol/message.ts";
 import { currentCell } from "../runtime/cell.ts";
+import { KeyboardInterrupt } from "../runtime/interrupt.ts";
 import type { Outbox } from "./outbox.ts";
 
 export interface Input {
   /** Asks the front end for a line of text. */
   ask(prompt: string, password: boolean): Promise<string>;
+  /** The same, and nothing else happens until it has answered. Throws if the cell is stopped first. */
+  askNow(prompt: string): string;
   /** Hands a front end's answer to the cell that waits for one. */
   answer(message: Message): void;
   /** Nobody waits any more: the cell has ended. */
   forget(): void;
 }
 
-export function createInput(outbox: Outbox, flush: () => void): Input {
+const textOf = ({ content }: Message): string => String(content.value ?? "");
+
+export function createInput(
+  outbox: Outbox,
+  waitForAnswer: Sockets["waitForAnswer"],
+  flush: () => void,
+): Input {
   let waiting: ((value: string) => void) | undefined;
   return {
+    askNow(prompt) {
+      const cell = currentCell();
+      if (cell?.request.content.allow_stdin !== true)
+        throw new Error("prompt() needs a front end that can ask, and this one cannot");
+      flush();
+      outbox.post("stdin", cell.request, "input_request", { prompt, password: false });
+      const answer = waitForAnswer();
+      if (!answer) throw new KeyboardInterrupt();
+      return textOf(answer);
+    },
     ask(prompt, password) {
       const cell = currentCell();
       if (cell?.request.content.allow_stdin !== true)
@@ -26,8 +46,8 @@ export function createInput(outbox: Outbox, flush: () => void): Input {
         outbox.post("stdin", cell.request, "input_request", { prompt, password });
       });
     },
-    answer({ header, content }) {
-      if (header.msg_type === "input_reply") waiting?.(String(content.value ?? ""));
+    answer(message) {
+      if (message.header.msg_type === "input_reply") waiting?.(textOf(message));
       waiting = undefined;
     },
     forget() {

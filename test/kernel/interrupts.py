@@ -41,6 +41,7 @@ CASES = {
     "an_import_that_never_ends": 'import "./endless.mjs"',
     "a_value_that_is_never_drawn": '({ [Symbol.for("Jupyter.display")]: () => new Promise(() => {}) })',
     "waiting_for_input": 'await input("?")',
+    "waiting_at_a_prompt": 'try { prompt("?") } catch { prompt("again?") }',
     "a_regular_expression_after_its_return": 'for (;;) /^(a+)+$/.test("a".repeat(22) + "b")',
     "array_callbacks": "for (;;) Array.from({ length: 1e4 }, (_, i) => i).sort((a, b) => b - a)",
 }

@@ -89,6 +89,31 @@ class Protocol(KernelCase):
         result = self.check('const who = await input("name? "); "hello " + who', on_message=answer, allow_stdin=True)
         self.assertEqual(result.value, "'hello Ada'")
 
+    def test_a_prompt_blocks_until_the_front_end_answers(self):
+        answers, prompts = ["Ada", "", "", "yes", "n", ""], []
+
+        def answer(_):
+            try:
+                message = self.kc.get_stdin_msg(timeout=0)
+            except Exception:
+                return
+            prompts.append(message["content"]["prompt"])
+            self.kc.input(answers[len(prompts) - 1])
+
+        result = self.check(
+            'const timer = setTimeout(() => console.log("late"), 0);\n'
+            'const given = [prompt("name? "), prompt("name? "), prompt("age?", "4"), confirm("sure?"), confirm("sure?")];\n'
+            'alert("seen"); console.log("first"); given',
+            on_message=answer,
+            allow_stdin=True,
+        )
+        self.assertEqual(result.value, "[ 'Ada', null, '4', true, false ]")
+        self.assertEqual(
+            prompts, ["name? ", "name? ", "age? [4]", "sure? [y/N]", "sure? [y/N]", "seen [Enter]"]
+        )
+        self.assertEqual(result.text()[:5], "first", "nothing else happened while it waited")
+        self.assertIn("prompt() needs a front end that can ask", self.fail_with('prompt("?")', "Error", allow_stdin=False))
+
     def test_input_without_a_front_end_that_can_ask_is_an_error(self):
         traceback = self.fail_with("await input()", "Error", allow_stdin=False)
         self.assertIn("input() needs a front end that can ask", traceback)

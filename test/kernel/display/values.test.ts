@@ -384,7 +384,12 @@ test("cells have the globals", async () => {
       asked.push([prompt, password]);
       return "answer";
     },
+    prompt: (shown) => (shown.startsWith("sure") ? "Yes" : ""),
   });
+  assert.is(prompt("name?"), null);
+  assert.is(prompt("name?", "standard"), "standard");
+  assert.is(confirm("sure?"), true);
+  assert.is(confirm("certain?"), false);
   assert.is(globalThis.display, display);
   assert.is(globalThis.progress, progress);
   assert.is(await input("name?"), "answer");

@@ -9,8 +9,7 @@ const runtime = (name: string) => ({
     type: "module",
     exports: { "./jsx-runtime": { types: "./jsx-runtime.d.ts", default: "./jsx-runtime.js" } },
   }),
-  [`node_modules/${name}/jsx-runtime.js`]:
-    `export const jsx = (type, props) => ({ by: "${name}", type, props }); export const jsxs = jsx; export const Fragment = "fragment";`,
+  [`node_modules/${name}/jsx-runtime.js`]: `export const jsx = (type, props) => ({ by: "${name}", type, props }); export const jsxs = jsx; export const Fragment = "fragment";`,
   [`node_modules/${name}/jsx-runtime.d.ts`]: `
 export namespace JSX { interface Element { by: string; type: unknown; props: any } interface IntrinsicElements { b: { title?: string; children?: unknown }; i: { children?: unknown } } }
 export function jsx(type: unknown, props: unknown): JSX.Element; export const jsxs: typeof jsx; export const Fragment: unique symbol;`,
@@ -25,7 +24,10 @@ test("JSX is made by the runtime that is installed", async () => {
   });
   await run("const Bold = ({ of }: { of: string }) => <b>{of}</b>; const made = <Bold of={who} />;");
   assert.is(await run("(made.type as typeof Bold)({ of: who }).props.children"), "you");
-  assert.match(await fails("<b titel='t' />"), /cell\[\d+\]:1:4 - error TS2322: [\s\S]*'titel' does not exist/);
+  assert.match(
+    await fails("<b titel='t' />"),
+    /cell\[\d+\]:1:4 - error TS2322: [\s\S]*'titel' does not exist/,
+  );
   assert.match(await fails("<u />"), /'u' does not exist on type 'JSX.IntrinsicElements'/);
 });
 
