@@ -41,7 +41,7 @@ export interface NotebookProgram {
   looseProgram(): ts.Program;
   /** The file of a path: a cell's, or one on disk. */
   sourceFile(path: string): ts.SourceFile | undefined;
-  /** Forgets what was not found, so that a package installed meanwhile is found. */
+  /** Looks anew at the next cell for what was not found: it may be installed by then. */
   forgetFailures(): void;
   /** Local modules of the program that have not been asked for since they were last edited. */
   newModules(): ts.SourceFile[];
@@ -106,6 +106,7 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
   let cells = 0;
   let texts = 0;
   let checkers = 0;
+  let mayBeInstalled = false;
   let resolutions = ts.createModuleResolutionCache(folder, (name) => name, compilerOptions);
   const strict = service(compilerOptions);
   const loose = service({ ...compilerOptions, strict: false });
@@ -197,8 +198,17 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
     return withElements;
   }
 
+  function forgetFailures(): void {
+    mayBeInstalled = false;
+    for (const [path, { file }] of files) if (!file) files.delete(path);
+    resolutions = ts.createModuleResolutionCache(folder, (name) => name, compilerOptions);
+    edits++;
+    files.delete(importsPath);
+  }
+
   function enter(text: string): CellFile {
     checkEdits();
+    if (mayBeInstalled) forgetFailures();
     if (++texts > TEXTS_A_CHECKER) renewChecker();
     const file = parseCell(text);
     const path = file.fileName;
@@ -304,10 +314,7 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
         return label === undefined ? name : `${name} of ${label}`;
       }),
     forgetFailures() {
-      for (const [path, { file }] of files) if (!file) files.delete(path);
-      resolutions = ts.createModuleResolutionCache(folder, (name) => name, compilerOptions);
-      edits++;
-      files.delete(importsPath);
+      mayBeInstalled = true;
     },
     newModules() {
       const found = programOf(strict())
