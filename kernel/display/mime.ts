@@ -1,5 +1,14 @@
 /** What a value looks like in a notebook. */
 import { types } from "node:util";
+import {
+  blobBundle,
+  elementBundle,
+  isColumnTable,
+  isElement,
+  isNumbers,
+  numbersText,
+  rowsOf,
+} from "./conventions.ts";
 import { bytesBundle, imageType, isPixels, isSharp, pixelsBundle, sharpBundle } from "./images.ts";
 import { quoted, toText } from "./inspect.ts";
 import type { MimeBundle } from "./sink.ts";
@@ -62,7 +71,10 @@ function bundleOf(value: unknown): MimeBundle | Promise<MimeBundle> {
     if (value instanceof Uint8Array && imageType(value)) return bytesBundle(value);
     if (isSharp(value)) return sharpBundle(value);
     if (isPixels(value)) return pixelsBundle(value);
-    const table = tableOf(value);
+    if (value instanceof Blob) return blobBundle(value);
+    if (isElement(value)) return elementBundle(value);
+    if (isNumbers(value)) return { "text/plain": toText(value) + numbersText(value) };
+    const table = isColumnTable(value) ? rowsOf(value) : tableOf(value);
     if (table) return { "text/plain": textTable(table), "text/html": htmlTable(table) };
   }
   // A text that is the last expression reads as a literal, as in a console.

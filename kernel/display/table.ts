@@ -5,8 +5,8 @@ import { inspect } from "node:util";
 import { shorten } from "./inspect.ts";
 
 /** Rows and columns shown; more would only slow the page down. */
-const MAX_ROWS = 100;
-const MAX_COLUMNS = 30;
+export const MAX_ROWS = 100;
+export const MAX_COLUMNS = 30;
 /** Characters shown of a cell. */
 const MAX_CELL = 200;
 /** Rows with more entries than this are no table that anybody reads. */
@@ -62,7 +62,10 @@ export function tableOf(value: unknown): Table | undefined {
   if (isMap) {
     for (const entry of value) if (entries.push(entry) === MAX_ROWS) break;
   } else for (let i = 0; i < Math.min(count, MAX_ROWS); i++) entries.push([i, value[i]]);
-  const rows: readonly unknown[] = entries.map(([, row]) => row);
+  const values = entries.map(([, row]) => row);
+  // A map to single values is a table of one column.
+  const rows: readonly unknown[] =
+    isMap && values.every(isScalar) ? values.map((value) => ({ value })) : values;
   if (!areRows(rows)) return undefined;
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return {

@@ -184,7 +184,10 @@ test("what is no command gets one sentence", async () => {
   );
   assert.match(await sentence("%%ruby\nputs 1"), /^UnknownCommand: %%ruby is no command/);
   const note = async (code: string) => /\nNote: (.*)$/.exec((await run(code)).error)?.[1];
-  assert.match((await note("/** @jsxImportSource nosuch */\n<div>hi</div>"))!, /%npm install preact.* display\.html/);
+  assert.match(
+    (await note("/** @jsxImportSource nosuch */\n<div>hi</div>"))!,
+    /%npm install preact.* display\.html/,
+  );
   assert.match((await note("x => x"))!, /says its type: \(x: number\) => x/);
   assert.match((await note("document.title"))!, /has no page/);
 });

@@ -377,6 +377,54 @@ test("in a terminal a bar is one line, whatever its label says", () => {
   assert.match(text, /\{bar\} of mine .*2 \/ 2 it \(100 %\)/);
 });
 
+test("blobs, elements and tables by columns are shown as what they are", async () => {
+  const png = await sharp({ create: { width: 2, height: 2, channels: 3, background: "red" } })
+    .png()
+    .toBuffer();
+  const image = await toMime(new Blob([png], { type: "image/png" }));
+  assert.is(image["image/png"], png.toString("base64"));
+  assert.equal(await toMime(new Blob(["<b>x</b>"], { type: "text/html; charset=utf-8" })), {
+    "text/plain": "Blob text/html, 8 bytes",
+    "text/html": "<b>x</b>",
+  });
+  assert.equal(await toMime(new Blob(["no image"], { type: "image/png" })), {
+    "text/plain": "Blob image/png, 8 bytes",
+  });
+  assert.equal(await toMime(new Blob([new Uint8Array(3)])), { "text/plain": "Blob of no type, 3 bytes" });
+  assert.is((await toMime({ nodeType: 1, outerHTML: "<svg></svg>" }))["text/html"], "<svg></svg>");
+  // As Apache Arrow's tables are.
+  const columns = { name: ["a", "b"], value: [1, 2.5] };
+  const table = {
+    numRows: 250,
+    schema: { fields: [{ name: "name" }, { name: "value" }] },
+    get: (i: number) => ({ name: columns.name[i % 2], value: columns.value[i % 2] }),
+  };
+  const shown = await toMime(table);
+  assert.match(
+    String(shown["text/html"]),
+    /<th[^>]*>name<\/th><th[^>]*>value<\/th>[\s\S]*2\.5[\s\S]*150 more rows/,
+  );
+  assert.match(String(shown["text/plain"]), /name[\s\S]*'a'[\s\S]*150 more rows/);
+});
+
+test("a map to single values is a table, and a long typed array says its range", async () => {
+  const map = await toMime(
+    new Map<unknown, unknown>([
+      ["loss", 0.5],
+      ["epoch", 3],
+    ]),
+  );
+  assert.match(String(map["text/html"]), />loss<\/th><td[^>]*>0\.5<[\s\S]*>epoch<\/th><td[^>]*>3</);
+  const numbers = Float32Array.from({ length: 200 }, (_, i) => i);
+  const text = async (value: unknown) => String((await toMime(value))["text/plain"]);
+  assert.match(await text(numbers), /100 more items\n\]\nleast 0, greatest 199, mean 99\.5$/);
+  numbers[0] = Number.NaN;
+  assert.match(await text(numbers), /least 1, greatest 199, mean 100, 1 not finite$/);
+  assert.match(await text(new Float64Array(200).fill(Number.NaN)), /\nno finite numbers$/);
+  assert.not.match(await text(Float32Array.of(1, 2)), /least/);
+  assert.not.match(await text(new BigInt64Array(200)), /least/);
+});
+
 test("cells have the globals", async () => {
   const asked: unknown[] = [];
   installGlobals({
