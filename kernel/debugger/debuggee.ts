@@ -86,6 +86,9 @@ const CHECK = /^(if \(__interrupt\[0\]|__interrupt\[0\]|throw __interruption|__r
 /** How the compiled code shares what a cell or module has declared, after the declaration. */
 const SHARING = /^exports\.([\w$]+) = \1;$/;
 
+/** What stands before the expression whose value a cell has, or an arrow function. */
+const ADDED = /^(exports\.tsLastExpr\d* = |return )/;
+
 /** The error's text as a console shows it. */
 const errorText = (error: unknown): string => shortText(error);
 
@@ -114,6 +117,31 @@ function withNames<T>(variables: Record<string, unknown>, body: () => T): T {
   }
 }
 
+/**
+ * An evaluator that knows the names which V8 hides: a constant of the cell around a function that does not use it is
+ * kept nowhere that the function's frame could see, and V8 lets no global take its place.
+ */
+function withUnseen(variables: Record<string, unknown>, code: string, evaluator: Evaluator): Evaluator {
+  const isUnseen = (name: string): boolean => {
+    try {
+      return evaluator(`typeof ${name}`) === "undefined";
+    } catch {
+      return true;
+    }
+  };
+  const used = new Set(code.match(/[\p{ID_Start}$_][\p{ID_Continue}$]*/gu));
+  const unseen = [...used].filter(
+    (name) => Object.hasOwn(variables, name) && variables[name] !== undefined && isUnseen(name),
+  );
+  if (unseen.length === 0) return evaluator;
+  return (text) => {
+    const within = evaluator(`(${unseen.join(", ")}) => eval(${JSON.stringify(text)})`) as (
+      ...values: unknown[]
+    ) => unknown;
+    return within(...unseen.map((name) => variables[name]));
+  };
+}
+
 export function createDebuggee(engine: Engine, render: Render): Debuggee & InPlace {
   const { ts } = engine;
   const references = createReferences();
@@ -129,19 +157,26 @@ export function createDebuggee(engine: Engine, render: Render): Debuggee & InPla
   }
   function placeOf(source: RegisteredSource, line: number, column: number): Place | null {
     const code = linesOf(source)[line] ?? "";
-    if (CHECK.test(code.slice(column)) || SHARING.test(code.trim())) return null;
-    return placeIn(source, line + 1, column + 1) ?? null;
+    const rest = code.slice(column);
+    if (CHECK.test(rest) || SHARING.test(code.trim())) return null;
+    let place = placeIn(source, line + 1, column + 1);
+    // What the kernel puts before an expression stands for the expression.
+    if (!place && ADDED.test(rest))
+      for (let at = column + 1; !place && at < code.length; at++) place = placeIn(source, line + 1, at + 1);
+    return place ?? null;
   }
   const variablesOf = (source: number | null): Record<string, unknown> =>
     (source === null ? undefined : sourceOfScript(source))?.variables ?? engine.variables;
 
   /** The value of an expression, or of statements; in TypeScript where it is no JavaScript. */
   function evaluated(source: number | null, code: string, evaluator: Evaluator): unknown {
-    return withNames(variablesOf(source), () => {
+    const variables = variablesOf(source);
+    return withNames(variables, () => {
+      const inPlace = withUnseen(variables, code, evaluator);
       const attempts = [() => `(${code}\n)`, () => code, () => withoutTypes(ts, code)];
       for (const [i, attempt] of attempts.entries()) {
         try {
-          return evaluator(attempt());
+          return inPlace(attempt());
         } catch (error) {
           if (!(error instanceof SyntaxError) || i === attempts.length - 1) throw error;
         }

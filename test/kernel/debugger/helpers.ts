@@ -17,7 +17,10 @@ export interface Debugger {
   respond(command: unknown, args?: unknown): Promise<Json>;
   attach(): Promise<void>;
   /** Sets breakpoints on lines of a cell, or of a file. */
-  breakAt(source: { code: string } | { path: string }, ...wanted: (number | Json)[]): Promise<DapBreakpoint[]>;
+  breakAt(
+    source: { code: string } | { path: string },
+    ...wanted: (number | Json)[]
+  ): Promise<DapBreakpoint[]>;
   /** The next stop, which may have come already. */
   stopped(): Promise<Stop>;
   /** Whether nothing stops for a while. */
@@ -85,7 +88,10 @@ export function openDebugger({ client }: KernelProcess): Debugger {
           ? source.path
           : (await ask<{ sourcePath: string }>("dumpCell", { code: source.code })).sourcePath;
       const breakpoints = wanted.map((one) => (typeof one === "number" ? { line: one } : one));
-      const set = await ask<{ breakpoints: DapBreakpoint[] }>("setBreakpoints", { source: { path }, breakpoints });
+      const set = await ask<{ breakpoints: DapBreakpoint[] }>("setBreakpoints", {
+        source: { path },
+        breakpoints,
+      });
       return set.breakpoints;
     },
     async runsOn(milliseconds = 300) {
@@ -96,7 +102,8 @@ export function openDebugger({ client }: KernelProcess): Debugger {
       const [{ id: frameId }] = await frames();
       const { scopes } = await ask<{ scopes: DapScope[] }>("scopes", { frameId });
       const reference = scopes.find(({ name }) => name === scope)?.variablesReference;
-      if (reference === undefined) throw new Error(`no scope ${scope} among ${scopes.map(({ name }) => name)}`);
+      if (reference === undefined)
+        throw new Error(`no scope ${scope} among ${scopes.map(({ name }) => name)}`);
       const listed = await ask<{ variables: DapVariable[] }>("variables", { variablesReference: reference });
       return Object.fromEntries(listed.variables.map((one) => [one.name, one]));
     },
