@@ -9,7 +9,7 @@ import type { MimeBundle } from "../display/sink.ts";
 import { packageRoot } from "../install/build.ts";
 import type { Json } from "../protocol/message.ts";
 import { type Breakpoints, createBreakpoints } from "./breakpoints.ts";
-import { CAPABILITIES, type DapSource, THREAD, type WantedBreakpoint } from "./dap.ts";
+import { CAPABILITIES, type DapSource, type DapVariable, THREAD, type WantedBreakpoint } from "./dap.ts";
 import type { Evaluated } from "./debuggee.ts";
 import { createExecution, type Execution, type Stopped } from "./execution.ts";
 import { createFrames, type Frames } from "./frames.ts";
@@ -23,6 +23,7 @@ export interface Adapter {
   isPaused(): boolean;
   /** Lets a paused program go on to its end without further pauses, until `body` has ended. */
   withoutPauses(body: () => Promise<void>): Promise<void>;
+  close(): void;
 }
 
 export interface AdapterOptions {
@@ -46,6 +47,8 @@ interface Session {
   /** Whether the inspector tells of scripts and pauses. */
   isAttached: boolean;
   justMyCode: boolean;
+  /** Whether the front end gets the types of variables: JupyterLab's tree shows a type in place of the value. */
+  hasTypes: boolean;
   event(event: string, body?: Json): void;
 }
 
@@ -197,12 +200,16 @@ async function evaluate({ frames }: Session, args: Json): Promise<Json> {
   return { result: value, type, variablesReference, indexedVariables, namedVariables };
 }
 
+const listed = ({ hasTypes }: Session, variables: DapVariable[]): object[] =>
+  hasTypes ? variables : variables.map(({ type, ...rest }) => rest);
+
 const ALL_THREADS = { threadId: THREAD.id, allThreadsContinued: true };
 
 /** Also answered where nobody debugs. */
 const ALWAYS: Record<string, Handler> = {
-  initialize(session) {
+  initialize(session, { clientID }) {
     session.isStarted = true;
+    session.hasTypes = clientID !== "jupyterlab";
     return CAPABILITIES;
   },
   debugInfo: ({ isStarted, breakpoints, execution }) => ({
@@ -223,14 +230,14 @@ const ALWAYS: Record<string, Handler> = {
     cells.set(sourcePath, code);
     return { sourcePath };
   },
-  inspectVariables: async ({ frames }) => ({ variables: await frames.notebook() }),
-  variables: async ({ inspector }, args) => {
+  inspectVariables: async (session) => ({ variables: listed(session, await session.frames.notebook()) }),
+  variables: async (session, args) => {
     const [reference, start, count] = [
       number(args, "variablesReference"),
       optionalNumber(args, "start"),
       optionalNumber(args, "count"),
     ];
-    return { variables: await inspector.ask("parts", reference, start, count) };
+    return { variables: listed(session, await session.inspector.ask("parts", reference, start, count)) };
   },
   richInspectVariables: richVariable,
   source: async (session, args) => ({
@@ -321,7 +328,7 @@ function createSession({ publish, currentRun }: AdapterOptions): Session {
   const frames = createFrames(inspector, scripts, execution);
   const session: Session = {
     ...{ inspector, scripts, breakpoints, execution, frames, cells, event },
-    ...{ isStarted: false, isAttached: false, justMyCode: true },
+    ...{ isStarted: false, isAttached: false, justMyCode: true, hasTypes: true },
   };
   return session;
 }
@@ -345,6 +352,7 @@ export function createAdapter(options: AdapterOptions): Adapter {
 
   return {
     request,
+    close: () => session.inspector.close(),
     isPaused: () => session.execution.stopped() !== undefined,
     async withoutPauses(body) {
       const { inspector, execution } = session;

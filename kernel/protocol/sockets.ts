@@ -249,6 +249,7 @@ port.on("message", async (message: ToSockets) => {
   } else {
     await Promise.all(draining.values());
     for (const socket of Object.values(outbound)) socket.close();
+    debugging?.close();
     tell({ kind: "closed" });
   }
 });
