@@ -224,7 +224,8 @@ export function createExecution(options: ExecutionOptions): Execution {
     },
     async setExceptionFilters(wanted) {
       filters = new Set(wanted);
-      const maxDepth = filters.size > 0 ? ASYNC_DEPTH : 0;
+      // Callers are costly to note at each await, and tell only what is caught.
+      const maxDepth = filters.has("uncaught") && !filters.has("all") ? ASYNC_DEPTH : 0;
       await inspector.post("Debugger.setAsyncCallStackDepth", { maxDepth });
       await inspector.post("Debugger.setPauseOnExceptions", { state: filters.size > 0 ? "all" : "none" });
     },
