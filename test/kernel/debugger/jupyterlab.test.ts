@@ -93,7 +93,7 @@ test.after(async () => {
 });
 
 /** Waits until an expression holds in the page. */
-const until = (expression: string) => page.waitForFunction(expression, undefined, { timeout: 25_000 });
+const until = (expression: string) => page.waitForFunction(expression, undefined, { timeout: 60_000 });
 /** Waits until what a selector finds has a text that matches. */
 const shows = (selector: string, pattern: RegExp, i = 0) =>
   until(`${pattern}.test(document.querySelectorAll("${selector}")[${i}]?.textContent ?? "")`);
