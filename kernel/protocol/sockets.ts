@@ -183,14 +183,19 @@ async function stopForgotten(): Promise<void> {
 let debugging: Adapter | undefined;
 let debugRequest: Message | undefined;
 
+/** The reply to a debug request; where the debugger cannot begin (a Node.js without inspector), its refusal. */
 async function debug(request: Message): Promise<Json> {
   debugRequest = request;
-  if (!debugging) {
+  try {
     const { createAdapter } = await import("../debugger/adapter.ts");
     debugging ??= createAdapter({
       publish: (event) => debugRequest && answer("iopub", debugRequest, "debug_event", event),
       currentRun: () => Atomics.load(flags, FLAG.run),
     });
+  } catch (error) {
+    const { seq, command } = request.content;
+    const message = `the debugger cannot begin: ${(error as Error).message}`;
+    return { type: "response", request_seq: seq, command, success: false, message, body: {} };
   }
   return debugging.request(request.content);
 }
@@ -214,7 +219,7 @@ async function onControl(request: Message): Promise<void> {
     answer("control", request, "debug_reply", await debug(request));
   } else if (msg_type === "shutdown_request") {
     tell({ kind: "message", channel: "control", message: request });
-    // A paused program comes to nothing.
+    // A paused program would not hear of it.
     if (!debugging?.isPaused()) await sleep(SHUTDOWN_GRACE);
     // The main thread is stuck in a cell.
     answer("control", request, "shutdown_reply", { status: "ok", restart: request.content.restart === true });
