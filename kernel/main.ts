@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 import { installCommands } from "./commands/run.ts";
+import { installDebuggee } from "./debugger/debuggee.ts";
 import { setSink } from "./display/sink.ts";
 import { createEngine } from "./engine/engine.ts";
 import { mapStacks } from "./engine/errors.ts";
@@ -42,7 +43,8 @@ function kernelInfo(): Json {
     },
     banner: `ditlab ${version}: TypeScript ${typescript.version} on Node.js ${process.version}`,
     help_links: [],
-    debugger: false,
+    debugger: true,
+    supported_features: ["debugger"],
   };
 }
 
@@ -93,6 +95,7 @@ async function main(): Promise<void> {
   watchFlags(sockets.flags);
 
   const { toMime } = await import("./display/mime.ts");
+  installDebuggee(engine, toMime);
   const { installGlobals } = await import("./display/globals.ts");
   const whenIdle = (milliseconds: number, body: () => void) =>
     setTimeout(() => (kernel?.busy() ? whenIdle(milliseconds, body) : body()), milliseconds).unref();

@@ -23,11 +23,11 @@ import {
   describeDiagnostics,
   describeError,
   type Failure,
-  registerSource,
 } from "./errors.ts";
 import { inBrackets, objectAtEnd } from "./last.ts";
 import { createLoader } from "./modules.ts";
 import { run } from "./run.ts";
+import { nameSource, registerSource } from "./sources.ts";
 import { importsFor } from "./suggest.ts";
 import { createConverter } from "./tslab.ts";
 import { loadTypeScript, type TypeScript } from "./typescript.ts";
@@ -43,6 +43,12 @@ export interface Engine {
   names(): { name: string; type: string }[];
   /** The value of a name of the notebook, or of a global one, unless it takes a getter to know. */
   liveValue(name: string): unknown;
+  /** The variables of the notebook. */
+  readonly variables: Record<string, unknown>;
+  /** Gives the notebook a variable, or an existing one a value, as if a cell had done so. */
+  declare(name: string, value: unknown): void;
+  /** The compiler. */
+  readonly ts: TypeScript;
   /** Whether code has the language's grammar, whatever its names mean. */
   isGrammatical(code: string): boolean;
   complete(code: string, cursor: number): Completion;
@@ -118,6 +124,12 @@ function unlessInterrupted<T>(promise: Promise<T>): Promise<T> {
   return cell ? orInterrupted(promise, cell) : promise;
 }
 
+/** The code of the cell that `code` is all or a part of. */
+function wholeCell(code: string): string {
+  const whole = ownCell()?.request.content.code;
+  return typeof whole === "string" ? whole : code;
+}
+
 export function createEngine({ folder, globals, provided = new Map() }: EngineOptions): Engine {
   const { ts, saveCodeCache } = loadTypeScript();
   const own = packageRoot();
@@ -154,13 +166,23 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
     if (!script) return undefined;
     if (warnings.length > 0)
       process.stderr.write(`${describeDiagnostics(ts, warnings).traceback.join("\n")}\n`);
-    registerSource(name, { original: script.original, text: code, before: 1, bracket: object });
+    const origin = {
+      script,
+      text: code,
+      before: 1,
+      bracket: object,
+      variables: exports,
+      cell: wholeCell(code),
+    };
+    nameSource(name, origin);
+    const source = keep ? registerSource(name, origin) : undefined;
     imported ||= script.imports.size > 0;
     const require = await unlessInterrupted(loader.requireFor(script, cellFile, name));
     // Declared from here on, even if the cell fails half-way: what it had assigned by then stays usable.
     if (keep) converter.program.declare(cell, name);
     await run(script.code, {
       name,
+      source,
       topLevelAwait,
       scope: {
         exports,
@@ -189,6 +211,15 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
     evaluate: (expression) => execute(`(${expression}\n)`, "expression", false),
     names: () => sparingMemory(() => namesIn(ts, converter.program)),
     liveValue,
+    variables: exports,
+    declare(name, value) {
+      const type = ["number", "string", "boolean", "bigint"].includes(typeof value) ? typeof value : "any";
+      const { diagnostics, cell } = sparingMemory(() => converter.convert(`let ${name}: ${type}`));
+      if (diagnostics.length > 0) throw new Error(`${JSON.stringify(name)} cannot be the name of a variable`);
+      converter.program.declare(cell, "the debugger");
+      exports[name] = value;
+    },
+    ts,
     isGrammatical: (code) => isGrammatical(ts, code),
     complete: (code, cursor) =>
       sparingMemory(() => complete(converter, { importFolders, liveValue }, { code, cursor })),

@@ -7,7 +7,7 @@ import { toText } from "../display/inspect.ts";
 import { isInterrupt } from "../runtime/interrupt.ts";
 import { hintFor } from "./hints.ts";
 import { isCellPath } from "./program.ts";
-import type { CommonJS } from "./script.ts";
+import { placeIn, sourceNamed } from "./sources.ts";
 import { PREFIX } from "./tslab.ts";
 import type { TypeScript } from "./typescript.ts";
 
@@ -15,23 +15,6 @@ export interface Failure {
   readonly ename: string;
   readonly evalue: string;
   readonly traceback: readonly string[];
-}
-
-/** A script that runs under a name of its own, and the source it was made of. */
-interface Source {
-  readonly original: CommonJS["original"];
-  readonly text: string;
-  /** Lines that the compiler saw before the source's first. */
-  readonly before: number;
-  /** Where in the text the compiler saw a bracket more. */
-  readonly bracket?: number;
-}
-
-const sources = new Map<string, Source>();
-
-/** Names the source of the script that runs as `name`, for the stacks of its errors. */
-export function registerSource(name: string, source: Source): void {
-  sources.set(name, source);
 }
 
 /** Where errors come from that an import brought: the script's name, and what it imports. */
@@ -46,7 +29,7 @@ export function registerImport(error: unknown, name: string, specifier: string):
 /** The place of the import that an error came with, from 1. */
 function placeOfImport(error: object): { file: string; line: number; column: number } | undefined {
   const { name, specifier } = imports.get(error) ?? { name: "", specifier: "" };
-  const text = sources.get(name)?.text ?? "";
+  const text = sourceNamed(name)?.text ?? "";
   const at = [`"${specifier}"`, `'${specifier}'`]
     .map((quoted) => text.indexOf(quoted))
     .find((index) => index >= 0);
@@ -66,14 +49,8 @@ const isInternal = (file: string) =>
   file.includes("/node_modules/typescript/lib/");
 
 function locate(file: string, line: number, column: number): { line: number; column: number } | undefined {
-  const source = sources.get(file);
-  const at = source?.original(line, column);
-  if (!at) return undefined;
-  const { text, before, bracket = Number.POSITIVE_INFINITY } = source!;
-  const place = { line: Math.max(1, at.line - before), column: at.column };
-  const start = text.split("\n", place.line - 1).join("\n").length + (place.line > 1 ? 1 : 0);
-  const isBehind = start <= bracket && start + place.column - 1 > bracket;
-  return isBehind ? { line: place.line, column: place.column - 1 } : place;
+  const source = sourceNamed(file);
+  return source && placeIn(source, line, column);
 }
 
 function formatFrame(frame: NodeJS.CallSite): string | undefined {
@@ -117,7 +94,7 @@ const RESET = "\u001b[0m";
 
 /** The lines of source around a place, as compilers print them. */
 function excerpt(file: string, line: number, column: number): string[] {
-  let text = sources.get(file)?.text;
+  let text = sourceNamed(file)?.text;
   try {
     text ??= readFileSync(file, "utf8");
   } catch {
@@ -178,7 +155,7 @@ function innerErrors(error: Error, outer: ReadonlySet<unknown>): string[] {
 function placeOf(error: Error, frames: readonly string[]): string[] {
   const frame = frames
     .map((line) => /(?:\(|at |async )([^()]+?):(\d+):(\d+)\)?$/.exec(line))
-    .find((match) => match && sources.has(match[1]));
+    .find((match) => match && sourceNamed(match[1]));
   const place = frame
     ? { file: frame[1], line: Number(frame[2]), column: Number(frame[3]) }
     : placeOfImport(error);

@@ -9,10 +9,11 @@ import { createRequire, isBuiltin } from "node:module";
 import { dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import vm from "node:vm";
-import { CompilationError, describeDiagnostics, registerImport, registerSource } from "./errors.ts";
+import { CompilationError, describeDiagnostics, registerImport } from "./errors.ts";
 import { hasTopLevelAwait, instrument } from "./instrument.ts";
 import { run, type ScriptScope } from "./run.ts";
 import { type CommonJS, toCommonJS } from "./script.ts";
+import { nameSource, registerSource } from "./sources.ts";
 import type { TypeScript } from "./typescript.ts";
 
 export interface Loader {
@@ -132,12 +133,14 @@ export function createLoader({ ts, importFolders, provided }: LoaderOptions): Lo
     const script = toCommonJS(ts, text, { before: [instrument(ts)], fileName: path });
     if (script.syntaxErrors.length > 0)
       throw new CompilationError(describeDiagnostics(ts, script.syntaxErrors));
-    registerSource(path, { original: script.original, text, before: 0 });
     const module: LocalModule = {
       modified: modifiedTime(path)!,
       exports: {},
       dependencies: new Set(),
     };
+    const origin = { script, text, before: 0, variables: module.exports };
+    nameSource(path, origin);
+    const source = registerSource(path, origin);
     locals.set(path, module);
     try {
       const require = await requireFor(script, path, path, importing);
@@ -151,7 +154,7 @@ export function createLoader({ ts, importFolders, provided }: LoaderOptions): Lo
         __import: (specifier: string) => loadNamespace(specifier, path),
         __importMeta: importMeta(path),
       };
-      await run(script.code, { name: path, scope, topLevelAwait });
+      await run(script.code, { name: path, source, scope, topLevelAwait });
     } catch (error) {
       locals.delete(path);
       throw error;

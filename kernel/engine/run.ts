@@ -2,22 +2,26 @@
 import vm from "node:vm";
 import { ownCell } from "../runtime/cell.ts";
 import { interruptRuntime, orInterrupted } from "../runtime/interrupt.ts";
+import { SOURCE_ADDRESS } from "./sources.ts";
 
 export type ScriptScope = Record<string, unknown>;
 
 export interface RunOptions {
   /** The name under which the script appears in stacks. */
   readonly name: string;
+  /** The number of its source, by which a debugger finds that. */
+  readonly source?: number;
   readonly scope: ScriptScope;
   readonly topLevelAwait: boolean;
 }
 
 /** Resolves when the script has ended, and rejects with what it threw. */
-export async function run(code: string, { name, scope, topLevelAwait }: RunOptions): Promise<void> {
+export async function run(code: string, { name, source, scope, topLevelAwait }: RunOptions): Promise<void> {
   const names: ScriptScope = { ...interruptRuntime(), ...scope };
+  const address = source === undefined ? "" : `\n//# sourceMappingURL=${SOURCE_ADDRESS}${source}`;
   // A line of its own before the code keeps its columns; the offset keeps its lines.
   const script = new vm.Script(
-    `(${topLevelAwait ? "async " : ""}function (${Object.keys(names).join(", ")}) {\n${code}\n})`,
+    `(${topLevelAwait ? "async " : ""}function (${Object.keys(names).join(", ")}) {\n${code}\n})${address}`,
     { filename: name, lineOffset: -1 },
   );
   const body = script.runInThisContext() as (...values: unknown[]) => unknown;

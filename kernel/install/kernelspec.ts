@@ -54,7 +54,7 @@ export async function installKernel({ dataFolder, name, displayName }: InstallOp
       language: "typescript",
       interrupt_mode: "message",
       env: KERNEL_ENVIRONMENT,
-      metadata: { debugger: false },
+      metadata: { debugger: true },
     };
     const record = { path: packageRoot(), version: packageVersion() };
     await writeFile(join(made, "kernel.json"), `${JSON.stringify(spec, null, 2)}\n`);

@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { Publisher, Router } from "zeromq";
+import type { Adapter } from "../debugger/adapter.ts";
 import { FLAG, type FromSockets, type SocketsData, type ToSockets } from "./channel.ts";
 import { address, type Channel } from "./connection.ts";
 import { createFollowers } from "./follow.ts";
@@ -151,10 +152,11 @@ async function meantRun({ header: { session, date } }: Message): Promise<number>
  * whatever blocks it fails at its next check, or by a signal if it is stuck in a call that has none.
  */
 async function interrupt(request: Message): Promise<void> {
-  const run = await meantRun(request);
+  const paused = debugging?.isPaused();
+  const run = paused ? Atomics.load(flags, FLAG.run) : await meantRun(request);
   if (run === 0) return stopForgotten();
   tell({ kind: "interrupt", run });
-  await sleep(AWAITS_FIRST);
+  await (paused ? goOnStopping(run) : sleep(AWAITS_FIRST));
   if (Atomics.load(flags, FLAG.run) !== run) return;
   Atomics.store(flags, FLAG.interrupt, 1);
   Atomics.notify(flags, FLAG.unsent);
@@ -173,8 +175,36 @@ async function stopForgotten(): Promise<void> {
   const heard = Atomics.load(flags, FLAG.heard);
   if (Atomics.load(flags, FLAG.run) !== 0) return;
   tell({ kind: "interrupt", run: 0 });
-  await sleep(AWAITS_FIRST);
+  await (debugging?.isPaused() ? goOnStopping(0) : sleep(AWAITS_FIRST));
   if (Atomics.load(flags, FLAG.heard) === heard) Atomics.store(flags, FLAG.interrupt, 1);
+}
+
+/** The debugger, from the first request to it on, and the latest such request. */
+let debugging: Adapter | undefined;
+let debugRequest: Message | undefined;
+
+/** The reply to a debug request; where the debugger cannot begin (a Node.js without inspector), its refusal. */
+async function debug(request: Message): Promise<Json> {
+  debugRequest = request;
+  try {
+    const { createAdapter } = await import("../debugger/adapter.ts");
+    debugging ??= createAdapter({
+      publish: (event) => debugRequest && answer("iopub", debugRequest, "debug_event", event),
+      currentRun: () => Atomics.load(flags, FLAG.run),
+    });
+  } catch (error) {
+    const { seq, command } = request.content;
+    const message = `the debugger cannot begin: ${(error as Error).message}`;
+    return { type: "response", request_seq: seq, command, success: false, message, body: {} };
+  }
+  return debugging.request(request.content);
+}
+
+/** Lets a paused program go on, which stops at its next check, or where it has none by a signal. */
+async function goOnStopping(run: number): Promise<void> {
+  Atomics.store(flags, FLAG.interrupt, 1);
+  if (run !== 0) process.kill(process.pid, "SIGINT");
+  await debugging?.withoutPauses(() => sleep(AWAITS_FIRST));
 }
 
 async function onControl(request: Message): Promise<void> {
@@ -185,9 +215,12 @@ async function onControl(request: Message): Promise<void> {
     answer("control", request, "interrupt_reply", { status: "ok" });
   } else if (msg_type === "kernel_info_request") {
     answer("control", request, "kernel_info_reply", kernelInfo);
+  } else if (msg_type === "debug_request") {
+    answer("control", request, "debug_reply", await debug(request));
   } else if (msg_type === "shutdown_request") {
     tell({ kind: "message", channel: "control", message: request });
-    await sleep(SHUTDOWN_GRACE);
+    // A paused program would not hear of it.
+    if (!debugging?.isPaused()) await sleep(SHUTDOWN_GRACE);
     // The main thread is stuck in a cell.
     answer("control", request, "shutdown_reply", { status: "ok", restart: request.content.restart === true });
     await sleep(50);
@@ -221,6 +254,7 @@ port.on("message", async (message: ToSockets) => {
   } else {
     await Promise.all(draining.values());
     for (const socket of Object.values(outbound)) socket.close();
+    debugging?.close();
     tell({ kind: "closed" });
   }
 });
