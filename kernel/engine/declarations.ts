@@ -53,8 +53,9 @@ export function continued(
 }
 
 /**
- * The text of a cell with a type for each variable that the compiler gives one only as it is assigned (`let a;`), which
- * works within one file; later cells take it for `any`. Undefined where there is none.
+ * The text of a cell as later cells are to know it: a variable that the compiler gives a type only as it is assigned
+ * (`let a;`), which works within one file, is `any`, and one that has no value yet (`let a: string`) may be given it by
+ * another cell. Undefined where there is no such variable.
  */
 export function annotated(ts: TypeScript, file: ts.SourceFile): string | undefined {
   let text = file.text;
@@ -63,7 +64,8 @@ export function annotated(ts: TypeScript, file: ts.SourceFile): string | undefin
     node.kind === ts.SyntaxKind.NullKeyword ||
     (ts.isIdentifier(node) && node.text === "undefined");
   const typeOf = (one: ts.VariableDeclaration): string => {
-    if (one.type || !ts.isIdentifier(one.name) || !ts.isVariableDeclarationList(one.parent)) return "";
+    if (!ts.isIdentifier(one.name) || !ts.isVariableDeclarationList(one.parent)) return "";
+    if (one.type) return one.initializer || one.exclamationToken ? "" : "!";
     if (ts.isForInStatement(one.parent.parent) || ts.isForOfStatement(one.parent.parent)) return "";
     const { initializer } = one;
     if (initializer && ts.isArrayLiteralExpression(initializer) && initializer.elements.length === 0)

@@ -102,6 +102,12 @@ test("what has a type keeps it when the type's name is declared again", async ()
   assert.equal(matches, [], "how cells are kept is nobody's business");
 });
 
+test("a variable that one cell declares may get its value in another", async () => {
+  await run("let awaited: string; var counted2: number; let sure!: string;");
+  await run("const give = () => { awaited = 'text'; counted2 = 3; sure = 's' }; give();");
+  assert.equal(await run("[awaited.length, counted2 + 1, sure]"), [4, 4, "s"]);
+});
+
 test("a type and a value of one name are declared apart", async () => {
   await run("interface Both { x: number }");
   await run("const Both: Both = { x: 4 };");
