@@ -1,17 +1,24 @@
 /** Requests that are answered at once, from what the kernel knows. */
+import type { CommManager } from "./comms/comms.ts";
 import type { Engine } from "./engine/engine.ts";
 import { type HistoryEntry, type HistoryRequest, searchHistory } from "./history.ts";
 import type { Json } from "./protocol/message.ts";
 import { toCodePoints, toUtf16 } from "./text.ts";
 
 interface Knowledge {
+  readonly comms: Pick<CommManager, "info">;
   readonly engine: Engine;
   readonly history: readonly HistoryEntry[];
   readonly kernelInfo: Json;
 }
 
 /** From the content of each kind of request to the content of its reply. */
-export function answers({ engine, history, kernelInfo }: Knowledge): Record<string, (content: Json) => Json> {
+export function answers({
+  comms,
+  engine,
+  history,
+  kernelInfo,
+}: Knowledge): Record<string, (content: Json) => Json> {
   return {
     kernel_info_request: () => kernelInfo,
     complete_request(content) {
@@ -41,6 +48,9 @@ export function answers({ engine, history, kernelInfo }: Knowledge): Record<stri
       status: "ok",
       history: searchHistory(history, content as HistoryRequest),
     }),
-    comm_info_request: () => ({ status: "ok", comms: {} }),
+    comm_info_request: ({ target_name }) => ({
+      status: "ok",
+      comms: comms.info(typeof target_name === "string" ? target_name : undefined),
+    }),
   };
 }
