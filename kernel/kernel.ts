@@ -52,7 +52,12 @@ type Handlers = Record<string, (request: Message) => void | Promise<void>>;
 const shutdownReply = ({ content }: Message): Json => ({ status: "ok", restart: content.restart === true });
 
 /** What is done on a request, by its type; other requests are questions, which `answers` has replies to. */
-function handlersOf(outbox: Outbox, executor: Executor, { handle }: CommRequests, exit: () => void): Handlers {
+function handlersOf(
+  outbox: Outbox,
+  executor: Executor,
+  { handle }: CommRequests,
+  exit: () => void,
+): Handlers {
   return {
     execute_request: executor.execute,
     comm_open: handle,
@@ -90,14 +95,15 @@ export function createKernel(options: KernelOptions): Kernel {
   const { engine, sockets, session, kernelInfo, render, stopClock, onExecuted, exit } = options;
   let streams: Streams | undefined;
   const flush = (): void => {
-    flushModels();
     streams?.flush();
+    flushModels();
   };
   const history: HistoryEntry[] = [];
   const waiting: Message[] = [];
   const outbox = createOutbox(sockets, session);
   const input = createInput(outbox, flush);
   const commRequests = createCommRequests(outbox);
+  registerWidgets(commRequests.comms);
   const { sink, outputGone } = createCellSink(outbox, flush, commRequests.comms);
   const executor = createExecutor({
     engine,

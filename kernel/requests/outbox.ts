@@ -48,11 +48,7 @@ export function createOutbox(sockets: Sockets, session: string): Outbox {
     post,
     publish(request, msg_type, content, extras = {}) {
       const bytes = (extras.buffers ?? []).reduce((sum, { byteLength }) => sum + byteLength, 0);
-      sockets.send(
-        "iopub",
-        compose("iopub", request, msg_type, content, extras),
-        sizeOf(content) + bytes,
-      );
+      sockets.send("iopub", compose("iopub", request, msg_type, content, extras), sizeOf(content) + bytes);
     },
     follow: (request, name, file) =>
       sockets.follow(file, compose("iopub", request, "stream", { name, text: "" })),
