@@ -93,7 +93,6 @@ class Protocol(KernelCase):
         traceback = self.fail_with("await input()", "Error", allow_stdin=False)
         self.assertIn("input() needs a front end that can ask", traceback)
 
-
     def test_an_unknown_request_is_answered_with_an_error(self):
         self.kc.shell_channel.send(self.kc.session.msg("strange_request", {}))
         reply = self.kc.get_shell_msg(timeout=10)
