@@ -19,7 +19,8 @@ export const OUTPUT_STATE: State = {
   outputs: [],
 };
 
-interface AreaOutput {
+/** An output as a document keeps it. */
+export interface AreaOutput {
   readonly output_type: "stream" | "display_data";
   readonly name?: string;
   readonly text?: string;

@@ -2,6 +2,7 @@
 import { escapeHtml } from "../display/table.ts";
 import { REFERENCE } from "./buffers.ts";
 import type { State } from "./model.ts";
+import type { AreaOutput } from "./output.ts";
 
 /** The state of a model; undefined where it is not known. */
 export type Lookup = (id: string) => State | undefined;
@@ -74,12 +75,18 @@ export function staticText(state: State, lookup: Lookup, depth = 0): string {
   return label === "" ? shown : `${label}: ${shown}`;
 }
 
+const plainOutput = (output: AreaOutput): string => text(output.text ?? output.data?.["text/plain"]);
+
 function outputText({ outputs }: State): string {
-  if (!Array.isArray(outputs)) return "";
-  return outputs
-    .map((output) => text(output?.text ?? output?.data?.["text/plain"]))
-    .join("")
-    .trimEnd();
+  return Array.isArray(outputs) ? outputs.map(plainOutput).join("").trimEnd() : "";
+}
+
+/** What an output area holds, as far as it needs no more than a page. */
+function outputHtml(output: AreaOutput): string {
+  const { "text/html": html, "image/png": png } = output.data ?? {};
+  if (typeof html === "string") return tag("div", {}, html);
+  if (typeof png === "string") return tag("img", { alt: "", src: `data:image/png;base64,${png}` });
+  return tag("pre", {}, escapeHtml(plainOutput(output)));
 }
 
 const tag = (name: string, attributes: Record<string, unknown>, inner?: string): string => {
@@ -131,8 +138,8 @@ const button = ({ description }: State): string =>
 const toggle = (state: State): string =>
   tag(
     "button",
-    { type: "button", disabled: true, "aria-pressed": state.value === true },
-    escapeHtml(text(state.description)),
+    { type: "button", disabled: true, "aria-pressed": String(state.value === true) },
+    `${escapeHtml(text(state.description))}: ${valueText(state)}`,
   );
 
 /** From a control's name to what stands beside its label. */
@@ -177,9 +184,7 @@ export function staticHtml(
   const name = text(state._model_name).replace(/Model$/, "");
   if (name === "Output") {
     const outputs = Array.isArray(state.outputs) ? state.outputs : [];
-    return (
-      options.outputs?.(outputs) ?? (outputs.length > 0 ? tag("pre", {}, escapeHtml(outputText(state))) : "")
-    );
+    return options.outputs?.(outputs) ?? outputs.map(outputHtml).join("");
   }
   if (depth < MAX_DEPTH && Array.isArray(state.children)) {
     const parts = childrenOf(state).map((child) =>

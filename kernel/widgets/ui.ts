@@ -23,7 +23,10 @@ function outputArea(): { widget: OutputArea; capture: Capture } {
   const model = createModel({ ...OUTPUT_STATE, layout: layoutModel({}) });
   const capture = outputCapture(model);
   const widget = asWidget(model, {
-    capture: <T>(body: () => T): T => sink().capture?.(capture, body) ?? body(),
+    capture<T>(body: () => T): T {
+      const { capture: within } = sink();
+      return within ? within(capture, body) : body();
+    },
     clear: ({ wait = false }: { wait?: boolean } = {}) => clearCapture(capture, wait),
   });
   return { widget, capture };

@@ -271,6 +271,9 @@ class Widgets(WidgetCase):
         )
         self.assertEqual(result.text(), "outside\n")
         self.assertIn("inside\\nlater\\n", str(self.states()[0]))
+        result = self.check('area.capture(() => { console.log("at once"); })')
+        self.assertEqual(result.text(), "")
+        self.assertIn("later\\nat once\\n", str(self.states()[0]))
         self.check("area.clear(); 0")
         self.assertNotIn("inside", str(self.states()[0]))
 
