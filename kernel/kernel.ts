@@ -14,7 +14,7 @@ import { createExecutor, type Executor } from "./requests/execute.ts";
 import { createInput } from "./requests/input.ts";
 import { createOutbox, type Outbox } from "./requests/outbox.ts";
 import { createQueue, isCell } from "./requests/queue.ts";
-import type { Cell } from "./runtime/cell.ts";
+import { type Cell, runningCell } from "./runtime/cell.ts";
 import type { Streams } from "./runtime/streams.ts";
 import { flushModels } from "./widgets/registry.ts";
 import { registerWidgets } from "./widgets/targets.ts";
@@ -121,6 +121,12 @@ export function createKernel(options: KernelOptions): Kernel {
   const questions = answers({ engine, history, kernelInfo, comms: commRequests.comms });
   const answer = (request: Message): Promise<void> =>
     answerRequest(request, handlers, questions, { outbox, executor, flush });
+  /** Answers what need not wait for the running cell; front ends show the newest status, so that is told again. */
+  async function overtake(request: Message): Promise<void> {
+    await answer(request);
+    const cell = runningCell();
+    if (cell) outbox.status(cell.request, "busy");
+  }
   const queue = createQueue(waiting, async (request) => {
     await answer(request);
     // In a turn of its own, after the answer has gone out.
@@ -138,7 +144,7 @@ export function createKernel(options: KernelOptions): Kernel {
       else if (channel === "control" && message.header.msg_type === "shutdown_request") {
         outbox.post("control", message, "shutdown_reply", shutdownReply(message));
         exit();
-      } else if (commRequests.overtakes(message, waiting)) void answer(message);
+      } else if (commRequests.overtakes(message, waiting)) void overtake(message);
       else queue.push(message);
     },
     publishStream: (cell, name, text) => outbox.publish(cell.request, "stream", { name, text }),

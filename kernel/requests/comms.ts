@@ -2,7 +2,7 @@
 import { type CommManager, createComms } from "../comms/comms.ts";
 import { describeError } from "../engine/errors.ts";
 import type { Message } from "../protocol/message.ts";
-import { createCell, currentCell, withinCell } from "../runtime/cell.ts";
+import { createCell, currentCell, runningCell, withinCell } from "../runtime/cell.ts";
 import { isInterrupt, orInterrupted } from "../runtime/interrupt.ts";
 import type { Outbox } from "./outbox.ts";
 
@@ -15,6 +15,9 @@ export interface CommRequests {
 }
 
 const isComm = ({ header }: Message): boolean => /^comm_(open|msg|close)$/.test(header.msg_type);
+
+/** What a page asks when it is loaded, before its widgets can be used. */
+const isAboutKernel = ({ header }: Message): boolean => /^(kernel|comm)_info_request$/.test(header.msg_type);
 
 /** Tells of an error where the running code prints. */
 export function reportError(error: unknown): void {
@@ -30,6 +33,7 @@ export function createCommRequests(outbox: Outbox): CommRequests {
   return {
     comms,
     overtakes(message, waiting) {
+      if (isAboutKernel(message)) return runningCell() !== undefined;
       if (!isComm(message) || !comms.knows(message)) return false;
       // Messages of one comm keep their order.
       return !waiting.some((other) => isComm(other) && other.content.comm_id === message.content.comm_id);

@@ -70,7 +70,7 @@ export function staticText(state: State, lookup: Lookup, depth = 0): string {
   }
   const label = text(state.description);
   if (state._model_name === "ButtonModel") return `[${label}]`;
-  const value = valueText(state);
+  const value = valueText(withDefaults(state));
   const shown = state._model_name === "HTMLModel" ? value.replace(/<[^>]*>/g, "") : value;
   return label === "" ? shown : `${label}: ${shown}`;
 }
@@ -103,6 +103,15 @@ const WIDE = "width:14em";
 const input = (attributes: Record<string, unknown>): string =>
   tag("input", { ...attributes, disabled: true });
 const readout = (state: State): string => tag("span", {}, escapeHtml(valueText(state)));
+
+/** What JupyterLab leaves out of a saved state: values that its controls have by themselves. */
+function withDefaults(state: State): State {
+  const name = text(state._model_name);
+  if (!Object.hasOwn(BODIES, name.replace(/Model$/, ""))) return state;
+  const value = /^(HTML|Label|Text)/.test(name) ? "" : /^(Checkbox|Toggle)/.test(name) ? false : 0;
+  const ends = name === "FloatLogSliderModel" ? { min: 0, max: 4, base: 10, value: 1 } : { min: 0, max: 100 };
+  return { value, ...ends, ...state };
+}
 
 /** A position between the ends of a slider, the logarithmic ones too, in thousandths. */
 function position({ value, min, max, base }: State): number {
@@ -197,5 +206,9 @@ export function staticHtml(
   if (!body) return tag("div", {}, escapeHtml(staticText(state, lookup)));
   const label = text(state.description);
   const shown = label === "" || LABELLED.includes(name) ? "" : tag("span", {}, escapeHtml(label));
-  return tag("div", {}, tag(name === "HTML" ? "div" : "label", { style: INLINE }, shown + body(state)));
+  return tag(
+    "div",
+    {},
+    tag(name === "HTML" ? "div" : "label", { style: INLINE }, shown + body(withDefaults(state))),
+  );
 }

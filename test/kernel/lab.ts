@@ -1,6 +1,7 @@
 /** JupyterLab with the kernel installed, in headless Chromium. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -84,6 +85,13 @@ export async function openInLab(sources: readonly string[]): Promise<Lab> {
   const data = join(folder, ".data");
   await installKernel({ dataFolder: data, name: "ditlab", displayName: "TypeScript (ditlab)" });
   const port = await freePort();
+  // Nobody is there to answer whether to get news.
+  const settings = join(folder, ".settings/@jupyterlab/apputils-extension");
+  mkdirSync(settings, { recursive: true });
+  writeFileSync(
+    join(settings, "notification.jupyterlab-settings"),
+    '{ "fetchNews": "false", "checkForUpdates": false }',
+  );
   const env = {
     ...process.env,
     ...{ HOME: folder, JUPYTER_DATA_DIR: data, JUPYTER_CONFIG_DIR: join(folder, ".config") },
@@ -94,13 +102,13 @@ export async function openInLab(sources: readonly string[]): Promise<Lab> {
     },
   };
   const options = ["--no-browser", "--allow-root", `--port=${port}`, "--ip=127.0.0.1"];
-  const open = ["--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url="];
+  const open = ["--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"];
   const server: ChildProcess = spawn(LAB, [...options, ...open], { cwd: folder, env, stdio: "ignore" });
   let browser: Browser | undefined;
   const close = async (): Promise<void> => {
     await browser?.close();
-    // What it started ends with it.
-    server.kill("SIGTERM");
+    // Its kernels end with it.
+    if (server.exitCode === null && server.kill("SIGTERM")) await once(server, "exit");
   };
   try {
     const address = `http://127.0.0.1:${port}`;

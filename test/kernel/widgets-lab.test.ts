@@ -1,7 +1,9 @@
 /** Widgets in JupyterLab with ipywidgets' front end: both sides change values, also after the page was loaded again. */
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { readNotebook } from "../../kernel/notebook/format.ts";
+import { notebookPage } from "../../kernel/notebook/html.ts";
 import { type Lab, labAvailable, openInLab } from "./lab.ts";
 
 const COUNTER = `export default {
@@ -123,5 +125,43 @@ maybe("a page that is loaded again has live widgets, and what their handlers hav
   await kernelKnows(/\[ 0\.53, 'repa', 31 \]/);
   await screenshot("after");
 });
+
+maybe(
+  "a cell that loops over a control goes on hearing it, also after the page was loaded again",
+  async () => {
+    const last = CELLS.length - 1;
+    await lab.page.evaluate(`jupyterapp.shell.currentWidget.content.widgets[${last}].model.sharedModel.setSource(
+    "for await (const value of rate) console.log('now', value)")`);
+    await cell(last).locator(".cm-content").click();
+    // The command ends with the cell.
+    void lab.command("notebook:run-cell").catch(() => {});
+    await eventually(() => output(last), /now 0\.53/);
+    await lab.command("docmanager:save");
+    await lab.reload();
+    await eventually(() => cell(0).locator(".widget-readout").first().innerText(), /0\.53/);
+    const handle = cell(0).locator(".noUi-handle");
+    await handle.focus();
+    await handle.press("ArrowRight");
+    await eventually(() => cell(0).locator(".widget-readout").first().innerText(), /0\.54/);
+    await lab.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()");
+    await lab.page.evaluate(`jupyterapp.shell.currentWidget.content.widgets[${last}].model.sharedModel.setSource(
+    "rate.value")`);
+    await kernelKnows(/^\[\d+\]:\s+0\.54\s*$/);
+  },
+);
+
+maybe(
+  "JupyterLab saves the widgets where that is switched on, and the notebook's page shows them",
+  async () => {
+    await lab.command("@jupyter-widgets/jupyterlab-manager:saveWidgetState");
+    await eventually(async () => {
+      await lab.command("docmanager:save");
+      return readFile(lab.file, "utf8");
+    }, /widget-state\+json/);
+    const page = notebookPage(await readNotebook(lab.file), "n");
+    assert.match(page, /<span>noise<\/span><input[^>]* value="540" [^>]*disabled><span>0\.54<\/span>/);
+    assert.match(page, /click 2 at 0\.53 repa/);
+  },
+);
 
 test.run();

@@ -8,6 +8,7 @@ import * as assert from "uvu/assert";
 import { DISPLAY } from "../../../kernel/display/mime.ts";
 import { display, toText, ui, widget } from "../../../kernel/index.ts";
 import { MODEL } from "../../../kernel/widgets/buffers.ts";
+import { staticHtml, staticText } from "../../../kernel/widgets/static.ts";
 import { temporaryFolder } from "../../io/helpers.ts";
 
 const stateOf = (one: { [MODEL]: { pack(): { state: Record<string, unknown> } } }) => one[MODEL].pack().state;
@@ -94,6 +95,15 @@ test("each says what it is in a line, also within other values", () => {
   assert.is(toText(custom), "count: 1, list: [1,2]");
   assert.equal(custom[DISPLAY](), { "text/plain": "count: 1, list: [1,2]" });
   assert.is(typeof display(custom).id, "string");
+});
+
+test("what JupyterLab leaves out of a saved state is known", () => {
+  const none = () => undefined;
+  const slider = { _model_name: "FloatSliderModel", description: "noise", value: 25 };
+  assert.match(staticHtml(slider, none), /<input type="range" min="0" max="1000" value="250"[^>]*disabled>/);
+  assert.is(staticText({ _model_name: "IntSliderModel", description: "n" }, none), "n: 0");
+  assert.is(staticText({ _model_name: "CheckboxModel", description: "on" }, none), "on: no");
+  assert.is(staticText({ _model_name: "LayoutModel" }, none), "");
 });
 
 test("a module is a text, a file or an address", async () => {
