@@ -65,7 +65,12 @@ export function widgetPage(
   models: SavedModels,
   outputs: (outputs: readonly unknown[]) => string,
 ): WidgetPage {
-  const lookup: Lookup = (id) => models[id]?.state;
+  // JupyterLab saves neither names that are a model's own nor values that it has by itself.
+  const lookup: Lookup = (id) => {
+    if (!Object.hasOwn(models, id)) return undefined;
+    const { model_name, model_module, state } = models[id];
+    return { _model_name: model_name, _model_module: model_module, ...state };
+  };
   let count = 0;
 
   function custom(id: string, state: Record<string, unknown>): string {
