@@ -35,6 +35,8 @@ export interface Codec<V> {
 
 /** The next time that `event` happens. Rejects when the widget is closed before. */
 export function once<V>(model: Model, event: string, read: (...values: never[]) => V): Promise<V> {
+  const closed = () => new Error("the widget was closed");
+  if (model.closed) return Promise.reject(closed());
   return new Promise((resolve, reject) => {
     const stop = [
       model.on(event, (...values: never[]) => {
@@ -43,7 +45,7 @@ export function once<V>(model: Model, event: string, read: (...values: never[]) 
       }),
       model.on("close", () => {
         for (const end of stop) end();
-        reject(new Error("the widget was closed"));
+        reject(closed());
       }),
     ];
   });

@@ -70,7 +70,7 @@ async function untilAnswers(url: string): Promise<void> {
       await fetch(url);
       return;
     } catch (error) {
-      if (tries > 120) throw error;
+      if (tries > 240) throw error;
       await sleep(500);
     }
   }

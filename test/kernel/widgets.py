@@ -210,6 +210,20 @@ class Widgets(WidgetCase):
         self.until_idle(self.send("comm_close", {"comm_id": slider, "data": {}}))
         self.assertNotIn(slider, self.states()[0]["states"])
 
+    def test_a_front_end_may_make_models_of_its_own(self):
+        def opening(comm_id, version):
+            data = {"state": {"_model_name": "LayoutModel", "_model_module": "@jupyter-widgets/base", "width": "3em"}}
+            content = {"comm_id": comm_id, "target_name": "jupyter.widget", "data": data}
+            return self.until_idle(self.send("comm_open", content, {"version": version}))
+
+        opening("front", "2.1.0")
+        self.update("front", {"width": "4em"})
+        self.assertEqual(self.states()[0]["states"]["front"]["state"]["width"], "4em")
+        refused = opening("old", "1.0.0")
+        self.assertIn("comm_close", [m["msg_type"] for m in refused])
+        self.assertIn("version 2 of its protocol expected", str([m["content"] for m in refused]))
+        self.assertNotIn("old", self.states()[0]["states"])
+
     def test_a_cell_that_awaits_a_change_gets_it(self):
         slider = self.opened(self.check("const awaited = ui.slider({ max: 10 }); awaited"), "IntSliderModel")[0]
         cell = self.kc.execute("await awaited.next() * 2")
@@ -307,6 +321,12 @@ class Custom(WidgetCase):
         self.assertIn(b"\x00\x00\x80\x3f" * 3, [bytes(b) for b in buffers])
         self.assertIn("TS2345", str(self.run_cell("counter.set('count', 'text')").reply))
         self.assertIn("the state has count, samples", str(self.run_cell("(counter as any).set('other', 1)").reply))
+
+
+class Names(WidgetCase):
+    def test_cells_may_use_the_names_for_something_else(self):
+        self.check("const widget = 1; let ui = 'mine'; const comms = [2]; [widget, ui, comms]", "[ 1, 'mine', [ 2 ] ]")
+        self.check("[widget + 1, ui.length, comms[0]]", "[ 2, 4, 2 ]")
 
 
 if __name__ == "__main__":

@@ -67,6 +67,10 @@ test("a change can be awaited and looped over; closing ends both", async () => {
   assert.throws(() => {
     slider.value = 1;
   }, /the widget is closed/);
+  await slider.next().then(
+    () => assert.unreachable(),
+    (error: Error) => assert.match(error.message, /was closed/),
+  );
 });
 
 test("choices have the values that they are given", () => {
