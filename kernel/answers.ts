@@ -1,4 +1,5 @@
 /** Requests that are answered at once, from what the kernel knows. */
+import type { CommManager } from "./comms/comms.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { History } from "./history/history.ts";
 import { type HistoryRequest, searchHistory } from "./history/search.ts";
@@ -6,13 +7,19 @@ import type { Json } from "./protocol/message.ts";
 import { toCodePoints, toUtf16 } from "./text.ts";
 
 interface Knowledge {
+  readonly comms: Pick<CommManager, "info">;
   readonly engine: Engine;
   readonly history: History;
   readonly kernelInfo: Json;
 }
 
 /** From the content of each kind of request to the content of its reply. */
-export function answers({ engine, history, kernelInfo }: Knowledge): Record<string, (content: Json) => Json> {
+export function answers({
+  comms,
+  engine,
+  history,
+  kernelInfo,
+}: Knowledge): Record<string, (content: Json) => Json> {
   return {
     kernel_info_request: () => kernelInfo,
     complete_request(content) {
@@ -42,6 +49,9 @@ export function answers({ engine, history, kernelInfo }: Knowledge): Record<stri
       status: "ok",
       history: searchHistory(history.sessions(), content as HistoryRequest),
     }),
-    comm_info_request: () => ({ status: "ok", comms: {} }),
+    comm_info_request: ({ target_name }) => ({
+      status: "ok",
+      comms: comms.info(typeof target_name === "string" ? target_name : undefined),
+    }),
   };
 }

@@ -9,12 +9,15 @@ import type { Sockets } from "./protocol/channel.ts";
 import type { Channel } from "./protocol/connection.ts";
 import type { Json, Message } from "./protocol/message.ts";
 import { createCellSink } from "./requests/cell-sink.ts";
+import { type CommRequests, createCommRequests } from "./requests/comms.ts";
 import { createExecutor, type Executor } from "./requests/execute.ts";
 import { createInput } from "./requests/input.ts";
 import { createOutbox, type Outbox } from "./requests/outbox.ts";
 import { createQueue, isCell } from "./requests/queue.ts";
-import type { Cell } from "./runtime/cell.ts";
+import { type Cell, runningCell } from "./runtime/cell.ts";
 import type { Streams } from "./runtime/streams.ts";
+import { flushModels } from "./widgets/registry.ts";
+import { registerWidgets } from "./widgets/targets.ts";
 
 export interface KernelOptions {
   readonly engine: Engine;
@@ -52,14 +55,17 @@ type Handlers = Record<string, (request: Message) => void | Promise<void>>;
 const shutdownReply = ({ content }: Message): Json => ({ status: "ok", restart: content.restart === true });
 
 /** What is done on a request, by its type; other requests are questions, which `answers` has replies to. */
-function handlersOf(outbox: Outbox, executor: Executor, exit: () => void): Handlers {
+function handlersOf(
+  outbox: Outbox,
+  executor: Executor,
+  { handle }: CommRequests,
+  exit: () => void,
+): Handlers {
   return {
     execute_request: executor.execute,
-    // No comm targets: a front end's widgets are told so.
-    comm_open: (request) =>
-      outbox.publish(request, "comm_close", { comm_id: request.content.comm_id, data: {} }),
-    comm_msg() {},
-    comm_close() {},
+    comm_open: handle,
+    comm_msg: handle,
+    comm_close: handle,
     shutdown_request(request) {
       outbox.reply(request, shutdownReply(request));
       exit();
@@ -91,11 +97,16 @@ async function answerRequest(
 export function createKernel(options: KernelOptions): Kernel {
   const { engine, history, sockets, session, kernelInfo, render, stopClock, onExecuted, exit } = options;
   let streams: Streams | undefined;
-  const flush = (): void => streams?.flush();
+  const flush = (): void => {
+    streams?.flush();
+    flushModels();
+  };
   const waiting: Message[] = [];
   const outbox = createOutbox(sockets, session);
   const input = createInput(outbox, sockets.waitForAnswer, flush);
-  const { sink, outputGone } = createCellSink(outbox, flush);
+  const commRequests = createCommRequests(outbox);
+  registerWidgets(commRequests.comms);
+  const { sink, outputGone } = createCellSink(outbox, flush, commRequests.comms);
   const executor = createExecutor({
     engine,
     history,
@@ -108,10 +119,18 @@ export function createKernel(options: KernelOptions): Kernel {
     onBegin: outputGone,
     onEnd: input.forget,
   });
-  const handlers = handlersOf(outbox, executor, exit);
-  const questions = answers({ engine, history, kernelInfo });
+  const handlers = handlersOf(outbox, executor, commRequests, exit);
+  const questions = answers({ engine, history, kernelInfo, comms: commRequests.comms });
+  const answer = (request: Message): Promise<void> =>
+    answerRequest(request, handlers, questions, { outbox, executor, flush });
+  /** Answers what need not wait for the running cell; front ends show the newest status, so that is told again. */
+  async function overtake(request: Message): Promise<void> {
+    await answer(request);
+    const cell = runningCell();
+    if (cell) outbox.status(cell.request, "busy");
+  }
   const queue = createQueue(waiting, async (request) => {
-    await answerRequest(request, handlers, questions, { outbox, executor, flush });
+    await answer(request);
     // In a turn of its own, after the answer has gone out.
     if (isCell(request)) setImmediate(onExecuted);
   });
@@ -127,7 +146,8 @@ export function createKernel(options: KernelOptions): Kernel {
       else if (channel === "control" && message.header.msg_type === "shutdown_request") {
         outbox.post("control", message, "shutdown_reply", shutdownReply(message));
         exit();
-      } else queue.push(message);
+      } else if (commRequests.overtakes(message, waiting)) void overtake(message);
+      else queue.push(message);
     },
     publishStream: (cell, name, text) => outbox.publish(cell.request, "stream", { name, text }),
     followStream: (cell, name, file) => outbox.follow(cell.request, name, file),

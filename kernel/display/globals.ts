@@ -1,4 +1,7 @@
 /** The names that every cell has. */
+import { comms as communication } from "../comms/index.ts";
+import { widget as custom } from "../widgets/custom.ts";
+import { ui as controls } from "../widgets/ui.ts";
 import { type Display, display as show } from "./display.ts";
 import { progress as bar } from "./progress.ts";
 
@@ -12,6 +15,12 @@ declare global {
   var display: Display;
   /** A progress bar for an iterable, or for a number of things counted by hand. */
   var progress: typeof bar;
+  /** Sliders, buttons and other controls: `ui.slider({ label: "noise" })`. */
+  var ui: typeof controls;
+  /** A widget with a module of its own in the page, whose state both sides share. */
+  var widget: typeof custom;
+  /** Messages to and from code in the front end. */
+  var comms: typeof communication;
   /** Asks the reader of the notebook for a line of text. */
   var input: (prompt?: string, options?: InputOptions) => Promise<string>;
   /** Asks the reader for a line of text, as in a browser; what is left empty is `standard`, or `null`. */
@@ -31,6 +40,9 @@ export function installGlobals({
 }): void {
   globalThis.display = show;
   globalThis.progress = bar;
+  globalThis.ui = controls;
+  globalThis.widget = custom;
+  globalThis.comms = communication;
   globalThis.prompt = (message = "", standard) => {
     const shown = standard === undefined ? message : `${message} [${standard}]`;
     return prompt(shown) || (standard ?? null);

@@ -120,7 +120,7 @@ function bundleOf({ data, layout: given, config: asked, frames = [] }: Figure): 
   const layout = themed(given);
   const config = { responsive: true, displaylogo: false, ...asked };
   if (sink().once(`plotly ${edition}`))
-    sink().show({ "text/html": loaderHtml(edition), "text/plain": "" }, {});
+    sink().show({ "text/html": loaderHtml(edition), "text/plain": "" }, { shipped: true });
   const title = plainTitle(layout);
   const page = onPage(layout, given);
   const height = Number(layout.height) || DEFAULT_HEIGHT;

@@ -23,6 +23,9 @@ export const KERNEL_ENVIRONMENT = { MALLOC_ARENA_MAX: "1" };
 export const packageVersion = (): string =>
   JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")).version;
 
+/** A file of `kernel/install` that is no code of the build. */
+export const resource = (name: string): string => join(packageRoot(), "kernel/install", name);
+
 /** Whether this is a checkout, which has the sources. */
 export const isCheckout = (root = packageRoot()): boolean => existsSync(join(root, "kernel/main.ts"));
 

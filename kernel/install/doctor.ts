@@ -1,9 +1,10 @@
 /** Says what is wrong with an installation, and how to mend it. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { isBuilt, isCheckout, kernelProgram, packageRoot } from "./build.ts";
 import { listKernels, problemOf } from "./kernelspec.ts";
-import { frontEnd } from "./paths.ts";
+import { dataFolders, frontEnd } from "./paths.ts";
 
 export interface Finding {
   readonly level: "ok" | "warning" | "problem";
@@ -54,6 +55,15 @@ function checkBuild(): Finding {
     : ok(root);
 }
 
+/** Whether JupyterLab has what shows widgets; it comes with a package for Python. */
+function checkWidgets(): Finding {
+  const extension = join("labextensions", "@jupyter-widgets", "jupyterlab-manager");
+  const place = dataFolders().find((folder) => existsSync(join(folder, extension)));
+  return place
+    ? ok(`ipywidgets' front end in ${place}`)
+    : warning('JupyterLab shows widgets as text; with "pip install ipywidgets" they can be moved');
+}
+
 async function checkKernelspecs(): Promise<Finding[]> {
   const own = (await listKernels()).filter(({ path }) => path !== undefined);
   if (own.length === 0) return [warning("no kernel is installed for Jupyter: npx ditlab kernel install")];
@@ -95,6 +105,7 @@ export async function examine(): Promise<Finding[]> {
   findings.push(
     jupyter ? ok(`${jupyter.name} is there`) : warning(`no Jupyter was found. ${HOW_TO_GET_JUPYTER}`),
   );
+  if (jupyter) findings.push(checkWidgets());
   findings.push(...(await checkKernelspecs()));
   if (existsSync(kernelProgram())) findings.push(await checkStart());
   return findings;

@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { KERNEL_ENVIRONMENT, kernelProgram, packageRoot, packageVersion } from "./build.ts";
+import { KERNEL_ENVIRONMENT, kernelProgram, packageRoot, packageVersion, resource } from "./build.ts";
+import { installLabextension, uninstallLabextension } from "./labextension.ts";
 import { dataFolders } from "./paths.ts";
 
 export interface InstallOptions {
@@ -30,13 +30,10 @@ const logoName = (size: number): string => `logo-${size}x${size}.png`;
 /** What a kernelspec of ours consists of; whatever else lies in its folder is its owner's. */
 const FILES = ["kernel.json", RECORD, "launcher.cjs", "logo-svg.svg", ...LOGO_SIZES.map(logoName)];
 
-/** Files beside this one, in the sources and in the build alike. */
-const resource = (name: string): string => {
-  const beside = fileURLToPath(new URL(name, import.meta.url));
-  return existsSync(beside) ? beside : join(packageRoot(), "kernel/install", name);
-};
-
-/** Writes a kernelspec that works from any folder; one of the same name is replaced as a whole. Returns its folder. */
+/**
+ * Writes a kernelspec that works from any folder; one of the same name is replaced as a whole. Returns its folder. Beside
+ * it goes what JupyterLab needs to show its widgets.
+ */
 export async function installKernel({ dataFolder, name, displayName }: InstallOptions): Promise<string> {
   if (!NAME.test(name))
     throw new Error(
@@ -70,6 +67,7 @@ export async function installKernel({ dataFolder, name, displayName }: InstallOp
     // The folder was made for one user's eyes; other users of a shared Jupyter start the kernel too.
     await chmod(made, 0o755);
     await replaceFolder(folder, made);
+    await installLabextension(dataFolder);
   } catch (error) {
     await rm(made, { recursive: true, force: true });
     throw error;
@@ -147,6 +145,11 @@ export async function uninstallKernel(name: string, folders?: readonly string[])
   const named = (await listKernels(folders)).filter((kernel) => kernel.name === name);
   const own = named.filter(({ path }) => path !== undefined);
   if (own.length === 0 && named.length > 0) throw new Error(`${named[0].folder} is not a kernel of ditlab`);
-  for (const { folder } of own) await removeFiles(folder);
+  for (const { folder } of own) {
+    await removeFiles(folder);
+    const dataFolder = dirname(dirname(folder));
+    const others = (await listKernels([dataFolder])).filter(({ path }) => path !== undefined);
+    if (others.length === 0) await uninstallLabextension(dataFolder);
+  }
   return own.map(({ folder }) => folder);
 }

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import writeFileAtomic from "write-file-atomic";
 import { wellFormedJson } from "../text.ts";
-import { validateNotebook } from "./schema.ts";
+import { isOutput, validateNotebook } from "./schema.ts";
 
 export type Metadata = Record<string, unknown>;
 
@@ -110,6 +110,12 @@ export async function readNotebook(path: string): Promise<Notebook> {
   } catch (error) {
     throw new Error(`${path}: ${(error as Error).message}`);
   }
+}
+
+/** What is an output of a cell among values that a document has elsewhere. */
+export function readOutputs(values: readonly unknown[]): Output[] {
+  const cell = { source: "", outputs: values.filter(isOutput) };
+  return mapTexts(cell, join, isLines).outputs as Output[];
 }
 
 export function parseNotebook(text: string): Notebook {

@@ -3,9 +3,19 @@ import { AnsiUp } from "ansi_up";
 import writeFileAtomic from "write-file-atomic";
 import { LOADER_START } from "../display/plotly-page.ts";
 import { escapeHtml } from "../display/table.ts";
-import type { Cell, CodeCell, DataOutput, Metadata, Notebook, Output } from "./format.ts";
+import {
+  type Cell,
+  type CodeCell,
+  type DataOutput,
+  type Metadata,
+  type Notebook,
+  type Output,
+  readOutputs,
+} from "./format.ts";
 import { highlight, imageUrl, markdown } from "./markdown.ts";
 import { PAGE_STYLE } from "./style.ts";
+import { type WidgetPage, widgetPage } from "./widget-page.ts";
+import { savedModels } from "./widget-state.ts";
 
 function ansi(text: string): string {
   const converter = new AnsiUp();
@@ -41,7 +51,9 @@ const RENDERERS: readonly [string, Renderer][] = [
   ["text/plain", (value) => pre(String(value), "result")],
 ];
 
-function renderData({ data, metadata }: DataOutput): string {
+function renderData({ data, metadata }: DataOutput, widgets: WidgetPage): string {
+  const widget = widgets.render(data);
+  if (widget !== undefined) return widget;
   const found = RENDERERS.find(([type]) => type in data);
   return found ? found[1](data[found[0]], found[0], metadata) : "";
 }
@@ -49,10 +61,10 @@ function renderData({ data, metadata }: DataOutput): string {
 /** Text as a terminal leaves it: a carriage return begins the line anew. */
 const overwritten = (text: string) => text.replace(/\r+(?=\n|$)/g, "").replace(/[^\n]*\r/g, "");
 
-function renderOutput(output: Output): string {
+function renderOutput(output: Output, widgets: WidgetPage): string {
   if (output.output_type === "stream") return pre(overwritten(output.text), output.name);
   if (output.output_type === "error") return pre(output.traceback.join("\n"), "error");
-  return renderData(output);
+  return renderData(output, widgets);
 }
 
 /** Seconds that a cell ran, where its times are kept. */
@@ -73,10 +85,10 @@ const hidden = ({ metadata }: CodeCell) =>
   (metadata.jupyter ?? {}) as { source_hidden?: boolean; outputs_hidden?: boolean };
 
 /** Code and outputs, of which those that the cell hides are folded; a solution is folded whole. */
-function renderBody(cell: CodeCell): string {
+function renderBody(cell: CodeCell, widgets: WidgetPage): string {
   const source = `<pre class="source"><code>${highlight(cell.source)}</code></pre>`;
   const outputs = cell.outputs
-    .map((output) => `<div class="output">${renderOutput(output)}</div>`)
+    .map((output) => `<div class="output">${renderOutput(output, widgets)}</div>`)
     .join("\n");
   const { source_hidden, outputs_hidden } = hidden(cell);
   const isSolution = (cell.metadata.tags as string[] | undefined)?.includes("solution");
@@ -91,7 +103,7 @@ function renderBody(cell: CodeCell): string {
   ].join("\n");
 }
 
-function renderCell(cell: Cell): string {
+function renderCell(cell: Cell, widgets: WidgetPage): string {
   if (cell.cell_type !== "code") {
     const isMarkdown = cell.cell_type === "markdown";
     const text = isMarkdown
@@ -101,7 +113,7 @@ function renderCell(cell: Cell): string {
   }
   if (cell.source.trim() === "" && cell.outputs.length === 0) return "";
   return `<section class="code"><div class="count">[${cell.execution_count ?? " "}]<br><small>${seconds(cell)}</small></div>
-<div class="body">${renderBody(cell)}</div></section>`;
+<div class="body">${renderBody(cell, widgets)}</div></section>`;
 }
 
 /** The first heading of a notebook. */
@@ -129,7 +141,18 @@ function withoutRepeats(notebook: Notebook): Notebook {
   return { ...notebook, cells };
 }
 
+/** The widgets of a notebook; what stands in an output area looks as it would in a cell. */
+function widgetsOf(notebook: Notebook): WidgetPage {
+  const widgets: WidgetPage = widgetPage(savedModels(notebook), (outputs) =>
+    readOutputs(outputs)
+      .map((output) => `<div class="output">${renderOutput(output, widgets)}</div>`)
+      .join("\n"),
+  );
+  return widgets;
+}
+
 export function notebookPage(notebook: Notebook, name: string): string {
+  const widgets = widgetsOf(notebook);
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -140,7 +163,9 @@ export function notebookPage(notebook: Notebook, name: string): string {
 </head>
 <body>
 <main>
-${withoutRepeats(notebook).cells.map(renderCell).join("\n")}
+${withoutRepeats(notebook)
+  .cells.map((cell) => renderCell(cell, widgets))
+  .join("\n")}
 </main>
 </body>
 </html>

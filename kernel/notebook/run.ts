@@ -6,6 +6,7 @@ import type { Message } from "../protocol/message.ts";
 import { type CodeCell, hasTag, type Notebook, readNotebook, writeNotebook } from "./format.ts";
 import { outputCollector } from "./outputs.ts";
 import { injectParameters, type Parameters } from "./parameters.ts";
+import { collectWidgets } from "./widget-state.ts";
 
 export interface RunOptions {
   /** Where the notebook with its outputs goes; over the input unless given. */
@@ -82,12 +83,15 @@ export async function runNotebook(path: string, options: RunOptions = {}): Promi
   const started = performance.now();
   const kernel = await startKernel({ cwd: dirname(resolve(path)), ...options.kernel });
   const { begin } = outputCollector();
+  const widgets = collectWidgets();
+  kernel.client.onPublished(widgets.hear);
   let failed: RunResult["failed"];
 
   try {
     describeKernel(notebook, kernel, options);
     // Outputs of an earlier run must not stand among those of this one.
     for (const cell of notebook.cells.filter(isCleared)) begin(cell);
+    widgets.save(notebook);
     await writeNotebook(output, notebook);
     const cells = notebook.cells.filter(isCleared).filter(({ source }) => source.trim() !== "");
     for (const [i, cell] of cells.entries()) {
@@ -97,7 +101,8 @@ export async function runNotebook(path: string, options: RunOptions = {}): Promi
       const cellStarted = performance.now();
       const failure = await runCell(kernel, cell, begin(cell), options);
       options.onCell?.({ ...place, seconds: (performance.now() - cellStarted) / 1000 });
-      // Each cell is kept as soon as it is done.
+      // Each cell is kept as soon as it is done, and the widgets as they are then.
+      widgets.save(notebook);
       await writeNotebook(output, notebook);
       const allowed = options.allowErrors || hasTag(cell, "raises-exception");
       if (failure && (failure.final || !allowed)) {

@@ -118,6 +118,11 @@ const SCHEMA = {
 
 const validate = new Ajv({ discriminator: true, allowUnionTypes: true }).compile(SCHEMA);
 
+const isOutputSchema = new Ajv({ discriminator: true, allowUnionTypes: true }).compile(outputs.items);
+
+/** Whether a value is an output of a cell, as a document has them. */
+export const isOutput = (value: unknown): boolean => isOutputSchema(value);
+
 /** Throws, naming the place, unless `value` is a notebook of nbformat 4.5. */
 export function validateNotebook(value: unknown): void {
   if (!validate(value)) {

@@ -1,7 +1,11 @@
 /** Shown values become messages of the cell that shows them. */
-import type { Sink } from "../display/sink.ts";
+import type { Comms } from "../comms/comms.ts";
+import type { Capture, ShowOptions, Sink } from "../display/sink.ts";
+import { capturing, currentCapture } from "../runtime/capture.ts";
 import { type Cell, currentCell } from "../runtime/cell.ts";
+import { reportError } from "./comms.ts";
 import type { Outbox } from "./outbox.ts";
+import { isCell } from "./queue.ts";
 
 export interface CellSink {
   readonly sink: Sink;
@@ -16,26 +20,53 @@ function cellKey(cell: Cell): string {
 }
 
 /** @param flush sends what was printed before, so that it stands before what is shown */
-export function createCellSink(outbox: Outbox, flush: () => void): CellSink {
-  /** Which cell carries what is shipped once a notebook. */
-  const shipped = new Map<string, string>();
-  function outputGone(cell: Cell): void {
-    for (const [key, carrier] of shipped) if (carrier === cellKey(cell)) shipped.delete(key);
+export function createCellSink(outbox: Outbox, flush: () => void, comms: Comms): CellSink {
+  /** Which cell, or what took its outputs, carries what is shipped once a notebook. */
+  const shipped = new Map<string, string | Capture>();
+  const gone = (carrier: string | Capture): void => {
+    for (const [key, one] of shipped) if (one === carrier) shipped.delete(key);
+  };
+  const outputGone = (cell: Cell): void => gone(cellKey(cell));
+  /** Where the outputs with an id stand that no cell has. */
+  const captured = new Map<string, Capture>();
+  const captureGone = (capture: Capture): void => {
+    gone(capture);
+    for (const [id, one] of captured) if (one === capture) captured.delete(id);
+  };
+  /** What takes an output. What the notebook needs goes into a cell all the same, which is not cleared as often. */
+  function captureOf({ id, update, shipped }: ShowOptions): Capture | undefined {
+    const cell = currentCell();
+    if (shipped && cell && isCell(cell.request)) return undefined;
+    return update ? captured.get(id ?? "") : currentCapture();
   }
   const sink: Sink = {
     notebook: true,
-    show(data, { metadata = {}, id, update }) {
+    comms,
+    capture: capturing,
+    report: reportError,
+    show(data, options) {
+      const { metadata = {}, id, update } = options;
+      const capture = captureOf(options);
       const cell = currentCell();
       if (!cell) return;
       flush();
+      if (capture) {
+        if (id !== undefined) captured.set(id, capture);
+        return capture.show(data, options);
+      }
       const transient = id === undefined ? {} : { display_id: id };
       const type = update ? "update_display_data" : "display_data";
       outbox.publish(cell.request, type, { data, metadata, transient });
     },
     clear(wait) {
+      const capture = currentCapture();
       const cell = currentCell();
       if (!cell) return;
       flush();
+      if (capture) {
+        captureGone(capture);
+        return capture.clear(wait);
+      }
       outputGone(cell);
       outbox.publish(cell.request, "clear_output", { wait });
     },
@@ -47,7 +78,8 @@ export function createCellSink(outbox: Outbox, flush: () => void): CellSink {
     once(key) {
       const cell = currentCell();
       if (!cell || shipped.has(key)) return false;
-      shipped.set(key, cellKey(cell));
+      const capture = captureOf({ shipped: true });
+      shipped.set(key, capture ?? cellKey(cell));
       return true;
     },
   };

@@ -3,10 +3,16 @@ import type { Sockets } from "../protocol/channel.ts";
 import type { Channel } from "../protocol/connection.ts";
 import { header, type Json, type Message } from "../protocol/message.ts";
 
+/** What a message has beside its content. */
+export interface Extras {
+  readonly metadata?: Json;
+  readonly buffers?: readonly Uint8Array[];
+}
+
 export interface Outbox {
   post(channel: Channel, request: Message, msg_type: string, content: Json): void;
-  /** To every front end. */
-  publish(request: Message, msg_type: string, content: Json): void;
+  /** To every front end; without a request to what nobody asked for. */
+  publish(request: Message | undefined, msg_type: string, content: Json, extras?: Extras): void;
   /** Publishes what comes into a file as a stream's text, also while this thread waits; returns how to end. */
   follow(request: Message, name: string, file: string): () => void;
   /** `busy` before a request is answered, `idle` after it. */
@@ -24,18 +30,26 @@ function sizeOf(content: unknown): number {
 }
 
 export function createOutbox(sockets: Sockets, session: string): Outbox {
-  function compose(channel: Channel, request: Message, msg_type: string, content: Json): Message {
-    const identities = channel === "iopub" ? [Buffer.from(msg_type)] : request.identities;
-    const message = { identities, header: header(msg_type, session), parentHeader: request.header };
-    return { ...message, metadata: {}, content, buffers: [] };
+  function compose(
+    channel: Channel,
+    request: Message | undefined,
+    msg_type: string,
+    content: Json,
+    { metadata = {}, buffers = [] }: Extras = {},
+  ): Message {
+    const identities = channel === "iopub" ? [Buffer.from(msg_type)] : (request?.identities ?? []);
+    const message = { identities, header: header(msg_type, session), parentHeader: request?.header ?? {} };
+    return { ...message, metadata, content, buffers };
   }
   function post(channel: Channel, request: Message, msg_type: string, content: Json): void {
-    const message = compose(channel, request, msg_type, content);
-    sockets.send(channel, message, channel === "iopub" ? sizeOf(content) : 0);
+    sockets.send(channel, compose(channel, request, msg_type, content));
   }
   return {
     post,
-    publish: (request, msg_type, content) => post("iopub", request, msg_type, content),
+    publish(request, msg_type, content, extras = {}) {
+      const bytes = (extras.buffers ?? []).reduce((sum, { byteLength }) => sum + byteLength, 0);
+      sockets.send("iopub", compose("iopub", request, msg_type, content, extras), sizeOf(content) + bytes);
+    },
     follow: (request, name, file) =>
       sockets.follow(file, compose("iopub", request, "stream", { name, text: "" })),
     status: (request, execution_state) => post("iopub", request, "status", { execution_state }),

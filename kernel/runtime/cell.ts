@@ -56,6 +56,8 @@ export function createCell(request: Message, count: number): Cell {
     interrupted: false,
     payload: [],
   };
+  // Each message of a front end's widgets is one as well, so those that are gone must not pile up.
+  if (cells.size >= 1024 && cells.size % 1024 === 0) livingCells();
   cells.add(new WeakRef(cell));
   return cell;
 }
@@ -67,6 +69,9 @@ export const currentCell = (): Cell | undefined => storage.getStore() ?? running
 export const ownCell = (): Cell | undefined => storage.getStore();
 
 export const runningCell = (): Cell | undefined => running;
+
+/** Runs `body` as code that belongs to `cell`, beside the cell that runs, if any. */
+export const withinCell = <T>(cell: Cell, body: () => T): T => storage.run(cell, body);
 
 /** Runs `body` as the code of `cell`. */
 export async function inCell<T>(cell: Cell, body: () => Promise<T>): Promise<T> {

@@ -1,4 +1,6 @@
 /** Whatever is printed, as outputs of the cell that printed it. */
+import type { Capture } from "../display/sink.ts";
+import { currentCapture } from "./capture.ts";
 import { type Cell, currentCell } from "./cell.ts";
 
 export type StreamName = "stdout" | "stderr";
@@ -18,7 +20,7 @@ export function createStreams(
   publish: (cell: Cell, name: StreamName, text: string) => void,
   followFile: (cell: Cell, name: StreamName, file: string) => () => void,
 ): Streams {
-  let waiting: { cell: Cell; name: StreamName; text: string[] }[] = [];
+  let waiting: { cell: Cell; capture?: Capture; name: StreamName; text: string[] }[] = [];
   let flushed = 0;
   let armed = false;
 
@@ -27,7 +29,10 @@ export function createStreams(
     flushed = performance.now();
     const batch = waiting;
     waiting = [];
-    for (const { cell, name, text } of batch) publish(cell, name, text.join(""));
+    for (const { cell, capture, name, text } of batch) {
+      if (capture) capture.stream(name, text.join(""));
+      else publish(cell, name, text.join(""));
+    }
   }
 
   return {
@@ -40,8 +45,9 @@ export function createStreams(
     write(name, text, cell = currentCell()) {
       if (!cell || text === "") return;
       const last = waiting.at(-1);
-      if (last && last.cell === cell && last.name === name) last.text.push(text);
-      else waiting.push({ cell, name, text: [text] });
+      const capture = currentCapture();
+      if (last && last.cell === cell && last.capture === capture && last.name === name) last.text.push(text);
+      else waiting.push({ cell, capture, name, text: [text] });
       if (performance.now() - flushed > GATHER) flush();
       else if (!armed) {
         armed = true;

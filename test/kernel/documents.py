@@ -55,6 +55,20 @@ class Documents(unittest.TestCase):
         self.assertIn("3 / 3", document.cells[1].outputs[0].data["text/plain"])
         self.assertEqual(document.cells[2].outputs[0].data["text/plain"], "b")
 
+    def test_widgets_are_kept_as_nbclient_gathers_them(self):
+        document = self.execute(
+            "const s = ui.slider({ label: 'noise', value: 0.5 }); s",
+            "s.value = 0.75; ui.interact({ s }, ({ s }) => `at ${s}`)",
+        )
+        kept = document.metadata.widgets["application/vnd.jupyter.widget-state+json"].state
+        view = document.cells[1].outputs[0].data["application/vnd.jupyter.widget-view+json"]
+        box = kept[view.model_id].state
+        slider = kept[box.children[0].removeprefix("IPY_MODEL_")]
+        self.assertEqual((slider.model_name, slider.state.value), ("FloatSliderModel", 0.75))
+        self.assertIn("at 0.75", str(kept))
+        page, _ = HTMLExporter().from_notebook_node(document)
+        self.assertIn("application/vnd.jupyter.widget-state+json", page)
+
     def test_exported_pages_hold_their_figures(self):
         page, _ = HTMLExporter().from_notebook_node(self.execute("display.plot([{ y: [1, 2] }])"))
         self.assertIn("__ditlabPlotly", page)

@@ -9,6 +9,7 @@ const suites: [string, string][] = [
   ["protocol.py", "jupyter_client"],
   ["language.py", "jupyter_client"],
   ["outputs.py", "jupyter_client"],
+  ["widgets.py", "jupyter_client"],
   ["interrupts.py", "jupyter_client"],
   ["documents.py", "nbclient, nbconvert"],
 ];

@@ -118,17 +118,6 @@ class Protocol(KernelCase):
         traceback = self.fail_with("await input()", "Error", allow_stdin=False)
         self.assertIn("input() needs a front end that can ask", traceback)
 
-    def test_comms_are_refused(self):
-        message = self.kc.session.msg("comm_open", {"comm_id": "c1", "target_name": "widget", "data": {}})
-        self.kc.shell_channel.send(message)
-        while True:
-            seen = self.kc.get_iopub_msg(timeout=10)
-            if seen["msg_type"] == "comm_close":
-                break
-        self.assertEqual(seen["content"]["comm_id"], "c1")
-        self.kc.comm_info()
-        self.assertEqual(self.kc.get_shell_msg(timeout=10)["content"]["comms"], {})
-
     def test_an_unknown_request_is_answered_with_an_error(self):
         self.kc.shell_channel.send(self.kc.session.msg("strange_request", {}))
         reply = self.kc.get_shell_msg(timeout=10)

@@ -107,6 +107,42 @@ test("without the package it says where it looked and what to do", async () => {
   );
 });
 
+test("JupyterLab's part of the widgets comes with the first kernel and goes with the last", async () => {
+  const { dataFolder } = await installed("one");
+  const extension = join(dataFolder, "labextensions/ditlab-anywidget");
+  const about = JSON.parse(await readFile(join(extension, "package.json"), "utf8"));
+  const script = await readFile(join(extension, about.jupyterlab._build.load), "utf8");
+  assert.match(script, /^\/\* anywidget [\d.]+\nMIT License/i);
+  // It runs in a page, and offers nothing where ipywidgets is not.
+  const window: { _JUPYTERLAB?: Record<string, Container> } = {};
+  const document = { getElementById: () => null };
+  new Function("window", "document", script)(window, document);
+  const container = window._JUPYTERLAB!["ditlab-anywidget"];
+  container.init({});
+  assert.equal((await container.get("./extension"))().default, []);
+
+  await installKernel({ dataFolder, name: "two", displayName: "Two" });
+  assert.equal(await readdir(join(extension, "static")), [
+    about.jupyterlab._build.load.slice("static/".length),
+  ]);
+  await uninstallKernel("one", [dataFolder]);
+  assert.ok(existsSync(extension));
+  await uninstallKernel("two", [dataFolder]);
+  assert.not.ok(existsSync(join(dataFolder, "labextensions")));
+  // Somebody else's extension of that name stays as it is, and so does what else lies in ours.
+  await mkdir(extension, { recursive: true });
+  await writeFile(join(extension, "package.json"), '{ "name": "another" }');
+  await installKernel({ dataFolder, name: "one", displayName: "One" });
+  await uninstallKernel("one", [dataFolder]);
+  assert.equal(await readdir(extension), ["package.json"]);
+});
+
+/** What JupyterLab's loader finds of an extension. */
+interface Container {
+  init(scope: object): void;
+  get(module: string): Promise<() => { default: unknown[] }>;
+}
+
 test("kernels are listed, judged and removed, and foreign ones left alone", async () => {
   const { dataFolder, folder } = await installed("mine");
   const foreign = join(dataFolder, "kernels/theirs");
