@@ -1,6 +1,6 @@
 /** A front end's side of the protocol: requests and replies, a cell's outputs, interrupts. */
 import { Dealer, Request, Subscriber } from "zeromq";
-import { address, type Connection } from "../protocol/connection.ts";
+import { address, type Connection, clientEncryption } from "../protocol/connection.ts";
 import { decode, encode, header, type Json, type Message } from "../protocol/message.ts";
 
 export interface ExecuteOptions {
@@ -40,11 +40,12 @@ export interface Client {
 
 export function connect(connection: Connection, session: string): Client {
   const { key } = connection;
-  const limitless = { linger: 0, sendHighWaterMark: 0, receiveHighWaterMark: 0 };
+  const encryption = clientEncryption(connection);
+  const limitless = { ...encryption, linger: 0, sendHighWaterMark: 0, receiveHighWaterMark: 0 };
   const shell = new Dealer({ ...limitless, routingId: session });
   const control = new Dealer({ ...limitless, routingId: session });
   const stdin = new Dealer({ ...limitless, routingId: session });
-  const iopub = new Subscriber({ linger: 0, receiveHighWaterMark: 0 });
+  const iopub = new Subscriber({ ...encryption, linger: 0, receiveHighWaterMark: 0 });
   const sockets = { shell, control, stdin, iopub };
   const replies = new Map<string, { resolve(message: Message): void; reject(reason: Error): void }>();
   const listeners = new Set<(message: Message) => void>();
@@ -109,6 +110,8 @@ export function connect(connection: Connection, session: string): Client {
     const reply = new Promise<Message>((resolve, reject) =>
       replies.set(message.header.msg_id, { resolve, reject }),
     );
+    // It may fail while the request still waits to be sent.
+    reply.catch(() => {});
     await send(channel, message);
     return reply;
   }
@@ -161,7 +164,7 @@ export function connect(connection: Connection, session: string): Client {
       await request("control", "interrupt_request");
     },
     async heartbeat(timeout) {
-      const socket = new Request({ linger: 0, sendTimeout: timeout, receiveTimeout: timeout });
+      const socket = new Request({ ...encryption, linger: 0, sendTimeout: timeout, receiveTimeout: timeout });
       try {
         socket.connect(address(connection, "hb"));
         await socket.send("beat");

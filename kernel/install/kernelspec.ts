@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { capability } from "zeromq";
 import { KERNEL_ENVIRONMENT, kernelProgram, packageRoot, packageVersion, resource } from "./build.ts";
 import { installLabextension, uninstallLabextension } from "./labextension.ts";
 import { dataFolders } from "./paths.ts";
@@ -51,7 +52,7 @@ export async function installKernel({ dataFolder, name, displayName }: InstallOp
       language: "typescript",
       interrupt_mode: "message",
       env: KERNEL_ENVIRONMENT,
-      metadata: { debugger: true },
+      metadata: { debugger: true, ...(capability.curve ? { supported_encryption: "curve" } : {}) },
     };
     const record = { path: packageRoot(), version: packageVersion() };
     await writeFile(join(made, "kernel.json"), `${JSON.stringify(spec, null, 2)}\n`);

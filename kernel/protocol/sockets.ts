@@ -8,7 +8,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { Publisher, Router } from "zeromq";
 import type { Adapter } from "../debugger/adapter.ts";
 import { FLAG, type FromSockets, type SocketsData, type ToSockets } from "./channel.ts";
-import { address, type Channel } from "./connection.ts";
+import { address, type Channel, serverEncryption } from "./connection.ts";
 import { createFollowers } from "./follow.ts";
 import { decode, encode, type Header, header, type Json, type Message } from "./message.ts";
 
@@ -32,13 +32,20 @@ const { key } = connection;
 const port = parentPort!;
 const tell = (message: FromSockets) => port.postMessage(message);
 
-const inbound = { maxMessageSize: MAX_FRAME, linger: 500, sendHighWaterMark: 0, receiveHighWaterMark: 0 };
+const encryption = serverEncryption(connection);
+const inbound = {
+  ...encryption,
+  maxMessageSize: MAX_FRAME,
+  linger: 500,
+  sendHighWaterMark: 0,
+  receiveHighWaterMark: 0,
+};
 const shell = new Router(inbound);
 const control = new Router(inbound);
 const stdin = new Router(inbound);
 // A reply socket would end with the first message that no request socket sent; this one sends anything back.
-const heartbeat = new Router({ maxMessageSize: 2 ** 16, linger: 0 });
-const iopub = new Publisher({ linger: 500, sendHighWaterMark: 0 });
+const heartbeat = new Router({ ...encryption, maxMessageSize: 2 ** 16, linger: 0 });
+const iopub = new Publisher({ ...encryption, linger: 500, sendHighWaterMark: 0 });
 const outbound = { shell, control, stdin, iopub, hb: heartbeat };
 
 /** A queue for each socket, emptied one awaited send after another. */
