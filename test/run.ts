@@ -33,6 +33,8 @@ const SLOW = [
     "build",
     "devices/tensorflow/real",
     "kernel/front-ends",
+    "kernel/widgets-lab",
+    "kernel/debugger/jupyterlab",
     "metrics/evaluate",
   ],
 ];

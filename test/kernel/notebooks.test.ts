@@ -40,6 +40,16 @@ test("they are numbered without a gap, and each names the next", async () => {
   }
 });
 
+/** How small those that train are run here: what they show at their own size stands in them. */
+const QUICK: Readonly<Record<string, Parameters>> = {
+  "04-training-sit.ipynb": { steps: 150, shownAt: [0, 50, 100, 150] },
+  "06-what-it-knows.ipynb": { steps: 80, count: 200 },
+  "07-self-representation-alignment.ipynb": { steps: 80, testImages: 128 },
+  "08-ablations.ipynb": { steps: 40, generated: 100 },
+  "10-dit-beside-sit.ipynb": { steps: 60, samples: 40 },
+  "12-alignments.ipynb": { steps: 10, testImages: 64, probed: 150 },
+};
+
 for (const name of names) {
   test(`${name} was run whole, without an error, and sets its scale in a cell`, async () => {
     assert.ok((await stat(join(folder, name))).size < LARGEST);
@@ -73,7 +83,7 @@ for (const name of names) {
   (wanted ? test : test.skip)(`${name} runs through the kernel (DITLAB_NOTEBOOKS=1)`, async () => {
     build();
     const output = join(await temporaryFolder(), name);
-    const { failed, seconds } = await runNotebook(join(folder, name), { output });
+    const { failed, seconds } = await runNotebook(join(folder, name), { output, parameters: QUICK[name] });
     assert.is(failed, undefined, failed?.reason);
     process.stdout.write(` ${name} ${seconds.toFixed(0)} s `);
   });
