@@ -1,0 +1,181 @@
+/**
+ * What a notebook's user feels, for this kernel beside others, in alternation on one machine:
+ *
+ *     npm run build && npm run bench:kernel -- [--starts 5] [--cells 10000] [--deno PATH] [--python PATH]
+ *
+ * tslab's own kernel is always there; Deno's where its program is named (`npm install --prefix FOLDER deno`), ipykernel
+ * where a Python that has it is.
+ */
+
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { KERNEL_ENVIRONMENT } from "../../kernel/install/build.ts";
+import { type Kind, median, type Running, root, start } from "./running.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    starts: { type: "string", default: "5" },
+    cells: { type: "string", default: "10000" },
+    deno: { type: "string" },
+    python: { type: "string" },
+  },
+});
+const starts = Number(options.starts);
+
+interface Language extends Kind {
+  /** A cell that declares names. */
+  readonly declaration: (i: number) => string;
+  /** One that gives a name a new value, and shows one. */
+  readonly again: (i: number) => string;
+}
+
+const typescript = {
+  declaration: (i: number) =>
+    `const value${i} = { index: ${i}, name: "n${i}" }; function f${i}(n: number) { return n + value${i}.index }`,
+  again: (i: number) => `let again = { index: ${i} }; again.index`,
+};
+
+const { deno, python } = options;
+const KERNELS: Record<string, Language> = {
+  // Each as its kernelspec starts it.
+  ditlab: {
+    ...typescript,
+    command: (file) => [process.execPath, join(root, "dist/kernel/main.js"), file],
+    env: KERNEL_ENVIRONMENT,
+  },
+  tslab: {
+    ...typescript,
+    command: (file) => [
+      process.execPath,
+      join(root, "node_modules/tslab/bin/tslab"),
+      "kernel",
+      "--config-path",
+      file,
+    ],
+  },
+  ...(deno && {
+    Deno: { ...typescript, command: (file: string) => [deno, "jupyter", "--kernel", "--conn", file] },
+  }),
+  ...(python && {
+    ipykernel: {
+      command: (file: string) => [python, "-m", "ipykernel_launcher", "-f", file],
+      declaration: (i: number) =>
+        `value${i} = {"index": ${i}, "name": "n${i}"}\ndef f${i}(n: int) -> int: return n + value${i}["index"]`,
+      again: (i: number) => `again = {"index": ${i}}; again["index"]`,
+    },
+  }),
+};
+
+async function repeat(kernel: Running, count: number, code: (i: number) => string): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = 0; i < count; i++) times.push(await kernel.run(code(i)));
+  return times;
+}
+
+async function completions(kernel: Running, code: string): Promise<string> {
+  const times: number[] = [];
+  for (let i = 0; i < 10; i++)
+    times.push((await kernel.ask("complete_request", { code, cursor_pos: code.length })).ms);
+  return `${times[0].toFixed(0)} / ${median(times).toFixed(1)}`;
+}
+
+const simple = async (kernel: Running) => median(await repeat(kernel, 40, (i) => `1+${i}`)).toFixed(1);
+
+/** The figures of one kernel, started anew; in milliseconds where nothing else is said. */
+async function measure(name: string): Promise<Record<string, string>> {
+  const { declaration, ...kind } = KERNELS[name];
+  const kernel = await start(name, kind);
+  await kernel.run("1+1");
+  const ready = kernel.sinceStart();
+  await sleep(1500);
+  const atFirst = await simple(kernel);
+  const declared = await repeat(kernel, 40, declaration);
+  const early = kernel.memory();
+  declared.push(...(await repeat(kernel, 960, (i) => declaration(i + 40))));
+  const figures = {
+    "first cell done": ready.toFixed(0),
+    "`1+1`, among the first cells": atFirst,
+    "`1+1`, after 1,000 declarations": await simple(kernel),
+    "a declaration, the 10th to 40th": median(declared.slice(10, 40)).toFixed(1),
+    "a declaration, the 960th to 1,000th": median(declared.slice(-40)).toFixed(1),
+    "completion, first / median": await completions(kernel, "value"),
+    "memory at the 40th / 1,000th declaration, MB": `${early.toFixed(0)} / ${kernel.memory().toFixed(0)}`,
+  };
+  kernel.stop();
+  return figures;
+}
+
+/** Memory in a long session of cells that declare the same name. */
+async function longSession(name: string): Promise<string> {
+  const { again, ...kind } = KERNELS[name];
+  const kernel = await start(name, kind);
+  const count = Number(options.cells);
+  await repeat(kernel, count / 10, again);
+  const before = kernel.memory();
+  const times = await repeat(kernel, count - count / 10, again);
+  const result = `${before.toFixed(0)} / ${kernel.memory().toFixed(0)} MB, ${median(times.slice(-100)).toFixed(1)} ms a cell`;
+  kernel.stop();
+  return result;
+}
+
+/** Milliseconds until the reply of a cell that prints `count` lines, and how many came. */
+async function printing(name: string, count: number): Promise<string> {
+  const kernel = await start(name, KERNELS[name]);
+  await kernel.run("1+1");
+  const time = kernel.run(`for (let i = 0; i < ${count}; i++) console.log("line " + i)`);
+  const ms = await Promise.race([time, new Promise((resolve) => setTimeout(() => resolve("never"), 30_000))]);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const came = kernel.lines();
+  kernel.stop();
+  return `${came} of ${count}${typeof ms === "number" ? ` in ${ms.toFixed(0)} ms` : ", and the cell never ends"}`;
+}
+
+/** A hot loop without and with the checks that make it interruptible. */
+async function guard(): Promise<string> {
+  const kernel = await start("ditlab", KERNELS.ditlab);
+  const loop = (off: boolean, body: string) =>
+    `${off ? "// @no-interrupt-checks\n" : ""}{ let s = 0; for (let i = 0; i < 2e8; i++) ${body} }`;
+  const ratio = async (body: string) => {
+    const [plain, checked]: number[][] = [[], []];
+    for (let i = 0; i < 5; i++) {
+      plain.push(await kernel.run(loop(true, body)));
+      checked.push(await kernel.run(loop(false, body)));
+    }
+    return (median(checked) / median(plain)).toFixed(2);
+  };
+  const result = `empty loop ${await ratio("{}")}x, adding ${await ratio("{ s += i }")}x`;
+  kernel.stop();
+  return result;
+}
+
+const names = Object.keys(KERNELS);
+const results = new Map<string, Record<string, string>[]>(names.map((name) => [name, []]));
+for (let i = 0; i < starts; i++) for (const name of names) results.get(name)!.push(await measure(name));
+
+const row = (what: string, cells: readonly string[]): void =>
+  console.log(`| ${what} | ${cells.join(" | ")} |`);
+row("", names);
+row(
+  "---",
+  names.map(() => "---"),
+);
+for (const what of Object.keys(results.get("ditlab")![0])) {
+  const middle = (name: string) =>
+    results
+      .get(name)!
+      .map((result) => result[what])
+      .toSorted((a, b) => Number.parseFloat(a) - Number.parseFloat(b))[starts >> 1];
+  row(what, names.map(middle));
+}
+const inTurn = async (body: (name: string) => Promise<string>, of: readonly string[]): Promise<string[]> => {
+  const cells: string[] = [];
+  for (const name of names) cells.push(of.includes(name) ? await body(name) : "");
+  return cells;
+};
+const count = Number(options.cells).toLocaleString("en");
+row(`${count} cells that declare one name: memory after a tenth / all`, await inTurn(longSession, names));
+row("2,000 printed lines", await inTurn((name) => printing(name, 2000), names));
+row("100,000 printed lines", await inTurn((name) => printing(name, 100_000), ["ditlab"]));
+row("checks in loops", await inTurn(guard, ["ditlab"]));
+process.exit(0);
