@@ -80,11 +80,21 @@ function requireTslab(part: string, replacement: Record<string, unknown>): Recor
     );
   const fork = createRequire(manifest).resolve("@tslab/typescript-for-tslab");
   const { Module } = require("node:module") as { Module: new (id: string) => NodeModule };
-  const module = new Module(fork);
-  module.exports = replacement;
-  module.loaded = true;
-  require.cache[fork] = module;
-  return require(`tslab/dist/${part}`) as Record<string, unknown>;
+  const put = (path: string, exports: unknown): void => {
+    require.cache[path] = Object.assign(new Module(path), { exports, loaded: true });
+  };
+  put(fork, replacement);
+  // Of this package tslab asks for the major version of Node alone; loading it takes 20 ms of a start.
+  const semver = createRequire(manifest).resolve("semver");
+  const before = require.cache[semver];
+  put(semver, { major: (version: string) => Number(/\d+/.exec(version)?.[0]) });
+  try {
+    return require(`tslab/dist/${part}`) as Record<string, unknown>;
+  } finally {
+    // Cells that import it get it whole.
+    if (before) require.cache[semver] = before;
+    else delete require.cache[semver];
+  }
 }
 
 /** Sends a cell through tslab and gathers what the compiler left of it. */

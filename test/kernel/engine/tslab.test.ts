@@ -66,6 +66,11 @@ test("cells run, share what they declare and fail with TypeScript's errors", asy
   assert.is(await engine.evaluate("a * 2"), 22);
 });
 
+test("what tslab was loaded with is not what cells get", () => {
+  const semver = createRequire(require.resolve("tslab/package.json"))("semver");
+  assert.is(semver.valid("1.2.3"), "1.2.3");
+});
+
 test("names are completed and explained", () => {
   const { matches, start, end } = engine.complete("Math.sqr", 8);
   assert.ok(matches.some(({ text, kind }) => text === "sqrt" && kind === "method"));
