@@ -37,19 +37,31 @@ export function continued(
   earlier: (name: string) => ts.Symbol | undefined,
 ): ReadonlySet<string> {
   const names = new Set<string>();
-  for (const [name, symbol] of localsOf(file)) {
-    const before = symbol.flags & ts.SymbolFlags.Namespace ? earlier(name) : undefined;
+  for (const symbol of localsOf(file).values()) {
+    const before = symbol.flags & ts.SymbolFlags.Namespace ? earlier(symbol.name) : undefined;
     if (!before?.exports || !(before.flags & ts.SymbolFlags.Namespace)) continue;
     if (!symbol.declarations?.every(ts.isModuleDeclaration)) continue;
-    names.add(name);
-    symbol.exports ??= new Map() as ts.SymbolTable;
-    for (const [member, meaning] of before.exports) {
-      if (symbol.exports.has(member)) continue;
-      symbol.exports.set(member, meaning);
-      Object.assign(meaning, { parent: symbol });
-    }
+    names.add(symbol.name);
+    continueNamespace(ts, symbol, before);
   }
   return names;
+}
+
+/** Gives a namespace the members of the one that it continues, and so those within it theirs. */
+function continueNamespace(ts: TypeScript, symbol: ts.Symbol, before: ts.Symbol): void {
+  symbol.exports ??= new Map() as ts.SymbolTable;
+  for (const [member, meaning] of before.exports ?? []) {
+    const own = symbol.exports.get(member);
+    if (
+      own &&
+      own.flags & meaning.flags & ts.SymbolFlags.Namespace &&
+      own.declarations?.every(ts.isModuleDeclaration)
+    )
+      continueNamespace(ts, own, meaning);
+    if (own) continue;
+    symbol.exports.set(member, meaning);
+    Object.assign(meaning, { parent: symbol });
+  }
 }
 
 /**

@@ -180,13 +180,14 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
     const require = await unlessInterrupted(loader.requireFor(script, cellFile, name));
     // Declared from here on, even if the cell fails half-way: what it had assigned by then stays usable.
     if (keep) converter.program.declare(cell, name);
-    await run(script.code, {
+    await run(script, {
       name,
       source,
       topLevelAwait,
       scope: {
         exports,
         require,
+        __require: require,
         __filename: cellFile,
         __dirname: folder,
         __import: (specifier: string) => loader.loadNamespace(specifier, cellFile),

@@ -2,6 +2,7 @@
 import vm from "node:vm";
 import { ownCell } from "../runtime/cell.ts";
 import { interruptRuntime, orInterrupted } from "../runtime/interrupt.ts";
+import type { CommonJS } from "./script.ts";
 import { SOURCE_ADDRESS } from "./sources.ts";
 
 export type ScriptScope = Record<string, unknown>;
@@ -16,15 +17,22 @@ export interface RunOptions {
 }
 
 /** Resolves when the script has ended, and rejects with what it threw. */
-export async function run(code: string, { name, source, scope, topLevelAwait }: RunOptions): Promise<void> {
-  const names: ScriptScope = { ...interruptRuntime(), ...scope };
+export async function run(
+  script: CommonJS,
+  { name, source, scope, topLevelAwait }: RunOptions,
+): Promise<void> {
+  const { code, declared } = script;
+  // A script may have a `__dirname` or `require` of its own, which no parameter can have beside it.
+  const names: ScriptScope = Object.fromEntries(
+    Object.entries({ ...interruptRuntime(), ...scope }).filter(([one]) => !declared.has(one)),
+  );
   const address = source === undefined ? "" : `\n//# sourceMappingURL=${SOURCE_ADDRESS}${source}`;
   // A line of its own before the code keeps its columns; the offset keeps its lines.
-  const script = new vm.Script(
+  const compiled = new vm.Script(
     `(${topLevelAwait ? "async " : ""}function (${Object.keys(names).join(", ")}) {\n${code}\n})${address}`,
     { filename: name, lineOffset: -1 },
   );
-  const body = script.runInThisContext() as (...values: unknown[]) => unknown;
+  const body = compiled.runInThisContext() as (...values: unknown[]) => unknown;
   const result = enter(() => body(...Object.values(names)));
   const cell = ownCell();
   if (topLevelAwait) await (cell ? orInterrupted(result as Promise<void>, cell) : result);

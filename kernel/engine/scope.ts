@@ -115,8 +115,12 @@ export function createScope(ts: TypeScript, empty: ts.SourceFile): Scope {
         meanings.set(name, of);
       }
     },
-    latest: (name) => meanings.get(name)?.at(-1)?.symbol,
-    names: () => [...meanings].map(([name, of]) => [name, of.at(-1)!.symbol]),
+    latest: (name) => meanings.get(ts.escapeLeadingUnderscores(name) as string)?.at(-1)?.symbol,
+    names: () =>
+      [...meanings].map(([name, of]) => [
+        ts.unescapeLeadingUnderscores(name as ts.__String),
+        of.at(-1)!.symbol,
+      ]),
     has: (symbol) =>
       meanings.get(symbol.escapedName as string)?.some((meaning) => meaning.symbol === symbol) ?? false,
     sweep() {
@@ -134,7 +138,8 @@ export function createScope(ts: TypeScript, empty: ts.SourceFile): Scope {
       for (let file = waiting.pop(); file; file = waiting.pop()) {
         const { identifiers } = file as ts.SourceFile & { identifiers: ReadonlyMap<string, string> };
         const at = numbers.get(file)! - 1;
-        for (const name of identifiers.keys()) {
+        for (const text of identifiers.keys()) {
+          const name = ts.escapeLeadingUnderscores(text) as string;
           const own = localsOf(file).get(name);
           for (const find of [meaningAt, beneath]) {
             const meaning = find(name, at);
