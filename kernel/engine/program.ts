@@ -178,7 +178,7 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
   function renewChecker(): void {
     texts = 0;
     checkers++;
-    scope.sweep();
+    scope.sweep(augmenting);
     files.delete(importsPath);
   }
 

@@ -33,8 +33,8 @@ export interface Scope {
   has(symbol: ts.Symbol): boolean;
   /** The cells that declare what may still be referred to, by their paths. */
   readonly files: ReadonlyMap<string, ts.SourceFile>;
-  /** Forgets meanings that nothing refers to any more. */
-  sweep(): void;
+  /** Forgets meanings that nothing refers to any more, and their cells but for `pinned`. */
+  sweep(pinned: readonly ts.SourceFile[]): void;
 }
 
 export function createScope(ts: TypeScript, empty: ts.SourceFile): Scope {
@@ -123,10 +123,10 @@ export function createScope(ts: TypeScript, empty: ts.SourceFile): Scope {
       ]),
     has: (symbol) =>
       meanings.get(symbol.escapedName as string)?.some((meaning) => meaning.symbol === symbol) ?? false,
-    sweep() {
+    sweep(pinned) {
       const kept = new Set<Meaning>();
-      const seen = new Set<ts.SourceFile>();
-      const waiting: ts.SourceFile[] = [];
+      const seen = new Set(pinned);
+      const waiting = [...pinned];
       const keep = (meaning: Meaning | undefined): void => {
         if (!meaning || kept.has(meaning)) return;
         kept.add(meaning);

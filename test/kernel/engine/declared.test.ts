@@ -125,6 +125,7 @@ test("names of properties are no names of cells", async () => {
 });
 
 test("a thousand cells later all is as it was", async () => {
+  await run("declare global { interface Array<T> { kept?: T } var keptToo: number }\nglobalThis.keptToo = 8;");
   await run(
     "class Kept { k = 1 }\nlet kept = new Kept(); interface Kept2 { a: Kept } const deep: Kept2 = { a: kept };",
   );
@@ -133,6 +134,7 @@ test("a thousand cells later all is as it was", async () => {
     assert.is(await run(`let again = { at: ${i} }; again.at`), i);
   }
   assert.equal(await run("[kept.k, deep.a.k, last.k900, new Kept().k900, again.at]"), [1, 1, 900, 900, 999]);
+  assert.equal(await run("[[1].kept, keptToo]"), [undefined, 8], "what is global is so still");
   assert.match(await fails("kept.k900"), /'k900' does not exist on type 'Kept'/);
   assert.match(await fails("last.k"), /'k' does not exist on type 'Kept'/);
 });
