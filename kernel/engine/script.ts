@@ -57,8 +57,10 @@ function sharedVariables(ts: TypeScript, file: ts.SourceFile): Edit[] {
   const edits: Edit[] = [];
   for (const statement of file.statements) {
     if (!ts.isVariableStatement(statement) || statement.modifiers) continue;
-    if (statement.declarationList.flags & (ts.NodeFlags.Const | ts.NodeFlags.Using)) continue;
     const declared = statement.declarationList.declarations.flatMap(({ name }) => namesOf(ts, name));
+    // A constant is the cell's own, but for one by which the script knows where all are.
+    const isOwn = statement.declarationList.flags & (ts.NodeFlags.Const | ts.NodeFlags.Using);
+    if (isOwn && !declared.includes("exports")) continue;
     if (!declared.every((name) => names.has(name))) continue;
     for (const name of declared) exported.delete(name);
     edits.push({ at: statement.getStart(file), remove: 0, insert: "export " });

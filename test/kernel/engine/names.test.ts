@@ -38,6 +38,8 @@ test("a cell and a module may declare what a script has anyway", async () => {
     "a/f",
   );
   assert.equal(await run('import { own } from "./esm.ts"; own'), ["esm.ts", "string"]);
+  assert.is(await run("const exports = { a: 1 }; exports.a"), 1);
+  assert.is(await run("exports.a"), 1);
 });
 
 test("var declares a name as often as one likes", async () => {
