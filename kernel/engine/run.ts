@@ -1,7 +1,8 @@
 /** Runs a compiled script with the names that it takes. */
 import vm from "node:vm";
 import { ownCell } from "../runtime/cell.ts";
-import { interruptRuntime, orInterrupted } from "../runtime/interrupt.ts";
+import { checkInterrupt, interruptRuntime, orInterrupted } from "../runtime/interrupt.ts";
+import { breakable } from "../runtime/signals.ts";
 import type { CommonJS } from "./script.ts";
 import { SOURCE_ADDRESS } from "./sources.ts";
 
@@ -33,21 +34,11 @@ export async function run(
     { filename: name, lineOffset: -1 },
   );
   const body = compiled.runInThisContext() as (...values: unknown[]) => unknown;
-  const result = enter(() => body(...Object.values(names)));
+  const result = breakable(() => {
+    // An interrupt may have come, and its signal gone, while the compiler was at work.
+    checkInterrupt();
+    return body(...Object.values(names));
+  });
   const cell = ownCell();
   if (topLevelAwait) await (cell ? orInterrupted(result as Promise<void>, cell) : result);
-}
-
-let entry: unknown;
-const enterScript = new vm.Script("globalThis[Symbol.for('ditlab.kernel.entry')]()", {
-  filename: "node:cell",
-});
-Object.defineProperty(globalThis, Symbol.for("ditlab.kernel.entry"), {
-  value: () => (entry as () => unknown)(),
-});
-
-/** Calls `body` so that a signal ends even code without checks, until it first awaits. */
-function enter(body: () => unknown): unknown {
-  entry = body;
-  return enterScript.runInThisContext({ breakOnSigint: true });
 }
