@@ -24,6 +24,8 @@ const ARRIVAL_GRACE = 50;
 const BEGINS_FIRST = 2000;
 /** How long it may take before an interrupt is given up: a loaded machine has a compiler to load, in milliseconds. */
 const BEGIN_GRACE = 60_000;
+/** When a signal is sent again that a child process may have missed as it began, in milliseconds. */
+const CHILD_BEGINS = 1000;
 /** How often that is looked at, in milliseconds; long enough for replies of the main thread to come in. */
 const LOOK_EVERY = 5;
 /** How long the main thread has to end after a shutdown request, in milliseconds. */
@@ -167,6 +169,7 @@ async function interrupt(request: Message): Promise<void> {
   const run = await (meaning ?? Atomics.load(flags, FLAG.run));
   meaning = undefined;
   if (run === 0) return stopForgotten();
+  const heard = Atomics.load(flags, FLAG.heard);
   tell({ kind: "interrupt", run });
   await (paused ? goOnStopping(run) : sleep(AWAITS_FIRST));
   if (Atomics.load(flags, FLAG.run) !== run) return;
@@ -175,6 +178,11 @@ async function interrupt(request: Message): Promise<void> {
   await sleep(CHECKS_FIRST);
   if (Atomics.load(flags, FLAG.run) !== run) return;
   // The group has the cell's child processes, which may be what it waits for.
+  signal(-process.pid);
+  for (let waited = 0; waited < CHILD_BEGINS; waited += LOOK_EVERY) {
+    await sleep(LOOK_EVERY);
+    if (Atomics.load(flags, FLAG.run) !== run || Atomics.load(flags, FLAG.heard) !== heard) return;
+  }
   signal(-process.pid);
 }
 

@@ -99,6 +99,10 @@ class Interrupts(KernelCase):
         code += "\n".join(f"const compiled{i} = [{i}].map((n) => ({{ n, s: `${{n}}` }}));" for i in range(3000))
         self.interrupted(code + '\nexecSync("sleep 60")', after=0.2)
 
+    def test_a_child_that_begins_after_the_signal_is_interrupted_too(self):
+        code = 'import { execSync } from "node:child_process"; const end = Date.now() + 800;\n'
+        self.interrupted("// @no-interrupt-checks\n" + code + 'await null; while (Date.now() < end); execSync("sleep 60")')
+
     def test_a_call_that_fails_by_the_interrupt_is_interrupted(self):
         # A child process may end, and its call fail, before the signal has come to the kernel itself.
         failing = 'while (!__interrupt[0]); throw new Error("Command failed: sleep 60")'
