@@ -18,6 +18,7 @@ import { runningCell } from "./runtime/cell.ts";
 import { captureChildProcesses } from "./runtime/children.ts";
 import { isInterrupt, stop, stopForgotten, trackTimers, watchFlags } from "./runtime/interrupt.ts";
 import { collectGarbage } from "./runtime/memory.ts";
+import { passSignals } from "./runtime/signals.ts";
 import { captureStandardInput } from "./runtime/stdin.ts";
 import { captureProcessStreams, createStreams } from "./runtime/streams.ts";
 import { tslabModule } from "./runtime/tslab-api.ts";
@@ -127,8 +128,7 @@ async function main(): Promise<void> {
   captureStandardInput(kernel.input);
   installGlobals(kernel);
   reportLooseErrors();
-  // Signals are the socket thread's way to stop a call; between calls they mean nothing.
-  process.on("SIGINT", () => {});
+  passSignals();
   process.exit = ((code?: number) => {
     throw new Error(
       `process.exit(${code ?? ""}) would end the kernel; restart it from the front end instead`,

@@ -57,6 +57,10 @@ async function run(path: string, flags: RunFlags): Promise<void> {
     controller.abort();
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
+  // A run is not in vain when nobody reads of it any more (`| head -1`).
+  process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
   const result = await runNotebook(path, {
     output: flags.output,
     allowErrors: flags.allowErrors,

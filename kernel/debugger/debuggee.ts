@@ -75,7 +75,7 @@ type Render = (value: unknown) => MimeBundle | Promise<MimeBundle>;
 
 /** The parameters of a script's function, which the kernel gives it. */
 const GIVEN = new Set([
-  ...["exports", "require", "module", "__filename", "__dirname", "__import", "__importMeta"],
+  ...["exports", "require", "__require", "module", "__filename", "__dirname", "__import", "__importMeta"],
   ...["__rethrow", "__await", "__asyncIterable"],
 ]);
 /** What the value of a cell is called until it is shown. */

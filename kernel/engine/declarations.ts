@@ -19,13 +19,39 @@ export function keywordOf(ts: TypeScript, { flags }: ts.VariableDeclarationList)
 export const localsOf = (file: ts.SourceFile) =>
   (file as ts.SourceFile & { locals: Map<string, ts.Symbol> }).locals;
 
-/** Whether a cell adds to what is global, or to a module. */
-export const isAugmenting = (ts: TypeScript, file: ts.SourceFile): boolean =>
-  file.statements.some(
-    (one) =>
+/** The blocks by which a cell adds to what is global, or to a module. */
+const augmentationsOf = (ts: TypeScript, file: ts.SourceFile): ts.ModuleDeclaration[] =>
+  file.statements.filter(
+    (one): one is ts.ModuleDeclaration =>
       ts.isModuleDeclaration(one) &&
       ((one.flags & ts.NodeFlags.GlobalAugmentation) !== 0 || ts.isStringLiteral(one.name)),
   );
+
+/** Whether a cell adds to what is global, or to a module. */
+export const isAugmenting = (ts: TypeScript, file: ts.SourceFile): boolean =>
+  augmentationsOf(ts, file).length > 0;
+
+/** What a cell adds to what is global and to modules, to its members' names: `global Array last`. */
+export function addedNames(ts: TypeScript, file: ts.SourceFile): ReadonlySet<string> {
+  const names = new Set<string>();
+  const add = (node: ts.Node, within: string): void => {
+    if (ts.isVariableStatement(node)) {
+      for (const one of node.declarationList.declarations) add(one, within);
+      return;
+    }
+    // A signature, which has no name, goes by its text.
+    const name = (node as ts.NamedDeclaration).name ?? node;
+    const path = `${within} ${name.getText(file)}`;
+    const body = ts.isModuleDeclaration(node) ? node.body : undefined;
+    const members = ts.isInterfaceDeclaration(node) ? node.members : undefined;
+    const parts = body && ts.isModuleBlock(body) ? body.statements : (members ?? (body ? [body] : []));
+    // What has no parts counts by itself.
+    if (parts.length === 0) names.add(path);
+    for (const part of parts) add(part, path);
+  };
+  for (const block of augmentationsOf(ts, file)) add(block, "");
+  return names;
+}
 
 /**
  * Lets the namespaces of a cell go on where earlier cells ended, and returns their names: members of before that are not
@@ -37,19 +63,31 @@ export function continued(
   earlier: (name: string) => ts.Symbol | undefined,
 ): ReadonlySet<string> {
   const names = new Set<string>();
-  for (const [name, symbol] of localsOf(file)) {
-    const before = symbol.flags & ts.SymbolFlags.Namespace ? earlier(name) : undefined;
+  for (const symbol of localsOf(file).values()) {
+    const before = symbol.flags & ts.SymbolFlags.Namespace ? earlier(symbol.name) : undefined;
     if (!before?.exports || !(before.flags & ts.SymbolFlags.Namespace)) continue;
     if (!symbol.declarations?.every(ts.isModuleDeclaration)) continue;
-    names.add(name);
-    symbol.exports ??= new Map() as ts.SymbolTable;
-    for (const [member, meaning] of before.exports) {
-      if (symbol.exports.has(member)) continue;
-      symbol.exports.set(member, meaning);
-      Object.assign(meaning, { parent: symbol });
-    }
+    names.add(symbol.name);
+    continueNamespace(ts, symbol, before);
   }
   return names;
+}
+
+/** Gives a namespace the members of the one that it continues, and so those within it theirs. */
+function continueNamespace(ts: TypeScript, symbol: ts.Symbol, before: ts.Symbol): void {
+  symbol.exports ??= new Map() as ts.SymbolTable;
+  for (const [member, meaning] of before.exports ?? []) {
+    const own = symbol.exports.get(member);
+    if (
+      own &&
+      own.flags & meaning.flags & ts.SymbolFlags.Namespace &&
+      own.declarations?.every(ts.isModuleDeclaration)
+    )
+      continueNamespace(ts, own, meaning);
+    if (own) continue;
+    symbol.exports.set(member, meaning);
+    Object.assign(meaning, { parent: symbol });
+  }
 }
 
 /**

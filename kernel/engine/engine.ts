@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import type ts from "typescript";
 import { packageRoot } from "../install/build.ts";
 import { ownCell } from "../runtime/cell.ts";
-import { awaited, orInterrupted } from "../runtime/interrupt.ts";
+import { awaited, orInterrupt, orInterrupted } from "../runtime/interrupt.ts";
 import { sparingMemory } from "../runtime/memory.ts";
 import {
   type Completion,
@@ -180,13 +180,14 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
     const require = await unlessInterrupted(loader.requireFor(script, cellFile, name));
     // Declared from here on, even if the cell fails half-way: what it had assigned by then stays usable.
     if (keep) converter.program.declare(cell, name);
-    await run(script.code, {
+    await run(script, {
       name,
       source,
       topLevelAwait,
       scope: {
         exports,
         require,
+        __require: require,
         __filename: cellFile,
         __dirname: folder,
         __import: (specifier: string) => loader.loadNamespace(specifier, cellFile),
@@ -205,7 +206,7 @@ export function createEngine({ folder, globals, provided = new Map() }: EngineOp
       try {
         return { status: "ok", value: await execute(code, name, true) };
       } catch (error) {
-        return { status: "error", ...describeError(error) };
+        return { status: "error", ...describeError(orInterrupt(error)) };
       }
     },
     evaluate: (expression) => execute(`(${expression}\n)`, "expression", false),

@@ -4,8 +4,9 @@
  * script.
  */
 import type ts from "typescript";
+import { localsOf } from "./declarations.ts";
 import { hasTopLevelAwait, instrument } from "./instrument.ts";
-import { unnamedLast } from "./last.ts";
+import { lastBesideUsing, unnamedLast } from "./last.ts";
 import { type CellFile, createNotebookProgram, type NotebookProgram } from "./program.ts";
 import { continuingNamespaces, withoutReceiver } from "./repairs.ts";
 import { type CommonJS, toCommonJS } from "./script.ts";
@@ -53,7 +54,13 @@ interface WatchHost {
 /** An import from outside of the notebook's folder, which matters only to those who write compiled files. */
 const OUTSIDE_OF_ROOT = 6059;
 
+/** A function of the compiler that its declarations leave out. */
+interface Internals {
+  getTokenAtPosition(file: ts.SourceFile, position: number): ts.Node;
+}
+
 const NEEDED_OF_TYPESCRIPT = [
+  "getTokenAtPosition",
   "bindSourceFile",
   "findPrecedingToken",
   "findNextToken",
@@ -88,6 +95,19 @@ function cellOf({ program, cellText }: Notebook, pass: Pass): CellFile {
   return pass.cell;
 }
 
+/** A cell whose names are as they are written, for tslab: to the compiler `__x` is `___x`. */
+function withWrittenNames(ts: TypeScript, file: ts.SourceFile): ts.SourceFile {
+  const locals = localsOf(file);
+  if (![...locals.keys()].some((name) => name.startsWith("___"))) return file;
+  const written = [...locals].map(
+    ([name, symbol]) => [ts.unescapeLeadingUnderscores(name as ts.__String), symbol] as const,
+  );
+  return Object.create(file, {
+    locals: { value: new Map(written) },
+    parent: { value: file.parent, writable: true },
+  });
+}
+
 /** The path at which tslab expects a cell's script. */
 const SCRIPT = "outDir/__tslab__.js";
 
@@ -119,6 +139,7 @@ function emitCell(
       after: [
         continuingNamespaces(ts, continued),
         unnamedLast(ts),
+        lastBesideUsing(ts),
         ...(transformers.after ?? []),
         withoutReceiver(ts),
       ],
@@ -139,7 +160,7 @@ function builderOf(ts: TypeScript, notebook: Notebook, pass: Pass) {
     getProgram: () => ({ getTypeChecker: () => ({ getSymbolAtLocation }) }),
     getSourceFile(path: string) {
       const { file } = cellOf(notebook, pass);
-      return path === cellPath || path === file.fileName ? file : file.parent;
+      return path === cellPath || path === file.fileName ? withWrittenNames(ts, file) : file.parent;
     },
     // Local modules are compiled and run by the kernel, not by tslab.
     getAllDependencies: () => [cellPath],
@@ -168,12 +189,33 @@ function announcePrograms(host: WatchHost, builder: object): void {
 const asks = ({ text }: ts.SourceFile, what: string): boolean =>
   new RegExp(`^export \\{\\};\\n(?:\\s*//.*\\n|\\s*/\\*[\\s\\S]*?\\*/)*?\\s*//[ \\t]*${what}\\b`).test(text);
 
+/** "Variable is used before being assigned". */
+const UNASSIGNED = 2454;
+
+/**
+ * Whether a function uses a variable of its cell that has no value yet, which a later cell may give it. The compiler says
+ * this of functions only where the whole file gives it none.
+ */
+function mayBeAssigned(ts: TypeScript, file: ts.SourceFile, { code, start }: ts.Diagnostic): boolean {
+  if (code !== UNASSIGNED || start === undefined) return false;
+  let node = (ts as unknown as Internals).getTokenAtPosition(file, start);
+  if (!ts.isIdentifier(node) || !localsOf(file).has(node.escapedText as string)) return false;
+  while (node && node !== file && !ts.isFunctionLike(node)) node = node.parent;
+  return node !== file;
+}
+
 /** Syntax errors of a cell, or where there are none the errors of types. */
-function diagnosticsOf(notebook: NotebookProgram, file: ts.SourceFile): readonly ts.Diagnostic[] {
+function diagnosticsOf(
+  ts: TypeScript,
+  notebook: NotebookProgram,
+  file: ts.SourceFile,
+): readonly ts.Diagnostic[] {
   const syntactic = notebook.program().getSyntacticDiagnostics(file);
   if (syntactic.length > 0 || asks(file, "@ts-nocheck")) return syntactic;
   const program = asks(file, "@no-strict") ? notebook.looseProgram() : notebook.program();
-  return program.getSemanticDiagnostics(file).filter(({ code }) => code !== OUTSIDE_OF_ROOT);
+  return program
+    .getSemanticDiagnostics(file)
+    .filter((one) => one.code !== OUTSIDE_OF_ROOT && !mayBeAssigned(ts, file, one));
 }
 
 export function createFacade(options: FacadeOptions): Facade {
@@ -197,7 +239,7 @@ export function createFacade(options: FacadeOptions): Facade {
     return { close() {}, updateRootFileNames() {} };
   });
   replace("getPreEmitDiagnosticsOfFiles", () => {
-    pass.diagnostics = diagnosticsOf(notebook!.program, pass.cell!.file);
+    pass.diagnostics = diagnosticsOf(ts, notebook!.program, pass.cell!.file);
     return pass.diagnostics;
   });
   replace("transpileModule", (text: string) => {

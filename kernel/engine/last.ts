@@ -54,3 +54,34 @@ export function unnamedLast(ts: TypeScript): ts.TransformerFactory<ts.SourceFile
       ),
     );
 }
+
+/**
+ * Takes the last expression of a cell with `using` out of the `try` that TypeScript makes of such a cell:
+ * `try { …; x } finally { … }` as `try { …; value = x } finally { … } value`.
+ */
+export function lastBesideUsing(ts: TypeScript): ts.TransformerFactory<ts.SourceFile> {
+  const f = ts.factory;
+  return () => (file) => {
+    const at = file.statements.findLastIndex((statement) => !ts.isExportDeclaration(statement));
+    const made = file.statements[at];
+    // What the source has written has a position.
+    if (!made || !ts.isTryStatement(made) || made.pos >= 0) return file;
+    const inner = made.tryBlock.statements;
+    const last = inner.at(-1);
+    if (!last || !ts.isExpressionStatement(last) || !ts.getParseTreeNode(last, ts.isExpressionStatement))
+      return file;
+    const value = f.createUniqueName("value");
+    const kept = f.updateExpressionStatement(last, f.createAssignment(value, last.expression));
+    const block = f.updateBlock(made.tryBlock, [...inner.slice(0, -1), kept]);
+    return f.updateSourceFile(file, [
+      f.createVariableStatement(
+        undefined,
+        f.createVariableDeclarationList([f.createVariableDeclaration(value)]),
+      ),
+      ...file.statements.slice(0, at),
+      f.updateTryStatement(made, block, made.catchClause, made.finallyBlock),
+      f.createExpressionStatement(value),
+      ...file.statements.slice(at + 1),
+    ]);
+  };
+}

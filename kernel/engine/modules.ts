@@ -148,13 +148,14 @@ export function createLoader({ ts, importFolders, provided }: LoaderOptions): Lo
       const scope: ScriptScope = {
         exports: module.exports,
         require,
+        __require: require,
         module,
         __filename: path,
         __dirname: dirname(path),
         __import: (specifier: string) => loadNamespace(specifier, path),
         __importMeta: importMeta(path),
       };
-      await run(script.code, { name: path, source, scope, topLevelAwait });
+      await run(script, { name: path, source, scope, topLevelAwait });
     } catch (error) {
       locals.delete(path);
       throw error;

@@ -6,7 +6,7 @@
 import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import type ts from "typescript";
-import { annotated, continued, isAugmenting, localsOf } from "./declarations.ts";
+import { addedNames, annotated, continued, isAugmenting, localsOf } from "./declarations.ts";
 import { createScope, type Scope } from "./scope.ts";
 import type { TypeScript } from "./typescript.ts";
 
@@ -96,7 +96,7 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
   const reported = new WeakSet<ts.SourceFile>();
   const imported = new Set<string>();
   /** Cells that add to what is global, or to a module: they are part of each program. */
-  const augmenting: ts.SourceFile[] = [];
+  let augmenting: readonly ts.SourceFile[] = [];
   const isCell = new WeakSet<ts.SourceFile>();
   const labels = new WeakMap<ts.SourceFile, string>();
   const extended = new WeakSet<ts.Program>();
@@ -178,7 +178,7 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
   function renewChecker(): void {
     texts = 0;
     checkers++;
-    scope.sweep();
+    scope.sweep(augmenting);
     files.delete(importsPath);
   }
 
@@ -245,11 +245,19 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
     return made;
   }
 
-  const augmentations = () =>
-    current && isAugmenting(ts, current) && !augmenting.includes(current)
-      ? [...augmenting, current]
-      : augmenting;
-  const rootNames = () => [importsPath, ...rootFiles, ...augmentations().map(({ fileName }) => fileName)];
+  /** The cells that augment once `file` does, too: it takes the place of those that add nothing else, as when edited. */
+  function withAugmenting(file: ts.SourceFile | undefined): readonly ts.SourceFile[] {
+    if (!file || !isAugmenting(ts, file) || augmenting.includes(file)) return augmenting;
+    const added = addedNames(ts, file);
+    const isReplaced = (earlier: ts.SourceFile) =>
+      [...addedNames(ts, earlier)].every((name) => added.has(name));
+    return [...augmenting.filter((earlier) => !isReplaced(earlier)), file];
+  }
+  const rootNames = () => [
+    importsPath,
+    ...rootFiles,
+    ...withAugmenting(current).map(({ fileName }) => fileName),
+  ];
 
   function service(settings: ts.CompilerOptions): () => ts.LanguageService {
     let made: ts.LanguageService | undefined;
@@ -304,7 +312,7 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
       const text = annotated(ts, cell.file);
       const { file } = text === undefined ? cell : enter(text);
       labels.set(file, label);
-      if (isAugmenting(ts, file)) augmenting.push(file);
+      augmenting = withAugmenting(file);
       scope.declare(file, localsOf(file));
     },
     readable: (text) =>

@@ -2,17 +2,23 @@
 import type ts from "typescript";
 import type { TypeScript } from "./typescript.ts";
 
-/** `code` with blanks for the `export` of its declarations: every cell's are seen by later cells. */
+/** `code` with blanks for `export` and `export default` of its declarations: every cell's are seen by later cells. */
 export function withoutExports(ts: TypeScript, code: string): string {
   if (!/\bexport\b/.test(code)) return code;
   const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ESNext);
   let plain = code;
   for (const statement of file.statements) {
     const [first, second] = ts.canHaveModifiers(statement) ? (ts.getModifiers(statement) ?? []) : [];
-    if (first?.kind !== ts.SyntaxKind.ExportKeyword || second?.kind === ts.SyntaxKind.DefaultKeyword)
-      continue;
+    if (first?.kind !== ts.SyntaxKind.ExportKeyword) continue;
+    const isDefault = second?.kind === ts.SyntaxKind.DefaultKeyword;
+    if (isDefault && !(statement as ts.DeclarationStatement).name) continue;
+    const start = first.end - "export".length;
+    const { end } = isDefault ? second : first;
+    // Comments and lines between the words stay.
     plain =
-      plain.slice(0, first.end - "export".length) + " ".repeat("export".length) + plain.slice(first.end);
+      plain.slice(0, start) +
+      plain.slice(start, end).replace(/export|default/g, (word) => " ".repeat(word.length)) +
+      plain.slice(end);
   }
   return plain;
 }

@@ -1,7 +1,9 @@
 /** Runs a compiled script with the names that it takes. */
 import vm from "node:vm";
 import { ownCell } from "../runtime/cell.ts";
-import { interruptRuntime, orInterrupted } from "../runtime/interrupt.ts";
+import { checkInterrupt, interruptRuntime, orInterrupted } from "../runtime/interrupt.ts";
+import { breakable } from "../runtime/signals.ts";
+import type { CommonJS } from "./script.ts";
 import { SOURCE_ADDRESS } from "./sources.ts";
 
 export type ScriptScope = Record<string, unknown>;
@@ -16,30 +18,27 @@ export interface RunOptions {
 }
 
 /** Resolves when the script has ended, and rejects with what it threw. */
-export async function run(code: string, { name, source, scope, topLevelAwait }: RunOptions): Promise<void> {
-  const names: ScriptScope = { ...interruptRuntime(), ...scope };
+export async function run(
+  script: CommonJS,
+  { name, source, scope, topLevelAwait }: RunOptions,
+): Promise<void> {
+  const { code, declared } = script;
+  // A script may have a `__dirname` or `require` of its own, which no parameter can have beside it.
+  const names: ScriptScope = Object.fromEntries(
+    Object.entries({ ...interruptRuntime(), ...scope }).filter(([one]) => !declared.has(one)),
+  );
   const address = source === undefined ? "" : `\n//# sourceMappingURL=${SOURCE_ADDRESS}${source}`;
   // A line of its own before the code keeps its columns; the offset keeps its lines.
-  const script = new vm.Script(
+  const compiled = new vm.Script(
     `(${topLevelAwait ? "async " : ""}function (${Object.keys(names).join(", ")}) {\n${code}\n})${address}`,
     { filename: name, lineOffset: -1 },
   );
-  const body = script.runInThisContext() as (...values: unknown[]) => unknown;
-  const result = enter(() => body(...Object.values(names)));
+  const body = compiled.runInThisContext() as (...values: unknown[]) => unknown;
+  const result = breakable(() => {
+    // An interrupt may have come, and its signal gone, while the compiler was at work.
+    checkInterrupt();
+    return body(...Object.values(names));
+  });
   const cell = ownCell();
   if (topLevelAwait) await (cell ? orInterrupted(result as Promise<void>, cell) : result);
-}
-
-let entry: unknown;
-const enterScript = new vm.Script("globalThis[Symbol.for('ditlab.kernel.entry')]()", {
-  filename: "node:cell",
-});
-Object.defineProperty(globalThis, Symbol.for("ditlab.kernel.entry"), {
-  value: () => (entry as () => unknown)(),
-});
-
-/** Calls `body` so that a signal ends even code without checks, until it first awaits. */
-function enter(body: () => unknown): unknown {
-  entry = body;
-  return enterScript.runInThisContext({ breakOnSigint: true });
 }

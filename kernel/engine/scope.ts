@@ -33,8 +33,8 @@ export interface Scope {
   has(symbol: ts.Symbol): boolean;
   /** The cells that declare what may still be referred to, by their paths. */
   readonly files: ReadonlyMap<string, ts.SourceFile>;
-  /** Forgets meanings that nothing refers to any more. */
-  sweep(): void;
+  /** Forgets meanings that nothing refers to any more, and their cells but for `pinned`. */
+  sweep(pinned: readonly ts.SourceFile[]): void;
 }
 
 export function createScope(ts: TypeScript, empty: ts.SourceFile): Scope {
@@ -115,14 +115,18 @@ export function createScope(ts: TypeScript, empty: ts.SourceFile): Scope {
         meanings.set(name, of);
       }
     },
-    latest: (name) => meanings.get(name)?.at(-1)?.symbol,
-    names: () => [...meanings].map(([name, of]) => [name, of.at(-1)!.symbol]),
+    latest: (name) => meanings.get(ts.escapeLeadingUnderscores(name) as string)?.at(-1)?.symbol,
+    names: () =>
+      [...meanings].map(([name, of]) => [
+        ts.unescapeLeadingUnderscores(name as ts.__String),
+        of.at(-1)!.symbol,
+      ]),
     has: (symbol) =>
       meanings.get(symbol.escapedName as string)?.some((meaning) => meaning.symbol === symbol) ?? false,
-    sweep() {
+    sweep(pinned) {
       const kept = new Set<Meaning>();
-      const seen = new Set<ts.SourceFile>();
-      const waiting: ts.SourceFile[] = [];
+      const seen = new Set(pinned);
+      const waiting = [...pinned];
       const keep = (meaning: Meaning | undefined): void => {
         if (!meaning || kept.has(meaning)) return;
         kept.add(meaning);
@@ -134,7 +138,8 @@ export function createScope(ts: TypeScript, empty: ts.SourceFile): Scope {
       for (let file = waiting.pop(); file; file = waiting.pop()) {
         const { identifiers } = file as ts.SourceFile & { identifiers: ReadonlyMap<string, string> };
         const at = numbers.get(file)! - 1;
-        for (const name of identifiers.keys()) {
+        for (const text of identifiers.keys()) {
+          const name = ts.escapeLeadingUnderscores(text) as string;
           const own = localsOf(file).get(name);
           for (const find of [meaningAt, beneath]) {
             const meaning = find(name, at);

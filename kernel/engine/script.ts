@@ -8,6 +8,8 @@ export interface CommonJS {
   readonly code: string;
   /** What the code requires, in order: static imports, each with the names that it takes from there. */
   readonly imports: ReadonlyMap<string, readonly string[]>;
+  /** The names that the code declares outside of its functions and blocks. */
+  readonly declared: ReadonlySet<string>;
   readonly syntaxErrors: readonly ts.Diagnostic[];
   /** The line and column (from 1) in the source of a position in `code`. */
   original(line: number, column: number): { line: number; column: number } | undefined;
@@ -49,14 +51,18 @@ function asAssignment(ts: TypeScript, list: ts.VariableDeclarationList, file: ts
 function sharedVariables(ts: TypeScript, file: ts.SourceFile): Edit[] {
   const last = file.statements.findLast(ts.isExportDeclaration);
   if (!last?.exportClause || !ts.isNamedExports(last.exportClause)) return [];
-  const exported = new Set(last.exportClause.elements.map(({ name }) => name.text));
+  const names = new Set(last.exportClause.elements.map(({ name }) => name.text));
+  // Each once, though `var` may declare a name several times.
+  const exported = new Set(names);
   const edits: Edit[] = [];
   for (const statement of file.statements) {
     if (!ts.isVariableStatement(statement) || statement.modifiers) continue;
-    if (statement.declarationList.flags & (ts.NodeFlags.Const | ts.NodeFlags.Using)) continue;
-    const names = statement.declarationList.declarations.flatMap(({ name }) => namesOf(ts, name));
-    if (!names.every((name) => exported.has(name))) continue;
-    for (const name of names) exported.delete(name);
+    const declared = statement.declarationList.declarations.flatMap(({ name }) => namesOf(ts, name));
+    // A constant is the cell's own, but for one by which the script knows where all are.
+    const isOwn = statement.declarationList.flags & (ts.NodeFlags.Const | ts.NodeFlags.Using);
+    if (isOwn && !declared.includes("exports")) continue;
+    if (!declared.every((name) => names.has(name))) continue;
+    for (const name of declared) exported.delete(name);
     edits.push({ at: statement.getStart(file), remove: 0, insert: "export " });
   }
   const nested = new Set<string>();
@@ -145,8 +151,59 @@ function plainExports(ts: TypeScript): ts.TransformerFactory<ts.SourceFile> {
   };
 }
 
-/** Notes what the compiled imports require (calls that TypeScript made, not the source's own). */
+/**
+ * Without `exports.x = x` in blocks: TypeScript writes that for each variable that has the name of an exported one, also
+ * for another one of an inner block. What `var` declares there is on `exports` already.
+ */
+function withoutInnerExports(ts: TypeScript): ts.TransformerFactory<ts.SourceFile> {
+  const f = ts.factory;
+  const isMade = (node: ts.Node): boolean =>
+    ts.isExpressionStatement(node) &&
+    ts.isBinaryExpression(node.expression) &&
+    ts.isPropertyAccessExpression(node.expression.left) &&
+    node.expression.left.pos < 0 &&
+    ts.isIdentifier(node.expression.left.expression) &&
+    node.expression.left.expression.text === "exports" &&
+    ts.isIdentifier(node.expression.right) &&
+    node.expression.right.text === node.expression.left.name.text;
+  return (context) => {
+    const visit: ts.Visitor = (node) => {
+      if (isMade(node)) return undefined;
+      return ts.isStatement(node) ||
+        ts.isCaseBlock(node) ||
+        ts.isCaseOrDefaultClause(node) ||
+        ts.isCatchClause(node)
+        ? ts.visitEachChild(node, visit, context)
+        : node;
+    };
+    return (file) =>
+      f.updateSourceFile(
+        file,
+        file.statements.map((one) => (isMade(one) ? one : (ts.visitNode(one, visit) as ts.Statement))),
+      );
+  };
+}
+
+/** Notes what the compiled script declares. */
+function declarations(ts: TypeScript, names: Set<string>): ts.TransformerFactory<ts.SourceFile> {
+  return () => (file) => {
+    for (const statement of file.statements) {
+      if (ts.isVariableStatement(statement))
+        for (const { name } of statement.declarationList.declarations)
+          for (const one of namesOf(ts, name)) names.add(one);
+      if ((ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement)) && statement.name)
+        names.add(statement.name.text);
+    }
+    return file;
+  };
+}
+
+/**
+ * Notes what the compiled imports require (calls that TypeScript made, not the source's own), and has them call
+ * `__require`: a cell may have a `require` of its own.
+ */
 function requires(ts: TypeScript, imports: string[]): ts.TransformerFactory<ts.SourceFile> {
+  const f = ts.factory;
   return (context) => (file) => {
     const visit: ts.Visitor = (node) => {
       if (
@@ -156,8 +213,10 @@ function requires(ts: TypeScript, imports: string[]): ts.TransformerFactory<ts.S
         node.pos < 0 &&
         node.arguments.length === 1 &&
         ts.isStringLiteral(node.arguments[0])
-      )
+      ) {
         imports.push(node.arguments[0].text);
+        return f.updateCallExpression(node, f.createIdentifier("__require"), undefined, node.arguments);
+      }
       return ts.visitEachChild(node, visit, context);
     };
     return ts.visitEachChild(file, visit, context);
@@ -167,7 +226,7 @@ function requires(ts: TypeScript, imports: string[]): ts.TransformerFactory<ts.S
 /** The names that compiled code takes from a module, which it holds in a variable such as `module_1`. */
 function takenNames(code: string, specifier: string): string[] {
   const quoted = JSON.stringify(specifier).replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-  const holders = code.matchAll(new RegExp(`\\bconst (\\w+_\\d+) = [^\\n]*\\brequire\\(${quoted}\\)`, "g"));
+  const holders = code.matchAll(new RegExp(`\\bconst (\\w+_\\d+) = [^\\n]*\\b__require\\(${quoted}\\)`, "g"));
   const names = [...holders].flatMap(([, holder]) =>
     [...code.matchAll(new RegExp(`\\b${holder}\\.([\\w$]+)`, "g"))].map(([, name]) => name),
   );
@@ -197,6 +256,8 @@ export function toCommonJS(ts: TypeScript, text: string, options: ScriptOptions)
   }
 
   const imports: string[] = [];
+  const declared = new Set<string>();
+  const ofCells = shareVariables ? [plainExports(ts), withoutInnerExports(ts)] : [];
   const {
     outputText,
     sourceMapText,
@@ -213,7 +274,7 @@ export function toCommonJS(ts: TypeScript, text: string, options: ScriptOptions)
       jsx: ts.JsxEmit.ReactJSX,
       newLine: ts.NewLineKind.LineFeed,
     },
-    transformers: { before, after: [...(shareVariables ? [plainExports(ts)] : []), requires(ts, imports)] },
+    transformers: { before, after: [...ofCells, declarations(ts, declared), requires(ts, imports)] },
   });
 
   let maps: { first?: TraceMap; second: TraceMap } | undefined;
@@ -229,6 +290,7 @@ export function toCommonJS(ts: TypeScript, text: string, options: ScriptOptions)
   return {
     code: outputText.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n"),
     imports: new Map(imports.map((specifier) => [specifier, takenNames(outputText, specifier)])),
+    declared,
     syntaxErrors: diagnostics,
     original,
   };

@@ -25,7 +25,7 @@ export function importsFor(
     unknown.map((one) => [one.file!.text.slice(one.start, one.start! + one.length!), one] as const),
   );
   const service = notebook.languageService();
-  return [...names.values()].slice(0, MAX_NAMES).flatMap(({ file, start, length, code }) => {
+  return [...names].slice(0, MAX_NAMES).flatMap(([name, { file, start, length, code }]) => {
     const fixes = service.getCodeFixesAtPosition(
       file!.fileName,
       start!,
@@ -38,7 +38,9 @@ export function importsFor(
       .filter(({ fixName }) => fixName === "import")
       .flatMap(({ changes }) => changes.flatMap(({ textChanges }) => textChanges))
       .flatMap(({ newText }) => /^import [^\n]*$/m.exec(newText) ?? [])
-      .map((line) => line.replace(/;?\s*$/, "").replace(/"([^"]+)"$/, withScheme));
+      .map((line) => line.replace(/;?\s*$/, "").replace(/"([^"]+)"$/, withScheme))
+      // Modules of Node that are functions have the names of each function, such as `length`.
+      .filter((line) => !(Object.hasOwn(Function.prototype, name) && line.includes('"node:')));
     const choices = [...new Set(lines)].slice(0, MAX_CHOICES);
     return choices.length > 0 ? [`it may be meant: ${choices.join(", or ")}`] : [];
   });

@@ -157,14 +157,16 @@ export function createConverter(options: FacadeOptions): Converter {
       pass.cell = undefined;
       const { start, end, candidates, original } = converter.complete("", code, position);
       const entries = original?.entries ?? [];
-      // Within a text tslab finds no word; the compiler says what is written of it.
-      const written = start === end ? original?.optionalReplacementSpan : undefined;
+      // Within a text tslab finds no word; the compiler says what is written of it. `__x` tslab takes for `___x`.
+      const inText = start === end ? original?.optionalReplacementSpan : undefined;
+      const written = code.startsWith("__", start) ? { start, length: end - start } : inText;
       if (!written) return { start, end, candidates, entries };
       const prefix = code.slice(written.start, position).toLowerCase();
+      const names = inText ? candidates : entries.map(({ name }) => name);
       return {
         start: written.start,
         end: Math.max(position, written.start + written.length),
-        candidates: candidates.filter((name) => name.toLowerCase().startsWith(prefix)),
+        candidates: names.filter((name) => name.toLowerCase().startsWith(prefix)),
         entries,
       };
     },

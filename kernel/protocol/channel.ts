@@ -20,6 +20,8 @@ export const FLAG = {
   asking: 4,
   /** How many answers have come while it did. */
   answers: 5,
+  /** How many signals the socket thread has sent to this process. */
+  signals: 6,
 } as const;
 
 /** How much output may wait for the socket thread before a printing cell waits too, in kilobytes. */

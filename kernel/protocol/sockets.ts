@@ -20,8 +20,12 @@ const AWAITS_FIRST = 50;
 const CHECKS_FIRST = 60;
 /** How long a cell that was sent before an interrupt may arrive after it, in milliseconds: sockets keep no common order. */
 const ARRIVAL_GRACE = 50;
-/** How long a cell that has arrived may take to begin before an interrupt is given up, in milliseconds. */
-const BEGIN_GRACE = 2000;
+/** How long a cell that has arrived may take to begin before what keeps it from that is stopped, in milliseconds. */
+const BEGINS_FIRST = 2000;
+/** How long it may take before an interrupt is given up: a loaded machine has a compiler to load, in milliseconds. */
+const BEGIN_GRACE = 60_000;
+/** When a signal is sent again that a child process may have missed as it began, in milliseconds. */
+const CHILD_BEGINS = 1000;
 /** How often that is looked at, in milliseconds; long enough for replies of the main thread to come in. */
 const LOOK_EVERY = 5;
 /** How long the main thread has to end after a shutdown request, in milliseconds. */
@@ -139,14 +143,17 @@ async function listen(channel: "shell" | "control" | "stdin", handle: (message: 
  */
 async function meantRun({ header: { session, date } }: Message): Promise<number> {
   const here = new Set(unanswered);
-  let run = 0;
-  for (
-    let waited = 0;
-    run === 0 && waited < (unanswered.length > 0 ? BEGIN_GRACE : ARRIVAL_GRACE);
-    waited += LOOK_EVERY
-  ) {
-    run = Atomics.load(flags, FLAG.run);
+  const started = performance.now();
+  const waited = (): number => performance.now() - started;
+  let run = Atomics.load(flags, FLAG.run);
+  let helped = false;
+  while (run === 0 && waited() < (unanswered.length > 0 ? BEGIN_GRACE : ARRIVAL_GRACE)) {
     await sleep(LOOK_EVERY);
+    run = Atomics.load(flags, FLAG.run);
+    if (run !== 0 || helped || waited() < BEGINS_FIRST) continue;
+    // A loop that an earlier cell left in a timer may be all that the main thread comes to.
+    helped = true;
+    await stopForgotten();
   }
   const cell = unanswered[0];
   // The clocks of two front ends may differ; what was here before the interrupt counts as sent before.
@@ -154,14 +161,22 @@ async function meantRun({ header: { session, date } }: Message): Promise<number>
   return sentAfter ? 0 : run;
 }
 
+/** The run that the latest interrupt means, while that is not known. */
+let meaning: Promise<number> | undefined;
+
 /**
  * Stops the running cell. If it waits, the main thread gives up what it waits for; if that thread does not come to it,
  * whatever blocks it fails at its next check, or by a signal if it is stuck in a call that has none.
  */
 async function interrupt(request: Message): Promise<void> {
   const paused = debugging?.isPaused();
-  const run = paused ? Atomics.load(flags, FLAG.run) : await meantRun(request);
+  // Asked again before the cell began, it is to stop once: a second stop gives up what a first lets finish.
+  if (!paused && meaning) return void (await meaning);
+  meaning = paused ? undefined : meantRun(request);
+  const run = await (meaning ?? Atomics.load(flags, FLAG.run));
+  meaning = undefined;
   if (run === 0) return stopForgotten();
+  const heard = Atomics.load(flags, FLAG.heard);
   tell({ kind: "interrupt", run });
   await (paused ? goOnStopping(run) : sleep(AWAITS_FIRST));
   if (Atomics.load(flags, FLAG.run) !== run) return;
@@ -169,9 +184,20 @@ async function interrupt(request: Message): Promise<void> {
   Atomics.notify(flags, FLAG.unsent);
   await sleep(CHECKS_FIRST);
   if (Atomics.load(flags, FLAG.run) !== run) return;
+  // The group has the cell's child processes, which may be what it waits for.
+  signal(-process.pid);
+  for (let waited = 0; waited < CHILD_BEGINS; waited += LOOK_EVERY) {
+    await sleep(LOOK_EVERY);
+    if (Atomics.load(flags, FLAG.run) !== run || Atomics.load(flags, FLAG.heard) !== heard) return;
+  }
+  signal(-process.pid);
+}
+
+/** Interrupts this process, or where it leads one its group, as the main thread is to know. */
+function signal(target: number): void {
+  Atomics.add(flags, FLAG.signals, 1);
   try {
-    // The group has the cell's child processes, which may be what it waits for.
-    process.kill(-process.pid, "SIGINT");
+    process.kill(target, "SIGINT");
   } catch {
     process.kill(process.pid, "SIGINT");
   }
@@ -210,7 +236,7 @@ async function debug(request: Message): Promise<Json> {
 /** Lets a paused program go on, which stops at its next check, or where it has none by a signal. */
 async function goOnStopping(run: number): Promise<void> {
   Atomics.store(flags, FLAG.interrupt, 1);
-  if (run !== 0) process.kill(process.pid, "SIGINT");
+  if (run !== 0) signal(process.pid);
   await debugging?.withoutPauses(() => sleep(AWAITS_FIRST));
 }
 
@@ -244,11 +270,14 @@ async function onControl(request: Message): Promise<void> {
   answer("iopub", request, "status", { execution_state: "idle" });
 }
 
+// Without this thread the kernel can neither be asked nor stopped, nor does a main thread that computes hear of its end.
+process.on("exit", () => process.kill(process.pid, "SIGKILL"));
+
 // A front end that was killed asked for no shutdown.
 const parent = process.ppid;
 setInterval(() => {
   if (process.ppid !== parent) process.kill(process.pid, "SIGKILL");
-}, 1000).unref();
+}, 500).unref();
 
 port.on("message", async (message: ToSockets) => {
   if (message.kind === "send") send(message.channel, message.message, message.size);

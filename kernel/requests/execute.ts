@@ -4,6 +4,7 @@ import type { History } from "../history/history.ts";
 import type { Json, Message } from "../protocol/message.ts";
 import { type Cell, createCell } from "../runtime/cell.ts";
 import { beginRun, endRun, stop } from "../runtime/interrupt.ts";
+import { settleSignals } from "../runtime/signals.ts";
 import { type CellRunner, runCell } from "./cell-run.ts";
 import { isCell } from "./queue.ts";
 
@@ -76,6 +77,7 @@ export function createExecutor(options: ExecutorOptions): Executor {
     const wanted = request.content as unknown as ExecuteRequest;
     const { code, silent = false, user_expressions = {}, stop_on_error = true } = wanted;
     if (typeof code !== "string") return outbox.reply(request, { ...refusal(code), execution_count: count });
+    await settleSignals();
     const cell = begin(request, wanted);
     beginRun(cell);
     const { failure, expressions } = await runCell(options, cell, code, {

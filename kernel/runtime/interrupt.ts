@@ -14,12 +14,29 @@ export class KeyboardInterrupt extends Error {
 }
 
 /** What Node throws when a signal ends code that has no checks. */
-const isSignal = (error: unknown) =>
+export const isSignal = (error: unknown) =>
   error instanceof Error && (error as NodeJS.ErrnoException).code === "ERR_SCRIPT_EXECUTION_INTERRUPTED";
 
 export const isInterrupt = (error: unknown): boolean => error instanceof KeyboardInterrupt || isSignal(error);
 
 let flags: Int32Array = new Int32Array(4);
+
+/** Whether the code that runs is to stop. */
+const isToStop = (): boolean => Atomics.load(flags, FLAG.interrupt) !== 0;
+
+/** Fails where the code that begins here was to stop while it was compiled. */
+export function checkInterrupt(): void {
+  if (isToStop()) throw new KeyboardInterrupt();
+}
+
+/** What ended code: an interrupt where that was to stop, though a call may have failed by it first (its child ended). */
+export function orInterrupt(error: unknown): unknown {
+  if (isInterrupt(error) || !isToStop()) return error;
+  const interrupt = new KeyboardInterrupt();
+  const [frames] = (error instanceof Error && /\n\s+at [\s\S]*$/.exec(String(error.stack))) || [""];
+  interrupt.stack = `${interrupt}${frames}`;
+  return interrupt;
+}
 
 /** What a check throws that found the flag set: whatever blocks the thread is to stop. */
 const interruption = new KeyboardInterrupt();
@@ -36,6 +53,9 @@ export function watchFlags(shared: Int32Array): void {
   }
   delete (globalThis as Record<string, unknown>).__given;
 }
+
+/** How many signals the socket thread has sent to this process. */
+export const signalsSent = (): number => Atomics.load(flags, FLAG.signals);
 
 export function beginRun(cell: Cell): void {
   Atomics.store(flags, FLAG.interrupt, 0);
@@ -75,7 +95,8 @@ export function stopForgotten(): void {
 }
 
 function rethrow(error: unknown): void {
-  if (isInterrupt(error)) throw error;
+  const reason = orInterrupt(error);
+  if (isInterrupt(reason)) throw reason;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -92,7 +113,7 @@ export function awaited(value: unknown): unknown {
   if (!cell) return value;
   const finishes = isThenable(value) && (value as { [FINISH]?: unknown })[FINISH] === true;
   // What is to finish has begun, also where the stop came before the await.
-  if (cell.interrupted && !finishes) return Promise.reject(new KeyboardInterrupt());
+  if ((cell.interrupted || isToStop()) && !finishes) return Promise.reject(new KeyboardInterrupt());
   if (!isThenable(value)) return value;
   if (finishes) return untilSecondStop(value, cell);
   return new Promise((resolve, reject) => {

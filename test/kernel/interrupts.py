@@ -79,6 +79,39 @@ class Interrupts(KernelCase):
             self.km.interrupt_kernel()
             self.assertEqual(self.wait(msg_id).reply["ename"], "KeyboardInterrupt")
 
+    def test_a_cell_that_takes_long_to_begin_is_interrupted_too(self):
+        # A timer that cannot be stopped keeps the main thread from it, as a loaded machine does.
+        self.check(
+            "// @no-interrupt-checks\n"
+            "setTimeout(() => { const end = Date.now() + 4000; while (Date.now() < end); }, 200); 0", "0"
+        )
+        time.sleep(0.4)
+        msg_id = self.kc.execute("for (;;);")
+        for _ in range(3):
+            self.km.interrupt_kernel()
+            time.sleep(0.1)
+        self.assertEqual(self.wait(msg_id, timeout=20).reply["ename"], "KeyboardInterrupt")
+        self.check("1 + 1", "2")
+
+    def test_a_cell_that_is_compiled_for_long_is_interrupted_too(self):
+        # So much code that the interrupt, and the signal after it, come before it begins.
+        code = 'import { execSync } from "node:child_process";\n'
+        code += "\n".join(f"const compiled{i} = [{i}].map((n) => ({{ n, s: `${{n}}` }}));" for i in range(3000))
+        self.interrupted(code + '\nexecSync("sleep 60")', after=0.2)
+
+    def test_a_child_that_begins_after_the_signal_is_interrupted_too(self):
+        code = 'import { execSync } from "node:child_process"; const end = Date.now() + 800;\n'
+        self.interrupted("// @no-interrupt-checks\n" + code + 'await null; while (Date.now() < end); execSync("sleep 60")')
+
+    def test_a_call_that_fails_by_the_interrupt_is_interrupted(self):
+        # A child process may end, and its call fail, before the signal has come to the kernel itself.
+        failing = 'while (!__interrupt[0]); throw new Error("Command failed: sleep 60")'
+        before = "// @ts-nocheck\n// @no-interrupt-checks\n"
+        self.check("let seen = 0")
+        self.interrupted(before + failing)
+        self.interrupted(before + "try { " + failing + " } catch { seen = 1 }")
+        self.check("seen", "0")
+
     def test_a_cell_sent_after_the_interrupt_is_not_meant(self):
         for _ in range(40):
             self.km.interrupt_kernel()

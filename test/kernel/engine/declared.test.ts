@@ -76,6 +76,37 @@ test("global variables that a cell declares are global in later cells", async ()
   assert.is(await run("counted = 5; globalThis.counted"), 5);
 });
 
+test("what a cell adds to globals and modules can be declared again, in another way", async () => {
+  await run("declare global { var again: number; interface Array<T> { end(): T } }\nglobalThis.again = 1;");
+  await run("declare global { interface Array<T> { (): void; [Symbol.species]: 1 } }");
+  await run(
+    "declare global { var again: string; interface Array<T> { end(): T | undefined } const g: 1 }\nagain = 's';",
+  );
+  assert.is(await run("again.length"), 1);
+  assert.match(
+    await fails("const last: number = [1].end()"),
+    /'undefined' is not assignable to type 'number'/,
+  );
+  assert.match(await fails("const it: 2 = [1][Symbol.species]"), /Type '1' is not assignable to type '2'/);
+  assert.match(
+    await fails("declare global { var again: Missing; interface Array<T> { end(): 1 } const g: 2 }"),
+    /'Missing'/,
+  );
+  assert.match(
+    await fails("const one: 3 = g"),
+    /Type '1' is not assignable/,
+    "a cell that failed changes nothing",
+  );
+  await run('declare module "node:fs" { interface Stats { mine?: string } }');
+  await run('declare module "node:fs" { interface Stats { mine?: number } }');
+  assert.is(await run('import { statSync } from "node:fs"; statSync("/").mine?.toFixed()'), undefined);
+  assert.match(
+    await fails("declare global { var again: number; }"),
+    /must have the same type/,
+    "with less it is another cell",
+  );
+});
+
 test("what has a type keeps it when the type's name is declared again", async () => {
   await run("class A { a = 1; other?: A }\nconst old = new A(), olds = [old]; const makeA = () => new A();");
   await run("interface Holds { it: A } let held: Map<string, Holds> = new Map();");
@@ -126,6 +157,9 @@ test("names of properties are no names of cells", async () => {
 
 test("a thousand cells later all is as it was", async () => {
   await run(
+    "declare global { interface Array<T> { kept?: T } var keptToo: number }\nglobalThis.keptToo = 8;",
+  );
+  await run(
     "class Kept { k = 1 }\nlet kept = new Kept(); interface Kept2 { a: Kept } const deep: Kept2 = { a: kept };",
   );
   for (let i = 0; i < 1000; i++) {
@@ -133,6 +167,7 @@ test("a thousand cells later all is as it was", async () => {
     assert.is(await run(`let again = { at: ${i} }; again.at`), i);
   }
   assert.equal(await run("[kept.k, deep.a.k, last.k900, new Kept().k900, again.at]"), [1, 1, 900, 900, 999]);
+  assert.equal(await run("[[1].kept, keptToo]"), [undefined, 8], "what is global is so still");
   assert.match(await fails("kept.k900"), /'k900' does not exist on type 'Kept'/);
   assert.match(await fails("last.k"), /'k' does not exist on type 'Kept'/);
 });
