@@ -5,6 +5,7 @@ import { LOADER_START } from "../display/plotly-page.ts";
 import { escapeHtml } from "../display/table.ts";
 import type { Cell, CodeCell, DataOutput, Metadata, Notebook, Output } from "./format.ts";
 import { highlight, imageUrl, markdown } from "./markdown.ts";
+import { overwritten } from "./outputs.ts";
 import { PAGE_STYLE } from "./style.ts";
 
 function ansi(text: string): string {
@@ -45,9 +46,6 @@ function renderData({ data, metadata }: DataOutput): string {
   const found = RENDERERS.find(([type]) => type in data);
   return found ? found[1](data[found[0]], found[0], metadata) : "";
 }
-
-/** Text as a terminal leaves it: a carriage return begins the line anew. */
-const overwritten = (text: string) => text.replace(/\r+(?=\n|$)/g, "").replace(/[^\n]*\r/g, "");
 
 function renderOutput(output: Output): string {
   if (output.output_type === "stream") return pre(overwritten(output.text), output.name);

@@ -2,6 +2,10 @@
 import type { Json, Message } from "../protocol/message.ts";
 import type { CodeCell, DataOutput, Output } from "./format.ts";
 
+/** Text as a terminal leaves it: a carriage return begins the line anew. */
+export const overwritten = (text: string): string =>
+  text.replace(/\r+(?=\n|$)/g, "").replace(/[^\n]*\r/g, "");
+
 /** Collects the messages of a notebook's cells into their outputs; displays are updated wherever they were shown. */
 export function outputCollector(): { begin(cell: CodeCell): (message: Message) => void } {
   const displays = new Map<string, DataOutput[]>();
