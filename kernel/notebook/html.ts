@@ -1,9 +1,16 @@
 /** A notebook as one HTML page that needs no network. */
 import { AnsiUp } from "ansi_up";
-import writeFileAtomic from "write-file-atomic";
 import { LOADER_START } from "../display/plotly-page.ts";
 import { escapeHtml } from "../display/table.ts";
-import type { Cell, CodeCell, DataOutput, Metadata, Notebook, Output } from "./format.ts";
+import {
+  type Cell,
+  type CodeCell,
+  type DataOutput,
+  type Metadata,
+  type Notebook,
+  type Output,
+  writeWhole,
+} from "./format.ts";
 import { highlight, imageUrl, markdown } from "./markdown.ts";
 import { overwritten } from "./outputs.ts";
 import { PAGE_STYLE } from "./style.ts";
@@ -146,5 +153,5 @@ ${withoutRepeats(notebook).cells.map(renderCell).join("\n")}
 }
 
 export async function writeNotebookPage(path: string, notebook: Notebook, name: string): Promise<void> {
-  await writeFileAtomic(path, notebookPage(notebook, name));
+  await writeWhole(path, () => notebookPage(notebook, name));
 }

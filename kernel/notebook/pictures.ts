@@ -2,15 +2,20 @@
  * A picture beside each plotly figure, for readers that run no scripts: GitHub, a notebook that is not trusted. Plotly
  * measures text and paints heatmaps with what browsers alone have, so a Chromium that is there draws them, all on one page.
  */
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { Launcher, launch } from "chrome-launcher";
+import { Launcher } from "chrome-launcher";
 import sharp from "sharp";
 import { editionOf, type Figure } from "../display/plotly.ts";
 import { type Edition, plotlyFile, SCRIPTLESS } from "../display/plotly-page.ts";
+import { escapeHtml } from "../display/table.ts";
 import { FIGURE } from "./compare/outputs.ts";
 import type { DataOutput, Notebook } from "./format.ts";
 
@@ -93,6 +98,35 @@ async function serve(
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${secret}`, server };
 }
 
+/** Opens a page in a browser without windows and with a profile of its own; returns how to end it. */
+async function open(
+  browser: string,
+  url: string,
+  fail: (error: Error) => void,
+): Promise<() => Promise<void>> {
+  const profile = await mkdtemp(join(tmpdir(), "ditlab-browser-"));
+  const flags = [...Launcher.defaultFlags(), "--headless=new", `--user-data-dir=${profile}`];
+  // Figures in space are drawn by the processor where there is no GPU.
+  flags.push("--enable-unsafe-swiftshader", "--disable-dev-shm-usage");
+  // Chromium has no sandbox for root.
+  if (process.getuid?.() === 0) flags.push("--no-sandbox");
+  const child = spawn(browser, [...flags, url], { stdio: "ignore" });
+  const ended = new Promise<void>((resolve) => {
+    child.once("exit", () => resolve());
+    child.once("error", () => resolve());
+  });
+  child.once("error", (error) => fail(new Error(`${browser} did not start: ${error.message}`)));
+  child.once("exit", () => fail(new Error(`${browser} ended before it had drawn all figures`)));
+  const kill = (): void => void child.kill("SIGKILL");
+  process.once("exit", kill);
+  return async () => {
+    kill();
+    await ended;
+    process.removeListener("exit", kill);
+    await rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  };
+}
+
 /** What the browser makes of each figure, in their order. */
 async function draw(jobs: readonly Job[], browser: string): Promise<Answer[]> {
   const answers: Answer[] = [];
@@ -111,21 +145,14 @@ async function draw(jobs: readonly Job[], browser: string): Promise<Answer[]> {
     late.refresh();
     if (index === jobs.length - 1) finish();
   });
-  // Root has no sandbox; figures in space are drawn by the processor where there is no GPU.
-  const flags = ["--headless=new", "--enable-unsafe-swiftshader", "--disable-dev-shm-usage"];
-  if (process.getuid?.() === 0) flags.push("--no-sandbox");
+  const close = await open(browser, url, fail);
   try {
-    const chrome = await launch({ chromePath: browser, startingUrl: url, chromeFlags: flags });
-    chrome.process.once("exit", () => fail(new Error(`${browser} ended before it had drawn all figures`)));
-    try {
-      await done;
-    } finally {
-      chrome.kill();
-    }
+    await done;
   } finally {
     clearTimeout(late);
     server.closeAllConnections();
     server.close();
+    await close();
   }
   return answers;
 }
@@ -140,7 +167,8 @@ async function addTo(output: DataOutput, png: string, { width, height }: Job): P
   if (typeof html === "string")
     output.data["text/html"] = html.replace(
       SCRIPTLESS,
-      () => `<img alt="" width="${width}" src="data:${PNG};base64,${picture}">`,
+      () =>
+        `<img alt="${escapeHtml(String(output.data["text/plain"] ?? ""))}" width="${width}" src="data:${PNG};base64,${picture}">`,
     );
 }
 
