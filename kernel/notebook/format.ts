@@ -1,9 +1,9 @@
 /** Notebook documents (nbformat 4.5), read and written as Jupyter does, so that saving there changes nothing. */
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import writeFileAtomic from "write-file-atomic";
 import { wellFormedJson } from "../text.ts";
 import { validateNotebook } from "./schema.ts";
+import { isTooLong, writeWhole } from "./whole.ts";
 
 export type Metadata = Record<string, unknown>;
 
@@ -101,8 +101,7 @@ function lasting(metadata: Metadata, ...transient: string[]): Metadata {
  */
 export async function readNotebook(path: string): Promise<Notebook> {
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    const isLong = error.code === "ERR_STRING_TOO_LONG";
-    const what = isLong ? "a notebook of less than 512 MB expected, got more" : error.message;
+    const what = isTooLong(error) ? "a notebook of less than 512 MB expected, got more" : error.message;
     throw new Error(error.code === "ENOENT" ? `there is no notebook at ${path}` : `${path}: ${what}`, {
       cause: error,
     });
@@ -184,20 +183,3 @@ export function formatNotebook(notebook: Notebook): string {
 /** Writes a notebook to a temporary name first: what was there stays until the new one is whole. */
 export const writeNotebook = (path: string, notebook: Notebook): Promise<void> =>
   writeWhole(path, () => formatNotebook(notebook));
-
-/** Writes a file whole or not at all; the error says in a sentence why not. */
-export async function writeWhole(path: string, textOf: () => string): Promise<void> {
-  try {
-    await writeFileAtomic(path, textOf());
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    // What a text may be at most is a limit of V8.
-    const isLong = error instanceof RangeError && message === "Invalid string length";
-    const why = { ENOSPC: "the disk is full", EDQUOT: "the disk quota is used up" }[code ?? ""];
-    if (!isLong && why === undefined) throw error;
-    const reason = why ?? "it would have more than 512 MB";
-    throw new Error(`${path} was not written, since ${reason}; what was there is as it was`, {
-      cause: error,
-    });
-  }
-}

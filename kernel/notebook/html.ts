@@ -2,18 +2,11 @@
 import { AnsiUp } from "ansi_up";
 import { LOADER_START } from "../display/plotly-page.ts";
 import { escapeHtml } from "../display/table.ts";
-import {
-  type Cell,
-  type CodeCell,
-  type DataOutput,
-  type Metadata,
-  type Notebook,
-  type Output,
-  writeWhole,
-} from "./format.ts";
+import type { Cell, CodeCell, DataOutput, Metadata, Notebook, Output } from "./format.ts";
 import { highlight, imageUrl, markdown } from "./markdown.ts";
 import { overwritten } from "./outputs.ts";
 import { PAGE_STYLE } from "./style.ts";
+import { writeWhole } from "./whole.ts";
 
 function ansi(text: string): string {
   const converter = new AnsiUp();

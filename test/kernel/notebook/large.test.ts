@@ -84,9 +84,10 @@ test.after(() => {
   "on a full disk the old notebook and the old page stay, and a sentence says why (mounting a tmpfs)",
   async () => {
     const path = join(disk!, "n.ipynb");
+    const code = "console.log('x'.repeat(400_000))";
     const cell = {
       ...{ cell_type: "code", id: "a", metadata: {}, execution_count: 1, outputs: [] },
-      source: '"x".repeat(400_000)',
+      source: code,
     };
     const before = JSON.stringify({ nbformat: 4, nbformat_minor: 5, metadata: {}, cells: [cell] });
     await writeFile(path, before);
@@ -106,7 +107,9 @@ test.after(() => {
     assert.equal(cells[0].outputs, []);
 
     const source = join(await temporaryFolder(), "m.ipynb");
-    await writeFile(source, before.replace('"x".repeat(400_000)', "x".repeat(400_000)));
+    const text = "x".repeat(400_000);
+    const printed = { ...cell, outputs: [{ output_type: "stream", name: "stdout", text }] };
+    await writeFile(source, JSON.stringify({ ...JSON.parse(before), cells: [printed] }));
     const page = ditlab(["html", source, "-o", join(disk!, "n.html")]);
     assert.is(page.status, 1);
     assert.match(page.stderr, /n\.html was not written, since the disk is full/);
