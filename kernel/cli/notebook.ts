@@ -2,40 +2,18 @@
 import { basename, extname, resolve } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { Command, InvalidArgumentError } from "commander";
-import type { CellProgress, RunResult } from "../notebook/run.ts";
+import type { RunResult } from "../notebook/run.ts";
+import { testCommand } from "./notebook-test.ts";
+import { positive, reporter, stopSignal } from "./run-options.ts";
 
 interface RunFlags {
   output?: string;
   html?: boolean;
+  png?: boolean;
   allowErrors?: boolean;
   timeout?: number;
   parameter: [string, string][];
   cwd?: string;
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (!(value > 0 && value < 2 ** 31 / 1000))
-    throw new InvalidArgumentError("seconds above 0 expected, at most 24 days.");
-  return value;
-}
-
-const firstLine = (source: string) =>
-  source.split("\n").find((line) => line.trim() !== "" && !line.startsWith("//")) ?? "";
-
-/** One line for each cell; in a terminal the line of the running cell is written over. */
-function reporter(): (cell: CellProgress) => void {
-  const { isTTY } = process.stderr;
-  return ({ index, total, cell, seconds }) => {
-    const place = `[${String(index).padStart(String(total).length)}/${total}]`;
-    const title = firstLine(cell.source).slice(0, 60);
-    if (seconds === undefined) {
-      if (isTTY) process.stderr.write(`${place}       … ${title}`);
-    } else {
-      const line = `${place} ${seconds.toFixed(1).padStart(6)} s ${title}`;
-      process.stderr.write(isTTY ? `\r\u001b[K${line}\n` : `${line}\n`);
-    }
-  };
 }
 
 function reportFailure({ failed }: RunResult): void {
@@ -50,27 +28,23 @@ function reportFailure({ failed }: RunResult): void {
 
 async function run(path: string, flags: RunFlags): Promise<void> {
   const { runNotebook } = await import("../notebook/run.ts");
-  const controller = new AbortController();
-  const stop = (): void => {
-    if (controller.signal.aborted) process.exit(130);
-    process.stderr.write("\nStopping this cell; press Ctrl-C again to stop at once.\n");
-    controller.abort();
-  };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
-  // A run is not in vain when nobody reads of it any more (`| head -1`).
-  process.stderr.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-  });
+  const pictures = flags.png ? await import("../notebook/pictures.ts") : undefined;
+  const browser = pictures?.findBrowser();
   const result = await runNotebook(path, {
     output: flags.output,
     allowErrors: flags.allowErrors,
     cellTimeout: flags.timeout === undefined ? undefined : flags.timeout * 1000,
     parameters: await parse(flags.parameter),
     kernel: flags.cwd === undefined ? {} : { cwd: resolve(flags.cwd) },
-    signal: controller.signal,
+    signal: stopSignal(),
     onCell: reporter(),
     onWarning: (sentence) => process.stderr.write(`warning: ${sentence}\n`),
   });
+  if (pictures && browser !== undefined) {
+    const drawn = await pictures.addPictures(result.notebook, browser);
+    if (drawn > 0)
+      await (await import("../notebook/format.ts")).writeNotebook(result.output, result.notebook);
+  }
   const written = [result.output];
   if (flags.html) {
     const { writeNotebookPage } = await import("../notebook/html.ts");
@@ -129,6 +103,10 @@ export const notebookCommand = (): Command =>
         .argument("<notebook>", "an .ipynb file")
         .option("-o, --output <file>", "where the notebook with its outputs goes (default: over the input)")
         .option("--html", "also write a page beside it that needs no network")
+        .option(
+          "--png",
+          "add a picture to each plotly figure, for GitHub and others that run no scripts; needs Chrome or Chromium",
+        )
         .option("--allow-errors", "go on after a cell that fails")
         .option("--timeout <seconds>", "the longest that a cell may take", positive)
         .option(
@@ -141,6 +119,7 @@ export const notebookCommand = (): Command =>
         .addHelpText("after", "\nExit codes: 0 done, 1 a cell failed, 2 wrong usage, 130 stopped by Ctrl-C.")
         .action(run),
     )
+    .addCommand(testCommand())
     .addCommand(
       new Command("html")
         .description("write a page of a notebook as it is, which needs no network; nothing is run")

@@ -19,6 +19,10 @@ const PACKAGES: Record<Edition, string> = {
   whole: "plotly.js-dist",
 };
 
+/** Where an edition's source lies: only the file is read, as importing it needs a browser. */
+export const plotlyFile = (edition: Edition): string =>
+  createRequire(import.meta.url).resolve(PACKAGES[edition]);
+
 /** A script that makes `slot`, where the page has a promise of an edition, resolved by whichever output carries it. */
 const waiter = (edition: Edition) => `
   const w = window;
@@ -38,8 +42,7 @@ const loaders = new Map<Edition, string>();
 export function loaderHtml(edition: Edition): string {
   let loader = loaders.get(edition);
   if (loader === undefined) {
-    // Only its file is read: importing it needs a browser.
-    const source = readFileSync(createRequire(import.meta.url).resolve(PACKAGES[edition]));
+    const source = readFileSync(plotlyFile(edition));
     const data = gzipSync(source, { level: 9 }).toString("base64");
     loader = `${LOADER_START}, MIT licence, https://github.com/plotly/plotly.js --><script>(async () => {${waiter(edition)}
   if (slot.loaded) return;
@@ -61,7 +64,8 @@ const note = (text: string) => `<p style="opacity:0.7;font-size:0.9em">${text}</
 const MISSING = note(
   "This figure needs plotly.js, which came with the notebook's first figure: run the cell of that one again.",
 );
-const SCRIPTLESS = note("A figure, drawn by a script: it is shown once the notebook is trusted.");
+/** What stands in a figure's place where no script draws it. */
+export const SCRIPTLESS = note("A figure, drawn by a script: it is shown once the notebook is trusted.");
 const LOADING = note("The figure is on its way …");
 
 /** A title as HTML: of what plotly reads in a text, line breaks are kept. */

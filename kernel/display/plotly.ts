@@ -51,6 +51,14 @@ const SMALL_EDITION = new Set(
   ),
 );
 
+const kindsOf = (data: Figure["data"]): string[] => [
+  ...new Set(data.map(({ type = "scatter" }) => String(type))),
+];
+
+/** The least plotly.js that draws the traces. */
+export const editionOf = (data: Figure["data"]): Edition =>
+  kindsOf(data).every((kind) => SMALL_EDITION.has(kind)) ? "cartesian" : "whole";
+
 /** A title of plotly's, which may be written as its text alone. */
 const titled = (value: unknown): unknown => (typeof value === "string" ? { text: value } : value);
 
@@ -115,8 +123,8 @@ export function figureBundle(figure: Figure): MimeBundle | Promise<MimeBundle> {
 }
 
 function bundleOf({ data, layout: given, config: asked, frames = [] }: Figure): MimeBundle {
-  const kinds = [...new Set(data.map(({ type = "scatter" }) => String(type)))];
-  const edition: Edition = kinds.every((kind) => SMALL_EDITION.has(kind)) ? "cartesian" : "whole";
+  const kinds = kindsOf(data);
+  const edition = editionOf(data);
   const layout = themed(given);
   const config = { responsive: true, displaylogo: false, ...asked };
   if (sink().once(`plotly ${edition}`))

@@ -1,9 +1,9 @@
 /** Notebook documents (nbformat 4.5), read and written as Jupyter does, so that saving there changes nothing. */
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import writeFileAtomic from "write-file-atomic";
 import { wellFormedJson } from "../text.ts";
 import { isOutput, validateNotebook } from "./schema.ts";
+import { isTooLong, writeWhole } from "./whole.ts";
 
 export type Metadata = Record<string, unknown>;
 
@@ -101,7 +101,8 @@ function lasting(metadata: Metadata, ...transient: string[]): Metadata {
  */
 export async function readNotebook(path: string): Promise<Notebook> {
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    throw new Error(error.code === "ENOENT" ? `there is no notebook at ${path}` : error.message, {
+    const what = isTooLong(error) ? "a notebook of less than 512 MB expected, got more" : error.message;
+    throw new Error(error.code === "ENOENT" ? `there is no notebook at ${path}` : `${path}: ${what}`, {
       cause: error,
     });
   });
@@ -186,6 +187,5 @@ export function formatNotebook(notebook: Notebook): string {
 }
 
 /** Writes a notebook to a temporary name first: what was there stays until the new one is whole. */
-export async function writeNotebook(path: string, notebook: Notebook): Promise<void> {
-  await writeFileAtomic(path, formatNotebook(notebook));
-}
+export const writeNotebook = (path: string, notebook: Notebook): Promise<void> =>
+  writeWhole(path, () => formatNotebook(notebook));

@@ -1,6 +1,5 @@
 /** A notebook as one HTML page that needs no network. */
 import { AnsiUp } from "ansi_up";
-import writeFileAtomic from "write-file-atomic";
 import { LOADER_START } from "../display/plotly-page.ts";
 import { escapeHtml } from "../display/table.ts";
 import {
@@ -13,7 +12,9 @@ import {
   readOutputs,
 } from "./format.ts";
 import { highlight, imageUrl, markdown } from "./markdown.ts";
+import { overwritten } from "./outputs.ts";
 import { PAGE_STYLE } from "./style.ts";
+import { writeWhole } from "./whole.ts";
 import { type WidgetPage, widgetPage } from "./widget-page.ts";
 import { savedModels } from "./widget-state.ts";
 
@@ -57,9 +58,6 @@ function renderData({ data, metadata }: DataOutput, widgets: WidgetPage): string
   const found = RENDERERS.find(([type]) => type in data);
   return found ? found[1](data[found[0]], found[0], metadata) : "";
 }
-
-/** Text as a terminal leaves it: a carriage return begins the line anew. */
-const overwritten = (text: string) => text.replace(/\r+(?=\n|$)/g, "").replace(/[^\n]*\r/g, "");
 
 function renderOutput(output: Output, widgets: WidgetPage): string {
   if (output.output_type === "stream") return pre(overwritten(output.text), output.name);
@@ -173,5 +171,5 @@ ${withoutRepeats(notebook)
 }
 
 export async function writeNotebookPage(path: string, notebook: Notebook, name: string): Promise<void> {
-  await writeFileAtomic(path, notebookPage(notebook, name));
+  await writeWhole(path, () => notebookPage(notebook, name));
 }

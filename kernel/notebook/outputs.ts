@@ -2,6 +2,16 @@
 import type { Json, Message } from "../protocol/message.ts";
 import type { CodeCell, DataOutput, Output } from "./format.ts";
 
+/** Text as a terminal leaves it: a carriage return begins the line anew. */
+export function overwritten(text: string): string {
+  if (!text.includes("\r")) return text;
+  const lastOf = (line: string): string => {
+    const whole = line.replace(/\r+$/, "");
+    return whole.slice(whole.lastIndexOf("\r") + 1);
+  };
+  return text.split("\n").map(lastOf).join("\n");
+}
+
 /** Collects the messages of a notebook's cells into their outputs; displays are updated wherever they were shown. */
 export function outputCollector(): { begin(cell: CodeCell): (message: Message) => void } {
   const displays = new Map<string, DataOutput[]>();

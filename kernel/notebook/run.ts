@@ -8,10 +8,7 @@ import { outputCollector } from "./outputs.ts";
 import { injectParameters, type Parameters } from "./parameters.ts";
 import { collectWidgets } from "./widget-state.ts";
 
-export interface RunOptions {
-  /** Where the notebook with its outputs goes; over the input unless given. */
-  readonly output?: string;
-  readonly parameters?: Parameters;
+export interface CellOptions {
   /** Goes on after a cell that fails. */
   readonly allowErrors?: boolean;
   /** The time that a cell may take, in milliseconds. */
@@ -24,6 +21,12 @@ export interface RunOptions {
   readonly onWarning?: (sentence: string) => void;
 }
 
+export interface RunOptions extends CellOptions {
+  /** Where the notebook with its outputs goes; over the input unless given. */
+  readonly output?: string;
+  readonly parameters?: Parameters;
+}
+
 export interface CellProgress {
   /** From 1, among the cells that run. */
   readonly index: number;
@@ -33,13 +36,16 @@ export interface CellProgress {
   readonly seconds?: number;
 }
 
-export interface RunResult {
-  readonly notebook: Notebook;
-  readonly output: string;
+export interface CellsResult {
   readonly seconds: number;
   /** The cell at which the run stopped, and why. */
   readonly failed?: { cell: CodeCell; index: number; reason: string };
   readonly interrupted: boolean;
+}
+
+export interface RunResult extends CellsResult {
+  readonly notebook: Notebook;
+  readonly output: string;
 }
 
 /** How often a cell is asked to stop, since a kernel may hear it before the cell begins, in milliseconds. */
@@ -47,11 +53,12 @@ const ASK_EVERY = 500;
 /** How long a cell may take to stop before its kernel is given up, in milliseconds. */
 const PATIENCE = 10_000;
 
-const isCleared = (cell: Notebook["cells"][number]): cell is CodeCell =>
+/** Whether a run clears a cell, and runs it if there is anything in it. */
+export const isCleared = (cell: Notebook["cells"][number]): cell is CodeCell =>
   cell.cell_type === "code" && !hasTag(cell, "skip-execution");
 
 /** Says in the notebook what ran it, and warns if it was written for something else. */
-function describeKernel(notebook: Notebook, kernel: KernelProcess, options: RunOptions): void {
+function describeKernel(notebook: Notebook, kernel: KernelProcess, options: CellOptions): void {
   const info = kernel.info.language_info as { name: string };
   const { kernelspec, language_info } = notebook.metadata as Record<
     string,
@@ -71,7 +78,7 @@ function describeKernel(notebook: Notebook, kernel: KernelProcess, options: RunO
  * or written, or the kernel does not start; what goes wrong in a cell is in the result.
  */
 export async function runNotebook(path: string, options: RunOptions = {}): Promise<RunResult> {
-  const { parameters = {}, signal, onWarning } = options;
+  const { parameters = {}, onWarning } = options;
   const output = resolve(options.output ?? path);
   let notebook = await readNotebook(path);
   if (Object.keys(parameters).length > 0) {
@@ -80,19 +87,31 @@ export async function runNotebook(path: string, options: RunOptions = {}): Promi
     for (const name of injected.unknown)
       onWarning?.(`${name} is not declared in a cell tagged "parameters", so it may have no effect`);
   }
+  const kernel = { cwd: dirname(resolve(path)), ...options.kernel };
+  const result = await runCells(notebook, { ...options, kernel }, () => writeNotebook(output, notebook));
+  return { ...result, notebook, output };
+}
+
+/** Runs a notebook's cells in order, in place; `save` is called before the first, after each, and at the end. */
+export async function runCells(
+  notebook: Notebook,
+  options: CellOptions,
+  save: () => Promise<void> = async () => {},
+): Promise<CellsResult> {
+  const { signal } = options;
   const started = performance.now();
-  const kernel = await startKernel({ cwd: dirname(resolve(path)), ...options.kernel });
+  const kernel = await startKernel(options.kernel);
   const { begin } = outputCollector();
   const widgets = collectWidgets();
   kernel.client.onPublished(widgets.hear);
-  let failed: RunResult["failed"];
+  let failed: CellsResult["failed"];
 
   try {
     describeKernel(notebook, kernel, options);
     // Outputs of an earlier run must not stand among those of this one.
     for (const cell of notebook.cells.filter(isCleared)) begin(cell);
     widgets.save(notebook);
-    await writeNotebook(output, notebook);
+    await save();
     const cells = notebook.cells.filter(isCleared).filter(({ source }) => source.trim() !== "");
     for (const [i, cell] of cells.entries()) {
       if (signal?.aborted) break;
@@ -103,7 +122,7 @@ export async function runNotebook(path: string, options: RunOptions = {}): Promi
       options.onCell?.({ ...place, seconds: (performance.now() - cellStarted) / 1000 });
       // Each cell is kept as soon as it is done, and the widgets as they are then.
       widgets.save(notebook);
-      await writeNotebook(output, notebook);
+      await save();
       const allowed = options.allowErrors || hasTag(cell, "raises-exception");
       if (failure && (failure.final || !allowed)) {
         failed = { cell, index: i + 1, reason: failure.reason };
@@ -113,9 +132,9 @@ export async function runNotebook(path: string, options: RunOptions = {}): Promi
   } finally {
     await kernel.stop();
   }
-  await writeNotebook(output, notebook);
+  await save();
   const seconds = (performance.now() - started) / 1000;
-  return { notebook, output, seconds, failed, interrupted: signal?.aborted === true };
+  return { seconds, failed, interrupted: signal?.aborted === true };
 }
 
 /** Runs one cell; if it failed, why, and whether no other can follow. */
@@ -123,7 +142,7 @@ async function runCell(
   { client }: KernelProcess,
   cell: CodeCell,
   collect: (message: Message) => void,
-  { cellTimeout, signal }: RunOptions,
+  { cellTimeout, signal }: CellOptions,
 ): Promise<{ reason: string; final?: boolean } | undefined> {
   const times: Record<string, string> = {};
   let late = false;

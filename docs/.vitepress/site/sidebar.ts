@@ -60,7 +60,7 @@ export function sidebar(): Entry[] {
       entry("jit.md"),
     ]),
     group("How to", [
-      ...["train", "sample", "evaluate", "watch"].map((name) => entry(`howto/${name}.md`)),
+      ...["train", "sample", "evaluate", "watch", "front-ends"].map((name) => entry(`howto/${name}.md`)),
       entry("probe.md"),
       entry("reproduce.md"),
       entry("devices.md"),
