@@ -7,6 +7,7 @@ import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import type ts from "typescript";
 import { addedNames, annotated, continued, isAugmenting, localsOf } from "./declarations.ts";
+import { createFiles, errorsOf, isEdited } from "./files.ts";
 import { createScope, type Scope } from "./scope.ts";
 import type { TypeScript } from "./typescript.ts";
 
@@ -61,12 +62,6 @@ type ProgramInternals = ts.Program & {
   ): { resolvedModule: ts.ResolvedModuleFull | undefined } | undefined;
 };
 
-interface CachedFile {
-  readonly file: ts.SourceFile | undefined;
-  /** Time of the last change of a file that a user may be editing; undefined for libraries, which do not change. */
-  readonly modified?: number;
-}
-
 /** After how many texts the checker is made anew, which frees what it knows of those that are gone. */
 const TEXTS_A_CHECKER = 400;
 
@@ -80,19 +75,15 @@ export const isCellPath = (path: string): boolean => CELL.test(path);
 /** Packages that make something of JSX; the first that is installed does, unless a cell names one by `@jsxImportSource`. */
 const JSX_RUNTIMES = ["react", "preact", "hono/jsx"];
 
-/** Whether a user may be editing `path` while the notebook runs. */
-const isEdited = (path: string) => !path.includes("/node_modules/");
-
-const errorsOf = (file: ts.SourceFile): readonly ts.Diagnostic[] =>
-  (file as ts.SourceFile & { parseDiagnostics: readonly ts.Diagnostic[] }).parseDiagnostics;
-
 export function createNotebookProgram(options: ProgramOptions): NotebookProgram {
   const { ts, compilerOptions, rootFiles, importFolders } = options;
   const { bindSourceFile } = ts as unknown as Internals;
   const [folder] = importFolders;
   /** A file without code that imports what cells import. */
   const importsPath = join(folder, "__imports__.ts");
-  const files = new Map<string, CachedFile>();
+  const files = createFiles(ts, compilerOptions, folder);
+  /** Where a cell's imports are looked for. */
+  const places = importFolders.map((at) => join(at, "cell.ts"));
   const reported = new WeakSet<ts.SourceFile>();
   const imported = new Set<string>();
   /** Cells that add to what is global, or to a module: they are part of each program. */
@@ -101,77 +92,38 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
   const labels = new WeakMap<ts.SourceFile, string>();
   const extended = new WeakSet<ts.Program>();
   let current: ts.SourceFile | undefined;
-  let versions = 0;
-  let edits = 0;
+  let imports: ts.SourceFile | undefined;
   let cells = 0;
   let texts = 0;
   let checkers = 0;
   let mayBeInstalled = false;
-  let resolutions = ts.createModuleResolutionCache(folder, (name) => name, compilerOptions);
   const strict = service(compilerOptions);
   const loose = service({ ...compilerOptions, strict: false });
-
-  const modified = (path: string) => (isEdited(path) ? ts.sys.getModifiedTime?.(path)?.getTime() : undefined);
-
-  function parse(path: string, text: string): ts.SourceFile {
-    // Comments of declaration files are parsed only when they are asked for: a third of the start would go to them.
-    const jsDocParsingMode = path.endsWith(".d.ts")
-      ? ts.JSDocParsingMode.ParseNone
-      : ts.JSDocParsingMode.ParseAll;
-    const file = ts.createSourceFile(path, text, {
-      languageVersion: compilerOptions.target!,
-      jsDocParsingMode,
-    });
-    return Object.assign(file, { version: String(versions++) });
-  }
 
   const importsText = () =>
     [`// ${checkers}`, ...[...imported].map((name) => `import ${JSON.stringify(name)};`), "export {};"].join(
       "\n",
     );
 
-  const textOf = (path: string) => (path === importsPath ? importsText() : ts.sys.readFile(path));
-
   function getSourceFile(path: string): ts.SourceFile | undefined {
-    const cell = cellOf(path);
-    if (cell) return cell;
-    const cached = files.get(path);
-    if (cached) return cached.file;
-    const text = textOf(path);
-    const file = text === undefined ? undefined : parse(path, text);
-    files.set(path, { file, modified: path === importsPath ? undefined : modified(path) });
-    return file;
+    if (path === importsPath) {
+      const text = importsText();
+      if (imports?.text !== text) imports = files.parse(importsPath, text);
+      return imports;
+    }
+    return cellOf(path) ?? files.read(path);
   }
 
   const cellOf = (path: string) => (current?.fileName === path ? current : scope.files.get(path));
 
-  function resolve(name: string, from: string): ts.ResolvedModuleFull | undefined {
-    const isNotebooks = from === importsPath || cellOf(from) !== undefined;
-    for (const place of isNotebooks ? importFolders.map((at) => join(at, "cell.ts")) : [from]) {
-      const { resolvedModule } = ts.resolveModuleName(name, place, compilerOptions, ts.sys, resolutions);
-      if (resolvedModule) return resolvedModule;
-    }
-    return undefined;
-  }
-
-  /** Drops files edited since they were read. */
-  function checkEdits() {
-    for (const [path, { modified: before }] of files) {
-      if (before !== undefined && modified(path) !== before) {
-        files.delete(path);
-        edits++;
-      }
-    }
-  }
+  const isNotebooks = (path: string) => path === importsPath || cellOf(path) !== undefined;
 
   /** Lets a cell's imports be part of the program. */
   function noteImports(text: string): void {
     if (!/\b(import|require|from|reference)\b/.test(text)) return;
     const { importedFiles, typeReferenceDirectives } = ts.preProcessFile(text, true, true);
     for (const { fileName } of [...importedFiles, ...typeReferenceDirectives]) {
-      if (isBuiltin(fileName) || imported.has(fileName)) continue;
-      imported.add(fileName);
-      files.delete(importsPath);
+      if (!isBuiltin(fileName)) imported.add(fileName);
     }
   }
 
@@ -179,36 +131,27 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
     texts = 0;
     checkers++;
     scope.sweep(augmenting);
-    files.delete(importsPath);
   }
 
   function parseCell(text: string): ts.SourceFile {
     const name = join(folder, `__cell${++cells}__`);
-    const file = parse(`${name}.ts`, text);
+    const file = files.parse(`${name}.ts`, text);
     if (errorsOf(file).length === 0 || !/<[\w>]/.test(text)) return file;
-    const withElements = parse(`${name}.tsx`, text);
+    const withElements = files.parse(`${name}.tsx`, text);
     if (errorsOf(withElements).length > 0) return file;
     const [, named] = /@jsxImportSource\s+(\S+)/.exec(text) ?? [];
     const source =
-      named ?? JSX_RUNTIMES.find((one) => resolve(`${one}/jsx-runtime`, importsPath)) ?? JSX_RUNTIMES[0];
+      named ?? JSX_RUNTIMES.find((one) => files.resolve(`${one}/jsx-runtime`, places)) ?? JSX_RUNTIMES[0];
     const { pragmas } = withElements as unknown as { pragmas: Map<string, unknown> };
     pragmas.set("jsximportsource", { arguments: { factory: source } });
     imported.add(`${source}/jsx-runtime`);
-    files.delete(importsPath);
     return withElements;
   }
 
-  function forgetFailures(): void {
-    mayBeInstalled = false;
-    for (const [path, { file }] of files) if (!file) files.delete(path);
-    resolutions = ts.createModuleResolutionCache(folder, (name) => name, compilerOptions);
-    edits++;
-    files.delete(importsPath);
-  }
-
   function enter(text: string): CellFile {
-    checkEdits();
-    if (mayBeInstalled) forgetFailures();
+    files.checkEdits();
+    if (mayBeInstalled) files.forgetFailures();
+    mayBeInstalled = false;
     if (++texts > TEXTS_A_CHECKER) renewChecker();
     const file = parseCell(text);
     const path = file.fileName;
@@ -235,7 +178,9 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
       return file && isCell.has(file) ? file : find(path);
     };
     program.getResolvedModule = (file, name, mode) =>
-      isCell.has(file) ? { resolvedModule: resolve(name, importsPath) } : getResolvedModule(file, name, mode);
+      isCell.has(file)
+        ? { resolvedModule: files.resolve(name, places) }
+        : getResolvedModule(file, name, mode);
     extended.add(program);
   }
 
@@ -272,7 +217,7 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
     registry.releaseDocumentWithKey = () => {};
     return ts.createLanguageService(
       {
-        getProjectVersion: () => [checkers, edits, imported.size, ...rootNames()].join(),
+        getProjectVersion: () => [checkers, files.changes, imported.size, ...rootNames()].join(),
         getCompilationSettings: () => settings,
         getScriptFileNames: rootNames,
         getScriptVersion: (path) => (getSourceFile(path) as { version?: string } | undefined)?.version ?? "",
@@ -283,19 +228,21 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
         getCurrentDirectory: () => folder,
         getDefaultLibFileName: () => ts.getDefaultLibFilePath(compilerOptions),
         fileExists: (path) => path === importsPath || ts.sys.fileExists(path),
-        readFile: textOf,
+        readFile: (path) => getSourceFile(path)?.text,
         directoryExists: ts.sys.directoryExists,
         getDirectories: ts.sys.getDirectories,
         realpath: ts.sys.realpath,
         useCaseSensitiveFileNames: () => true,
         resolveModuleNameLiterals: (literals, containing) =>
-          literals.map(({ text }) => ({ resolvedModule: resolve(text, containing) })),
+          literals.map(({ text }) => ({
+            resolvedModule: files.resolve(text, isNotebooks(containing) ? places : [containing]),
+          })),
       },
       registry,
     );
   }
 
-  const scope = createScope(ts, bound(parse(join(folder, "__names__.ts"), "export {};")));
+  const scope = createScope(ts, bound(files.parse(join(folder, "__names__.ts"), "export {};")));
 
   function bound(file: ts.SourceFile): ts.SourceFile {
     bindSourceFile(file, compilerOptions);

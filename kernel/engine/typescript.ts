@@ -7,8 +7,8 @@ import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import vm from "node:vm";
 import type ts from "typescript";
-import writeFileAtomic from "write-file-atomic";
 import { cacheFolder } from "../../lib/home.ts";
+import { writeWholeSync } from "../../lib/whole.ts";
 
 export type TypeScript = typeof ts;
 
@@ -42,7 +42,7 @@ export function loadTypeScript(): LoadedTypeScript {
       if (!stale) return;
       try {
         mkdirSync(dirname(cacheFile), { recursive: true });
-        writeFileAtomic.sync(cacheFile, script.createCachedData());
+        writeWholeSync(cacheFile, script.createCachedData());
       } catch {
         // Only speed depends on it.
       }

@@ -7,12 +7,12 @@ import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import writeFileAtomic from "write-file-atomic";
 import { fingerprint } from "../fingerprint.ts";
 import { cacheFolder } from "../home.ts";
 import { candidatesFor, driverFile, MAJORS } from "../jit/targets/cuda/libraries.ts";
 import { stateOf } from "../jit/targets/cuda/manifest.ts";
 import { packageVersion } from "../package.ts";
+import { writeWhole } from "../whole.ts";
 import type { Findings } from "./findings.ts";
 import { textOf } from "./machine-files.ts";
 import { type Device, PACKAGES } from "./names.ts";
@@ -127,7 +127,7 @@ export async function remember(device: Device, trial: Trial): Promise<void> {
   try {
     const file = cacheFile(device);
     await mkdir(dirname(file), { recursive: true });
-    await writeFileAtomic(file, `${JSON.stringify(trial)}\n`);
+    await writeWhole(file, `${JSON.stringify(trial)}\n`);
   } catch {
     // A cache is no more than that.
   }

@@ -4,7 +4,7 @@ import { createWriteStream } from "node:fs";
 import { access, type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
-import writeFileAtomic from "write-file-atomic";
+import { writeWhole } from "../whole.ts";
 
 /** One read or write call takes less than 2 GiB in Node; checkpoints are larger. */
 const chunkBytes = 1 << 28;
@@ -80,14 +80,11 @@ export const exists = (path: string): Promise<boolean> =>
 /** Writes a file under a temporary name and renames it. Missing folders are created. */
 export async function writeAtomic(path: string, data: string | Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  const content =
-    typeof data === "string" ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  await writeFileAtomic(path, content);
+  await writeWhole(path, data);
 }
 
 /**
- * Like `writeAtomic`, for files put together from parts, which may be larger than the 2 GiB that write-file-atomic
- * can write.
+ * Like `writeAtomic`, for files put together from parts, which may be larger than the 2 GiB that one array of bytes has.
  */
 export async function writePartsAtomic(path: string, parts: Iterable<Uint8Array>): Promise<void> {
   await mkdir(dirname(path), { recursive: true });

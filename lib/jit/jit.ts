@@ -1,8 +1,8 @@
 /** `jit`: any function over trees of tensors, traced once per structure and run on a target. */
 import { availableParallelism } from "node:os";
-import writeFileAtomic from "write-file-atomic";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { mapTree } from "../tensor/tree.ts";
+import { writeWhole } from "../whole.ts";
 import { isOnHost, type Memory } from "./buffers.ts";
 import { claim } from "./claims.ts";
 import { type Lowered, lowered, traceFunction, written } from "./lower.ts";
@@ -295,7 +295,7 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R, options: JitO
       }
     },
     save: async (path: string, args: A) =>
-      writeFileAtomic(path, Buffer.from(lowered(written(await traceWith(args), PORTABLE)).onnx)),
+      writeWhole(path, Buffer.from(lowered(written(await traceWith(args), PORTABLE)).onnx)),
     dispose: async () => {
       const released = [...programs.values()].map(({ program }) => program);
       programs.clear();

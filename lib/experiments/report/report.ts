@@ -1,7 +1,7 @@
 /** The report: one HTML page that needs nothing but itself. */
 
 import { readFile } from "node:fs/promises";
-import writeFileAtomic from "write-file-atomic";
+import { writeWhole } from "../../whole.ts";
 import type { Results } from "../results.ts";
 import { costTable } from "./cost.ts";
 import { type Figures, figuresOf } from "./figures.ts";
@@ -128,5 +128,5 @@ export function renderReport(given: Results, images: ReportImages): string {
 export async function writeReport(resultsPath: string, outputPath: string): Promise<void> {
   const results = parseResults(await readFile(resultsPath, "utf8"));
   const images = await readImages(results, resultsPath);
-  await writeFileAtomic(outputPath, renderReport(results, images));
+  await writeWhole(outputPath, renderReport(results, images));
 }

@@ -4,8 +4,8 @@
  */
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import writeFileAtomic from "write-file-atomic";
 import { digestOf, fingerprint } from "../../../fingerprint.ts";
+import { writeWhole } from "../../../whole.ts";
 import { folderOf } from "../onnxruntime/cache.ts";
 import { SETUP } from "./libraries.ts";
 import type { Compiler } from "./nvrtc.ts";
@@ -51,7 +51,7 @@ export function cubinsOf(openCompiler: () => Compiler, driver: number, capabilit
     if (file)
       try {
         await mkdir(folder, { recursive: true });
-        await writeFileAtomic(file, Buffer.concat([digestOf([code]), code]), { fsync: false });
+        await writeWhole(file, Buffer.concat([digestOf([code]), code]));
       } catch {
         // Compiled again by the next process.
       }

@@ -4,8 +4,8 @@
  */
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import writeFileAtomic from "write-file-atomic";
 import { fingerprint } from "../../../fingerprint.ts";
+import { writeWhole } from "../../../whole.ts";
 import { folderOf } from "../onnxruntime/cache.ts";
 import {
   type Algorithm,
@@ -79,7 +79,7 @@ export function productShelf(device: CudaDevice, products: Products): ProductShe
     best[key] = Buffer.from(fastest).toString("base64");
     try {
       await mkdir(dirname(file), { recursive: true });
-      await writeFileAtomic(file, JSON.stringify(best));
+      await writeWhole(file, JSON.stringify(best));
     } catch {
       // Measured again by the next process.
     }

@@ -7,9 +7,9 @@ import { readFileSync } from "node:fs";
 import { appendFile, mkdir, open, readdir, readFile, rename, rm, stat, utimes } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
-import writeFileAtomic from "write-file-atomic";
 import { digestOf } from "../../../fingerprint.ts";
 import { cacheFolder } from "../../../home.ts";
+import { writeWhole } from "../../../whole.ts";
 import { createSession, runtimeVersion, type Session, type SessionOptions } from "./session.ts";
 
 /** Part of every name: raise it when what is stored, or how, changes. */
@@ -120,8 +120,7 @@ export async function cachedSession(
   const stored = await (guess.taken ? guess.session : loadSession(folder, key, options));
   const session = stored ?? (await compileAndStore(model, without, folder, key, options));
   if (stored) void utimes(join(folder, key + MODEL), new Date(), new Date()).catch(() => {});
-  if (!guess.taken && guess.name)
-    await writeFileAtomic(join(folder, guess.name + GUESS), key, { fsync: false }).catch(() => {});
+  if (!guess.taken && guess.name) await writeWhole(join(folder, guess.name + GUESS), key).catch(() => {});
   return { session, cached: stored !== undefined };
 }
 

@@ -5,8 +5,8 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import writeFileAtomic from "write-file-atomic";
 import { fingerprint } from "../../../fingerprint.ts";
+import { writeWhole } from "../../../whole.ts";
 import type { DeviceArray } from "../../buffers.ts";
 import { writeIn } from "../../dialect.ts";
 import { createGraph, type LiveGraph, liveGraph, OWN } from "../../graph.ts";
@@ -271,7 +271,7 @@ async function tuneMissing(
   await readTuning(device, file);
   try {
     await mkdir(dirname(file), { recursive: true });
-    await writeFileAtomic(file, JSON.stringify(Object.fromEntries(tuning.known)));
+    await writeWhole(file, JSON.stringify(Object.fromEntries(tuning.known)));
   } catch {
     // Measured again by the next process.
   }
