@@ -65,7 +65,7 @@ export function tableOf(value: unknown): Table | undefined {
   const values = entries.map(([, row]) => row);
   // A map to single values is a table of one column.
   const rows: readonly unknown[] =
-    isMap && values.every(isScalar) ? values.map((value) => ({ value })) : values;
+    isMap && count > 1 && values.every(isScalar) ? values.map((value) => ({ value })) : values;
   if (!areRows(rows)) return undefined;
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return {

@@ -101,9 +101,11 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
   const loose = service({ ...compilerOptions, strict: false });
 
   const importsText = () =>
-    [`// ${checkers}`, ...[...imported].map((name) => `import ${JSON.stringify(name)};`), "export {};"].join(
-      "\n",
-    );
+    [
+      `// ${checkers} ${files.changes}`,
+      ...[...imported].map((name) => `import ${JSON.stringify(name)};`),
+      "export {};",
+    ].join("\n");
 
   function getSourceFile(path: string): ts.SourceFile | undefined {
     if (path === importsPath) {

@@ -1,4 +1,5 @@
 /** What imports give, and how they fail. */
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { test } from "uvu";
@@ -75,6 +76,19 @@ test("import.meta.resolve finds what imports find", async () => {
   );
   assert.is(await resolved("https://example.org/x"), "https://example.org/x");
   assert.match(await fails('import.meta.resolve("nothere")'), /Cannot find package 'nothere' imported from/);
+});
+
+test("a package that is installed meanwhile is found", async () => {
+  assert.match(await fails('import { v } from "meanwhile"; v'), /Cannot find module 'meanwhile'/);
+  const at = join(folder, "node_modules/meanwhile");
+  mkdirSync(at, { recursive: true });
+  writeFileSync(
+    join(at, "package.json"),
+    '{"name":"meanwhile","type":"module","exports":"./index.js","types":"index.d.ts"}',
+  );
+  writeFileSync(join(at, "index.js"), "export const v = 5;");
+  writeFileSync(join(at, "index.d.ts"), "export declare const v: number;");
+  assert.is(await run('import { v } from "meanwhile"; v'), 5);
 });
 
 test.run();
