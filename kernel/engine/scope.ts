@@ -21,7 +21,7 @@ type Names = ReadonlyMap<ts.__String, ts.Symbol>;
 type ScopeFile = ts.SourceFile & { locals: Names; parent?: ts.Node; id?: number };
 
 export interface Scope {
-  /** Makes `file` the next cell, which sees what has been declared so far through `outer`, its parent. */
+  /** The parent of the next cell's file, through which it sees what has been declared so far. */
   enter(): ts.SourceFile;
   /** Declares the names of a cell for those that come after it. */
   declare(file: ts.SourceFile, names: Iterable<readonly [string, ts.Symbol]>): void;
