@@ -97,6 +97,7 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
   let texts = 0;
   let checkers = 0;
   let mayBeInstalled = false;
+  let unfinished = false;
   const strict = service(compilerOptions);
   const loose = service({ ...compilerOptions, strict: false });
 
@@ -187,7 +188,11 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
   }
 
   function programOf({ getProgram }: ts.LanguageService): ts.Program {
+    // Stopped or failed half-way, the compiler would take its work for done.
+    if (unfinished) checkers++;
+    unfinished = true;
     const made = getProgram() as ProgramInternals;
+    unfinished = false;
     if (!extended.has(made)) extend(made);
     return made;
   }
