@@ -6,6 +6,7 @@ import type { Message } from "../protocol/message.ts";
 import { type CodeCell, hasTag, type Notebook, readNotebook, writeNotebook } from "./format.ts";
 import { outputCollector } from "./outputs.ts";
 import { injectParameters, type Parameters } from "./parameters.ts";
+import { spacedSaves } from "./saves.ts";
 import { collectWidgets } from "./widget-state.ts";
 
 export interface CellOptions {
@@ -73,7 +74,7 @@ function describeKernel(notebook: Notebook, kernel: KernelProcess, options: Cell
 }
 
 /**
- * Runs a notebook's cells in order and writes it, with their outputs, after each. Cells tagged `skip-execution` stay as
+ * Runs a notebook's cells in order and writes it, with their outputs, after each (a large one less often). Cells tagged `skip-execution` stay as
  * they are; of the others, those that the run does not come to have no outputs. Rejects if the notebook cannot be read
  * or written, or the kernel does not start; what goes wrong in a cell is in the result.
  */
@@ -92,17 +93,22 @@ export async function runNotebook(path: string, options: RunOptions = {}): Promi
   return { ...result, notebook, output };
 }
 
-/** Runs a notebook's cells in order, in place; `save` is called before the first, after each, and at the end. */
+/** Runs a notebook's cells in order, in place; `write` is called before the first, after each or a few, and at the end. */
 export async function runCells(
   notebook: Notebook,
   options: CellOptions,
-  save: () => Promise<void> = async () => {},
+  write: () => Promise<void> = async () => {},
 ): Promise<CellsResult> {
   const { signal } = options;
   const started = performance.now();
   const kernel = await startKernel(options.kernel);
   const { begin } = outputCollector();
   const widgets = collectWidgets();
+  const saves = spacedSaves(() => {
+    // The widgets as they are now.
+    widgets.save(notebook);
+    return write();
+  });
   kernel.client.onPublished(widgets.hear);
   let failed: CellsResult["failed"];
 
@@ -110,8 +116,7 @@ export async function runCells(
     describeKernel(notebook, kernel, options);
     // Outputs of an earlier run must not stand among those of this one.
     for (const cell of notebook.cells.filter(isCleared)) begin(cell);
-    widgets.save(notebook);
-    await save();
+    await saves.now();
     const cells = notebook.cells.filter(isCleared).filter(({ source }) => source.trim() !== "");
     for (const [i, cell] of cells.entries()) {
       if (signal?.aborted) break;
@@ -120,9 +125,7 @@ export async function runCells(
       const cellStarted = performance.now();
       const failure = await runCell(kernel, cell, begin(cell), options);
       options.onCell?.({ ...place, seconds: (performance.now() - cellStarted) / 1000 });
-      // Each cell is kept as soon as it is done, and the widgets as they are then.
-      widgets.save(notebook);
-      await save();
+      await saves.soon();
       const allowed = options.allowErrors || hasTag(cell, "raises-exception");
       if (failure && (failure.final || !allowed)) {
         failed = { cell, index: i + 1, reason: failure.reason };
@@ -132,7 +135,7 @@ export async function runCells(
   } finally {
     await kernel.stop();
   }
-  await save();
+  await saves.now();
   const seconds = (performance.now() - started) / 1000;
   return { seconds, failed, interrupted: signal?.aborted === true };
 }

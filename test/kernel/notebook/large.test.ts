@@ -19,7 +19,7 @@ const LINES = 20_000;
 /** The text of a notebook that holds, cell by cell, what its cells print. */
 function* large(bytes: number): Generator<string> {
   const text = Array(LINES).fill(JSON.stringify(LINE)).join(",\n");
-  const source = JSON.stringify(`process.stdout.write(${JSON.stringify(LINE)}.repeat(${LINES}))`);
+  const source = JSON.stringify(`void process.stdout.write(${JSON.stringify(LINE)}.repeat(${LINES}))`);
   yield '{"nbformat":4,"nbformat_minor":5,"metadata":{},"cells":[';
   for (let i = 0; i * text.length < bytes; i++)
     yield `${i > 0 ? "," : ""}{"cell_type":"code","id":"c${i}","metadata":{},"execution_count":${i + 1},"source":${source},"outputs":[{"output_type":"stream","name":"stdout","text":[${text}]}]}`;
