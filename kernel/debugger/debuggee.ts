@@ -7,6 +7,7 @@ import type { MimeBundle } from "../display/sink.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Place, placeIn, type RegisteredSource, sourceOfScript } from "../engine/sources.ts";
 import { createCatchFinder } from "./caught.ts";
+import { isCompiling } from "./compiling.ts";
 import type { DapVariable } from "./dap.ts";
 import { createReferences, shortText } from "./references.ts";
 import { statementLines, withoutTypes } from "./syntax.ts";
@@ -49,6 +50,8 @@ export interface Debuggee {
   isModule(source: number): boolean;
   parts(reference: number, start?: number, count?: number): DapVariable[];
   clear(): void;
+  /** Whether the thread is in the midst of compiling, when nothing else may be asked. */
+  isCompiling(): boolean;
 }
 
 /** What is asked with values: from code that is evaluated where the program is paused, or with the scopes of a frame. */
@@ -221,6 +224,7 @@ export function createDebuggee(engine: Engine, render: Render): Debuggee & InPla
     shared: (id) => references.scope([variablesOf(id)], (name) => LAST_VALUE.test(name)),
     parts: references.parts,
     clear: references.clear,
+    isCompiling,
     scope(id, ...scopes) {
       const text = id === null ? undefined : sourceOfScript(id)?.text;
       // A name that the source does not have is the compiler's.

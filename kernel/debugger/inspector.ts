@@ -1,5 +1,6 @@
 /** Node's inspector of the main thread, used from another thread, since a paused thread can do nothing itself. */
 import { Session } from "node:inspector";
+import { setTimeout as sleep } from "node:timers/promises";
 import { DEBUGGEE, type Debuggee, type InPlaceMethod } from "./debuggee.ts";
 
 export interface Location {
@@ -83,6 +84,12 @@ export interface InspectorEvents {
 
 /** How long what a reader has evaluated may take, in milliseconds. */
 const EVALUATION = 10_000;
+/** How long the compiler may be at work, which nothing may be asked in the midst of, in milliseconds. */
+const COMPILATION = 60_000;
+/** How often is looked whether it is done, in milliseconds. */
+const LOOK_EVERY = 10;
+/** What an expression is worth while the compiler is at work. */
+const COMPILING = "ditlab.kernel.compiling";
 
 const debuggee = `globalThis[Symbol.for(${JSON.stringify(DEBUGGEE)})]`;
 
@@ -113,27 +120,36 @@ export function openInspector({ onScript, onPaused }: InspectorEvents): Inspecto
     });
   const quiet = { silent: true, returnByValue: true };
 
+  /** The value of an expression in no place, wherever the thread is but in the compiler. */
+  async function evaluate<T>(expression: string, options: object = {}): Promise<T> {
+    const guarded = `${debuggee}.isCompiling() ? ${JSON.stringify(COMPILING)} : ${expression}`;
+    for (const started = performance.now(); performance.now() - started < COMPILATION; ) {
+      const value = resultOf<T | typeof COMPILING>(
+        await post<Result>("Runtime.evaluate", { ...quiet, ...options, expression: guarded }),
+      );
+      if (value !== COMPILING) return value;
+      await sleep(LOOK_EVERY);
+    }
+    throw new Error("the compiler is at work");
+  }
+
   return {
     post,
     ask: async (method, ...args) => {
       const list = args.map((value) => JSON.stringify(value) ?? "undefined").join(", ");
-      return resultOf(
-        await post<Result>("Runtime.evaluate", { ...quiet, expression: `${debuggee}.${method}(${list})` }),
-      );
+      return evaluate(`${debuggee}.${method}(${list})`);
     },
     askInPlace: async (method, { frame, source }, code, ...rest) => {
-      const options = {
-        ...quiet,
-        expression: inPlaceCall(method, source, code, ...rest),
-        timeout: EVALUATION,
-      };
-      if (frame === undefined)
-        return resultOf(await post<Result>("Runtime.evaluate", { ...options, awaitPromise: true }));
+      const expression = inPlaceCall(method, source, code, ...rest);
+      if (frame === undefined) return evaluate(expression, { timeout: EVALUATION, awaitPromise: true });
       // What the evaluated code calls must not pause again within the pause.
       await post("Debugger.setSkipAllPauses", { skip: true });
       try {
         return resultOf(
-          await post<Result>("Debugger.evaluateOnCallFrame", { ...options, callFrameId: frame }),
+          await post<Result>("Debugger.evaluateOnCallFrame", {
+            ...quiet,
+            ...{ expression, timeout: EVALUATION, callFrameId: frame },
+          }),
         );
       } finally {
         await post("Debugger.setSkipAllPauses", { skip: false });

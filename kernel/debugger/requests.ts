@@ -39,7 +39,8 @@ type Handler = (session: Session, args: Json) => unknown;
 /** Which scripts V8 passes over: those of Node, of the kernel and its package, and of other packages. */
 const kernelUrl = pathToFileURL(`${packageRoot()}/dist/`).href;
 const escaped = (part: string): string => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-const KERNEL = [`^${escaped(kernelUrl)}`, "^node:", "^evalmachine\\.", "/notebook\\.mjs$"];
+const COMPILER = "/node_modules/(typescript/lib|tslab/dist)/";
+const KERNEL = [`^${escaped(kernelUrl)}`, "^node:", "^evalmachine\\.", "/notebook\\.mjs$", COMPILER];
 const PACKAGES = ["/node_modules/"];
 
 export const isOwnFile = (url: string, justMyCode: boolean): boolean =>

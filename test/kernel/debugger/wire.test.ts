@@ -466,6 +466,35 @@ test("after disconnect nothing stops, and functions go on", async () => {
   await again;
 });
 
+test("breakpoints that are set while the compiler is at work do not get in its way", async () => {
+  const other = await startKernel({ cwd: folder });
+  try {
+    const debug = openDebugger(other);
+    await debug.attach();
+    let ended = false;
+    // The first cell, whose compiler reads the declarations of the language and of Node.
+    const running = other.client.execute("const n: number = 1;\nn + 1").finally(() => {
+      ended = true;
+    });
+    const code = "const s = `${1 + 1}`;\nfor (const c of s) {\n  console.log(c);\n}";
+    let times = 0;
+    for (; !ended; times++) {
+      const set = await debug.breakAt({ code: `${code}\n// ${times}` }, 3);
+      assert.equal(
+        set.map(({ line }) => line),
+        [3],
+      );
+    }
+    assert.ok(times > 0);
+    const { reply } = await running;
+    assert.is(reply.content.status, "ok", JSON.stringify(reply.content));
+    const { reply: next } = await other.client.execute("n + 2");
+    assert.is(next.content.status, "ok", JSON.stringify(next.content));
+  } finally {
+    await other.stop();
+  }
+});
+
 test("a paused kernel shuts down at once", async () => {
   await debug.attach();
   const code = "let ended = 1;\nended = 2;";
