@@ -6,7 +6,7 @@
 import { fileURLToPath } from "node:url";
 
 /** Files of the compiler and of Node, which may have been called by a cell as well as by the kernel. */
-const CALLED_BY_ANY = new RegExp(`^node:|[\\\\/]node_modules[\\\\/](typescript|tslab)[\\\\/]`);
+const CALLED_BY_ANY = /^node:|[\\/]node_modules[\\/](typescript|tslab)[\\/]/;
 const folder = (name: string) => fileURLToPath(new URL(`../${name}/`, import.meta.url));
 const engine = folder("engine");
 const debuggerFolder = folder("debugger");
@@ -33,4 +33,3 @@ export function isCompiling(): boolean {
   const worker = files.slice(asker === -1 ? files.length : asker).find((file) => !CALLED_BY_ANY.test(file));
   return worker?.startsWith(engine) === true;
 }
-
