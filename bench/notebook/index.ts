@@ -150,8 +150,15 @@ async function guard(): Promise<string> {
 }
 
 const names = Object.keys(KERNELS);
+/** Says on the way what is being measured, since the whole takes a while. */
+const say = (name: string, what: string): void => void process.stderr.write(`${name}: ${what}\n`);
 const results = new Map<string, Record<string, string>[]>(names.map((name) => [name, []]));
-for (let i = 0; i < starts; i++) for (const name of names) results.get(name)!.push(await measure(name));
+for (let i = 0; i < starts; i++)
+  for (const name of names) {
+    const figures = await measure(name);
+    say(name, JSON.stringify(figures));
+    results.get(name)!.push(figures);
+  }
 
 const row = (what: string, cells: readonly string[]): void =>
   console.log(`| ${what} | ${cells.join(" | ")} |`);
@@ -170,7 +177,11 @@ for (const what of Object.keys(results.get("ditlab")![0])) {
 }
 const inTurn = async (body: (name: string) => Promise<string>, of: readonly string[]): Promise<string[]> => {
   const cells: string[] = [];
-  for (const name of names) cells.push(of.includes(name) ? await body(name) : "");
+  for (const name of names) {
+    const cell = of.includes(name) ? await body(name) : "";
+    say(name, cell);
+    cells.push(cell);
+  }
   return cells;
 };
 const count = Number(options.cells).toLocaleString("en");

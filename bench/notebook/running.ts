@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Dealer, Subscriber } from "zeromq";
 import { decode, encode, header, type Json, type Message } from "../../kernel/protocol/message.ts";
@@ -11,6 +12,8 @@ import { decode, encode, header, type Json, type Message } from "../../kernel/pr
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "ditlab-bench-"));
 const KEY = "bench";
+/** How long a kernel may take to answer, in milliseconds. */
+const PATIENCE = 120_000;
 
 export interface Kind {
   /** The command that starts it with a connection file. */
@@ -57,7 +60,10 @@ export async function start(name: string, { command, env }: Kind) {
     const asked = performance.now();
     const parts = { identities: [], parentHeader: {}, metadata: {}, buffers: [] };
     await shell.send(encode({ ...parts, header: header(msg_type, "bench"), content }, KEY) as Buffer[]);
-    const reply = decode(await shell.receive(), KEY);
+    const late = sleep(PATIENCE, undefined, { ref: false }).then(() => {
+      throw new Error(`${name} did not answer in ${PATIENCE / 1000} s: ${JSON.stringify(content)}`);
+    });
+    const reply = decode(await Promise.race([shell.receive(), late]), KEY);
     return { ms: performance.now() - asked, reply };
   }
   const run = async (code: string): Promise<number> => {

@@ -15,8 +15,14 @@ const require = createRequire(import.meta.url);
 const hljs = require("highlight.js/lib/core") as Highlighter;
 hljs.registerLanguage("typescript", require("highlight.js/lib/languages/typescript"));
 
+/** The longest line whose words are coloured: the time for that grows with its square, and nobody reads longer ones. */
+const LONGEST_LINE = 5_000;
+
 /** TypeScript as HTML. */
-export const highlight = (code: string): string => hljs.highlight(code, { language: "typescript" }).value;
+export const highlight = (code: string): string =>
+  code.split("\n").some(({ length }) => length > LONGEST_LINE)
+    ? escapeHtml(code)
+    : hljs.highlight(code, { language: "typescript" }).value;
 
 // MathML needs no fonts, and every browser of today draws it.
 const KATEX = { output: "mathml", throwOnError: false } as const;

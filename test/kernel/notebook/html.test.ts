@@ -100,6 +100,13 @@ test("headings can be linked to, and pictures that a cell carries are on the pag
   assert.match(page, /src="attachment:none\.png"/);
 });
 
+test("a line of code that is longer than a book is shown, too", () => {
+  // Its words would be coloured for an hour.
+  const long = `const data = [${"x < 1, ".repeat(60_000)}];`;
+  assert.ok(body(code(long)).includes(`<code>${long.replaceAll("<", "&#60;")}</code>`));
+  assert.match(body(code("const a = 1;")), /<span class="hljs-keyword">const<\/span>/);
+});
+
 test("an empty cell takes no room", () => {
   assert.is(body({ ...code(" \n"), execution_count: null } as Cell), "");
 });
