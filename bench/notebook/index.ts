@@ -155,9 +155,14 @@ const say = (name: string, what: string): void => void process.stderr.write(`${n
 const results = new Map<string, Record<string, string>[]>(names.map((name) => [name, []]));
 for (let i = 0; i < starts; i++)
   for (const name of names) {
-    const figures = await measure(name);
-    say(name, JSON.stringify(figures));
-    results.get(name)!.push(figures);
+    try {
+      const figures = await measure(name);
+      say(name, JSON.stringify(figures));
+      results.get(name)!.push(figures);
+    } catch (error) {
+      // A kernel that hangs, as tslab's does at times, must not take the others' figures with it.
+      say(name, `no figures: ${(error as Error).message}`);
+    }
   }
 
 const row = (what: string, cells: readonly string[]): void =>
@@ -168,17 +173,17 @@ row(
   names.map(() => "---"),
 );
 for (const what of Object.keys(results.get("ditlab")![0])) {
-  const middle = (name: string) =>
-    results
-      .get(name)!
-      .map((result) => result[what])
-      .toSorted((a, b) => Number.parseFloat(a) - Number.parseFloat(b))[starts >> 1];
+  const middle = (name: string) => {
+    const figures = results.get(name)!.map((result) => result[what]);
+    return figures.toSorted((a, b) => Number.parseFloat(a) - Number.parseFloat(b))[figures.length >> 1] ?? "";
+  };
   row(what, names.map(middle));
 }
 const inTurn = async (body: (name: string) => Promise<string>, of: readonly string[]): Promise<string[]> => {
   const cells: string[] = [];
   for (const name of names) {
-    const cell = of.includes(name) ? await body(name) : "";
+    const failed = (error: Error) => error.message;
+    const cell = of.includes(name) ? await body(name).catch(failed) : "";
     say(name, cell);
     cells.push(cell);
   }
