@@ -6,8 +6,19 @@ export {
   featureDistance,
   meanCosine,
 } from "./distances.ts";
+export { DTS_AS_DEFAULTS, type DTSASConfig } from "./dts-as.ts";
+export { groupSizes } from "./groups.ts";
 export type { LayerSyncConfig } from "./layersync.ts";
-export type { AddedParameters, Batch, Fault, Method, Setting, StudentView, TeacherView } from "./method.ts";
+export type {
+  AddedParameters,
+  Batch,
+  Fault,
+  Method,
+  Setting,
+  Sight,
+  StudentView,
+  TeacherView,
+} from "./method.ts";
 export { type MethodConfig, makeMethod, methodConfig } from "./methods.ts";
 export {
   type Blocks,

@@ -4,7 +4,7 @@
  * `methods.ts`, and a preset.
  */
 import type { NoisedBatch, Process } from "../diffusion/process.ts";
-import type { Condition, Network } from "../models/network.ts";
+import type { ApplyOptions, Condition, Network } from "../models/network.ts";
 import { type Schedule, schedule } from "../optim/schedules.ts";
 import type { Params } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
@@ -18,7 +18,7 @@ export interface Batch extends NoisedBatch {
   dropped?: Tensor;
   /** Further arrays of the images by name, such as an encoder's features [B,T,D]. */
   arrays?: Readonly<Record<string, Tensor>>;
-  /** What each method drew, by the names of its `draws`, in the order of the methods. */
+  /** What each method drew, [B] or [B,N], by the names of its `draws`, in the order of the methods. */
   draws?: readonly Readonly<Record<string, Tensor>>[];
 }
 
@@ -37,11 +37,20 @@ export interface AddedParameters {
   averaged: boolean;
 }
 
+/** How a student looks at a batch where that is not the usual way: one time for all tokens, which all see each other. */
+export interface Sight extends Pick<ApplyOptions, "attentionMask" | "attentionGroups"> {
+  /** Times [B], or [B,T], one for each token; each token's input and target are of its time. */
+  t: Tensor;
+}
+
 /** What a method's teacher sees. */
 export interface TeacherView {
   /** The moving average of all parameters. */
   teacher: Params;
+  /** Its times are the student's. */
   batch: Batch;
+  /** How the student looks at it. */
+  sight: Sight;
   /** The student's condition: some of it dropped. */
   condition: Condition;
   /** What this method drew, each [B,...]. */
@@ -56,7 +65,11 @@ export interface StudentView {
   features: readonly Tensor[];
   /** What `targets` returned; constants. */
   targets: readonly Tensor[];
+  /** Its times are the student's. */
   batch: Batch;
+  /** x_t [B,C,H,W], and what the network predicts of it, [B,outChannels,H,W]. */
+  input: Tensor;
+  output: Tensor;
   draws: Readonly<Record<string, Tensor>>;
 }
 
@@ -70,10 +83,12 @@ export interface Method {
   readonly parameters?: AddedParameters;
   /** Arrays that the data must have of every image: the shape of one image's, by name. */
   readonly arrays?: Readonly<Record<string, readonly number[]>>;
-  /** Numbers that every sample draws for it, each from a stream of its own. */
-  readonly draws?: Readonly<Record<string, (random: RandomGenerator) => number>>;
+  /** Numbers that every sample draws for it, one or a row of them, each from a stream of its own. */
+  readonly draws?: Readonly<Record<string, (random: RandomGenerator) => number | ArrayLike<number>>>;
   /** Whether its loss compares samples with each other: then a batch in parts has another loss than a whole one. */
   readonly couplesSamples?: boolean;
+  /** How the student looks at a batch; of one method of a task at most. Default: at the batch's times, all at all. */
+  sight?(batch: Batch, draws: Readonly<Record<string, Tensor>>): Sight;
   /** What the student is drawn to, made outside of the gradient: a teacher's features. */
   targets?(view: TeacherView): Tensor[];
   /** The loss, a scalar mean over the batch. */

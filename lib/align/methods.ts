@@ -3,6 +3,7 @@
 import { describedBy } from "../described.ts";
 import { z } from "../schema.ts";
 import { type DispersiveConfig, dispersive, dispersiveConfig } from "./dispersive.ts";
+import { type DTSASConfig, dtsAS, dtsASConfig } from "./dts-as.ts";
 import { type LayerSyncConfig, layerSync, layerSyncConfig } from "./layersync.ts";
 import type { Method, Setting } from "./method.ts";
 import { type REPAConfig, repa, repaConfig } from "./repa.ts";
@@ -10,12 +11,13 @@ import { type SRAConfig, sra, sraConfig } from "./sra.ts";
 
 export const methodConfig = z.discriminatedUnion("method", [
   sraConfig,
+  dtsASConfig,
   repaConfig,
   layerSyncConfig,
   dispersiveConfig,
 ]);
 /** One method's settings. */
-export type MethodConfig = SRAConfig | REPAConfig | LayerSyncConfig | DispersiveConfig;
+export type MethodConfig = SRAConfig | DTSASConfig | REPAConfig | LayerSyncConfig | DispersiveConfig;
 
 /** A method for a network and a process. */
 export const makeMethod = (config: MethodConfig, setting: Setting): Method =>
@@ -25,6 +27,8 @@ function made(config: MethodConfig, setting: Setting): Method {
   switch (config.method) {
     case "sra":
       return sra(config, setting);
+    case "dts-as":
+      return dtsAS(config, setting);
     case "repa":
       return repa(config, setting);
     case "layersync":

@@ -2,6 +2,7 @@
 import type { ProcessConfig } from "../diffusion/process.ts";
 import type { Schedule } from "../optim/schedules.ts";
 import type { DistanceName } from "./distances.ts";
+import { DTS_AS_DEFAULTS } from "./dts-as.ts";
 import type { MethodConfig } from "./methods.ts";
 import { SRA_DEFAULTS, type SRAConfig } from "./sra.ts";
 
@@ -60,6 +61,17 @@ const PRESETS = {
   "sra-2026-07": (trained) => cosineSRA(trained, "token"),
   // As the formula has it: over the features of each token.
   "sra-cosine": (trained) => cosineSRA(trained, "feature"),
+  // As its paper recommends it, on the released cosine's own axis; blocks as SRA's.
+  "dts-as": (trained) => {
+    const { studentBlock, teacherBlock } = paperSRA(trained);
+    return {
+      ...DTS_AS_DEFAULTS,
+      ratios: [...DTS_AS_DEFAULTS.ratios],
+      studentBlock,
+      teacherBlock,
+      cosineAxis: "feature",
+    };
+  },
   repa: ({ depth }) => ({
     method: "repa",
     weight: 0.5,

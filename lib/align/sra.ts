@@ -3,6 +3,7 @@
  * head, is drawn to the EMA teacher's later block n at the less noisy time t - k.
  */
 import { intervalFault } from "../diffusion/levels.ts";
+import type { Process } from "../diffusion/process.ts";
 import { linearInit } from "../nn/init.ts";
 import { siluMlp } from "../nn/layers.ts";
 import { atLeast0, count, flag, z } from "../schema.ts";
@@ -14,17 +15,19 @@ import { distanceOptions, featureDistance } from "./distances.ts";
 import { type AddedParameters, blockFault, type Fault, type Method, type Setting, weight } from "./method.ts";
 
 const interval = atLeast0("How much less noisy.");
+export const intervalOption = z
+  .union([interval, z.tuple([interval, interval]).readonly()], "a number of 0 or more, or two")
+  .describe(
+    "How much less noisy the teacher's input is: a fixed k, or uniform in [min, max) for each sample. A time for a SiT, a number of steps for a DiT.",
+  );
+type IntervalOption = z.infer<typeof intervalOption>;
 
 export const sraConfig = distanceOptions.extend({
   method: z.literal("sra"),
   weight,
   studentBlock: count("Block m of the student, counted from 1."),
   teacherBlock: count("Block n of the teacher, counted from 1. The teacher runs no further."),
-  interval: z
-    .union([interval, z.tuple([interval, interval]).readonly()], "a number of 0 or more, or two")
-    .describe(
-      "How much less noisy the teacher's input is: a fixed k, or uniform in [min, max) for each sample. A time for a SiT, a number of steps for a DiT.",
-    ),
+  interval: intervalOption,
   projectionHead: flag("Pass the student's features through the head (`ap_head`) before comparing."),
 });
 export type SRAConfig = z.infer<typeof sraConfig>;
@@ -44,7 +47,8 @@ const HEAD = "ap_head";
 /** `ap_head`: D -> 2D, SiLU, 2D -> D (paper section 3.2). */
 export const projectionHead = (params: Params, features: Tensor): Tensor => siluMlp(params, HEAD, features);
 
-function headParameters(width: number): AddedParameters {
+/** The parameters of that head for a width D. */
+export function headParameters(width: number): AddedParameters {
   const shapes = {
     [`${HEAD}.linear1.weight`]: [2 * width, width],
     [`${HEAD}.linear1.bias`]: [2 * width],
@@ -54,24 +58,23 @@ function headParameters(width: number): AddedParameters {
   return { shapes, init: (random) => linearInit(shapes, random), averaged: true };
 }
 
-/** k of a sample: a fixed interval draws as many numbers as a random one. */
-function drawInterval({ interval }: SRAConfig, whole: boolean): (random: RandomGenerator) => number {
+/** A random k within an interval; a fixed one draws as many numbers. */
+export function uniformInterval(interval: IntervalOption, random: RandomGenerator): number {
   const [min, max] = typeof interval === "number" ? [interval, interval] : interval;
-  return (random) => {
-    const k = Math.fround(min + (max - min) * random.uniform());
-    return whole ? Math.floor(k) : k;
-  };
+  return Math.fround(min + (max - min) * random.uniform());
 }
 
-function faultsOf(config: SRAConfig, { network, process }: Setting): Fault[] {
-  const steps = process.config.type === "gaussian" ? process.config.steps : undefined;
-  const fault = intervalFault(config.interval, steps);
-  return [
-    ...blockFault("studentBlock", config.studentBlock, network),
-    ...blockFault("teacherBlock", config.teacherBlock, network),
-    ...(fault ? [["interval", fault] as const] : []),
-  ];
+/** What is wrong with an interval of a process. */
+export function intervalFaults(interval: IntervalOption, { config }: Process): Fault[] {
+  const fault = intervalFault(interval, config.type === "gaussian" ? config.steps : undefined);
+  return fault ? [["interval", fault]] : [];
 }
+
+const faultsOf = (config: SRAConfig, { network, process }: Setting): Fault[] => [
+  ...blockFault("studentBlock", config.studentBlock, network),
+  ...blockFault("teacherBlock", config.teacherBlock, network),
+  ...intervalFaults(config.interval, process),
+];
 
 /** The method (paper eq. 4 to 6). Its batches draw `interval`, k [B]; the teacher sees time max(t - k, 0), or step t - k. */
 export function sra(config: SRAConfig, { network, process }: Setting): Method {
@@ -82,7 +85,12 @@ export function sra(config: SRAConfig, { network, process }: Setting): Method {
     faults: faultsOf(config, { network, process }),
     taps: [studentBlock],
     ...(hasHead && { parameters: headParameters(network.width) }),
-    draws: { interval: drawInterval(config, process.config.type === "gaussian") },
+    draws: {
+      interval(random) {
+        const k = uniformInterval(config.interval, random);
+        return process.config.type === "gaussian" ? Math.floor(k) : k;
+      },
+    },
     targets({ teacher, batch, condition, draws }) {
       const t = process.earlier(batch.t, draws.interval);
       const input = process.noised({ ...batch, t });

@@ -2,6 +2,7 @@
  * The one thing that samplers, probes, alignment methods and training know of a network. A new architecture is a file
  * that makes one of these, and `make.ts` makes it of its config.
  */
+import type { TokenGroups } from "../nn/token-groups.ts";
 import { checkParams, type Params } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
 import type { Tensor } from "../tensor/tf.ts";
@@ -18,6 +19,8 @@ export interface ApplyOptions {
    * all false silently gets the plain mean over all tokens, for what is compiled cannot look. Default: all of them.
    */
   attentionMask?: Tensor;
+  /** Groups of tokens that attend to their own group alone: what a mask would say, for less. */
+  attentionGroups?: TokenGroups;
   /** Of each block keep only its input for the gradient, and compute the block again there: memory for time. */
   remat?: boolean;
 }

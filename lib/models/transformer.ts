@@ -11,6 +11,7 @@ import { modulatedLayerNorm, silu } from "../nn/fused.ts";
 import { normalInit, xavierUniform } from "../nn/init.ts";
 import { attention, attentionMap, linear, mlp } from "../nn/layers.ts";
 import { remat } from "../nn/remat.ts";
+import { asTheyWere, byGroup, checkGroups } from "../nn/token-groups.ts";
 import { type Params, param } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
 import { namedScope } from "../tensor/scope.ts";
@@ -141,6 +142,11 @@ function embed(
 const modulation = (params: Params, name: string, c: Tensor, parts: number): Tensor[] =>
   namedScope("modulation", () => tf.split(linear(params, `${name}.adaLN_modulation.1`, silu(c)), parts, 2));
 
+/** Who attends to whom in a block: a mask, or the sizes of groups that stand one after the other. */
+interface BlockOptions extends Pick<ApplyOptions, "attentionMask"> {
+  groupSizes?: readonly number[];
+}
+
 /** Transformer block number `block` (from 1) with adaLN-Zero: x [B,T,D], c [B,1 or T,D] -> [B,T,D]. */
 export function transformerBlock(
   params: Params,
@@ -148,7 +154,7 @@ export function transformerBlock(
   block: number,
   x: Tensor,
   c: Tensor,
-  { attentionMask }: Pick<ApplyOptions, "attentionMask"> = {},
+  { attentionMask: mask, groupSizes }: BlockOptions = {},
 ): Tensor {
   const name = `blocks.${block - 1}`;
   if (c.rank !== 3 || (c.shape[1] !== 1 && c.shape[1] !== x.shape[1]))
@@ -160,8 +166,7 @@ export function transformerBlock(
     const middle = namedScope("attention", () => {
       const normalized = modulatedLayerNorm(x, shiftA, scaleA);
       const attended = attention(params, `${name}.attn`, normalized, numHeads, {
-        qkNorm,
-        mask: attentionMask,
+        ...{ qkNorm, mask, groupSizes },
       });
       return tf.add(x, tf.mul(gateA, attended));
     });
@@ -188,7 +193,7 @@ export function attentionMaps(
   // As the network of the config is told it.
   const told = config.reversedTime ? tf.sub(1, t) : t;
   const embedded = embed(params, config, x, told, condition);
-  const tokens = blocks(params, config, embedded, block - 1, {}).at(-1) ?? embedded.tokens;
+  const [tokens] = block === 1 ? [embedded.tokens] : blocks(params, config, embedded, [block - 1], {});
   const name = `blocks.${block - 1}`;
   const [shift, scale] = modulation(params, name, embedded.c, 6);
   const normalized = modulatedLayerNorm(tokens, shift, scale);
@@ -202,7 +207,7 @@ function rematerializedBlock(
   block: number,
   x: Tensor,
   c: Tensor,
-  options: Pick<ApplyOptions, "attentionMask">,
+  options: BlockOptions,
 ): Tensor {
   const names = Object.keys(params).filter((name) => name.startsWith(`blocks.${block - 1}.`));
   const weights = names.map((name) => params[name]);
@@ -222,21 +227,29 @@ function rematerializedBlock(
   );
 }
 
-/** Tokens after each of the first `last` blocks. */
+/** Tokens after those of the first blocks that are `wanted`, in the same order. */
 function blocks(
   params: Params,
   config: TransformerConfig,
   { tokens, c }: { tokens: Tensor; c: Tensor },
-  last: number,
-  { remat = false, attentionMask }: ApplyOptions,
+  wanted: readonly number[],
+  { remat = false, attentionMask, attentionGroups: groups }: ApplyOptions,
 ): Tensor[] {
-  const run = remat ? rematerializedBlock : transformerBlock;
-  const outputs: Tensor[] = [];
-  for (let block = 1; block <= last; block++) {
-    tokens = run(params, config, block, tokens, c, { attentionMask });
-    outputs.push(tokens);
+  if (groups) {
+    const [batch, count] = tokens.shape;
+    checkGroups(groups, batch, count);
+    if (attentionMask) throw new Error("attention by a mask or by groups expected, got both");
+    tokens = byGroup(tokens, groups);
+    // What is the same for all tokens stands for each of them.
+    if (c.shape[1] !== 1) c = byGroup(c, groups);
   }
-  return outputs;
+  const run = remat ? rematerializedBlock : transformerBlock;
+  const outputs = new Map<number, Tensor>();
+  for (let block = 1; block <= Math.max(0, ...wanted); block++) {
+    tokens = run(params, config, block, tokens, c, { attentionMask, groupSizes: groups?.sizes });
+    if (wanted.includes(block)) outputs.set(block, groups ? asTheyWere(tokens, groups) : tokens);
+  }
+  return wanted.map((block) => outputs.get(block)!);
 }
 
 function checkTaps({ depth }: TransformerConfig, taps: readonly number[]): void {
@@ -257,13 +270,13 @@ function transformer(
   const { taps = [] } = options;
   checkTaps(config, taps);
   const embedded = embed(params, config, x, t, condition);
-  const outputs = blocks(params, config, embedded, config.depth, options);
+  const [last, ...tapped] = blocks(params, config, embedded, [config.depth, ...taps], options);
   const output = namedScope("final_layer", () => {
     const [shift, scale] = modulation(params, "final_layer", embedded.c, 2);
-    const tokens = modulatedLayerNorm(outputs[config.depth - 1], shift, scale);
+    const tokens = modulatedLayerNorm(last, shift, scale);
     return unpatchify(linear(params, "final_layer.linear", tokens), config.patchSize, channelsOf(config));
   });
-  return { output, taps: taps.map((block) => outputs[block - 1]) };
+  return { output, taps: tapped };
 }
 
 /** The class-conditional transformer of DiT and SiT as a network. */
@@ -285,8 +298,7 @@ export function transformerNetwork(config: TransformerConfig): Network {
     features(params, x, t, condition, options) {
       checkTaps(config, options.taps);
       const embedded = embed(params, config, x, t, condition);
-      const outputs = blocks(params, config, embedded, Math.max(0, ...options.taps), options);
-      return options.taps.map((block) => outputs[block - 1]);
+      return blocks(params, config, embedded, options.taps, options);
     },
     conditionOf: (labels): Condition => (numClasses === 0 ? {} : { y: labels }),
     nullCondition: (count): Condition =>

@@ -4,6 +4,7 @@ import { isRecording } from "../tensor/tape.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { attentionWeights, multiHeadAttention } from "./attention.ts";
 import { gelu, silu, withMaskedGradient } from "./fused.ts";
+import { groupedAttention } from "./token-groups.ts";
 
 /** x W^T + b over the last axis: x [..., in] -> [..., out]. */
 export function linear(params: Params, name: string, x: Tensor): Tensor {
@@ -54,6 +55,8 @@ export interface AttentionOptions {
   qkNorm?: boolean;
   /** Which keys a query attends to, bool [B or 1, T, T], no row all false. Default: all. */
   mask?: Tensor;
+  /** How many tokens each group has that attends to itself alone; they stand group by group. Default: one group. */
+  groupSizes?: readonly number[];
 }
 
 /** Queries, keys and values of x, each [B,T,D]. */
@@ -75,10 +78,13 @@ export function attention(
   name: string,
   x: Tensor,
   heads: number,
-  { qkNorm = false, mask }: AttentionOptions = {},
+  { qkNorm = false, mask, groupSizes }: AttentionOptions = {},
 ): Tensor {
   const [q, k, v] = projected(params, name, x, heads, qkNorm);
-  return linear(params, `${name}.proj`, multiHeadAttention(q, k, v, heads, mask));
+  const attended = groupSizes
+    ? groupedAttention(q, k, v, heads, groupSizes)
+    : multiHeadAttention(q, k, v, heads, mask);
+  return linear(params, `${name}.proj`, attended);
 }
 
 /** What each token looks at in that attention: x [B,T,D] -> [B,heads,T,T] by query and key, whose rows add up to 1. */

@@ -85,6 +85,9 @@ export function batchSource(
   });
 }
 
+const rowOf = (drawn: number | ArrayLike<number>): number[] =>
+  typeof drawn === "number" ? [drawn] : Array.from(drawn);
+
 /** The batch of some examples. */
 function batchOf(
   task: Task,
@@ -124,7 +127,8 @@ function batchOf(
       const before = seen.get(what) ?? 0;
       seen.set(what, before + 1);
       const purpose = before === 0 ? what : `${what} ${before + 1}`;
-      return [what, tf.tensor1d(draw(purpose, (random, n) => Array.from({ length: n }, () => one(random))))];
+      const values = draw(purpose, (random, n) => Array.from({ length: n }, () => rowOf(one(random))).flat());
+      return [what, tf.tensor(values, values.length === count ? [count] : [count, values.length / count])];
     });
     return Object.fromEntries(own);
   });

@@ -147,6 +147,12 @@ function taskFaults({ network, process, methods }: Task, samples: number): Fault
     for (const name of Object.keys(method.draws ?? {}))
       if (!/^[A-Za-z_]\w*$/.test(name) || RESERVED_DRAWS.includes(name))
         fault("draws", `named by a word other than ${RESERVED_DRAWS.join(", ")} (one is '${name}')`);
+    const looks = methods.findIndex((other) => other.sight);
+    if (method.sight && looks < i)
+      fault(
+        "method",
+        `one that leaves what the student sees to methods.${looks}, which chooses that already`,
+      );
     if (method.couplesSamples && samples < 2)
       fault("method", "one that needs no other samples where only one passes through the network at a time");
   }

@@ -1,5 +1,5 @@
 /** The losses of a batch, and their gradient. */
-import type { Batch } from "../align/method.ts";
+import type { Batch, Sight } from "../align/method.ts";
 import type { Precision } from "../jit/index.ts";
 import { storageOf } from "../jit/plan/precision.ts";
 import type { Condition, Network } from "../models/network.ts";
@@ -45,11 +45,20 @@ export function toldCondition(network: Network, { condition, dropped }: Batch): 
 
 const drawsOf = ({ draws }: Batch, index: number): Readonly<Record<string, Tensor>> => draws?.[index] ?? {};
 
+/** How the student looks at a batch, as one of the methods may say, and the batch with the times that it is told. */
+function seenBy({ methods }: Task, batch: Batch): { sight: Sight; seen: Batch } {
+  const i = methods.findIndex((method) => method.sight);
+  const sight = methods[i]?.sight?.(batch, drawsOf(batch, i)) ?? { t: batch.t };
+  return { sight, seen: { ...batch, t: sight.t } };
+}
+
 /** What the student is drawn to by each method: made outside of the gradient, where faster operators serve. */
-export const targetsOf = ({ network, methods }: Task, teacher: Params, batch: Batch): Tensor[][] => {
-  const condition = toldCondition(network, batch);
-  return methods.map(
-    (method, i) => method.targets?.({ teacher, batch, condition, draws: drawsOf(batch, i) }) ?? [],
+export const targetsOf = (task: Task, teacher: Params, batch: Batch): Tensor[][] => {
+  const { sight, seen } = seenBy(task, batch);
+  const condition = toldCondition(task.network, batch);
+  return task.methods.map(
+    (method, i) =>
+      method.targets?.({ teacher, batch: seen, sight, condition, draws: drawsOf(batch, i) }) ?? [],
   );
 };
 
@@ -66,20 +75,22 @@ export function lossesOf(
   targets: readonly (readonly Tensor[])[] = targetsOf(task, teacher, batch),
 ): Losses {
   const { network, process, methods } = task;
-  const input = process.noised(batch);
+  const { sight, seen } = seenBy(task, batch);
+  const { t, ...attention } = sight;
+  const input = process.noised(seen);
   const condition = toldCondition(network, batch);
   const taps = [...new Set(methods.flatMap((method) => method.taps))];
   const { output, taps: tapped } = namedScope("student", () =>
-    network.apply(student, input, batch.t, condition, { taps, remat }),
+    network.apply(student, input, t, condition, { taps, remat, ...attention }),
   );
-  const generative = namedScope("generative_loss", () => process.loss(output, input, batch));
+  const generative = namedScope("generative_loss", () => process.loss(output, input, seen));
   const losses = methods.map((method, i) =>
     namedScope("alignment_loss", () =>
       method.loss({
         params: student,
         features: method.taps.map((block) => tapped[taps.indexOf(block)]),
         targets: targets[i],
-        batch,
+        ...{ batch: seen, input, output },
         draws: drawsOf(batch, i),
       }),
     ),

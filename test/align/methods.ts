@@ -7,7 +7,7 @@ import { type NdArray, tensorsOf } from "../../lib/io/index.ts";
 import { jit } from "../../lib/jit/index.ts";
 import type { TransformerConfig } from "../../lib/models/index.ts";
 import { type Params, type Tensor, tf } from "../../lib/tensor/index.ts";
-import { type Gradients, gradientsOf, lossesOf, makeTask } from "../../lib/train/index.ts";
+import { type Gradients, gradientsOf, lossesOf, makeTask, type Task } from "../../lib/train/index.ts";
 import { fixture } from "../io/helpers.ts";
 import { arrays, relativeError, weights } from "../parity.ts";
 
@@ -49,19 +49,20 @@ export interface Computed extends Gradients {
   method: Tensor;
 }
 
-/** Losses and gradients of a method at its own weight, eager and compiled. */
+/** Losses and gradients of a method at its own weight, eager and compiled. The student is its own teacher unless one is given. */
 export async function bothWays(
-  task: ReturnType<typeof taskOf>,
+  task: Task,
   params: Params,
   batch: Batch,
+  teacher = params,
 ): Promise<Computed[]> {
-  const run = (params: Params, batch: Batch, weight: Tensor): Computed => {
-    const { generative, methods } = lossesOf(task, params, params, batch);
-    return { ...gradientsOf(task, params, params, batch, [weight]), generative, method: methods[0] };
+  const run = (params: Params, teacher: Params, batch: Batch, weight: Tensor): Computed => {
+    const { generative, methods } = lossesOf(task, params, teacher, batch);
+    return { ...gradientsOf(task, params, teacher, batch, [weight]), generative, method: methods[0] };
   };
   const weight = tf.scalar(task.methods[0].weight as number);
   const compiled = jit(run);
-  const results = [run(params, batch, weight), await compiled(params, batch, weight)];
+  const results = [run(params, teacher, batch, weight), await compiled(params, teacher, batch, weight)];
   await compiled.dispose();
   return results;
 }
@@ -81,3 +82,11 @@ const NAMES: string[] = JSON.parse(readFileSync(fixture("methods/b-grad-norm-nam
 /** L2 norms of gradients by parameter, in the fixtures' order. */
 export const normsOf = (gradients: Params, names = NAMES): number[] =>
   names.map((name) => Math.sqrt(tf.sum(tf.square(gradients[name])).dataSync()[0]));
+
+/** Images [B,C,H,W] as the fixtures' tokens [B,T,p q C], which have the channels last. */
+export function patchesOf(images: Tensor, patch: number): Tensor {
+  const [batch, channels, height, width] = images.shape;
+  const [rows, columns] = [height / patch, width! / patch];
+  const cut = tf.reshape(images, [batch, channels, rows, patch, columns, patch]);
+  return tf.reshape(tf.transpose(cut, [0, 2, 4, 3, 5, 1]), [batch, rows * columns, patch * patch * channels]);
+}

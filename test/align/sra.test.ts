@@ -13,7 +13,7 @@ const methodOf = (interval: number | [number, number], process: ProcessConfig = 
 const draws = (count: number, ...[interval, process]: Parameters<typeof methodOf>): number[] => {
   const random = randomGenerator(4);
   const { interval: draw } = methodOf(interval, process).draws!;
-  return Array.from({ length: count }, () => draw(random));
+  return Array.from({ length: count }, () => Number(draw(random)));
 };
 
 test("intervals are uniform in their range, or fixed; of a DiT whole steps", () => {
