@@ -15,6 +15,7 @@ import {
   type Setting,
   type Sight,
   type TeacherView,
+  timesFault,
   weight,
 } from "./method.ts";
 import { headParameters, intervalFaults, intervalOption, projectionHead, uniformInterval } from "./sra.ts";
@@ -60,10 +61,10 @@ function faultsOf(config: DTSASConfig, { network, process }: Setting): Fault[] {
   const faults: Fault[] = [
     ...blockFault("studentBlock", studentBlock, network),
     ...blockFault("teacherBlock", teacherBlock, network),
-    ...intervalFaults(config.interval, process),
+    ...timesFault(process),
   ];
-  if (process.config.type !== "interpolant")
-    faults.push(["method", "one whose tokens share a time, because steps have none for each token"]);
+  // Of another process an interval in times says nothing.
+  if (process.config.type === "interpolant") faults.push(...intervalFaults(config.interval, process));
   if (groupSizes(ratios, network.tokens).includes(0))
     faults.push(["ratios", `such that each group has one of the ${network.tokens} tokens at least`]);
   if (fullSamples > 0 && ratios.length !== 2)

@@ -32,4 +32,5 @@ export {
   type Trained,
 } from "./presets.ts";
 export type { REPAConfig } from "./repa.ts";
+export type { SelfFlowConfig } from "./self-flow.ts";
 export { projectionHead, SRA_DEFAULTS, type SRAConfig } from "./sra.ts";

@@ -108,3 +108,9 @@ export const weight = schedule.describe("lambda, the weight of its loss.");
 /** A block that the network does not have. */
 export const blockFault = (field: string, block: number, { depth }: Network): Fault[] =>
   block > depth ? [[field, `from 1 to the model's depth ${depth}`]] : [];
+
+/** A process in steps, of which the tokens of an image have one. */
+export const timesFault = ({ config }: Process): Fault[] =>
+  config.type === "interpolant"
+    ? []
+    : [["method", "one whose tokens share a time, because a process in steps has one for each image"]];

@@ -7,17 +7,25 @@ import { type DTSASConfig, dtsAS, dtsASConfig } from "./dts-as.ts";
 import { type LayerSyncConfig, layerSync, layerSyncConfig } from "./layersync.ts";
 import type { Method, Setting } from "./method.ts";
 import { type REPAConfig, repa, repaConfig } from "./repa.ts";
+import { type SelfFlowConfig, selfFlow, selfFlowConfig } from "./self-flow.ts";
 import { type SRAConfig, sra, sraConfig } from "./sra.ts";
 
 export const methodConfig = z.discriminatedUnion("method", [
   sraConfig,
   dtsASConfig,
+  selfFlowConfig,
   repaConfig,
   layerSyncConfig,
   dispersiveConfig,
 ]);
 /** One method's settings. */
-export type MethodConfig = SRAConfig | DTSASConfig | REPAConfig | LayerSyncConfig | DispersiveConfig;
+export type MethodConfig =
+  | SRAConfig
+  | DTSASConfig
+  | SelfFlowConfig
+  | REPAConfig
+  | LayerSyncConfig
+  | DispersiveConfig;
 
 /** A method for a network and a process. */
 export const makeMethod = (config: MethodConfig, setting: Setting): Method =>
@@ -29,6 +37,8 @@ function made(config: MethodConfig, setting: Setting): Method {
       return sra(config, setting);
     case "dts-as":
       return dtsAS(config, setting);
+    case "self-flow":
+      return selfFlow(config, setting);
     case "repa":
       return repa(config, setting);
     case "layersync":

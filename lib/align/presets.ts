@@ -72,6 +72,13 @@ const PRESETS = {
       cosineAxis: "feature",
     };
   },
+  "self-flow": ({ depth }) => ({
+    method: "self-flow",
+    weight: 0.8,
+    studentBlock: Math.max(1, Math.round(0.3 * depth)),
+    teacherBlock: Math.max(1, Math.round(0.7 * depth)),
+    maskRatio: 0.25,
+  }),
   repa: ({ depth }) => ({
     method: "repa",
     weight: 0.5,

@@ -37,10 +37,11 @@ export async function loadModel(
   if (typeof model === "string") parseModelName(model);
   const file = await openWeights(path, weights);
   try {
-    const config = typeof model === "string" ? fitted(model, file) : model;
+    const given = asConvolution(file.shapes, typeof model === "string" ? parseModelName(model) : model);
+    const config = typeof model === "string" ? fitted(model, given) : model;
     const network = makeNetwork(config);
     const shapes: Record<string, number[]> = { ...network.shapes, ...heads };
-    const found = Object.entries(file.shapes).filter(([name]) => name in shapes || !HEADS.test(name));
+    const found = Object.entries(given).filter(([name]) => name in shapes || !HEADS.test(name));
     checkShapes(Object.fromEntries(found), shapes, `${network.name} of ${path}`);
     const params: Params = {};
     const names = Object.keys(shapes);
@@ -54,12 +55,25 @@ export async function loadModel(
   }
 }
 
+type Shapes = WeightFile["shapes"];
+const PATCHES = "x_embedder.proj.weight";
+
+/**
+ * Shapes in which the patch embedding is a convolution [D,C,p,p]. Self-Flow's release has it as a linear layer of patches in
+ * the order (channel, row, column), which are the same numbers in the same order.
+ */
+function asConvolution(shapes: Shapes, { patchSize: p }: { patchSize: number }): Shapes {
+  const [width, numbers, ...rest] = shapes[PATCHES] ?? [];
+  if (rest.length > 0 || !(numbers > 0) || numbers % p ** 2 !== 0) return shapes;
+  return { ...shapes, [PATCHES]: [width, numbers / p ** 2, p, p] };
+}
+
 /** A model of the zoo with what only the file knows, where the file's shapes make sense of it. */
-function fitted(name: ModelName, { shapes }: WeightFile): NetworkConfig {
+function fitted(name: ModelName, shapes: Shapes): NetworkConfig {
   const { family, patchSize } = parseModelName(name);
   const side = Math.sqrt(shapes.pos_embed?.[1] ?? 0);
   const rows = shapes["y_embedder.embedding_table.weight"]?.[0];
-  const channels = shapes["x_embedder.proj.weight"]?.[1];
+  const channels = shapes[PATCHES]?.[1];
   const out = (shapes["final_layer.linear.bias"]?.[0] ?? 0) / patchSize ** 2;
   // Of all SiTs only those of the first release have channels for a variance, and that release counts time from noise.
   const first = family === "SiT" && out === 2 * channels;
