@@ -1,3 +1,4 @@
+export { type ContrastiveConfig, withoutInterference } from "./contrastive.ts";
 export { type DispersiveConfig, dispersion } from "./dispersive.ts";
 export {
   DISTANCES,
@@ -34,3 +35,4 @@ export {
 export type { REPAConfig } from "./repa.ts";
 export type { SelfFlowConfig } from "./self-flow.ts";
 export { projectionHead, SRA_DEFAULTS, type SRAConfig } from "./sra.ts";
+export type { SRA2Config } from "./sra2.ts";

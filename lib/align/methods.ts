@@ -2,6 +2,7 @@
 
 import { describedBy } from "../described.ts";
 import { z } from "../schema.ts";
+import { type ContrastiveConfig, contrastive, contrastiveConfig } from "./contrastive.ts";
 import { type DispersiveConfig, dispersive, dispersiveConfig } from "./dispersive.ts";
 import { type DTSASConfig, dtsAS, dtsASConfig } from "./dts-as.ts";
 import { type LayerSyncConfig, layerSync, layerSyncConfig } from "./layersync.ts";
@@ -9,23 +10,28 @@ import type { Method, Setting } from "./method.ts";
 import { type REPAConfig, repa, repaConfig } from "./repa.ts";
 import { type SelfFlowConfig, selfFlow, selfFlowConfig } from "./self-flow.ts";
 import { type SRAConfig, sra, sraConfig } from "./sra.ts";
+import { type SRA2Config, sra2, sra2Config } from "./sra2.ts";
 
 export const methodConfig = z.discriminatedUnion("method", [
   sraConfig,
   dtsASConfig,
   selfFlowConfig,
+  sra2Config,
   repaConfig,
   layerSyncConfig,
   dispersiveConfig,
+  contrastiveConfig,
 ]);
 /** One method's settings. */
 export type MethodConfig =
   | SRAConfig
   | DTSASConfig
   | SelfFlowConfig
+  | SRA2Config
   | REPAConfig
   | LayerSyncConfig
-  | DispersiveConfig;
+  | DispersiveConfig
+  | ContrastiveConfig;
 
 /** A method for a network and a process. */
 export const makeMethod = (config: MethodConfig, setting: Setting): Method =>
@@ -39,11 +45,15 @@ function made(config: MethodConfig, setting: Setting): Method {
       return dtsAS(config, setting);
     case "self-flow":
       return selfFlow(config, setting);
+    case "sra2":
+      return sra2(config, setting);
     case "repa":
       return repa(config, setting);
     case "layersync":
       return layerSync(config, setting);
     case "dispersive":
       return dispersive(config, setting);
+    case "contrastive":
+      return contrastive(config, setting);
   }
 }

@@ -79,6 +79,16 @@ const PRESETS = {
     teacherBlock: Math.max(1, Math.round(0.7 * depth)),
     maskRatio: 0.25,
   }),
+  // The head's width follows from the sizes that the paper gives.
+  sra2: ({ depth }) => ({
+    method: "sra2",
+    weight: 1,
+    block: depth >= 24 ? 8 : Math.max(1, Math.round(depth / 6)),
+    headLayers: 5,
+    headRatio: 2,
+    distance: "smooth-l1",
+    beta: 0.05,
+  }),
   repa: ({ depth }) => ({
     method: "repa",
     weight: 0.5,
@@ -93,6 +103,7 @@ const PRESETS = {
     targetBlock: Math.max(2, Math.round((4 * depth) / 7)),
   }),
   dispersive: ({ depth }) => ({ method: "dispersive", weight: 0.25, block: depth, temperature: 1 }),
+  contrastive: () => ({ method: "contrastive", weight: 0.05 }),
 } as const satisfies Record<string, (trained: Trained) => MethodConfig>;
 
 export type MethodName = keyof typeof PRESETS;

@@ -31,6 +31,15 @@ export function unpatchify(tokens: Tensor, patchSize: number, channels: number):
   ]);
 }
 
+/** The other way: images [B,C,H,W] -> the numbers of their patches [B,T,p p C], row, column, channel. */
+export function patchesOf(images: Tensor, patchSize: number): Tensor {
+  const [batch, channels, height, width] = images.shape;
+  const [rows, columns] = [height / patchSize, width! / patchSize];
+  const grid = tf.reshape(images, [batch, channels, rows, patchSize, columns, patchSize]);
+  const count = patchSize ** 2 * channels;
+  return tf.reshape(tf.transpose(grid, [0, 2, 4, 3, 5, 1]), [batch, rows * columns, count]);
+}
+
 const MAX_PERIOD = 10000;
 
 /** Sinusoidal features of time: t [B] -> [B, size], cosines then sines, frequencies 10000^(-i/(size/2)). */

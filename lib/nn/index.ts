@@ -2,6 +2,7 @@ export { scaledDotProductAttention } from "./attention.ts";
 export {
   labelEmbedding,
   patchEmbedding,
+  patchesOf,
   positionEmbedding,
   timestepEmbedding,
   timestepFrequencies,

@@ -7,11 +7,12 @@ import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { type NdArray, scalarOf, tensorsOf, toFloat64 } from "../../lib/io/index.ts";
 import { jit } from "../../lib/jit/index.ts";
 import type { TransformerConfig } from "../../lib/models/index.ts";
+import { patchesOf } from "../../lib/nn/index.ts";
 import { randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { lossesOf, makeTask, targetsOf } from "../../lib/train/index.ts";
 import { fixture } from "../io/helpers.ts";
 import { arrays, weights } from "../parity.ts";
-import { bothWays, close, normsOf, patchesOf } from "./methods.ts";
+import { bothWays, close, normsOf } from "./methods.ts";
 
 const MODEL: TransformerConfig = {
   ...{ inputSize: 8, patchSize: 2, inChannels: 4, hiddenSize: 20, depth: 3, numHeads: 5 },

@@ -82,11 +82,3 @@ const NAMES: string[] = JSON.parse(readFileSync(fixture("methods/b-grad-norm-nam
 /** L2 norms of gradients by parameter, in the fixtures' order. */
 export const normsOf = (gradients: Params, names = NAMES): number[] =>
   names.map((name) => Math.sqrt(tf.sum(tf.square(gradients[name])).dataSync()[0]));
-
-/** Images [B,C,H,W] as the fixtures' tokens [B,T,p q C], which have the channels last. */
-export function patchesOf(images: Tensor, patch: number): Tensor {
-  const [batch, channels, height, width] = images.shape;
-  const [rows, columns] = [height / patch, width! / patch];
-  const cut = tf.reshape(images, [batch, channels, rows, patch, columns, patch]);
-  return tf.reshape(tf.transpose(cut, [0, 2, 4, 3, 5, 1]), [batch, rows * columns, patch * patch * channels]);
-}

@@ -83,8 +83,8 @@ test("the release of July 2026: cosine over tokens at a constant 0.5; every pres
       for (const name of METHOD_NAMES) {
         const methods = [methodPreset(name, { depth, process })];
         const { faults } = makeTask({ model: { ...model, depth }, process, methods }).methods[0];
-        // Tokens have times of their own on a path alone.
-        const isOfPaths = ["dts-as", "self-flow"].includes(name) && process === DIT_PROCESS;
+        // Some need times that are not in steps, or a velocity.
+        const isOfPaths = ["dts-as", "self-flow", "contrastive"].includes(name) && process === DIT_PROCESS;
         assert.equal(
           faults.map(([field]) => field),
           isOfPaths ? ["method"] : [],
