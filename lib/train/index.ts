@@ -22,6 +22,7 @@ export {
 } from "./losses.ts";
 export { makeTask, type TaskConfig } from "./make-task.ts";
 export { microBatchesFor } from "./micro-batches.ts";
+export { createMonitor, growthWatch, type Monitor, type MonitorEntry } from "./monitor.ts";
 export { scalarsAt, type TrainingStep } from "./one-step.ts";
 export type { OwnParts } from "./own-parts.ts";
 export { measureStep, planTraining, type TrainPlan } from "./plan.ts";

@@ -1,9 +1,11 @@
-/** What a run writes as it goes: `metrics.jsonl`, TensorBoard events, checkpoints and grids of samples. */
+/** What a run writes as it goes: `metrics.jsonl`, `monitor.jsonl`, TensorBoard events, checkpoints and grids of samples. */
 import { join } from "node:path";
+import type { TrainingData } from "../data/index.ts";
 import { appendJsonLine, truncateJsonLines } from "../io/index.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
 import { type Checkpoint, type Metrics, writeCheckpoint } from "./checkpoint.ts";
 import type { TrainConfig } from "./config.ts";
+import { createMonitor, growthWatch, type MonitorEntry } from "./monitor.ts";
 import { type Decode, sampleGrids, samplesPath } from "./sample-grids.ts";
 import type { TrainState } from "./step.ts";
 import type { Task } from "./task.ts";
@@ -20,8 +22,8 @@ export type LogEntry = Metrics & {
 export interface Recorder {
   /** Where the last checkpoint lies. */
   checkpoint: string | undefined;
-  /** Adds a step's metrics; writes a line where one is due. */
-  log(step: number, metrics: Metrics, seconds: number): Promise<void>;
+  /** Adds a step's metrics; writes a line where one is due, and looks at the state then. */
+  log(step: number, metrics: Metrics, seconds: number, state: TrainState): Promise<void>;
   /** Draws the grid that is due. */
   draw(step: number, state: TrainState): Promise<void>;
   /** Writes a checkpoint, unless the last one is of this step. */
@@ -34,23 +36,33 @@ export const median = (values: readonly number[]): number =>
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
+interface RecordOptions {
+  data: TrainingData;
+  generator01?: RandomGenerator;
+  decode?: Decode;
+  onWarning?: (message: string) => void;
+}
+
 /** Records a run in its folder, from where it starts. */
 export async function recordRun(
   folder: string,
-  { network }: Pick<Task, "network">,
+  task: Task,
   config: TrainConfig,
   { start, path }: { start: Checkpoint; path?: string },
-  { generator01, decode }: { generator01?: RandomGenerator; decode?: Decode },
+  { data, generator01, decode, onWarning }: RecordOptions,
 ): Promise<Recorder> {
-  const grids = sampleGrids(network, config, decode);
-  const metricsPath = join(folder, "metrics.jsonl");
-  await truncateJsonLines<LogEntry>(metricsPath, (entry) => entry.step <= start.step);
+  const grids = sampleGrids(task.network, config, decode);
+  const monitor = createMonitor(task, config, data);
+  const grown = growthWatch(task);
+  const [metricsPath, monitorPath] = ["metrics", "monitor"].map((name) => join(folder, `${name}.jsonl`));
+  for (const file of [metricsPath, monitorPath])
+    await truncateJsonLines<LogEntry | MonitorEntry>(file, (entry) => entry.step <= start.step);
   const events = await openEventFile(folder);
   let pending = [...(start.pending ?? [])];
   let savedAt = path === undefined ? undefined : start.step;
   const recorder: Recorder = {
     checkpoint: path,
-    async log(step, metrics, seconds) {
+    async log(step, metrics, seconds, state) {
       pending.push({ metrics, seconds });
       if (step % config.logEvery !== 0 && step !== config.steps) return;
       const curves = {
@@ -60,6 +72,10 @@ export async function recordRun(
       pending = [];
       await appendJsonLine(metricsPath, { step, ...curves });
       for (const [name, value] of Object.entries(curves)) events.scalar(`train/${name}`, value, step);
+      const seen = await monitor.look(step, state, curves);
+      await appendJsonLine(monitorPath, seen);
+      for (const [name, value] of monitorCurves(seen)) events.scalar(`monitor/${name}`, value, step);
+      for (const sentence of grown(curves, seen)) onWarning?.(sentence);
       await events.flush();
     },
     async draw(step, state) {
@@ -81,10 +97,28 @@ export async function recordRun(
     async close() {
       await events.close();
       await grids?.dispose();
+      await monitor.dispose();
     },
   };
   return recorder;
 }
+
+/** The numbers of a look by name, a curve each. */
+const monitorCurves = ({
+  studentNorms,
+  averageNorms,
+  similarity,
+  shares,
+}: MonitorEntry): [string, number][] => {
+  const byBlock = (name: string, values: readonly number[]): [string, number][] =>
+    values.map((value, i) => [`${name}/block-${i + 1}`, value]);
+  return [
+    ...byBlock("norm", studentNorms),
+    ...byBlock("norm-average", averageNorms),
+    ...Object.entries(similarity).flatMap(([name, values]) => byBlock(`similarity-${name}`, values)),
+    ...Object.entries(shares).map(([name, value]): [string, number] => [`share/${name}`, value]),
+  ];
+};
 
 /** What a number is after several steps, where that is no mean. */
 const LAST = ["lossScale", "skippedSteps"];

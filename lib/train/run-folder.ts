@@ -30,6 +30,7 @@ export const RUN_FILES = [
   "config.json",
   DATA_FILE,
   "metrics.jsonl",
+  "monitor.jsonl",
   "events.out.tfevents.*",
   "samples/step-*.png",
   CHECKPOINT_FILES,

@@ -20,7 +20,7 @@ import type { TrainState } from "./step.ts";
 import type { Task } from "./task.ts";
 
 export interface TrainingOptions {
-  /** The run folder: `config.json`, `metrics.jsonl`, TensorBoard events and `checkpoints/`. Default: nothing is written. */
+  /** The run folder: `config.json`, `metrics.jsonl`, `monitor.jsonl`, TensorBoard events and `checkpoints/`. Default: nothing is written. */
   folder?: string;
   /** Go on from the newest checkpoint in the folder. Without it, a folder that holds one is an error. */
   resume?: boolean;
@@ -153,7 +153,7 @@ async function* remaining(
       await evaluate(run);
       if (run.step >= config.steps) return;
       const progress = await oneStep(run, compiled, nextBatch);
-      await recorder?.log(run.step, progress.metrics, run.seconds[run.seconds.length - 1]);
+      await recorder?.log(run.step, progress.metrics, run.seconds[run.seconds.length - 1], progress.state);
       await recorder?.draw(run.step, progress.state);
       if (run.step % config.checkpointEvery === 0 || run.step === config.steps) await save(run, recorder);
       yield progress;
@@ -204,7 +204,7 @@ async function keep(run: OpenRun, recorder: Recorder | undefined, thrown: unknow
 /** Begins a run, or goes on with it: in its folder from the newest checkpoint, in memory from where it was left. */
 async function begin(run: OpenRun): Promise<{ recorder?: Recorder; generator01?: RandomGenerator }> {
   const { config, task, data, options } = run;
-  const { folder, decode } = options;
+  const { folder, decode, onWarning } = options;
   if (folder === undefined) {
     if (run.failure)
       throw new Error(`this training has no state to go on from: ${run.failure.message}`, {
@@ -219,7 +219,10 @@ async function begin(run: OpenRun): Promise<{ recorder?: Recorder; generator01?:
   const generator01 = start.generator01 && randomGenerator(start.generator01);
   if (run.state) disposeTree(run.state);
   Object.assign(run, { step: start.step, state: start.state, checkpoint: path, failure: undefined });
-  return { generator01, recorder: await recordRun(folder, task, config, begun, { generator01, decode }) };
+  return {
+    generator01,
+    recorder: await recordRun(folder, task, config, begun, { data, generator01, decode, onWarning }),
+  };
 }
 
 function checkData({ name, shape, classes, arrays = {} }: TrainingData, task: Task): void {
