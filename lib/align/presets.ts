@@ -4,6 +4,7 @@ import type { Schedule } from "../optim/schedules.ts";
 import type { DistanceName } from "./distances.ts";
 import { DTS_AS_DEFAULTS } from "./dts-as.ts";
 import type { MethodConfig } from "./methods.ts";
+import type { REPAConfig } from "./repa.ts";
 import { SRA_DEFAULTS, type SRAConfig } from "./sra.ts";
 
 /** What a preset depends on. */
@@ -55,6 +56,15 @@ const cosineSRA = (trained: Trained, cosineAxis: "feature" | "token"): SRAConfig
   return { ...paper, weight: 0.5, distance: "cosine", cosineAxis };
 };
 
+/** REPA with the features of DINOv2-B. */
+const repaOf = (depth: number): REPAConfig => ({
+  method: "repa",
+  weight: 0.5,
+  block: depth >= 24 ? 8 : Math.max(1, Math.round(depth / 3)),
+  encoders: [{ array: "dinov2", width: 768 }],
+  projectorWidth: 2048,
+});
+
 const PRESETS = {
   sra: paperSRA,
   // As released, where the cosine runs over the tokens of each feature.
@@ -89,13 +99,8 @@ const PRESETS = {
     distance: "smooth-l1",
     beta: 0.05,
   }),
-  repa: ({ depth }) => ({
-    method: "repa",
-    weight: 0.5,
-    block: depth >= 24 ? 8 : Math.max(1, Math.round(depth / 3)),
-    encoders: [{ array: "dinov2", width: 768 }],
-    projectorWidth: 2048,
-  }),
+  repa: ({ depth }) => repaOf(depth),
+  irepa: ({ depth }) => ({ ...repaOf(depth), weight: 1, projector: "convolution", targetNorm: 0.6 }),
   layersync: ({ depth }) => ({
     method: "layersync",
     weight: 0.2,

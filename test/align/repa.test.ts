@@ -1,11 +1,12 @@
 /** REPA against the numbers of its published code. */
+import type { Tensor4D } from "@tensorflow/tfjs-core";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { methodPreset } from "../../lib/align/index.ts";
 import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { scalarOf, tensorsOf } from "../../lib/io/index.ts";
-import { randomGenerator, tf } from "../../lib/tensor/index.ts";
-import { initTask, makeTask, taskShapes } from "../../lib/train/index.ts";
+import { normalTensor, randomGenerator, type Tensor, tf } from "../../lib/tensor/index.ts";
+import { initTask, lossesOf, makeTask, taskShapes } from "../../lib/train/index.ts";
 import { arrays, weights } from "../parity.ts";
 import { backbone, batchAt, bothWays, close, MODEL, normsOf, taskOf } from "./methods.ts";
 
@@ -63,6 +64,55 @@ test("projectors have the published names, and begin as SiT's linear layers do",
   const bound = Math.sqrt(6 / (2048 + 2048));
   assert.ok(most <= bound && most > 0.999 * bound, `${most}`);
   assert.equal(task.methods[0].arrays, { dinov2: [16, 768] });
+});
+
+test("iREPA: a convolution over the grid of tokens, and features normalized over them, by hand", async () => {
+  const random = randomGenerator(8);
+  const method = {
+    ...REPA,
+    encoders: [REPA.encoders[0]],
+    projector: "convolution",
+    targetNorm: 0.6,
+  } as const;
+  const task = taskOf({ ...method, encoders: [...method.encoders] });
+  assert.equal(task.methods[0].parameters!.shapes, {
+    "projectors.0.weight": [12, 16, 3, 3],
+    "projectors.0.bias": [12],
+  });
+  const projector = {
+    "projectors.0.weight": normalTensor(random, [12, 16, 3, 3]),
+    "projectors.0.bias": normalTensor(random, [12]),
+  };
+  const input = task.process.noised(batch);
+  const [tokens] = task.network.features(backbone, input, batch.t, batch.condition, { taps: [2] });
+  // PyTorch's Conv2d is this one of TensorFlow's, with the weights' axes in its order.
+  const grid = tf.reshape(tokens, [4, 4, 4, 16]) as Tensor4D;
+  const filter = tf.transpose(projector["projectors.0.weight"], [2, 3, 1, 0]) as Tensor4D;
+  const sums = tf.add(tf.conv2d(grid, filter, 1, "same"), projector["projectors.0.bias"]);
+  const z = tensorsOf({ z: given.z0 }).z;
+  const { mean, variance } = tf.moments(z, 1, true);
+  const deviation = tf.sqrt(tf.mul(variance, 16 / 15));
+  const target = tf.div(tf.sub(z, tf.mul(mean, 0.6)), tf.add(deviation, 1e-6));
+  const rows = (x: Tensor) => tf.reshape(x, [4, 16, 12]);
+  const unit = (x: Tensor) => tf.div(rows(x), tf.norm(rows(x), "euclidean", 2, true));
+  const expected = -tf.mean(tf.sum(tf.mul(unit(sums), unit(target)), 2)).dataSync()[0];
+  const own = { ...backbone, ...projector };
+  for (const { method, gradients } of await bothWays(task, own, batch)) {
+    assert.ok(Math.abs(method.dataSync()[0] - expected) < 1e-5, `${method.dataSync()[0]}, ${expected}`);
+    // A step along the gradient lowers the loss by as much as it says.
+    const step = 1e-2;
+    const weight = projector["projectors.0.weight"];
+    const slope = gradients["projectors.0.weight"];
+    const moved = (sign: number) => {
+      const at = { ...own, "projectors.0.weight": tf.add(weight, tf.mul(slope, sign * step)) };
+      return lossesOf(task, at, at, batch).methods[0].dataSync()[0];
+    };
+    const rise = (0.5 * (moved(1) - moved(-1))) / (2 * step);
+    const square = tf.sum(tf.square(slope)).dataSync()[0];
+    assert.ok(Math.abs(rise / square - 1) < 0.02, `${rise}, ${square}`);
+  }
+  const preset = methodPreset("irepa", { depth: 28, process: SIT_PROCESS });
+  assert.equal([preset.weight, "block" in preset && preset.block], [1, 8]);
 });
 
 test.run();
