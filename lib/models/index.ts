@@ -8,7 +8,7 @@ export {
   type Network,
   type NetworkOutput,
 } from "./network.ts";
-export { attentionMaps, transformerBlock } from "./transformer.ts";
+export { attentionMaps, type BlockOptions, transformerBlock } from "./transformer.ts";
 export {
   forwardMultiplyAdds,
   MODEL_FAMILIES,

@@ -143,7 +143,7 @@ const modulation = (params: Params, name: string, c: Tensor, parts: number): Ten
   namedScope("modulation", () => tf.split(linear(params, `${name}.adaLN_modulation.1`, silu(c)), parts, 2));
 
 /** Who attends to whom in a block: a mask, or the sizes of groups that stand one after the other. */
-interface BlockOptions extends Pick<ApplyOptions, "attentionMask"> {
+export interface BlockOptions extends Pick<ApplyOptions, "attentionMask"> {
   groupSizes?: readonly number[];
 }
 

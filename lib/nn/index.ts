@@ -21,3 +21,4 @@ export {
 export { linearInit, normalInit, xavierUniform } from "./init.ts";
 export { type AttentionOptions, attention, layerNorm, linear, mlp, siluMlp } from "./layers.ts";
 export { remat } from "./remat.ts";
+export type { TokenGroups } from "./token-groups.ts";
