@@ -17,4 +17,5 @@ export * from "./samplers/index.ts";
 export * from "./tensor/index.ts";
 export * from "./train/index.ts";
 export * from "./vae/index.ts";
+export * from "./vision/index.ts";
 export * from "./watch/index.ts";

@@ -3,11 +3,13 @@ import {
   type PrepareOptions,
   type PrepareResult,
   packShards,
+  prepareFeatures,
   prepareImages,
   prepareLatents,
 } from "../data/index.ts";
 import { inceptionExtractor, openImageFiles, readInception, writeReference } from "../metrics/index.ts";
 import { readVAE } from "../vae/index.ts";
+import { openImageEncoder } from "../vision/index.ts";
 import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";
 import { jsonOption, namedFile, positiveInteger, withDevice } from "./options.ts";
@@ -86,6 +88,32 @@ const latents = (): Command =>
       );
     });
 
+const features = (): Command =>
+  withDevice(new Command("features"))
+    .description("encode square images with DINOv2, for REPA: a .npy file of patch features for each")
+    .argument("<source>", "what 'prepare images' made")
+    .argument("<destination>", "folder for .npy files and dataset.json")
+    .requiredOption("--encoder <path>", "folder or file of DINOv2's weights, such as facebook/dinov2-base's")
+    .option(
+      "--grid <number>",
+      "patches along a side, as the model has tokens: 16 at 256 pixels, 32 at 512",
+      positiveInteger,
+      16,
+    )
+    .addOption(jsonOption())
+    .action(
+      async (source: string, destination: string, options: Options & { encoder: string; grid: number }) => {
+        const encoder = await openImageEncoder(options.encoder, { grid: options.grid });
+        try {
+          await prepare("features", destination, options, (more) =>
+            prepareFeatures(source, destination, { encoder, ...more }),
+          );
+        } finally {
+          await encoder.dispose();
+        }
+      },
+    );
+
 interface ShardOptions {
   shardSize?: number;
   array?: Record<string, string>;
@@ -99,7 +127,7 @@ const shards = (): Command =>
     .option("--shard-size <number>", "examples in a shard (default: 128 MiB of them)", positiveInteger)
     .option(
       "--array <name=file>",
-      "an array to pack along: an .npy file [images, ...] by name, in the order of the source's names (repeatable)",
+      "an array to pack along: an .npy file [images, ...], or what 'prepare features' made, by name, in the order of the source's names (repeatable)",
       namedFile,
     )
     .addOption(jsonOption())
@@ -145,5 +173,6 @@ export const prepareCommand = (): Command =>
     .description("make training data of images; each step goes on where it was stopped")
     .addCommand(images())
     .addCommand(latents())
+    .addCommand(features())
     .addCommand(shards())
     .addCommand(reference());

@@ -1,8 +1,11 @@
 /** Further arrays of every image, such as an encoder's features or a caption's tokens, beside the image and its label. */
-import type { NdArray } from "../io/index.ts";
+import { stat } from "node:fs/promises";
+import { elementCount, type NdArray, parseNpy, toFloat32 } from "../io/index.ts";
 import { type ArrayRows, openNpyRows } from "../io/npy-rows.ts";
+import { checkFinished } from "./destination.ts";
 import type { TrainingData } from "./examples.ts";
 import { contentHash, spread } from "./identity.ts";
+import { openSource } from "./sources.ts";
 
 /** Arrays in memory, [count, ...shape] float32. */
 export function arrayRows(name: string, { data, shape }: NdArray<"float32">): ArrayRows {
@@ -22,13 +25,53 @@ export function arrayRows(name: string, { data, shape }: NdArray<"float32">): Ar
   };
 }
 
-/** Opens .npy files by the names that their arrays are to have. @throws naming the file that cannot be read. */
+/** Opens a folder of .npy files, one for each image, as `prepareFeatures` makes it; in the order of their names. */
+async function openFolderRows(path: string): Promise<ArrayRows> {
+  await checkFinished(path);
+  const source = await openSource(path, /\.npy$/i);
+  const read = async (index: number): Promise<NdArray> => {
+    const { name } = source.files[index];
+    return parseNpy(await source.read(name), `${path}: ${name}`);
+  };
+  const shape = [...(await read(0)).shape];
+  return {
+    name: path,
+    count: source.files.length,
+    shape,
+    async read(indices) {
+      const length = elementCount(shape);
+      const values = new Float32Array(indices.length * length);
+      for (const [n, index] of indices.entries()) {
+        const array = await read(index);
+        if (`${array.shape}` !== `${shape}`)
+          throw new Error(
+            `${source.files[index].name} of ${path} is [${array.shape}], expected [${shape}] as ${source.files[0].name}`,
+          );
+        values.set(toFloat32(array), n * length);
+      }
+      return values;
+    },
+    close: () => source.close(),
+  };
+}
+
+const isFolder = async (path: string): Promise<boolean> =>
+  stat(path).then(
+    (info) => info.isDirectory(),
+    () => false,
+  );
+
+/**
+ * Opens .npy files, or folders of one for each image, by the names that their arrays are to have.
+ * @throws naming the file that cannot be read.
+ */
 export async function openArrays(
   paths: Readonly<Record<string, string>>,
 ): Promise<Record<string, ArrayRows>> {
   const opened: Record<string, ArrayRows> = {};
   try {
-    for (const [name, path] of Object.entries(paths)) opened[name] = await openNpyRows(path);
+    for (const [name, path] of Object.entries(paths))
+      opened[name] = (await isFolder(path)) ? await openFolderRows(path) : await openNpyRows(path);
     return opened;
   } catch (error) {
     await closeArrays(opened);

@@ -12,6 +12,7 @@ export {
 } from "./datasets.ts";
 export type { BrokenImage, PrepareOptions, PrepareResult } from "./destination.ts";
 export { asTrainingData, type Examples, imageSetData, type TrainingData } from "./examples.ts";
+export { type PrepareFeaturesOptions, prepareFeatures } from "./features.ts";
 export { openTrainingData, type TrainingDataOptions } from "./files.ts";
 export type { DataIdentity } from "./identity.ts";
 export { parseIdx, readIdx } from "./idx.ts";

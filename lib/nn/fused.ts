@@ -149,6 +149,10 @@ export const withoutGradient = (x: Tensor): Tensor =>
 export const withMaskedGradient = (x: Tensor, mask: () => Tensor): Tensor =>
   withGradient(([x]) => ({ value: tf.clone(x), gradFunc: (dy) => tf.mul(dy, mask()) }), [x]);
 
+/** GELU itself, x Phi(x), which other networks than ours have. */
+export const exactGelu = (x: Tensor): Tensor =>
+  tf.mul(x, tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5));
+
 /** Sum of the squares of all elements, a scalar. No gradient on backends with the fused kernel. */
 export const sumOfSquares = (x: Tensor): Tensor =>
   hasOperation("SumOfSquares") ? operation("SumOfSquares", { x }, {}) : tf.sum(tf.square(x));

@@ -1,0 +1,41 @@
+/** An image encoder's features of every image, written once: what REPA's students are drawn to. */
+import { ndarray } from "../io/index.ts";
+import type { ImageEncoder } from "../vision/encoder.ts";
+import type { PrepareOptions, PrepareResult } from "./destination.ts";
+import { prepareEncoded, sizeCheck } from "./encoded.ts";
+
+export interface PrepareFeaturesOptions extends PrepareOptions {
+  /** From `openImageEncoder`. */
+  encoder: ImageEncoder;
+}
+
+/** Images that are encoded together. */
+const BATCH = 8;
+
+/**
+ * Encodes the images of a folder or ZIP archive, all square and of one size, and writes `00000/img-feature-00000000.npy`
+ * (float32 `[tokens, width]`) and so on, with `dataset.json`. `packShards` takes the folder as an array. Broken images and
+ * reruns are as in `prepareImages`.
+ * @throws as `prepareImages` does, also when the destination holds another encoder's features; naming the image whose
+ * size differs, or whose features are not finite.
+ */
+export async function prepareFeatures(
+  sourcePath: string,
+  destination: string,
+  { encoder, ...options }: PrepareFeaturesOptions,
+): Promise<PrepareResult> {
+  const [tokens, width] = encoder.shape;
+  const check = sizeCheck(1);
+  const encoding = {
+    description: { kind: "features", encoder: await encoder.fingerprint(), tokens },
+    prefix: "img-feature-",
+    batch: BATCH,
+    async encode(images: Parameters<ImageEncoder["encode"]>[0], names: readonly string[]) {
+      for (const [i, image] of images.entries()) check(image, names[i]);
+      const values = await encoder.encode(images);
+      const size = tokens * width;
+      return images.map((_, i) => ndarray(values.slice(i * size, (i + 1) * size), [tokens, width]));
+    },
+  };
+  return prepareEncoded(sourcePath, destination, encoding, options);
+}

@@ -1,0 +1,104 @@
+/** An image encoder: pixels in, features of patches out, as REPA's training takes them. */
+import type { Pixels } from "../data/pillow-resize.ts";
+import { contentOfParams, fingerprint } from "../fingerprint.ts";
+import { jit } from "../jit/index.ts";
+import type { Params } from "../tensor/params.ts";
+import { type Tensor, tf } from "../tensor/tf.ts";
+import { disposeTree } from "../tensor/tree.ts";
+import { bicubic } from "./bicubic.ts";
+import { type DINOv2Config, dinov2Features } from "./dinov2.ts";
+import { readDINOv2 } from "./weights.ts";
+
+export interface ImageEncoder {
+  /** Patches of an image and the width of their features: 256 and 768 of DINOv2-B with 16 x 16 patches. */
+  readonly shape: readonly [tokens: number, width: number];
+  /** Features of square RGB images of one size, one after the other, [images.length, tokens, width]. */
+  encode(images: readonly Pixels[]): Promise<Float32Array>;
+  /** What tells its weights from any others. */
+  fingerprint(): Promise<string>;
+  dispose(): Promise<void>;
+}
+
+export interface ImageEncoderOptions {
+  /** Patches along a side: as many as the network has tokens along one. Default: 16, of 256 pixels; 512 has 32. */
+  grid?: number;
+}
+
+/** Means and standard deviations of ImageNet's colours, which the encoder was trained with. */
+const MEAN = [0.485, 0.456, 0.406];
+const DEVIATION = [0.229, 0.224, 0.225];
+/** Images that are encoded together; fewer are filled up, as another number would be another program to compile. */
+const BATCH = 8;
+
+/** RGB pixels as the encoder takes them: [3,side,side], normalized, then resized. */
+export function normalizedPixels({ data, width, height }: Pixels, side: number): Float32Array<ArrayBuffer> {
+  const area = width * height;
+  const values = new Float32Array(3 * area);
+  for (let i = 0; i < area; i++)
+    for (let c = 0; c < 3; c++) values[c * area + i] = (data[3 * i + c] / 255 - MEAN[c]) / DEVIATION[c];
+  return bicubic(values, [3, height, width], [side, side]);
+}
+
+/** The position table for another grid: the first row, of the class token, as it is, the others resized with antialiasing. */
+export function resizedPositions(table: Tensor, from: number, to: number): Tensor {
+  if (from === to) return tf.clone(table);
+  const width = table.shape[2]!;
+  const [first, others]: Tensor[] = tf.split(table, [1, from ** 2], 1);
+  const planes = tf.transpose(tf.reshape(others, [from ** 2, width]));
+  const values = bicubic(planes.dataSync(), [width, from, from], [to, to], { antialias: true });
+  const resized = tf.transpose(tf.tensor2d(values, [width, to ** 2]));
+  return tf.concat([first, tf.reshape(resized, [1, to ** 2, width])], 1);
+}
+
+/**
+ * Opens DINOv2 (see `readDINOv2`) for images of any size, which it sees at `grid` times its patches' size: of 256 pixels at
+ * 224, as REPA does.
+ */
+export async function openImageEncoder(
+  path: string,
+  { grid = 16 }: ImageEncoderOptions = {},
+): Promise<ImageEncoder> {
+  const { config, params: stored } = await readDINOv2(path);
+  const key = fingerprint(await contentOfParams(stored), 16);
+  const params = tf.tidy(
+    (): Params => ({ ...stored, pos_embed: resizedPositions(stored.pos_embed, config.grid, grid) }),
+  );
+  stored.pos_embed.dispose();
+  const seen: DINOv2Config = { ...config, grid };
+  const side = grid * config.patchSize;
+  const features = jit((params: Params, x: Tensor) => dinov2Features(params, seen, x), {
+    name: "imageFeatures",
+  });
+  const [tokens, width] = [grid ** 2, config.width];
+
+  async function ofBatch(images: readonly Pixels[]): Promise<Float32Array> {
+    const size = 3 * side ** 2;
+    const values = new Float32Array(BATCH * size);
+    for (const [i, image] of images.entries()) values.set(normalizedPixels(image, side), i * size);
+    const x = tf.tensor(values, [BATCH, 3, side, side]);
+    const output = await features(params, x);
+    try {
+      return ((await output.data()) as Float32Array).slice(0, images.length * tokens * width);
+    } finally {
+      tf.dispose([x, output]);
+    }
+  }
+
+  return {
+    shape: [tokens, width],
+    async encode(images) {
+      for (const { width, height } of images)
+        if (width !== height)
+          throw new Error(`the image encoder takes square images, got ${width} x ${height}`);
+      const all = new Float32Array(images.length * tokens * width);
+      for (let start = 0; start < images.length; start += BATCH)
+        all.set(await ofBatch(images.slice(start, start + BATCH)), start * tokens * width);
+      return all;
+    },
+    fingerprint: async () => key,
+    async dispose() {
+      disposeTree(params);
+      await features.dispose();
+    },
+  };
+}
