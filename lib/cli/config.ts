@@ -8,7 +8,7 @@ import {
   referenceAlignWeight,
   refitted,
 } from "../align/index.ts";
-import { type DatasetName, loadDataset } from "../data/index.ts";
+import { CAPTIONS, type DatasetName, loadDataset } from "../data/index.ts";
 import { DIT_PROCESS, type ProcessConfig, SIT_PROCESS } from "../diffusion/index.ts";
 import { PAPER_PRESETS, paperConfig } from "../experiments/paper.ts";
 import { SCALES, type ScaleName, scaleConfig, scaleSRA } from "../experiments/presets.ts";
@@ -227,6 +227,8 @@ export async function readConfig({
 export interface DataShape {
   shape: readonly [channels: number, height: number, width: number];
   classes: number;
+  /** Of further arrays, by name. */
+  arrays?: Readonly<Record<string, readonly number[]>>;
 }
 
 /** A config whose model is another, or fits other data. */
@@ -237,6 +239,8 @@ export async function withModel(
 ): Promise<TrainConfig> {
   const given = { inputSize: size ?? data?.shape[1], inChannels: data?.shape[0], patchSize };
   const changes = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const [textTokens, textWidth] = data?.arrays?.[CAPTIONS] ?? [];
+  const text = textTokens === undefined ? {} : { textTokens, textWidth };
   /** Of a model that knows classes; one that knows none has none because the images have some. */
   const classesOf = (numClasses: number): { numClasses: number } => ({
     numClasses: classes ?? (data && numClasses > 0 ? Math.max(1, data.classes) : numClasses),
@@ -244,7 +248,7 @@ export async function withModel(
   const changed = (model: TrainConfig["model"]): TrainConfig["model"] => {
     if (model.type === "mmdit") {
       if (classes !== undefined) throw new Error(TOLD_BY_CAPTIONS);
-      return { ...model, ...changes };
+      return { ...model, ...changes, ...text };
     }
     return withChannels({ ...model, ...changes, ...classesOf(model.numClasses) }, model);
   };
@@ -256,7 +260,7 @@ export async function withModel(
   const shape = { inputSize, inChannels, ...changes };
   const model =
     chosen === TEXT_MODEL
-      ? modelConfig(chosen, shape)
+      ? modelConfig(chosen, { ...shape, ...text })
       : modelConfig(chosen, {
           ...shape,
           ...(base.model.type !== "mmdit" && classesOf(base.model.numClasses)),

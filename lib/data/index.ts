@@ -1,4 +1,21 @@
 export { arrayRows, openArrays, withArrays } from "./arrays.ts";
+export {
+  type CaptionedOptions,
+  type CaptionedSet,
+  COLOURS,
+  CORNERS,
+  captionedDigits,
+  type Facts,
+} from "./captioned-digits.ts";
+export {
+  CAPTIONS,
+  type Captions,
+  type CaptionsIndex,
+  checkedCaptions,
+  firstCaptions,
+  openCaptions,
+  withCaptions,
+} from "./captions.ts";
 export { centerCrop, decodeImage, encodePng } from "./crop.ts";
 export {
   type Dataset,

@@ -1,7 +1,7 @@
 export { TRANSFORMER_DEFAULTS, type TransformerConfig } from "./config.ts";
 export { type LoadOptions, loadModel, type Model } from "./load.ts";
 export { makeNetwork, type NetworkConfig } from "./make.ts";
-export { CAPTIONS, croppedPositions, type JointTokens, jointBlock } from "./mmdit.ts";
+export { croppedPositions, type JointTokens, jointBlock } from "./mmdit.ts";
 export type { MMDiTConfig } from "./mmdit-config.ts";
 export {
   type ApplyOptions,

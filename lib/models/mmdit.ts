@@ -17,7 +17,7 @@ import type { ApplyOptions, Condition, Network, NetworkOutput } from "./network.
 import { checkInput, checkTaps, modulation, rematWith } from "./parts.ts";
 
 /** The array of the data that holds a caption's features, [textTokens, textWidth] of each image. */
-export const CAPTIONS = "captions";
+const CAPTIONS = "captions";
 
 /**
  * The features of the empty caption. They are the text encoder's and not learned, but what guidance leads away from, so

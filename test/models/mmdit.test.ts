@@ -6,7 +6,6 @@ import { makeProcess, SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { scalarOf, tensorsOf } from "../../lib/io/index.ts";
 import { jit } from "../../lib/jit/index.ts";
 import {
-  CAPTIONS,
   croppedPositions,
   type JointTokens,
   jointBlock,
@@ -77,7 +76,7 @@ const REPA = {
   projectorWidth: 24,
 };
 const task = makeTask({ model: MMDIT, process: SIT_PROCESS, methods: [REPA] });
-const batch: Batch = { x, noise, t, condition, arrays: { z0, [CAPTIONS]: context } };
+const batch: Batch = { x, noise, t, condition, arrays: { z0, captions: context } };
 
 test("REPA's losses and all gradients", async () => {
   const expected = await arrays("methods/mmdit-grads.npz");
