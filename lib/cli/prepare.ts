@@ -3,10 +3,12 @@ import {
   type PrepareOptions,
   type PrepareResult,
   packShards,
+  prepareCaptions,
   prepareImages,
   prepareLatents,
 } from "../data/index.ts";
 import { inceptionExtractor, openImageFiles, readInception, writeReference } from "../metrics/index.ts";
+import { openTextEncoder } from "../text/index.ts";
 import { readVAE } from "../vae/index.ts";
 import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";
@@ -109,6 +111,35 @@ const shards = (): Command =>
       ),
     );
 
+const captions = (): Command =>
+  withDevice(new Command("captions"))
+    .description("encode the captions of images, as COCO distributes them, for a text-to-image model")
+    .argument("<source>", "the images that 'prepare images' was given")
+    .argument("<annotations>", "COCO's captions_*.json")
+    .argument("<destination>", "folder for captions.json and features.npy")
+    .requiredOption(
+      "--encoder <folder>",
+      "CLIP's text encoder: config.json, model.safetensors, tokenizer.json and tokenizer_config.json",
+    )
+    .addOption(jsonOption())
+    .action(
+      async (
+        source: string,
+        annotations: string,
+        destination: string,
+        options: Options & { encoder: string },
+      ) => {
+        const encoder = await openTextEncoder(options.encoder);
+        try {
+          await prepare("captions", destination, options, (more) =>
+            prepareCaptions(source, annotations, destination, { encoder, ...more }),
+          );
+        } finally {
+          await encoder.dispose();
+        }
+      },
+    );
+
 const reference = (): Command =>
   withDevice(new Command("reference"))
     .description(
@@ -146,4 +177,5 @@ export const prepareCommand = (): Command =>
     .addCommand(images())
     .addCommand(latents())
     .addCommand(shards())
+    .addCommand(captions())
     .addCommand(reference());

@@ -42,6 +42,7 @@ export {
   pillowResizeFloat,
 } from "./pillow-resize.ts";
 export { type PrepareImagesOptions, prepareImages } from "./prepare.ts";
+export { type PrepareCaptionsOptions, prepareCaptions } from "./prepare-captions.ts";
 export { openShards } from "./shards.ts";
 export { openSource, type Source, type SourceFile } from "./sources.ts";
 export { imageTensor } from "./tensors.ts";

@@ -1,13 +1,18 @@
 /** Text to image on the command line: trained and sampled with captions. */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createWriteStream } from "node:fs";
+import { mkdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { ZipFile } from "yazl";
+import { openCaptions, openTrainingData, prepareCaptions, withCaptions } from "../../lib/data/index.ts";
 import { formatNpy, ndarray, readNpz, readSafetensors } from "../../lib/io/index.ts";
 import type { MMDiTConfig } from "../../lib/models/index.ts";
 import { randomGenerator } from "../../lib/tensor/index.ts";
+import { openTextEncoder } from "../../lib/text/index.ts";
 import { png, writeFiles } from "../data/images.ts";
-import { temporaryFolder } from "../io/helpers.ts";
+import { fixture, rejects, temporaryFolder } from "../io/helpers.ts";
 import { ditlab } from "./helpers.ts";
 
 const [L, W] = [3, 4];
@@ -81,6 +86,68 @@ test("a text-to-image model is trained with captions, goes on, and draws by them
   assert.not.equal(drawn.none, drawn.all);
   const refused = await ditlab(["sample", out, "--captions", captions, "--first", "5", "--count", "2"]);
   assert.match(refused.stderr, /has captions of 6 images, expected those of 7/);
+});
+
+test("captions as COCO distributes them, encoded in two runs", async () => {
+  const folder = await temporaryFolder();
+  const zip = join(folder, "train2014.zip");
+  const archive = new ZipFile();
+  for (const i of [7, 3]) archive.addBuffer(Buffer.from(await png(40, 30, i)), `train2014/COCO_${i}.png`);
+  archive.end();
+  await pipeline(archive.outputStream, createWriteStream(zip));
+  const annotations = join(folder, "captions_train2014.json");
+  const content = {
+    images: [3, 7, 9].map((id) => ({ id, file_name: `COCO_${id}.png`, height: 30 })),
+    annotations: [
+      { id: 5, image_id: 7, caption: "the red dog\n" },
+      { id: 4, image_id: 3, caption: "a cat" },
+      { id: 1, image_id: 7, caption: "the dog" },
+      { id: 6, image_id: 9, caption: "of no image here" },
+    ],
+  };
+  await writeFile(annotations, JSON.stringify(content));
+  const out = join(folder, "captions");
+  const prepare = ["prepare", "captions", zip, annotations, out, "--encoder", fixture("clip")];
+  const first = await ditlab(prepare);
+  assert.is(first.code, 0, first.stderr);
+  assert.match(first.stdout, /captions: 4 captions/);
+  const captions = await openCaptions(out);
+  assert.equal(captions.texts, ["", "a cat", "the dog", "the red dog"]);
+  assert.equal(captions.images, [[1], [2, 3]]);
+  const encoder = await openTextEncoder(fixture("clip"));
+  const expected = await encoder.encode(captions.texts);
+  assert.equal(await captions.features.read([0, 1, 2, 3]), expected);
+  await captions.features.close();
+
+  // Stopped within a text's features.
+  await rm(join(out, "captions.json"));
+  await truncate(join(out, "features.npy"), (await stat(join(out, "features.npy"))).size - 10);
+  const again = await prepareCaptions(zip, annotations, out, { encoder });
+  assert.equal([again.count, again.skipped, again.written, again.finished], [4, 3, 1, true]);
+  const whole = await openCaptions(out);
+  assert.equal(await whole.features.read([0, 1, 2, 3]), expected);
+  await whole.features.close();
+
+  const less = { ...content, annotations: content.annotations.slice(0, 1) };
+  await writeFile(annotations, JSON.stringify(less));
+  await rejects(
+    prepareCaptions(zip, annotations, out, { encoder }),
+    /captions_train2014\.json has no caption of train2014\/COCO_3\.png/,
+  );
+  await writeFile(annotations, JSON.stringify({ images: [] }));
+  await rejects(
+    prepareCaptions(zip, annotations, out, { encoder }),
+    /captions_train2014\.json: annotations is missing, expected a list/,
+  );
+  await encoder.dispose();
+
+  // The images themselves, in the same order.
+  const images = join(folder, "images");
+  const cropped = await ditlab(["prepare", "images", zip, images, "--size", "16"]);
+  assert.is(cropped.code, 0, cropped.stderr);
+  const data = withCaptions(await openTrainingData(images, {}), await openCaptions(out));
+  assert.equal([data.count, data.shape, data.arrays], [2, [3, 16, 16], { captions: [16, 24] }]);
+  await data.close();
 });
 
 test("an MMDiT knows no classes", async () => {
