@@ -1,18 +1,32 @@
-import { Command } from "commander";
+import { join } from "node:path";
+import { Command, Option } from "commander";
 import {
+  captionedDigits,
+  type DatasetName,
+  loadDataset,
   type PrepareOptions,
   type PrepareResult,
   packShards,
   prepareCaptions,
   prepareImages,
   prepareLatents,
+  type Split,
+  writeCaptioned,
 } from "../data/index.ts";
 import { inceptionExtractor, openImageFiles, readInception, writeReference } from "../metrics/index.ts";
 import { openTextEncoder } from "../text/index.ts";
 import { readVAE } from "../vae/index.ts";
 import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";
-import { jsonOption, namedFile, positiveInteger, withDevice } from "./options.ts";
+import {
+  dataFolderOption,
+  datasetOption,
+  integer,
+  jsonOption,
+  namedFile,
+  positiveInteger,
+  withDevice,
+} from "./options.ts";
 import { imageProgress, progressReporter } from "./progress.ts";
 
 interface Options {
@@ -140,6 +154,35 @@ const captions = (): Command =>
       },
     );
 
+interface PictureOptions {
+  dataset: DatasetName;
+  data?: string;
+  split: Split;
+  count: number;
+  seed: number;
+}
+
+const pictures = (): Command =>
+  new Command("pictures")
+    .description(
+      "make small pictures with captions, one thing in a corner and a colour, which need no download",
+    )
+    .argument("<destination>", "folder for images and captions")
+    .addOption(datasetOption())
+    .addOption(dataFolderOption())
+    .addOption(
+      new Option("--split <name>", "whose images are shown").choices(["train", "test"]).default("train"),
+    )
+    .option("--count <number>", "pictures", positiveInteger, 10_000)
+    .option("--seed <number>", "decides corners and colours", integer, 0)
+    .action(async (destination: string, { dataset, data, split, count, seed }: PictureOptions) => {
+      const { classes, ...sets } = await loadDataset(dataset, { folder: data });
+      const set = await captionedDigits(sets[split], classes, { count, seed });
+      await writeCaptioned(set, destination, { dataset, split, count, seed });
+      const named = `--images ${join(destination, "images")} --captions ${join(destination, "captions")}`;
+      process.stdout.write(`${destination}: ${count} pictures with captions; train with ${named}\n`);
+    });
+
 const reference = (): Command =>
   withDevice(new Command("reference"))
     .description(
@@ -178,4 +221,5 @@ export const prepareCommand = (): Command =>
     .addCommand(latents())
     .addCommand(shards())
     .addCommand(captions())
+    .addCommand(pictures())
     .addCommand(reference());

@@ -3,7 +3,7 @@
  * corners, in one of four colours. Whether a picture is as its caption says can be seen by plain arithmetic
  * (`captionFacts` in metrics), so that a text-to-image model can be judged in minutes.
  */
-import { type NdArray, ndarray } from "../io/index.ts";
+import { ndarray } from "../io/index.ts";
 import { randomStream } from "../tensor/random.ts";
 import { arrayRows } from "./arrays.ts";
 import { CAPTIONS_FORMAT, type Captions, checkedCaptions } from "./captions.ts";
@@ -27,7 +27,7 @@ export interface Facts {
 }
 
 export interface CaptionedSet {
-  /** Twice as wide as what is shown is after it was halved: 28x28 of 28x28. Three channels; labels say what is shown. */
+  /** As large as the images that they show, which fill a quarter. Three channels; labels say what is shown. */
   images: ImageSet;
   captions: Captions;
   facts: readonly Facts[];
@@ -56,13 +56,23 @@ const sentences = (what: string, where: string, colour: string): string[] => [
 
 const PER_PICTURE = sentences("", "", "").length;
 
-/** A text's features [TOKENS, WIDTH]: for each word numbers that depend on the word alone, and of no word behind the last. */
-function wordFeatures(text: string): Float32Array {
-  const words = text.toLowerCase().match(/[a-z0-9]+/g) ?? [];
-  const features = new Float32Array(TOKENS * WIDTH);
-  for (let i = 0; i < TOKENS; i++)
-    features.set(randomStream(0, `word ${words[i] ?? ""}`, 0).normals(WIDTH), i * WIDTH);
-  return features;
+/**
+ * Features [texts.length, TOKENS, WIDTH]: for each word numbers that depend on the word alone, and behind the last those
+ * of no word.
+ */
+function wordFeatures(texts: readonly string[]): Float32Array<ArrayBuffer> {
+  const known = new Map<string, Float32Array>();
+  const ofWord = (word: string): Float32Array => {
+    const features = known.get(word) ?? randomStream(0, `word ${word}`, 0).normals(WIDTH);
+    known.set(word, features);
+    return features;
+  };
+  const all = new Float32Array(texts.length * TOKENS * WIDTH);
+  for (const [n, text] of texts.entries()) {
+    const words = text.toLowerCase().match(/[a-z0-9]+/g) ?? [];
+    for (let i = 0; i < TOKENS; i++) all.set(ofWord(words[i] ?? ""), (n * TOKENS + i) * WIDTH);
+  }
+  return all;
 }
 
 /** All captions of a set of classes, the empty one first; those of some facts stand together. */
@@ -140,9 +150,7 @@ export async function captionedDigits(
 
 async function captionsOf(classes: readonly string[], facts: readonly Facts[]): Promise<Captions> {
   const texts = allTexts(classes);
-  const features = new Float32Array(texts.length * TOKENS * WIDTH);
-  for (const [i, text] of texts.entries()) features.set(wordFeatures(text), i * TOKENS * WIDTH);
-  const array: NdArray<"float32"> = ndarray(features, [texts.length, TOKENS, WIDTH]);
+  const array = ndarray(wordFeatures(texts), [texts.length, TOKENS, WIDTH]);
   const images = facts.map((fact) => Array.from({ length: PER_PICTURE }, (_, k) => firstText(fact) + k));
   return checkedCaptions(
     "the captions of small pictures",

@@ -7,6 +7,7 @@ export {
   captionedDigits,
   type Facts,
 } from "./captioned-digits.ts";
+export { writeCaptioned } from "./captioned-files.ts";
 export {
   CAPTIONS,
   type Captions,

@@ -6,7 +6,7 @@ import { ndarray } from "../io/index.ts";
 import { toBytes } from "../io/ndarray.ts";
 import { npyHeader } from "../io/npy.ts";
 import { check, z } from "../schema.ts";
-import type { TextEncoder } from "../text/index.ts";
+import type { CLIPTextEncoder } from "../text/index.ts";
 import { CAPTIONS_FILE, CAPTIONS_FORMAT, type CaptionsIndex, FEATURES_FILE } from "./captions.ts";
 import {
   claimDestination,
@@ -20,7 +20,7 @@ import { openSource, type Source } from "./sources.ts";
 
 export interface PrepareCaptionsOptions extends PrepareOptions {
   /** From `openTextEncoder`. */
-  encoder: TextEncoder;
+  encoder: CLIPTextEncoder;
 }
 
 /** Texts whose features are written at a time. */
@@ -110,7 +110,7 @@ export async function prepareCaptions(
 async function writeFeatures(
   path: string,
   texts: readonly string[],
-  encoder: TextEncoder,
+  encoder: CLIPTextEncoder,
   { signal, onProgress }: PrepareOptions,
 ): Promise<[before: number, after: number]> {
   const header = npyHeader("float32", [texts.length, ...encoder.shape]);

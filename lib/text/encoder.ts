@@ -13,7 +13,7 @@ import { CLIP_TEXT, type CLIPTextConfig, clipTextFeatures, clipTextShapes, parse
 /** Texts to token ids, all of one length. */
 export type Tokenize = (text: string) => Int32Array;
 
-export interface TextEncoder {
+export interface CLIPTextEncoder {
   /** Tokens of a text and the width of their features: 77 and 768 of CLIP ViT-L/14. */
   readonly shape: readonly [tokens: number, width: number];
   /** Features of texts, one after the other, [texts.length, tokens, width]. */
@@ -95,7 +95,7 @@ async function readTokenizer(folder: string, { tokens, vocabulary }: CLIPTextCon
  * and `tokenizer_config.json`, such as openai/clip-vit-large-patch14's.
  * @throws naming the file that is missing or does not fit.
  */
-export async function openTextEncoder(folder: string): Promise<TextEncoder> {
+export async function openTextEncoder(folder: string): Promise<CLIPTextEncoder> {
   const path = join(folder, "config.json");
   const config = parseCLIPText(await readJson(path), path);
   const tokenize = await readTokenizer(folder, config);

@@ -1,2 +1,2 @@
 export { type CLIPTextConfig, clipTextFeatures, clipTextShapes, parseCLIPText } from "./clip.ts";
-export { openTextEncoder, type TextEncoder } from "./encoder.ts";
+export { type CLIPTextEncoder, openTextEncoder } from "./encoder.ts";

@@ -12,7 +12,9 @@ import {
   imageSetData,
   loadImageSet,
   openCaptions,
+  openTrainingData,
   withCaptions,
+  writeCaptioned,
 } from "../../lib/data/index.ts";
 import { imageTensor } from "../../lib/data/tensors.ts";
 import { formatNpy, ndarray } from "../../lib/io/index.ts";
@@ -109,6 +111,20 @@ test("what pictures show is read from them", async () => {
   assert.ok(agreement.what > 0.85 && agreement.all === agreement.what, `${agreement.what}`);
   const others = facts.map((fact) => ({ ...fact, corner: 3 - fact.corner }));
   assert.is(reader.agreement(pictures, others).all, 0);
+});
+
+test("small pictures are written as files, and read as they are in memory", async () => {
+  const folder = join(await temporaryFolder(), "pictures");
+  const set = await captionedDigits(mnist, DIGITS, { count: 20 });
+  await writeCaptioned(set, folder, { count: 20 });
+  const memory = withCaptions(imageSetData(set.images), set.captions);
+  const files = withCaptions(
+    await openTrainingData(join(folder, "images"), {}),
+    await openCaptions(join(folder, "captions")),
+  );
+  assert.equal(await files.read(2, 0, 30), await memory.read(2, 0, 30));
+  await files.close();
+  await rejects(writeCaptioned(set, folder, { count: 21 }), /its count was 20, got 21/);
 });
 
 test("what cannot be a small picture is refused", async () => {
