@@ -15,6 +15,7 @@ export * from "./probe/index.ts";
 export * from "./reproduce/index.ts";
 export * from "./samplers/index.ts";
 export * from "./tensor/index.ts";
+export * from "./text/index.ts";
 export * from "./train/index.ts";
 export * from "./vae/index.ts";
 export * from "./vision/index.ts";

@@ -59,7 +59,8 @@ function objectAt(
 /** What tells an object of a discriminated union from the others. */
 const tagOf = (option: z.core.$ZodType, discriminator: string): unknown => {
   const field = option instanceof z.ZodObject ? option.shape[discriminator] : undefined;
-  return field instanceof z.ZodLiteral ? field.value : undefined;
+  const literal = field instanceof z.ZodOptional ? field.unwrap() : field;
+  return literal instanceof z.ZodLiteral ? literal.value : undefined;
 };
 
 /** The tags of the discriminated union at a path. */

@@ -44,8 +44,12 @@ function below(field: z.ZodType, path: string): string[] {
   const { discriminator } = field.def;
   return (field.options as z.ZodObject[]).flatMap((option) => {
     const { [discriminator]: tag, ...shape } = option.shape as Record<string, z.ZodType>;
-    const { value } = tag as z.ZodLiteral;
-    return [`| \`${path}.${discriminator}\` | \`"${value}"\`: |`, ...rows(shape, `${path}.`)];
+    const { inner, optional } = plain(tag);
+    const { value } = inner as z.ZodLiteral;
+    return [
+      `| \`${path}.${discriminator}\`${optional ? "?" : ""} | \`"${value}"\`${optional ? ", also where it is left out" : ""}: |`,
+      ...rows(shape, `${path}.`),
+    ];
   });
 }
 

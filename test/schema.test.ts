@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { processConfig } from "../lib/diffusion/process.ts";
+import type { networkConfig } from "../lib/models/make.ts";
 import { scheduleAt, warmup } from "../lib/optim/index.ts";
 import { warmupAndDecay } from "../lib/optim/schedules.ts";
 import { check, checkKnown, describeField, nearest } from "../lib/schema.ts";
@@ -177,7 +178,7 @@ test("every field says what it is", () => {
     Object.keys(shape).flatMap((name) => {
       const field = trainConfigFields.shape[name as keyof typeof trainConfigFields.shape];
       return prefix === "" && name === "model"
-        ? Object.keys((field as unknown as { shape: object }).shape).map((inner) => `model.${inner}`)
+        ? Object.keys((field as typeof networkConfig).options[0].shape).map((inner) => `model.${inner}`)
         : [name];
     });
   for (const field of fields(trainConfigFields.shape))

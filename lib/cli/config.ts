@@ -8,16 +8,17 @@ import {
   referenceAlignWeight,
   refitted,
 } from "../align/index.ts";
-import { type DatasetName, loadDataset } from "../data/index.ts";
+import { CAPTIONS, type DatasetName, loadDataset } from "../data/index.ts";
 import { DIT_PROCESS, type ProcessConfig, SIT_PROCESS } from "../diffusion/index.ts";
 import { PAPER_PRESETS, paperConfig } from "../experiments/paper.ts";
 import { SCALES, type ScaleName, scaleConfig, scaleSRA } from "../experiments/presets.ts";
 import { readBytes } from "../io/index.ts";
 import { PRECISIONS, type Precision } from "../jit/plan/precision.ts";
-import { checkTransformerConfig } from "../models/config.ts";
-import { type ModelName, modelConfig, parseModelName } from "../models/zoo.ts";
+import type { TransformerConfig } from "../models/config.ts";
+import { networkConfig } from "../models/make.ts";
+import { type ModelName, modelConfig, parseModelName, TEXT_MODEL } from "../models/zoo.ts";
 import { type Schedule, warmup, warmupAndDecay } from "../optim/schedules.ts";
-import { nearest } from "../schema.ts";
+import { check, nearest } from "../schema.ts";
 import { checkTrainConfig, trainConfigFields } from "../train/config.ts";
 import type { TrainConfig } from "../train/index.ts";
 import { currentConfig, currentModel } from "../train/legacy.ts";
@@ -191,8 +192,8 @@ export async function readModel(
   const content = await readJson(model);
   try {
     const { model: config, process } = currentModel(content);
-    checkTransformerConfig(config as TrainConfig["model"]);
-    return { model: config as TrainConfig["model"], process: process as ProcessConfig | undefined };
+    check(networkConfig, config, "model config");
+    return { model: config, process: process as ProcessConfig | undefined };
   } catch (error) {
     throw new Error(`${model}: ${(error as Error).message}`, { cause: error });
   }
@@ -226,6 +227,8 @@ export async function readConfig({
 export interface DataShape {
   shape: readonly [channels: number, height: number, width: number];
   classes: number;
+  /** Of further arrays, by name. */
+  arrays?: Readonly<Record<string, readonly number[]>>;
 }
 
 /** A config whose model is another, or fits other data. */
@@ -234,23 +237,34 @@ export async function withModel(
   { model: name, size, classes, patchSize }: ConfigOptions,
   data?: DataShape,
 ): Promise<TrainConfig> {
-  /** What changes of a model; one that knows no classes has none because the images have some. */
-  const changesOf = ({ numClasses }: TrainConfig["model"]): Partial<TrainConfig["model"]> => {
-    const given = {
-      inputSize: size ?? data?.shape[1],
-      inChannels: data?.shape[0],
-      numClasses: classes ?? (data && numClasses > 0 ? Math.max(1, data.classes) : undefined),
-      patchSize,
-    };
-    return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const given = { inputSize: size ?? data?.shape[1], inChannels: data?.shape[0], patchSize };
+  const changes = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const [textTokens, textWidth] = data?.arrays?.[CAPTIONS] ?? [];
+  const text = textTokens === undefined ? {} : { textTokens, textWidth };
+  /** Of a model that knows classes; one that knows none has none because the images have some. */
+  const classesOf = (numClasses: number): { numClasses: number } => ({
+    numClasses: classes ?? (data && numClasses > 0 ? Math.max(1, data.classes) : numClasses),
+  });
+  const changed = (model: TrainConfig["model"]): TrainConfig["model"] => {
+    if (model.type === "mmdit") {
+      if (classes !== undefined) throw new Error(TOLD_BY_CAPTIONS);
+      return { ...model, ...changes, ...text };
+    }
+    return withChannels({ ...model, ...changes, ...classesOf(model.numClasses) }, model);
   };
-  const changed = (model: TrainConfig["model"]): TrainConfig["model"] =>
-    withChannels({ ...model, ...changesOf(model) }, model);
   if (name === undefined) return { ...base, model: changed(base.model) };
   const { model: chosen, process: said } = await readModel(name);
   if (typeof chosen !== "string") return { ...base, model: changed(chosen), process: said ?? base.process };
-  const { inputSize, inChannels, numClasses } = base.model;
-  const model = modelConfig(chosen, { inputSize, inChannels, numClasses, ...changesOf(base.model) });
+  const { inputSize, inChannels } = base.model;
+  if (chosen === TEXT_MODEL && classes !== undefined) throw new Error(TOLD_BY_CAPTIONS);
+  const shape = { inputSize, inChannels, ...changes };
+  const model =
+    chosen === TEXT_MODEL
+      ? modelConfig(chosen, { ...shape, ...text })
+      : modelConfig(chosen, {
+          ...shape,
+          ...(base.model.type !== "mmdit" && classesOf(base.model.numClasses)),
+        });
   const usual = parseModelName(chosen).family === "DiT" ? DIT_PROCESS : SIT_PROCESS;
   const process = base.process.type === usual.type ? base.process : usual;
   // Another model has other blocks, and a DiT's interval and lambda are of another scale.
@@ -263,8 +277,10 @@ export async function withModel(
   };
 }
 
+const TOLD_BY_CAPTIONS = "an MMDiT is told captions; expected no --classes";
+
 /** A model whose channels were changed keeps what it predicts of each. */
-const withChannels = (model: TrainConfig["model"], before: TrainConfig["model"]): TrainConfig["model"] =>
+const withChannels = (model: TransformerConfig, before: TransformerConfig): TransformerConfig =>
   before.outChannels === undefined
     ? model
     : { ...model, outChannels: (before.outChannels / before.inChannels) * model.inChannels };

@@ -1,18 +1,34 @@
-import { Command } from "commander";
+import { join } from "node:path";
+import { Command, Option } from "commander";
 import {
+  captionedDigits,
+  type DatasetName,
+  loadDataset,
   type PrepareOptions,
   type PrepareResult,
   packShards,
+  prepareCaptions,
   prepareFeatures,
   prepareImages,
   prepareLatents,
+  type Split,
+  writeCaptioned,
 } from "../data/index.ts";
 import { inceptionExtractor, openImageFiles, readInception, writeReference } from "../metrics/index.ts";
+import { openTextEncoder } from "../text/index.ts";
 import { readVAE } from "../vae/index.ts";
 import { openImageEncoder } from "../vision/index.ts";
 import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";
-import { jsonOption, namedFile, positiveInteger, withDevice } from "./options.ts";
+import {
+  dataFolderOption,
+  datasetOption,
+  integer,
+  jsonOption,
+  namedFile,
+  positiveInteger,
+  withDevice,
+} from "./options.ts";
 import { imageProgress, progressReporter } from "./progress.ts";
 
 interface Options {
@@ -137,6 +153,64 @@ const shards = (): Command =>
       ),
     );
 
+const captions = (): Command =>
+  withDevice(new Command("captions"))
+    .description("encode the captions of images, as COCO distributes them, for a text-to-image model")
+    .argument("<source>", "the images that 'prepare images' was given")
+    .argument("<annotations>", "COCO's captions_*.json")
+    .argument("<destination>", "folder for captions.json and features.npy")
+    .requiredOption(
+      "--encoder <folder>",
+      "CLIP's text encoder: config.json, model.safetensors, tokenizer.json and tokenizer_config.json",
+    )
+    .addOption(jsonOption())
+    .action(
+      async (
+        source: string,
+        annotations: string,
+        destination: string,
+        options: Options & { encoder: string },
+      ) => {
+        const encoder = await openTextEncoder(options.encoder);
+        try {
+          await prepare("captions", destination, options, (more) =>
+            prepareCaptions(source, annotations, destination, { encoder, ...more }),
+          );
+        } finally {
+          await encoder.dispose();
+        }
+      },
+    );
+
+interface PictureOptions {
+  dataset: DatasetName;
+  data?: string;
+  split: Split;
+  count: number;
+  seed: number;
+}
+
+const pictures = (): Command =>
+  new Command("pictures")
+    .description(
+      "make small pictures with captions, one thing in a corner and a colour, which need no download",
+    )
+    .argument("<destination>", "folder for images and captions")
+    .addOption(datasetOption())
+    .addOption(dataFolderOption())
+    .addOption(
+      new Option("--split <name>", "whose images are shown").choices(["train", "test"]).default("train"),
+    )
+    .option("--count <number>", "pictures", positiveInteger, 10_000)
+    .option("--seed <number>", "decides corners and colours", integer, 0)
+    .action(async (destination: string, { dataset, data, split, count, seed }: PictureOptions) => {
+      const { classes, ...sets } = await loadDataset(dataset, { folder: data });
+      const set = await captionedDigits(sets[split], classes, { count, seed });
+      await writeCaptioned(set, destination, { dataset, split, count, seed });
+      const named = `--images ${join(destination, "images")} --captions ${join(destination, "captions")}`;
+      process.stdout.write(`${destination}: ${count} pictures with captions; train with ${named}\n`);
+    });
+
 const reference = (): Command =>
   withDevice(new Command("reference"))
     .description(
@@ -175,4 +249,6 @@ export const prepareCommand = (): Command =>
     .addCommand(latents())
     .addCommand(features())
     .addCommand(shards())
+    .addCommand(captions())
+    .addCommand(pictures())
     .addCommand(reference());

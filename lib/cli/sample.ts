@@ -86,12 +86,16 @@ export const sampleCommand = (): Command =>
     )
     .option(
       "--count <number>",
-      "images (default: 64, or as many as --labels or --seeds have)",
+      "images (default: 64, or as many as --labels, --captions or --seeds have)",
       positiveInteger,
     )
     .option("--first <number>", "number of the first image: a run in shards equals one run", integer, 0)
     .option("--class <ids...>", "classes of the images, in turn (default: all of them)", classes)
     .option("--labels <file>", "the class of each image: a JSON list, or a line for each")
+    .option(
+      "--captions <folder>",
+      "captions that a text-to-image model draws by, the first of each image (see 'prepare captions')",
+    )
     .addOption(
       new Option(
         "--sampler <name>",

@@ -13,6 +13,7 @@ export interface SampleOptions {
   first: number;
   class?: number[];
   labels?: string;
+  captions?: string;
   seeds?: number[];
   sampler?: SamplerName | keyof typeof MODES;
   steps: number;

@@ -6,9 +6,11 @@ import {
   type DatasetName,
   loadImageSet,
   openArrays,
+  openCaptions,
   openTrainingData,
   type TrainingData,
   withArrays,
+  withCaptions,
 } from "../data/index.ts";
 import { PAPER_PRESETS } from "../experiments/paper.ts";
 import { formatGigabytes } from "../experiments/report/text.ts";
@@ -37,6 +39,7 @@ interface Options extends ConfigOptions {
   images?: string;
   vae?: string;
   array?: Record<string, string>;
+  captions?: string;
   out: string;
   resume?: boolean;
   dryRun?: boolean;
@@ -105,15 +108,18 @@ type Given = (option: string) => boolean;
 
 /** What a run is trained on: as it was begun, or as the options say; nothing where a preset needs images that are not given. */
 async function sourceOf(options: Options, given: Given): Promise<DataSource | undefined> {
-  const { images, vae, preset, dataset, data, array = {} } = options;
-  const chosen = ["images", "vae", "dataset", "data", "array"].some(given);
+  const { images, vae, preset, dataset, data, captions, array = {} } = options;
+  const chosen = ["images", "vae", "dataset", "data", "captions", "array"].some(given);
   const begun = options.resume && !chosen ? await readDataSource(options.out) : undefined;
   if (begun) return begun;
-  const arrays = Object.fromEntries(Object.entries(array).map(([name, path]) => [ARRAY + name, path]));
-  if (images !== undefined) return { images, ...(vae !== undefined && { vae }), ...arrays };
+  const beside = {
+    ...(captions !== undefined && { captions }),
+    ...Object.fromEntries(Object.entries(array).map(([name, path]) => [ARRAY + name, path])),
+  };
+  if (images !== undefined) return { images, ...(vae !== undefined && { vae }), ...beside };
   if (vae !== undefined) throw new Error("--vae encodes the images of --images, which is missing");
   if (PAPER_PRESETS.includes(preset) && !options.config && !options.resume) return undefined;
-  return { dataset, ...(data !== undefined && { data }), ...arrays };
+  return { dataset, ...(data !== undefined && { data }), ...beside };
 }
 
 /** What the names of arrays have before them in a run's data source. */
@@ -121,7 +127,7 @@ const ARRAY = "array ";
 
 /** @param inputSize side of the model's input; that of the images where it is to follow them */
 export async function openSource(source: DataSource, inputSize: number | undefined): Promise<TrainingData> {
-  const { images, vae, dataset, data } = source;
+  const { images, vae, dataset, data, captions } = source;
   const opened =
     images === undefined
       ? await loadImageSet(dataset as DatasetName, "train", { folder: data })
@@ -131,7 +137,8 @@ export async function openSource(source: DataSource, inputSize: number | undefin
         });
   const arrays = Object.entries(source).filter(([name]) => name.startsWith(ARRAY));
   const paths = Object.fromEntries(arrays.map(([name, path]) => [name.slice(ARRAY.length), path]));
-  return withArrays(asTrainingData(opened), await openArrays(paths));
+  const all = withArrays(asTrainingData(opened), await openArrays(paths));
+  return captions === undefined ? all : withCaptions(all, await openCaptions(captions));
 }
 
 interface Run {
@@ -156,7 +163,9 @@ async function runOf(options: Options, given: Given): Promise<Run> {
 
 export const trainCommand = (): Command =>
   withConfigOptions(withDevice(new Command("train")))
-    .description("train a SiT or DiT, with SRA, another method or none, in a run folder that can be resumed")
+    .description(
+      "train a SiT, DiT or MMDiT, with SRA, another method or none, in a run folder that can be resumed",
+    )
     .option("--images <path>", "train on shards, latents or images (see 'prepare') instead of --dataset")
     .option(
       "--vae <folder>",
@@ -166,6 +175,10 @@ export const trainCommand = (): Command =>
       "--array <name=file>",
       "a further array of the images, as an encoder's features: an .npy file [images, ...] by name (repeatable)",
       namedFile,
+    )
+    .option(
+      "--captions <folder>",
+      "captions of the images, for a model that is told them: what 'prepare captions' made",
     )
     .option("--out <folder>", "run folder", "runs/train")
     .option("--dry-run", "say what the run will take, measure a step, and train nothing")

@@ -32,6 +32,8 @@ export interface TrainingData {
   unnumbered?: string;
   /** Shapes of one example's further arrays, by name. */
   arrays?: Readonly<Record<string, readonly number[]>>;
+  /** What further arrays are where nothing is said of an image, by name: a caption's features those of no caption. */
+  nothing?: Readonly<Record<string, Float32Array>>;
   /**
    * Examples `position` to `position + count` of the sequence: nothing else is needed to go on where a run stopped.
    * @param streams what epochs are shuffled by; default `randomStream`

@@ -1,4 +1,22 @@
 export { arrayRows, openArrays, withArrays } from "./arrays.ts";
+export {
+  type CaptionedOptions,
+  type CaptionedSet,
+  COLOURS,
+  CORNERS,
+  captionedDigits,
+  type Facts,
+} from "./captioned-digits.ts";
+export { writeCaptioned } from "./captioned-files.ts";
+export {
+  CAPTIONS,
+  type Captions,
+  type CaptionsIndex,
+  checkedCaptions,
+  firstCaptions,
+  openCaptions,
+  withCaptions,
+} from "./captions.ts";
 export { centerCrop, decodeImage, encodePng } from "./crop.ts";
 export {
   type Dataset,
@@ -26,6 +44,7 @@ export {
   pillowResizeFloat,
 } from "./pillow-resize.ts";
 export { type PrepareImagesOptions, prepareImages } from "./prepare.ts";
+export { type PrepareCaptionsOptions, prepareCaptions } from "./prepare-captions.ts";
 export { openShards } from "./shards.ts";
 export { openSource, type Source, type SourceFile } from "./sources.ts";
 export { imageTensor } from "./tensors.ts";

@@ -1,6 +1,7 @@
 /** What a comparison asks for, checked as a whole: all that can be refused is refused before anything is trained. */
 import { join } from "node:path";
 import { asTrainingData, type Dataset, type ImageSet } from "../data/index.ts";
+import { makeNetwork } from "../models/index.ts";
 import { currentConfig, type TrainConfig, training } from "../train/index.ts";
 import { checkEvaluation } from "./evaluator.ts";
 import type { Arm, ComparisonOptions } from "./options.ts";
@@ -150,9 +151,9 @@ function checkArm({ name, configs }: PlannedArm, { folder, dataset, scale }: Com
     // Nothing of a training begins before its first step is asked for; what it would refuse it refuses at once.
     for (const config of configs) training(config, data, { folder: join(folder, name) });
     const [config] = configs;
-    const { numClasses } = config.model;
-    if (numClasses > 0 && numClasses < known)
-      throw new Error(`its model knows ${numClasses} classes; expected 0, or the data set's ${known}`);
+    const { classes } = makeNetwork(config.model);
+    if (classes > 0 && classes < known)
+      throw new Error(`its model knows ${classes} classes; expected 0, or the data set's ${known}`);
     checkEvaluation(scale, dataset, config);
   } catch (error) {
     const { message } = error as Error;

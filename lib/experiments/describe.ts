@@ -5,7 +5,7 @@ import { currentTarget } from "../jit/targets/index.ts";
 import { runtimeVersion } from "../jit/targets/onnxruntime/session.ts";
 import { openDevice } from "../jit/targets/webgpu/device.ts";
 import { nameOf } from "../jit/targets/webgpu/gpu.ts";
-import { parameterCount } from "../models/index.ts";
+import { makeNetwork, parameterCount } from "../models/index.ts";
 import { scheduleAt } from "../optim/index.ts";
 import { makeTask, type TrainConfig } from "../train/index.ts";
 import { GRID_GUIDANCE } from "./evaluator.ts";
@@ -130,7 +130,7 @@ export function settings(arms: readonly DescribedArm[], scale: Scale): Results["
 
 /** Guidance of the grids, which leads away from no class: without classes there is none. */
 function gridGuidance(arms: readonly DescribedArm[]): string | number {
-  const without = arms.filter(({ config }) => config.model.numClasses === 0).length;
+  const without = arms.filter(({ config }) => makeNetwork(config.model).classes === 0).length;
   if (without === 0) return GRID_GUIDANCE;
   return without === arms.length ? "none" : `${GRID_GUIDANCE}, but none for arms without classes`;
 }

@@ -6,7 +6,7 @@ import { SIT_PROCESS } from "../diffusion/process.ts";
 import { TRANSFORMER_DEFAULTS } from "../models/config.ts";
 import { ADAMW_DEFAULTS } from "../optim/adamw.ts";
 import { warmup } from "../optim/schedules.ts";
-import type { TrainConfig } from "../train/config.ts";
+import type { TransformerTrainConfig } from "../train/config.ts";
 
 /** How a run is measured. */
 export interface EvaluationScale {
@@ -120,7 +120,7 @@ export function scaleConfig(
   { train, classes }: Dataset,
   methods: MethodConfig[],
   seed: number,
-): TrainConfig {
+): TransformerTrainConfig {
   return {
     seed,
     model: {
@@ -148,7 +148,7 @@ export function scaleConfig(
 }
 
 /** The same training of a network that is told no class: what it knows of them it has to find out by itself. */
-export const withoutClasses = (config: TrainConfig): TrainConfig => ({
+export const withoutClasses = (config: TransformerTrainConfig): TransformerTrainConfig => ({
   ...config,
   model: { ...config.model, numClasses: 0 },
   classDropout: 0,

@@ -1,4 +1,5 @@
 export { type GaussianAccumulator, gaussianAccumulator } from "./accumulate.ts";
+export { type CaptionAgreement, type FactReader, factReader } from "./caption-facts.ts";
 export { type SampleMetrics, sampleMetrics } from "./evaluate.ts";
 export { checkFeatures, type Features } from "./features.ts";
 export { frechetDistance } from "./frechet.ts";

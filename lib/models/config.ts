@@ -3,6 +3,10 @@ import { check, count, flag, positive, z } from "../schema.ts";
 
 export const transformerConfig = z
   .strictObject({
+    type: z
+      .literal("transformer", "transformer")
+      .describe("The class-conditional transformer of DiT and SiT; the default.")
+      .optional(),
     inputSize: count("Height and width of the input: pixels, or latents."),
     patchSize: count("Side of the square patches that become tokens."),
     inChannels: count("Channels of the input."),

@@ -1,6 +1,8 @@
 export { TRANSFORMER_DEFAULTS, type TransformerConfig } from "./config.ts";
 export { type LoadOptions, loadModel, type Model } from "./load.ts";
 export { makeNetwork, type NetworkConfig } from "./make.ts";
+export { croppedPositions, type JointTokens, jointBlock } from "./mmdit.ts";
+export type { MMDiTConfig } from "./mmdit-config.ts";
 export {
   type ApplyOptions,
   type Condition,
@@ -19,6 +21,9 @@ export {
   type ModelName,
   type ModelSize,
   modelConfig,
+  type ParsedName,
   parameterCount,
   parseModelName,
+  TEXT_MODEL,
+  type TransformerName,
 } from "./zoo.ts";

@@ -3,7 +3,7 @@ import { openWeights, toFloat32, type WeightFile, type WeightsName } from "../io
 import { checkShapes, type Params } from "../tensor/params.ts";
 import { tf } from "../tensor/tf.ts";
 import { makeNetwork, type NetworkConfig } from "./make.ts";
-import { type ModelName, modelConfig, parseModelName } from "./zoo.ts";
+import { type ModelName, modelConfig, parseModelName, TEXT_MODEL } from "./zoo.ts";
 
 export interface Model {
   config: NetworkConfig;
@@ -42,11 +42,15 @@ export async function loadModel(
     const network = makeNetwork(config);
     const shapes: Record<string, number[]> = { ...network.shapes, ...heads };
     const found = Object.entries(given).filter(([name]) => name in shapes || !HEADS.test(name));
-    checkShapes(Object.fromEntries(found), shapes, `${network.name} of ${path}`);
+    const { fixed = {} } = network;
+    const needed = Object.entries(shapes).filter(([name]) => !fixed[name] || given[name]);
+    checkShapes(Object.fromEntries(found), Object.fromEntries(needed), `${network.name} of ${path}`);
     const params: Params = {};
     const names = Object.keys(shapes);
     for (const [i, name] of names.entries()) {
-      params[name] = tf.tensor(toFloat32(await file.read(name)), shapes[name], "float32");
+      params[name] = file.shapes[name]
+        ? tf.tensor(toFloat32(await file.read(name)), shapes[name], "float32")
+        : fixed[name]();
       onProgress?.(i + 1, names.length);
     }
     return { config, params };
@@ -68,9 +72,22 @@ function asConvolution(shapes: Shapes, { patchSize: p }: { patchSize: number }):
   return { ...shapes, [PATCHES]: [width, numbers / p ** 2, p, p] };
 }
 
+/** The text-to-image model of a file; how large its images are no file says. */
+function fittedText(shapes: Shapes): NetworkConfig {
+  const channels = shapes[PATCHES]?.[1];
+  const textWidth = shapes["context_embedder.weight"]?.[1];
+  const textTokens = shapes.null_context?.[0];
+  return modelConfig(TEXT_MODEL, {
+    ...(channels && { inChannels: channels }),
+    ...(textWidth && { textWidth }),
+    ...(textTokens && { textTokens }),
+  });
+}
+
 /** A model of the zoo with what only the file knows, where the file's shapes make sense of it. */
-function fitted(name: ModelName, shapes: Shapes): NetworkConfig {
-  const { family, patchSize } = parseModelName(name);
+function fitted(model: ModelName, shapes: Shapes): NetworkConfig {
+  const { name, family, patchSize } = parseModelName(model);
+  if (name === TEXT_MODEL) return fittedText(shapes);
   const side = Math.sqrt(shapes.pos_embed?.[1] ?? 0);
   const rows = shapes["y_embedder.embedding_table.weight"]?.[0];
   const channels = shapes[PATCHES]?.[1];

@@ -1,18 +1,21 @@
 /** Networks from plain data. */
 import { describedBy } from "../described.ts";
-import { check, type z } from "../schema.ts";
+import { check, z } from "../schema.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { transformerConfig } from "./config.ts";
+import { mmditNetwork } from "./mmdit.ts";
+import { mmditConfig } from "./mmdit-config.ts";
 import type { Network } from "./network.ts";
 import { transformerNetwork } from "./transformer.ts";
 
-/** What a config may say of a network: of a transformer, until there is a second kind. */
-export const networkConfig = transformerConfig;
+/** What a config may say of a network. One that does not say its type is a class-conditional transformer. */
+export const networkConfig = z.discriminatedUnion("type", [transformerConfig, mmditConfig]);
 export type NetworkConfig = z.infer<typeof networkConfig>;
 
 /** The network of a config. @throws RangeError naming every field that is missing, unknown or does not fit. */
 export function makeNetwork(config: NetworkConfig): Network {
   check(networkConfig, config, "model config");
+  if (config.type === "mmdit") return describedBy(mmditNetwork(config), config);
   const network = transformerNetwork(config);
   return describedBy(config.reversedTime ? reversedTime(network) : network, config);
 }

@@ -67,8 +67,15 @@ export interface Network {
   readonly arrays?: Readonly<Record<string, readonly number[]>>;
   /** The condition of images by what the data know of them: labels [B] int32, and arrays [B,...] by name. */
   conditionOf(labels: Tensor, arrays: Readonly<Record<string, Tensor>>): Condition;
-  /** The condition that says nothing, `count` times: what guidance is measured from. */
-  nullCondition(count: number): Condition;
+  /**
+   * The condition that says nothing, `count` times: what guidance is measured from. Some networks keep it with their
+   * parameters; without those it is one of the right shapes.
+   */
+  nullCondition(count: number, params?: Params): Condition;
+  /** Of arrays of the data the parameter that holds what they are where there is nothing to say, by name. */
+  readonly nothing?: Readonly<Record<string, string>>;
+  /** Parameters that are not learned, which a file of weights may lack, and what they are then. */
+  readonly fixed?: Readonly<Record<string, () => Tensor>>;
 }
 
 /** Checks that parameters fit a network; throws one error that lists what is missing, unexpected and mis-shaped. */

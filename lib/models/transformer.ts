@@ -7,10 +7,9 @@ import {
   timestepEmbedding,
   unpatchify,
 } from "../nn/embeddings.ts";
-import { modulatedLayerNorm, silu } from "../nn/fused.ts";
+import { modulatedLayerNorm } from "../nn/fused.ts";
 import { normalInit, xavierUniform } from "../nn/init.ts";
 import { attention, attentionMap, linear, mlp } from "../nn/layers.ts";
-import { remat } from "../nn/remat.ts";
 import { asTheyWere, byGroup, checkGroups } from "../nn/token-groups.ts";
 import { type Params, param } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
@@ -18,6 +17,7 @@ import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { TransformerConfig } from "./config.ts";
 import type { ApplyOptions, Condition, Network, NetworkOutput } from "./network.ts";
+import { checkInput, checkTaps, modulation, rematWith } from "./parts.ts";
 
 /** Channels of the prediction. */
 const channelsOf = ({ inChannels, outChannels = inChannels }: TransformerConfig): number => outChannels;
@@ -78,13 +78,6 @@ function initTransformer(config: TransformerConfig, random: RandomGenerator): Pa
   );
 }
 
-function checkInput({ inputSize, inChannels }: TransformerConfig, x: Tensor): void {
-  if (x.rank !== 4 || x.shape[1] !== inChannels || x.shape[2] !== inputSize || x.shape[3] !== inputSize)
-    throw new Error(
-      `the network's input x must be [batch,${inChannels},${inputSize},${inputSize}], got [${x.shape}]`,
-    );
-}
-
 function checkTimes(config: TransformerConfig, x: Tensor, t: Tensor): void {
   const [batch, tokens] = [x.shape[0], tokensOf(config)];
   const fits = t.shape[0] === batch && (t.rank === 1 || (t.rank === 2 && t.shape[1] === tokens));
@@ -137,10 +130,6 @@ function embed(
     return { tokens: tf.add(patches, param(params, "pos_embed")), c };
   });
 }
-
-/** The parts of the modulation that c [B,1 or T,D] gives, each of c's shape. */
-const modulation = (params: Params, name: string, c: Tensor, parts: number): Tensor[] =>
-  namedScope("modulation", () => tf.split(linear(params, `${name}.adaLN_modulation.1`, silu(c)), parts, 2));
 
 /** Who attends to whom in a block: a mask, or the sizes of groups that stand one after the other. */
 export interface BlockOptions extends Pick<ApplyOptions, "attentionMask"> {
@@ -201,31 +190,14 @@ export function attentionMaps(
 }
 
 /** The same, computed again for the gradient: of a block only its input is kept. */
-function rematerializedBlock(
-  params: Params,
-  config: TransformerConfig,
-  block: number,
-  x: Tensor,
-  c: Tensor,
-  options: BlockOptions,
-): Tensor {
-  const names = Object.keys(params).filter((name) => name.startsWith(`blocks.${block - 1}.`));
-  const weights = names.map((name) => params[name]);
-  return remat(
-    (x, c, ...weights) =>
-      transformerBlock(
-        Object.fromEntries(names.map((name, i) => [name, weights[i]])),
-        config,
-        block,
-        x,
-        c,
-        options,
-      ),
+const rematerializedBlock: typeof transformerBlock = (params, config, block, x, c, options) =>
+  rematWith(
+    params,
+    `blocks.${block - 1}.`,
+    (weights, x, c) => transformerBlock(weights, config, block, x, c, options),
     x,
     c,
-    ...weights,
   );
-}
 
 /** Tokens after those of the first blocks that are `wanted`, in the same order. */
 function blocks(
@@ -250,12 +222,6 @@ function blocks(
     if (wanted.includes(block)) outputs.set(block, groups ? asTheyWere(tokens, groups) : tokens);
   }
   return wanted.map((block) => outputs.get(block)!);
-}
-
-function checkTaps({ depth }: TransformerConfig, taps: readonly number[]): void {
-  for (const block of taps)
-    if (!Number.isInteger(block) || block < 1 || block > depth)
-      throw new RangeError(`block must be from 1 to ${depth}, got ${block}`);
 }
 
 /** x [B,C,H,W] at times t [B] or [B,T] -> the prediction, and the tokens after the tapped blocks. */

@@ -30,3 +30,13 @@ export const linearInit = (
       shape.length === 1 ? tf.zeros(shape) : xavierUniform(random, shape),
     ]),
   );
+
+/**
+ * What PyTorch's linear and convolutional layers begin with: uniform within 1 / sqrt(fanIn), weights and biases alike.
+ * A bias's fan-in is that of its layer's weights, which its own shape does not say.
+ */
+export function torchInit(random: RandomGenerator, shape: number[], fanIn: number): Tensor {
+  const bound = 1 / Math.sqrt(fanIn);
+  const values = random.uniforms(tf.util.sizeFromShape(shape)).map((u) => (2 * u - 1) * bound);
+  return tf.tensor(values, shape, "float32");
+}

@@ -113,7 +113,7 @@ export function compileTaps(
         randomStream(seed, "probe", first + Math.min(i, size - 1)),
       );
       const noise = stackNormals(streams, x.shape.slice(1));
-      return { x, noise, t: tf.fill([batch], t), nothing: network.nullCondition(batch) };
+      return { x, noise, t: tf.fill([batch], t), nothing: network.nullCondition(batch, params) };
     });
     try {
       const taken = await features(params, inputs.x, inputs.noise, inputs.t, inputs.nothing);

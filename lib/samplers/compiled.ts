@@ -113,7 +113,7 @@ export function compiledSampler(network: Sampleable, process: ProcessConfig): Co
       const against =
         weakerNetwork && weaker
           ? { weaker: model(weakerNetwork, weaker) }
-          : { none: guided ? network.nullCondition(inputs.state.x.shape[0]) : {} };
+          : { none: guided ? network.nullCondition(inputs.state.x.shape[0], params) : {} };
       const asked = (x: Tensor, t: Tensor | number): Tensor =>
         guided
           ? guidedOutput(strong, x, t, condition, against, { scale, channels })

@@ -18,7 +18,7 @@ export interface DrawnOptions {
   labels?: ArrayLike<number>;
   /** A condition whose tensors have a row for each image. */
   condition?: Condition;
-  /** Number of images, of a network without a condition. */
+  /** Number of images of which nothing is said, of a network that draws by no class. */
   count?: number;
 }
 
@@ -107,10 +107,11 @@ function countOf({ name, classes }: Sampleable, { labels, condition, count }: Dr
   return count as number;
 }
 
-/** The condition of some of the images. */
+/** The condition of some of the images; nothing is said of those that are drawn by count. */
 const conditionOf = (
   network: Sampleable,
-  { labels, condition = {} }: DrawnOptions,
+  params: Params,
+  { labels, condition }: DrawnOptions,
   images: readonly number[],
 ): Condition =>
   tidyTree(() => {
@@ -122,6 +123,7 @@ const conditionOf = (
         ),
         {},
       );
+    if (!condition) return network.nullCondition(images.length, params);
     const rows = tf.tensor1d([...images], "int32");
     return mapTensors(condition, (tensor) => tf.gather(tensor, rows));
   });
@@ -204,6 +206,7 @@ export function sampleGenerator(network: Sampleable, process: ProcessConfig): Sa
           params,
           condition: conditionOf(
             network,
+            params,
             options,
             indices.map((i) => Math.min(i, count - 1)),
           ),

@@ -18,7 +18,7 @@ export type ConditionalModel<V = Tensor | Promise<Tensor>, C extends Condition =
 
 /** What guidance leads away from: no condition (Ho & Salimans 2022), or a weaker model (Karras et al. 2024). One of them. */
 export interface Against<V = Tensor | Promise<Tensor>, C extends Condition = Condition> {
-  /** The condition that says nothing, of the batch: `network.nullCondition(batch)`. */
+  /** The condition that says nothing, of the batch: `network.nullCondition(batch, params)`. */
   none?: C;
   /** A weaker model, asked with the same condition. */
   weaker?: ConditionalModel<V, C>;
@@ -249,5 +249,9 @@ export function networkPredictor(
     });
   }
   const [batch = 1] = flattenTree(condition)[0]?.tensor.shape ?? [];
-  return predictor(strong, { condition, guidance, ...(guidance && { none: network.nullCondition(batch) }) });
+  return predictor(strong, {
+    condition,
+    guidance,
+    ...(guidance && { none: network.nullCondition(batch, params) }),
+  });
 }

@@ -2,6 +2,7 @@
 import { type Fault, methodConfig } from "../align/index.ts";
 import { processConfig } from "../diffusion/process.ts";
 import { PRECISIONS } from "../jit/plan/precision.ts";
+import type { TransformerConfig } from "../models/config.ts";
 import { networkConfig } from "../models/make.ts";
 import { ADAMW_DEFAULTS, adamWConfig } from "../optim/adamw.ts";
 import { schedule } from "../optim/schedules.ts";
@@ -49,7 +50,7 @@ export const trainConfigFields = z.strictObject({
     .optional()
     .describe("Decays of further moving averages that are kept beside it."),
   classDropout: share(
-    "Probability that a sample's label becomes the null class, for classifier-free guidance.",
+    "Probability that a sample's label becomes the null class, or its caption the empty one, for classifier-free guidance.",
   ),
   logEvery: count("Steps between lines of metrics.jsonl."),
   checkpointEvery: count("Steps between checkpoints; one is always written at the end."),
@@ -61,6 +62,8 @@ export const trainConfigFields = z.strictObject({
 });
 
 export type TrainConfig = z.infer<typeof trainConfigFields>;
+/** One whose network is a class-conditional transformer. */
+export type TransformerTrainConfig = TrainConfig & { model: TransformerConfig };
 
 /** How the paper trains whatever the model (table 5), with no method: what a config may begin with. */
 export const TRAIN_DEFAULTS = {

@@ -8,7 +8,12 @@ export {
   writeCheckpoint,
 } from "./checkpoint.ts";
 export { compileRuns, compileStep, type StepArguments } from "./compile.ts";
-export { checkTrainConfig, TRAIN_DEFAULTS, type TrainConfig } from "./config.ts";
+export {
+  checkTrainConfig,
+  TRAIN_DEFAULTS,
+  type TrainConfig,
+  type TransformerTrainConfig,
+} from "./config.ts";
 export { currentConfig } from "./legacy.ts";
 export { type TrainOptions, type TrainResult, train } from "./loop.ts";
 export {

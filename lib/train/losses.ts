@@ -32,11 +32,11 @@ export interface Losses {
   methods: Tensor[];
 }
 
-/** A batch's condition as the student is told it: nothing where it is dropped. */
-export function toldCondition(network: Network, { condition, dropped }: Batch): Condition {
+/** A batch's condition as the student is told it: nothing where it is dropped, which some networks' parameters hold. */
+export function toldCondition(network: Network, { condition, dropped }: Batch, params: Params): Condition {
   if (!dropped) return condition;
   const told = flattenTree(condition);
-  return mapTensors(network.nullCondition(dropped.shape[0]), (nothing, path) => {
+  return mapTensors(network.nullCondition(dropped.shape[0], params), (nothing, path) => {
     const given = told.find((leaf) => leaf.path === path)?.tensor;
     if (!given) throw new Error(`a batch's condition needs ${path}, got ${told.map((leaf) => leaf.path)}`);
     return tf.where(tf.reshape(dropped, [-1, ...given.shape.slice(1).map(() => 1)]), nothing, given);
@@ -55,7 +55,7 @@ function seenBy({ methods }: Task, batch: Batch): { sight: Sight; seen: Batch } 
 /** What the student is drawn to by each method: made outside of the gradient, where faster operators serve. */
 export const targetsOf = (task: Task, teacher: Params, batch: Batch): Tensor[][] => {
   const { sight, seen } = seenBy(task, batch);
-  const condition = toldCondition(task.network, batch);
+  const condition = toldCondition(task.network, batch, teacher);
   return task.methods.map(
     (method, i) =>
       method.targets?.({ teacher, batch: seen, sight, condition, draws: drawsOf(batch, i) }) ?? [],
@@ -78,7 +78,7 @@ export function lossesOf(
   const { sight, seen } = seenBy(task, batch);
   const { t, ...attention } = sight;
   const input = process.noised(seen);
-  const condition = toldCondition(network, batch);
+  const condition = toldCondition(network, batch, student);
   const taps = [...new Set(methods.flatMap((method) => method.taps))];
   const { output, taps: tapped } = namedScope("student", () =>
     network.apply(student, input, t, condition, { taps, remat, ...attention }),

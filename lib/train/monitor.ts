@@ -59,10 +59,9 @@ const meanLength = (tokens: Tensor): Tensor => tf.mean(tf.norm(tokens, "euclidea
 function lookedAt(task: Task, params: Params, ema: Params, batch: Batch): Record<string, Tensor> {
   const { network, process, methods } = task;
   const taps = Array.from({ length: network.depth }, (_, i) => i + 1);
-  const condition = toldCondition(network, batch);
   const input = process.noised(batch);
-  const [student, average] = [params, ema].map((weights) =>
-    network.features({ ...params, ...weights }, input, batch.t, condition, { taps }),
+  const [student, average] = [params, { ...params, ...ema }].map((weights) =>
+    network.features(weights, input, batch.t, toldCondition(network, batch, weights), { taps }),
   );
   const found: Record<string, Tensor> = {
     student: tf.stack(student.map(meanLength)),

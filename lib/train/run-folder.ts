@@ -7,6 +7,7 @@ import { checkEmpty, claimFolder, type Manifest, readManifest } from "../io/fold
 import { writeAtomic } from "../io/index.ts";
 import { initLossScale } from "../optim/loss-scale.ts";
 import { randomStream } from "../tensor/random.ts";
+import { tf } from "../tensor/tf.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import {
   CHECKPOINT_FILES,
@@ -87,7 +88,15 @@ export async function beginRun(
   if (!options.resume) await checkNewRun(folder);
   const begun = options.resume
     ? resumed(task, config, data, found, options)
-    : { start: { step: 0, state: freshState(task, config), config, data, own: ownParts(task, config) } };
+    : {
+        start: {
+          step: 0,
+          state: freshState(task, config, trainingData),
+          config,
+          data,
+          own: ownParts(task, config),
+        },
+      };
   // Folders of ditlab 0.1 have no manifest, but a checkpoint of ours.
   if (!found) await claimRunFolder(folder);
   await removeUnfinished(join(folder, "checkpoints"));
@@ -98,9 +107,16 @@ export async function beginRun(
 
 type Found = Awaited<ReturnType<typeof latestCheckpoint>>;
 
-/** Step 0 of a run. */
-export function freshState(task: Task, config: TrainConfig): TrainState {
-  return initTrainState(task, initTask(task, randomStream(config.seed, "weights")), config);
+/** Step 0 of a run. What the data know of a condition that says nothing is kept with the parameters. */
+export function freshState(task: Task, config: TrainConfig, { nothing = {} }: TrainingData): TrainState {
+  const params = initTask(task, randomStream(config.seed, "weights"));
+  for (const [array, name] of Object.entries(task.network.nothing ?? {})) {
+    if (!nothing[array]) continue;
+    const { shape } = params[name];
+    params[name].dispose();
+    params[name] = tf.tensor(nothing[array], shape);
+  }
+  return initTrainState(task, params, config);
 }
 
 function resumed(

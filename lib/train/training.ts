@@ -81,7 +81,7 @@ export function training(
   checkTrainConfig(config, options.task);
   const data = asTrainingData(images);
   const { task = makeTask(config), folder } = options;
-  checkData(data, task);
+  checkData(data, task, config.classDropout);
   if (folder !== undefined) checkGrids(config, options.decode);
   const step = folder !== undefined && options.resume ? newestStep(folder) : 0;
   const run: OpenRun = { config, task, data, options, seconds: [], step, isBusy: false };
@@ -96,7 +96,7 @@ export function training(
       return Math.max(0, config.steps - run.step);
     },
     get state() {
-      if (folder === undefined) run.state ??= freshState(task, config);
+      if (folder === undefined) run.state ??= freshState(task, config, data);
       if (!run.state)
         throw new Error(`the training in ${folder} has not begun; its state is there with the first step`);
       return run.state;
@@ -210,7 +210,7 @@ async function begin(run: OpenRun): Promise<{ recorder?: Recorder; generator01?:
       throw new Error(`this training has no state to go on from: ${run.failure.message}`, {
         cause: run.failure,
       });
-    run.state ??= freshState(task, config);
+    run.state ??= freshState(task, config, data);
     return {};
   }
   const resume = options.resume || run.checkpoint !== undefined;
@@ -225,7 +225,11 @@ async function begin(run: OpenRun): Promise<{ recorder?: Recorder; generator01?:
   };
 }
 
-function checkData({ name, shape, classes, arrays = {} }: TrainingData, task: Task): void {
+function checkData(
+  { name, shape, classes, arrays = {}, nothing = {} }: TrainingData,
+  task: Task,
+  dropout: number,
+): void {
   const { input, classes: known } = task.network;
   if (shape.join() !== input.join())
     throw new Error(`${name} are ${shape.join("x")}, but the model expects ${input.join("x")}`);
@@ -240,4 +244,9 @@ function checkData({ name, shape, classes, arrays = {} }: TrainingData, task: Ta
         `${name} need the array '${array}' with [${expected}] numbers for each image, got ${got ? `[${got}]` : "none"}`,
       );
   }
+  for (const array of Object.keys(task.network.nothing ?? {}))
+    if (dropout > 0 && !nothing[array])
+      throw new Error(
+        `${name} do not say what the array '${array}' is where nothing is said of an image, as of the empty caption; expected it, or classDropout 0`,
+      );
 }

@@ -5,8 +5,14 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type ConfigOptions, withModel } from "../../lib/cli/config.ts";
 import { readNpz } from "../../lib/io/index.ts";
-import { loadModel } from "../../lib/models/index.ts";
-import { headShapes, makeTask, readCheckpoint, type TrainConfig } from "../../lib/train/index.ts";
+import { loadModel, makeNetwork } from "../../lib/models/index.ts";
+import {
+  headShapes,
+  makeTask,
+  readCheckpoint,
+  type TrainConfig,
+  type TransformerTrainConfig,
+} from "../../lib/train/index.ts";
 import { png } from "../data/images.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 import { smallConfig } from "../train/small.ts";
@@ -16,7 +22,7 @@ const data = smallIdxFolder();
 const home = temporaryFolder();
 
 const run = async (...args: string[]) => ditlab(args, { DITLAB_HOME: await home });
-const configIn = async (folder: string): Promise<TrainConfig> =>
+const configIn = async (folder: string): Promise<TransformerTrainConfig> =>
   JSON.parse(await readFile(join(folder, "config.json"), "utf8"));
 
 test("wrong usage is exit code 2, also of commands below commands", async () => {
@@ -153,7 +159,7 @@ test("a model that knows no classes stays one beside labelled images, and --clas
   await writeFile(free, JSON.stringify({ ...base.model, numClasses: 0 }));
   const images = { shape: [1, 8, 8], classes: 5 } as const;
   const classesOf = async (options: Partial<ConfigOptions>, given: TrainConfig = base): Promise<number> =>
-    (await withModel(given, options as ConfigOptions, images)).model.numClasses;
+    makeNetwork((await withModel(given, options as ConfigOptions, images)).model).classes;
   assert.is(await classesOf({}), 5);
   assert.is(await classesOf({ classes: 0 }), 0);
   assert.is(await classesOf({ model: free }), 0);

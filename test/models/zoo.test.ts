@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { paperSRA } from "../../lib/align/index.ts";
+import { methodPreset, paperSRA } from "../../lib/align/index.ts";
 import { DIT_PROCESS, SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { jit } from "../../lib/jit/index.ts";
 import {
@@ -12,6 +12,7 @@ import {
   makeNetwork,
   modelConfig,
   parameterCount,
+  type TransformerName,
 } from "../../lib/models/index.ts";
 import { type Params, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { headShapes, makeTask } from "../../lib/train/index.ts";
@@ -35,7 +36,7 @@ const PAPER: Record<string, [millions: number, gflops: number]> = {
 
 for (const [name, [millions, gflops]] of Object.entries(PAPER)) {
   test(`${name}: ${millions}M parameters, ${gflops} Gflops`, () => {
-    const config = modelConfig(name as ModelName);
+    const config = modelConfig(name as TransformerName);
     // The paper rounds some counts and cuts others.
     const count = parameterCount(config) / 1e6;
     assert.ok([Math.round(count), Math.floor(count)].includes(millions), `${count}`);
@@ -66,13 +67,40 @@ test("twenty-four models; another name says what there is", () => {
   assert.is(new Set(MODEL_NAMES).size, 24);
   assert.throws(
     () => modelConfig("SiT-XXL/2" as ModelName),
-    /^unknown model 'SiT-XXL\/2'; expected DiT or SiT, a size of S, B, L, XL and a patch of 2, 4, 8, as in SiT-XL\/2$/,
+    /^unknown model 'SiT-XXL\/2'; expected DiT or SiT, a size of S, B, L, XL and a patch of 2, 4, 8, as in SiT-XL\/2, or MMDiT-24$/,
   );
   assert.throws(
     () => modelConfig("SiT-S/8", { inputSize: 30 }),
     /model config: inputSize must be a multiple of patchSize 8, got 30/,
   );
   assert.is(modelConfig("DiT-S/2", { inputSize: 64 }).inputSize, 64);
+});
+
+test("the text-to-image model has 505M parameters, and the projector of REPA 7.3M", () => {
+  const model = modelConfig("MMDiT-24");
+  const tables = 768 * 16 ** 2 + 77 * 768;
+  // Of a block both streams: qkv, proj and modulation (3 + 1 + 6) D^2, MLP 8 D^2, and their biases.
+  const layers = 18 * 768 ** 2 + (3 + 1 + 4 + 1 + 6) * 768;
+  const ends = 4 * 768 ** 2 + 4 * 768 + 9 * 768 ** 2 + 6 * 768;
+  const around = [
+    [16, 768],
+    [256, 768],
+    [768, 768],
+    [768, 768],
+    [768, 16],
+    [768, 2 * 768],
+  ].reduce((sum, [inSize, outSize]) => sum + inSize * outSize + outSize, 0);
+  const counted = parameterCount(model);
+  assert.is(counted - tables, 48 * layers - ends + around);
+  assert.is(Math.round((counted - tables) / 1e6), 505);
+  const methods = [methodPreset("repa", { depth: 24, process: SIT_PROCESS })];
+  const head = Object.values(headShapes(makeTask({ model, process: SIT_PROCESS, methods })));
+  const projector = head.reduce((sum, shape) => sum + tf.util.sizeFromShape(shape), 0);
+  assert.is((projector / 1e6).toFixed(1), "7.3");
+  assert.throws(
+    () => modelConfig("MMDiT-24", { inputSize: 64 }),
+    /inputSize must be at most 16 patches of 2, which the table of positions has, got 64/,
+  );
 });
 
 test("multiply-adds are those of the traced network", () => {

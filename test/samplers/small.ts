@@ -1,6 +1,6 @@
 /** Networks small enough to sample many times, whose outputs depend on everything. */
 import { DIT_PROCESS, type ProcessConfig, SIT_PROCESS } from "../../lib/diffusion/index.ts";
-import { makeNetwork, type Network, type NetworkConfig } from "../../lib/models/index.ts";
+import { makeNetwork, type Network, type TransformerConfig } from "../../lib/models/index.ts";
 import {
   mapParams,
   normalTensor,
@@ -22,11 +22,11 @@ interface Small {
   params: Params;
 }
 
-const small = (process: ProcessConfig, change: Partial<NetworkConfig>): Small => {
+const small = (process: ProcessConfig, change: Partial<TransformerConfig>): Small => {
   const network = makeNetwork({ ...SMALL_MODEL, ...change });
   return { network, process, params: randomParams(network, randomGenerator(8)) };
 };
 
-export const smallSiT = (change: Partial<NetworkConfig> = {}): Small => small(SIT_PROCESS, change);
-export const smallDiT = (change: Partial<NetworkConfig> = {}): Small =>
+export const smallSiT = (change: Partial<TransformerConfig> = {}): Small => small(SIT_PROCESS, change);
+export const smallDiT = (change: Partial<TransformerConfig> = {}): Small =>
   small(DIT_PROCESS, { outChannels: 2, ...change });

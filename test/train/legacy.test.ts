@@ -14,13 +14,19 @@ import {
   makeTask,
   readCheckpoint,
   type TrainConfig,
+  type TransformerTrainConfig,
 } from "../../lib/train/index.ts";
 import { currentModel } from "../../lib/train/legacy.ts";
 import { fixture, temporaryFolder } from "../io/helpers.ts";
 import { SMALL_SRA, smallConfig } from "./small.ts";
 
 /** A config as 0.2 had it. */
-function oldConfig({ process, methods: [sra], model, ...rest }: TrainConfig): Record<string, unknown> {
+function oldConfig({
+  process,
+  methods: [sra],
+  model,
+  ...rest
+}: TransformerTrainConfig): Record<string, unknown> {
   const { method: _, weight, ...settings } = sra ?? SMALL_SRA;
   const { outChannels: __, ...plain } = model;
   const { type, ...diffusion } = process;

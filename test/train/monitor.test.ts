@@ -47,7 +47,7 @@ test("lengths, similarities and shares are those of the first samples, by hand",
   const batch = await batchSource(images, { ...config, batchSize: 8 }, { task })(0);
   const taps = Array.from({ length: task.network.depth }, (_, i) => i + 1);
   const input = task.process.noised(batch);
-  const condition = toldCondition(task.network, batch);
+  const condition = toldCondition(task.network, batch, params);
   const [[target]] = targetsOf(task, ema, batch);
   for (const [weights, norms] of [
     [params, seen.studentNorms],

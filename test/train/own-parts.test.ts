@@ -5,7 +5,12 @@ import { type Method, makeMethod } from "../../lib/align/index.ts";
 import { DIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { loadPipeline } from "../../lib/pipeline/index.ts";
 import { type Tensor, tf } from "../../lib/tensor/index.ts";
-import { makeTask, type TrainConfig, type TrainingOptions, training } from "../../lib/train/index.ts";
+import {
+  makeTask,
+  type TrainingOptions,
+  type TransformerTrainConfig,
+  training,
+} from "../../lib/train/index.ts";
 import { rejects, temporaryFolder } from "../io/helpers.ts";
 import { SMALL_SRA, smallConfig, smallImages } from "./small.ts";
 
@@ -69,7 +74,7 @@ test("of a config: encoders that share an array, and a turned time where there i
     { array: "dino", width: 6 },
   ];
   const repa = { method: "repa", weight: 0.5, block: 1, encoders, projectorWidth: 7 } as const;
-  const fails = (change: Partial<TrainConfig>, pattern: RegExp): void =>
+  const fails = (change: Partial<TransformerTrainConfig>, pattern: RegExp): void =>
     void assert.throws(() => training(smallConfig(change), images), pattern);
   fails({ methods: [repa] }, /methods\.0\.encoders\.1\.width must be 5, as dino has before it, got 6/);
   fails(

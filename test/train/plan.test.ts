@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { DIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { PAPER_PRESETS, paperConfig } from "../../lib/experiments/index.ts";
 import { jit } from "../../lib/jit/index.ts";
-import { parameterCount } from "../../lib/models/index.ts";
+import { makeNetwork, parameterCount } from "../../lib/models/index.ts";
 import { flattenTree, randomGenerator, tf } from "../../lib/tensor/index.ts";
 import {
   checkTrainConfig,
@@ -122,13 +122,16 @@ test("two methods with one head, and one that needs company, are refused", () =>
 });
 
 test("the paper's presets are sound", () => {
-  assert.is(PAPER_PRESETS.length, 48);
+  assert.is(PAPER_PRESETS.length, 49);
   for (const preset of PAPER_PRESETS) {
     for (const methods of [["sra"], ["sra-2026-07"], ["repa", "dispersive"], []] as const)
       checkTrainConfig(paperConfig(preset, methods));
   }
   const { model, process, methods, batchSize } = paperConfig("dit-xl-2-imagenet512");
-  assert.equal([model.inputSize, model.outChannels, process, batchSize], [64, 8, DIT_PROCESS, 256]);
+  assert.equal(
+    [model.inputSize, makeNetwork(model).outChannels, process, batchSize],
+    [64, 8, DIT_PROCESS, 256],
+  );
   const [{ weight, ...sra }] = methods as [typeof SMALL_SRA];
   assert.equal([weight, sra.studentBlock, sra.teacherBlock, sra.interval], [0.04, 8, 16, [0, 200]]);
   assert.equal(paperConfig("sit-b-4-imagenet256", []).methods, []);

@@ -3,7 +3,7 @@ import type { SRAConfig } from "../../lib/align/index.ts";
 import type { ImageSet } from "../../lib/data/index.ts";
 import { SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { randomGenerator } from "../../lib/tensor/index.ts";
-import type { TrainConfig } from "../../lib/train/index.ts";
+import type { TransformerTrainConfig } from "../../lib/train/index.ts";
 import { SMALL_MODEL } from "../models/small.ts";
 
 /** Random 8x8 grey images of two classes. */
@@ -29,7 +29,7 @@ export const SMALL_SRA: SRAConfig = {
   projectionHead: true,
 };
 
-export function smallConfig(change: Partial<TrainConfig> = {}): TrainConfig {
+export function smallConfig(change: Partial<TransformerTrainConfig> = {}): TransformerTrainConfig {
   return {
     seed: 3,
     model: SMALL_MODEL,

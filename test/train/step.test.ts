@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import type { Batch, MethodConfig } from "../../lib/align/index.ts";
 import { DIT_PROCESS, SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { jit } from "../../lib/jit/index.ts";
-import type { TransformerConfig } from "../../lib/models/index.ts";
+import { makeNetwork, type TransformerConfig } from "../../lib/models/index.ts";
 import {
   flattenTree,
   mapParams,
@@ -75,7 +75,7 @@ function randomBatch({ model, process, methods }: TaskConfig, size: number): Bat
     tf.tensor1d(random.uniforms(size).map((u) => (whole ? Math.floor(u * scale * 1000) : u * scale)));
   const [x, noise] = [normalTensor(random, shape), normalTensor(random, shape)];
   const [t, interval] = [times(1), times(0.2)];
-  const ids = Int32Array.from({ length: size }, () => random.integer(model.numClasses + 1));
+  const ids = Int32Array.from({ length: size }, () => random.integer(makeNetwork(model).classes + 1));
   return {
     x,
     noise,

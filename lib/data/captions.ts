@@ -1,0 +1,119 @@
+/**
+ * Captions beside images: a folder with `captions.json`, the texts and which of them are of which image, and
+ * `features.npy`, what a text encoder makes of each. An image may have several, of which training takes one at random.
+ */
+import { join } from "node:path";
+import type { ArrayRows } from "../io/npy-rows.ts";
+import { openNpyRows } from "../io/npy-rows.ts";
+import { check, z } from "../schema.ts";
+import { randomStream } from "../tensor/random.ts";
+import { contentOfArrays } from "./arrays.ts";
+import { readJson } from "./destination.ts";
+import type { TrainingData } from "./examples.ts";
+import { contentHash } from "./identity.ts";
+
+export const CAPTIONS_FORMAT = "ditlab-captions-1";
+/** The files of a folder of captions. */
+export const CAPTIONS_FILE = "captions.json";
+export const FEATURES_FILE = "features.npy";
+
+/** The array of the data that holds a caption's features, as text-to-image networks ask for it. */
+export const CAPTIONS = "captions";
+
+const captionsIndex = z.strictObject({
+  format: z.literal(CAPTIONS_FORMAT, CAPTIONS_FORMAT),
+  texts: z.array(z.string("a text"), "a list of texts").describe("Number 0 is the empty caption."),
+  images: z
+    .array(z.array(z.int("a text's number").min(1, "a text's number"), "a list of texts' numbers"), "a list")
+    .describe("The texts of each image, by number, for the images in the order of their names."),
+});
+export type CaptionsIndex = z.infer<typeof captionsIndex>;
+
+export interface Captions extends Omit<CaptionsIndex, "format"> {
+  /** What errors call them. */
+  readonly name: string;
+  /** Features of each text, [tokens, width]. */
+  readonly features: ArrayRows;
+  /** Those of the empty caption. */
+  readonly empty: Float32Array;
+}
+
+/** Throws unless every image has captions, all of which have features. */
+export async function checkedCaptions(
+  name: string,
+  index: CaptionsIndex,
+  features: ArrayRows,
+): Promise<Captions> {
+  check(captionsIndex, index, name);
+  const { texts, images } = index;
+  if (texts[0] !== "")
+    throw new Error(`text 0 of ${name} must be the empty caption, got ${JSON.stringify(texts[0])}`);
+  if (features.count !== texts.length || features.shape.length !== 2)
+    throw new Error(
+      `${features.name} must hold the features of ${texts.length} texts, [${texts.length}, tokens, width], got [${[features.count, ...features.shape]}]`,
+    );
+  const none = images.findIndex((numbers) => numbers.length === 0);
+  if (none >= 0) throw new Error(`image ${none} of ${name} has no caption; expected at least one`);
+  const most = images.reduce((most, numbers) => Math.max(most, ...numbers), 0);
+  if (most >= texts.length)
+    throw new Error(`an image of ${name} has the text ${most}; there are ${texts.length}, the first is 0`);
+  return { name, texts, images, features, empty: await features.read([0]) };
+}
+
+/** Opens a folder of captions. @throws naming the file that is missing or unfit. */
+export async function openCaptions(folder: string): Promise<Captions> {
+  const path = join(folder, CAPTIONS_FILE);
+  const index = (await readJson(path)) as CaptionsIndex;
+  const features = await openNpyRows(join(folder, FEATURES_FILE));
+  try {
+    return await checkedCaptions(path, index, features);
+  } catch (error) {
+    await features.close();
+    throw error;
+  }
+}
+
+/** The features of each image's first caption, [images.length, tokens, width]: what an evaluation draws by. */
+export const firstCaptions = (
+  { images, features }: Captions,
+  chosen: readonly number[],
+): Promise<Float32Array> => features.read(chosen.map((image) => images[image][0]));
+
+/**
+ * Training data with captions: the array `captions` of an example is the features of one of its image's captions, drawn
+ * anew each time. Image i in the data's own order has those of image i. Closing the data closes them.
+ * @throws where there are not captions for each image, and where nobody knows which image an example is.
+ */
+export function withCaptions(data: TrainingData, captions: Captions): TrainingData {
+  const { name, images, features, empty } = captions;
+  if (data.arrays && Object.hasOwn(data.arrays, CAPTIONS))
+    throw new Error(`${data.name} have an array '${CAPTIONS}' already, got another (${name})`);
+  if (data.unnumbered) throw new Error(`${name} does not go with ${data.name}: ${data.unnumbered}`);
+  if (images.length !== data.count)
+    throw new Error(
+      `${name} has captions of ${images.length} images, expected those of the ${data.count} images of ${data.name}`,
+    );
+  return {
+    ...data,
+    arrays: { ...data.arrays, [CAPTIONS]: features.shape },
+    nothing: { ...data.nothing, [CAPTIONS]: empty },
+    async read(seed, position, count, streams = randomStream) {
+      const examples = await data.read(seed, position, count, streams);
+      const texts = examples.indices.map((image, i) => {
+        const numbers = images[image];
+        return numbers[streams(seed, "caption", position + i).integer(numbers.length)];
+      });
+      return { ...examples, arrays: { ...examples.arrays, [CAPTIONS]: await features.read(texts) } };
+    },
+    fingerprint: async () =>
+      contentHash([
+        (await data.fingerprint?.()) ?? "",
+        JSON.stringify(images),
+        ...Object.values(await contentOfArrays({ [CAPTIONS]: features })),
+      ]),
+    async close() {
+      await features.close();
+      await data.close();
+    },
+  };
+}
