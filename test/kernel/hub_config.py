@@ -15,7 +15,7 @@ c.DummyAuthenticator.password = "of-the-test"
 c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = folder + "/{username}"
 c.Spawner.args = ["--allow-root", "--MappingKernelManager.cull_interval=1"]
-c.Spawner.args += ["--MappingKernelManager.cull_idle_timeout=3"]
+c.Spawner.args += ["--MappingKernelManager.cull_idle_timeout=10"]
 # What a V8 heap may have, in MB. A kernel that would have more ends, and its server starts another.
 c.Spawner.environment = {"JUPYTER_PATH": os.environ["JUPYTER_PATH"], "NODE_OPTIONS": "--max-old-space-size=400"}
 c.JupyterHub.services = [{"name": "test", "api_token": os.environ["DITLAB_TEST_TOKEN"]}]
