@@ -1,5 +1,4 @@
 """The kernel in JupyterHub: a server of a user, a kernel in it, and the limits that end it."""
-import asyncio
 import json
 import os
 import shutil
@@ -10,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, build_opener
 
-from server_client import RemoteKernel, ask, free_port, of, running, shown, until
+from server_client import RemoteKernel, ask, free_port, has_begun_anew, running, shown, until
 
 TOKEN = "of-the-tests-service"
 # Debian's proxy is written for Debian's Node.js, which looks for modules here.
@@ -71,15 +70,7 @@ class HubTests(unittest.TestCase):
         kernel = RemoteKernel(self.server_of("greedy"), TOKEN)
         kernel.run("let before = 1")
         kernel.run("setTimeout(() => { const all = []; while (true) all.push([...Array(1e5).keys()]); }, 100)")
-
-        def is_new():
-            try:
-                messages = kernel.run("before", seconds=5)
-            except (ConnectionError, asyncio.TimeoutError):
-                return False  # Nobody answers what a kernel was asked that has died.
-            return any("before" in error["evalue"] for error in of(messages, "error"))
-
-        until("a new kernel", is_new)
+        until("a new kernel", lambda: has_begun_anew(kernel))
         self.assertIn("heap out of memory", Path(self.folder, "log").read_text())
 
     def test_a_kernel_that_does_nothing_is_ended(self):

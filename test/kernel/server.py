@@ -6,7 +6,7 @@ import tempfile
 import time
 import unittest
 
-from server_client import RemoteKernel, ask, free_port, of, running, shown, until
+from server_client import RemoteKernel, ask, free_port, has_begun_anew, of, running, shown, until
 
 TOKEN = "of-the-test"
 # Seconds; a loaded machine may take some between two requests.
@@ -99,12 +99,7 @@ class ServerTests(ServerCase):
         kernel.run("const before = 1")
         kernel.run("setTimeout(() => process.kill(process.pid, 'SIGKILL'), 200)")
         time.sleep(1)
-
-        def is_new():
-            (error,) = of(kernel.run("before"), "error") or [None]
-            return error and "before" in error["evalue"]
-
-        until("a new kernel", is_new)
+        until("a new kernel", lambda: has_begun_anew(kernel))
 
 
 class CullingTests(ServerCase):

@@ -145,3 +145,12 @@ def shown(messages):
     """What a cell printed, and its value."""
     printed = "".join(content["text"] for content in of(messages, "stream"))
     return printed, [content["data"]["text/plain"] for content in of(messages, "execute_result")]
+
+
+def has_begun_anew(kernel):
+    """Whether a kernel that had a variable `before` answers, and knows nothing of it."""
+    try:
+        messages = kernel.run("before", seconds=5)
+    except (ConnectionError, asyncio.TimeoutError):
+        return False  # Nobody answers what a kernel was asked that has died.
+    return any("before" in error["evalue"] for error in of(messages, "error"))
