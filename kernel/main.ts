@@ -61,6 +61,12 @@ function reportLooseErrors(): void {
   process.removeAllListeners("warning");
 }
 
+/**
+ * How long nothing is asked before the compiler is made ready, which holds up answers, in milliseconds: a console asks
+ * for the history as soon as it knows the kernel, waits a second for it, and takes what comes later for other answers.
+ */
+const QUIET = 300;
+
 async function main(): Promise<void> {
   const [connectionFile] = process.argv.slice(2);
   if (!connectionFile)
@@ -69,13 +75,18 @@ async function main(): Promise<void> {
   const session = randomUUID();
   const info = kernelInfo();
   let kernel: Kernel | undefined;
+  let asked = 0;
   const early: Parameters<Kernel["onMessage"]>[] = [];
 
   // The sockets' thread starts while this one loads the compiler.
   const opening = openSockets(
     { connection, session, kernelInfo: info },
     {
-      onMessage: (...message) => (kernel ? kernel.onMessage(...message) : early.push(message)),
+      onMessage(...message) {
+        asked = performance.now();
+        if (kernel) kernel.onMessage(...message);
+        else early.push(message);
+      },
       onInterrupt(run) {
         const cell = runningCell();
         if (run === 0 && !cell) stopForgotten();
@@ -138,7 +149,13 @@ async function main(): Promise<void> {
   delete process.env.FORCE_COLOR;
   trackTimers();
   for (const message of early) kernel.onMessage(...message);
-  whenIdle(1, () => engine.warm());
+  asked = performance.now();
+  const warmWhenQuiet = () => {
+    const left = asked + QUIET - performance.now();
+    if (left > 0) whenIdle(left, warmWhenQuiet);
+    else engine.warm();
+  };
+  warmWhenQuiet();
   whenIdle(3000, () => engine.saveCaches());
 }
 

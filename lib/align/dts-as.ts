@@ -61,7 +61,7 @@ function faultsOf(config: DTSASConfig, { network, process }: Setting): Fault[] {
   const faults: Fault[] = [
     ...blockFault("studentBlock", studentBlock, network),
     ...blockFault("teacherBlock", teacherBlock, network),
-    ...timesFault(process),
+    ...timesFault({ network, process }),
   ];
   // Of another process an interval in times says nothing.
   if (process.config.type === "interpolant") faults.push(...intervalFaults(config.interval, process));

@@ -109,8 +109,11 @@ export const weight = schedule.describe("lambda, the weight of its loss.");
 export const blockFault = (field: string, block: number, { depth }: Network): Fault[] =>
   block > depth ? [[field, `from 1 to the model's depth ${depth}`]] : [];
 
-/** A process in steps, of which the tokens of an image have one. */
-export const timesFault = ({ config }: Process): Fault[] =>
-  config.type === "interpolant"
-    ? []
-    : [["method", "one whose tokens share a time, because a process in steps has one for each image"]];
+/** What keeps the tokens of an image from having times of their own: a process in steps, or a network of another kind. */
+export function timesFault({ network, process }: Setting): Fault[] {
+  if (process.config.type !== "interpolant")
+    return [["method", "one whose tokens share a time, because a process in steps has one for each image"]];
+  return network.uniformTokens
+    ? [["method", `one whose tokens share a time and see each other, as those of the ${network.name} do`]]
+    : [];
+}

@@ -44,7 +44,7 @@ export function selfFlow(config: SelfFlowConfig, { network, process }: Setting):
     faults: [
       ...blockFault("studentBlock", studentBlock, network),
       ...blockFault("teacherBlock", teacherBlock, network),
-      ...timesFault(process),
+      ...timesFault({ network, process }),
     ],
     taps: [studentBlock],
     parameters: { shapes, init: (random) => linearInit(shapes, random), averaged: true },

@@ -168,7 +168,7 @@ function contextOf({ context }: Condition, { textTokens, textWidth }: MMDiTConfi
 }
 
 /** Throws on what a network of two streams has no answer to. */
-function checkOptions(x: Tensor, t: Tensor, { attentionMask }: ApplyOptions): void {
+function checkOptions(x: Tensor, t: Tensor, { attentionMask, attentionGroups }: ApplyOptions): void {
   if (t.rank !== 1 || t.shape[0] !== x.shape[0])
     throw new Error(
       `an MMDiT's times t must be [${x.shape[0]}], one a sample, as the caption's tokens have the same; got [${t.shape}]`,
@@ -176,6 +176,10 @@ function checkOptions(x: Tensor, t: Tensor, { attentionMask }: ApplyOptions): vo
   if (attentionMask)
     throw new Error(
       `an MMDiT's tokens all see each other; expected no attentionMask, got [${attentionMask.shape}]`,
+    );
+  if (attentionGroups)
+    throw new Error(
+      `an MMDiT's tokens all see each other; expected no attentionGroups, got groups of ${attentionGroups.sizes}`,
     );
 }
 
@@ -278,6 +282,7 @@ export function mmditNetwork(config: MMDiTConfig): Network {
     tokens,
     activation: (tokens + textTokens) * config.mlpRatio * hiddenSize,
     classes: 0,
+    uniformTokens: true,
     shapes: mmditShapes(config),
     init: (random) => initMMDiT(config, random),
     trainable: (name) => !(name in fixed),

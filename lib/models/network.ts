@@ -47,6 +47,8 @@ export interface Network {
   readonly activation: number;
   /** Classes that its condition `y` may name; 0 where it knows none. */
   readonly classes: number;
+  /** Set where all tokens of an input have one time and see each other, whatever `apply` is given. */
+  readonly uniformTokens?: true;
   /** The shape of every parameter by its published name, in the published order. */
   readonly shapes: Readonly<Record<string, number[]>>;
   /** Random parameters, as published code initializes them. */

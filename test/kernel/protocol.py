@@ -9,6 +9,7 @@ import unittest
 
 import zmq
 from client import KernelCase, main
+from jupyter_client.manager import KernelManager
 from jupyter_client.session import Session
 
 
@@ -272,6 +273,29 @@ class Shutdown(KernelCase):
                 return
             time.sleep(0.1)
         self.fail("the process is still there after 5 s")
+
+
+class Startup(unittest.TestCase):
+    """What a console asks as soon as it knows the kernel is not kept waiting while the compiler is made ready."""
+
+    def test_history_comes_at_once_after_the_kernels_info(self):
+        manager = KernelManager(kernel_name="ditlab-test")
+        started = time.time()
+        manager.start_kernel()
+        self.addCleanup(manager.shutdown_kernel, now=True)
+        client = manager.client()
+        client.start_channels()
+        self.addCleanup(client.stop_channels)
+
+        def answer(msg_id):
+            while client.get_shell_msg(timeout=60)["parent_header"].get("msg_id") != msg_id:
+                pass
+            return time.time()
+
+        known = answer(client.kernel_info())
+        told = answer(client.history(hist_access_type="tail", n=10))
+        # Both take longer on a loaded machine; making the compiler ready takes longer than starting.
+        self.assertLess(told - known, (known - started) / 3)
 
 
 class Orphan(unittest.TestCase):

@@ -1,7 +1,7 @@
 /** The MMDiT against the numbers of its published code: streams, losses and all gradients, samplers. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { Batch } from "../../lib/align/index.ts";
+import { type Batch, makeMethod, methodPreset } from "../../lib/align/index.ts";
 import { makeProcess, SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { scalarOf, tensorsOf } from "../../lib/io/index.ts";
 import { jit } from "../../lib/jit/index.ts";
@@ -226,6 +226,12 @@ test("what does not fit is named", () => {
     () => network.apply(own, input, t, condition, { attentionMask }),
     /no attentionMask, got \[1,16,16\]/,
   );
+  for (const name of ["dts-as", "self-flow"] as const) {
+    const method = makeMethod(methodPreset(name, { depth: 3, process: SIT_PROCESS }), {
+      ...{ network, process: makeProcess(SIT_PROCESS) },
+    });
+    assert.match(String(method.faults), /method,one whose tokens share a time.*as those of the MMDiT/);
+  }
 });
 
 test.run();

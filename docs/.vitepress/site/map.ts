@@ -48,6 +48,7 @@ export function sitePages(): Map<string, string> {
 /** What a folder is on the site, for links to folders. */
 export const FOLDERS: Readonly<Record<string, string>> = {
   "docs/results": "results/index.md",
+  "docs/front-ends": "front-ends/index.md",
   notebooks: "notebooks/index.md",
   kernel: "kernel.md",
   docs: "index.md",

@@ -60,9 +60,7 @@ export function sidebar(): Entry[] {
       entry("jit.md"),
     ]),
     group("How to", [
-      ...["train", "sample", "captions", "evaluate", "watch", "front-ends"].map((name) =>
-        entry(`howto/${name}.md`),
-      ),
+      ...["train", "sample", "captions", "evaluate", "watch"].map((name) => entry(`howto/${name}.md`)),
       entry("probe.md"),
       entry("reproduce.md"),
       entry("devices.md"),
@@ -70,6 +68,7 @@ export function sidebar(): Entry[] {
       entry("paper-scale.md"),
       entry("kernel.md"),
     ]),
+    group("Front ends", [entry("front-ends/index.md", "Overview"), ...below("front-ends", pages)], true),
     group("Notebooks", [entry("notebooks/index.md", "Overview"), ...below("notebooks", pages)], false),
     group("The paper", [
       entry("paper.md"),
