@@ -5,7 +5,7 @@ import { DIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { type Arm, demoArms, SCALES, scaleConfig, scaleSRA, summarize } from "../../lib/experiments/index.ts";
 import { compareArms } from "../../lib/experiments/report/findings.ts";
 import { renderReport } from "../../lib/experiments/report/report.ts";
-import { makeNetwork } from "../../lib/models/index.ts";
+import type { TransformerConfig } from "../../lib/models/index.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 import { dataset, ownHome, run, scale } from "./least.ts";
 
@@ -32,7 +32,8 @@ const dit: Arm = {
 kinds("the demo's arms are told no class, and differ in SRA alone", () => {
   for (const scale of Object.values(SCALES)) {
     const [plain, sra] = demoArms(scale, dataset).map(({ config }) => config(7));
-    assert.equal([makeNetwork(plain.model).classes, plain.classDropout, plain.methods.length], [0, 0, 0]);
+    const { numClasses } = plain.model as TransformerConfig;
+    assert.equal([numClasses, plain.classDropout, plain.methods.length], [0, 0, 0]);
     assert.equal(sra.methods, [scaleSRA(scale)]);
     assert.equal({ ...sra, methods: [] }, plain);
   }
