@@ -75,15 +75,35 @@ const firstOf = <T extends NdArray<"uint8" | "float32">>({ dtype, shape, data }:
     data: data.subarray(0, (data.length / shape[0]) * count),
   }) as T;
 
+interface Drawn {
+  count: number;
+  out: string;
+  grid?: string;
+  png?: string;
+}
+
 /** Draws images and writes them to `--out`, and where asked as pictures. */
 export async function drawSamples(
   pipeline: Pipeline,
   options: SampleOptions,
   weaker?: Pipeline,
-): Promise<{ count: number; out: string; grid?: string; png?: string }> {
+): Promise<Drawn> {
+  const captions = await captionsFor(options, pipeline.network);
+  try {
+    return await drawAll(pipeline, options, captions, weaker);
+  } finally {
+    await captions?.features.close();
+  }
+}
+
+async function drawAll(
+  pipeline: Pipeline,
+  options: SampleOptions,
+  captions?: Captions,
+  weaker?: Pipeline,
+): Promise<Drawn> {
   const { first, batchSize, out, grid, png, weights, emaDecay, seeds } = options;
   const { network, config, source, step } = pipeline;
-  const captions = await captionsFor(options, network);
   const { count, labels } = await drawnOf(options, network, captions);
   const drawn = samplerOptions(options);
   const seed = seeds ?? options.seed;
@@ -136,7 +156,6 @@ export async function drawSamples(
     },
   });
   reporter.end();
-  await captions?.features.close();
   if (grid !== undefined || png !== undefined) {
     const images = (await readNpz(out)).arr_0 as NdArray<"uint8">;
     if (grid !== undefined) await writePngGrid(grid, images);
