@@ -241,7 +241,7 @@ export async function withModel(
   const changes = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const [textTokens, textWidth] = data?.arrays?.[CAPTIONS] ?? [];
   const text = textTokens === undefined ? {} : { textTokens, textWidth };
-  /** Of a model that knows classes; one that knows none has none because the images have some. */
+  /** One that knows no classes has none because the images have some. */
   const classesOf = (numClasses: number): { numClasses: number } => ({
     numClasses: classes ?? (data && numClasses > 0 ? Math.max(1, data.classes) : numClasses),
   });
@@ -261,9 +261,10 @@ export async function withModel(
   const model =
     chosen === TEXT_MODEL
       ? modelConfig(chosen, { ...shape, ...text })
-      : modelConfig(chosen, {
+      : // In place of a model that is told captions, one of the images' classes.
+        modelConfig(chosen, {
           ...shape,
-          ...(base.model.type !== "mmdit" && classesOf(base.model.numClasses)),
+          ...classesOf(base.model.type === "mmdit" ? 1 : base.model.numClasses),
         });
   const usual = parseModelName(chosen).family === "DiT" ? DIT_PROCESS : SIT_PROCESS;
   const process = base.process.type === usual.type ? base.process : usual;

@@ -1,15 +1,15 @@
 /** Samples of a pipeline into files, with what decides them checked before anything is written. */
 import { join } from "node:path";
 import { contentHash } from "../data/identity.ts";
-import { CAPTIONS, type Captions, openCaptions } from "../data/index.ts";
+import type { Captions } from "../data/index.ts";
 import { claimFolder } from "../io/folders.ts";
 import { type NdArray, readBytes, readNpz, threeChannels, writeAtomic, writePngGrid } from "../io/index.ts";
-import type { Condition, Network } from "../models/index.ts";
+import type { Network } from "../models/index.ts";
 import type { Pipeline } from "../pipeline/index.ts";
 import { gatherSamples } from "../samplers/index.ts";
-import { tf } from "../tensor/tf.ts";
-import { disposeTree, tidyTree } from "../tensor/tree.ts";
+import { disposeTree } from "../tensor/tree.ts";
 import { progressReporter } from "./progress.ts";
+import { captionCondition, captionsFor } from "./sample-captions.ts";
 import { type SampleOptions, samplerOptions } from "./sampler-options.ts";
 
 /** The class ids in a file: a JSON list, or a line for each. */
@@ -26,7 +26,7 @@ async function readLabels(path: string): Promise<number[]> {
 
 /** How many images there are, and the classes of images number `first` to `first + count - 1` if there are classes. */
 async function drawnOf(
-  { labels: path, class: ids, first, count: wanted, seeds }: SampleOptions,
+  { labels: path, class: ids, prompt, first, count: wanted, seeds }: SampleOptions,
   { classes, name }: Network,
   captions?: Captions,
 ): Promise<{ count: number; labels?: number[] }> {
@@ -36,12 +36,13 @@ async function drawnOf(
     throw new Error(`the ${name} knows no classes; expected neither --class nor --labels`);
   const listed = path === undefined ? undefined : await readLabels(path);
   const known = listed ?? captions?.images;
-  const count = wanted ?? seeds?.length ?? (known ? Math.max(0, known.length - first) : 64);
+  const from = prompt ? 0 : first;
+  const count = wanted ?? seeds?.length ?? (known ? Math.max(0, known.length - from) : 64);
   if (seeds && seeds.length !== count)
     throw new Error(`--seeds has ${seeds.length} seeds, expected one for each of ${count} images`);
   if (listed && listed.length < first + count)
     throw new Error(`${path} has ${listed.length} labels, expected one for each of ${first + count} images`);
-  if (captions && captions.images.length < first + count)
+  if (captions && !prompt && captions.images.length < first + count)
     throw new Error(
       `${captions.name} has captions of ${captions.images.length} images, expected those of ${first + count}`,
     );
@@ -49,34 +50,6 @@ async function drawnOf(
   const turn = ids ?? Array.from({ length: classes }, (_, i) => i);
   const labelOf = (i: number): number => (listed ? listed[i] : turn[i % turn.length]);
   return { count, labels: Array.from({ length: count }, (_, i) => labelOf(first + i)) };
-}
-
-/** Captions for a network that is told them. */
-async function captionsFor(
-  path: string | undefined,
-  { name, arrays }: Network,
-): Promise<Captions | undefined> {
-  if (path === undefined) return undefined;
-  const expected = arrays?.[CAPTIONS];
-  if (!expected) throw new Error(`the ${name} is told no captions; expected no --captions`);
-  const captions = await openCaptions(path);
-  const { shape } = captions.features;
-  if (`${shape}` === `${expected}`) return captions;
-  await captions.features.close();
-  throw new Error(`${captions.name} has features of [${shape}], but the ${name} expects [${expected}]`);
-}
-
-/** What some images are to be of: the first caption of each. */
-async function captionCondition(
-  { conditionOf }: Network,
-  { images, features }: Captions,
-  numbers: readonly number[],
-): Promise<Condition> {
-  const values = await features.read(numbers.map((image) => images[image][0]));
-  const rows = numbers.length;
-  return tidyTree(() =>
-    conditionOf(tf.zeros([rows], "int32"), { [CAPTIONS]: tf.tensor(values, [rows, ...features.shape]) }),
-  );
 }
 
 const PNG_FOLDER = { kind: "folder of images", identity: {}, makes: ["*.png"] };
@@ -102,15 +75,35 @@ const firstOf = <T extends NdArray<"uint8" | "float32">>({ dtype, shape, data }:
     data: data.subarray(0, (data.length / shape[0]) * count),
   }) as T;
 
+interface Drawn {
+  count: number;
+  out: string;
+  grid?: string;
+  png?: string;
+}
+
 /** Draws images and writes them to `--out`, and where asked as pictures. */
 export async function drawSamples(
   pipeline: Pipeline,
   options: SampleOptions,
   weaker?: Pipeline,
-): Promise<{ count: number; out: string; grid?: string; png?: string }> {
+): Promise<Drawn> {
+  const captions = await captionsFor(options, pipeline.network);
+  try {
+    return await drawAll(pipeline, options, captions, weaker);
+  } finally {
+    await captions?.features.close();
+  }
+}
+
+async function drawAll(
+  pipeline: Pipeline,
+  options: SampleOptions,
+  captions?: Captions,
+  weaker?: Pipeline,
+): Promise<Drawn> {
   const { first, batchSize, out, grid, png, weights, emaDecay, seeds } = options;
   const { network, config, source, step } = pipeline;
-  const captions = await captionsFor(options.captions, network);
   const { count, labels } = await drawnOf(options, network, captions);
   const drawn = samplerOptions(options);
   const seed = seeds ?? options.seed;
@@ -163,7 +156,6 @@ export async function drawSamples(
     },
   });
   reporter.end();
-  await captions?.features.close();
   if (grid !== undefined || png !== undefined) {
     const images = (await readNpz(out)).arr_0 as NdArray<"uint8">;
     if (grid !== undefined) await writePngGrid(grid, images);

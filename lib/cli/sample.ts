@@ -56,6 +56,8 @@ async function loadWeaker({
 const classes = (value: string, previous: number[] = []): number[] => [...previous, integer(value)];
 const seeds = (value: string, previous: number[] = []): number[] => [...previous, anyInteger(value)];
 
+const texts = (value: string, previous: string[] = []): string[] => [...previous, value];
+
 const several = (value: string, previous: number[] = []): number[] => [...previous, real(value)];
 
 const interval = (value: string, previous: number[] = []): number[] => [
@@ -86,7 +88,7 @@ export const sampleCommand = (): Command =>
     )
     .option(
       "--count <number>",
-      "images (default: 64, or as many as --labels, --captions or --seeds have)",
+      "images (default: 64, or as many as --labels, --captions, --prompt or --seeds have)",
       positiveInteger,
     )
     .option("--first <number>", "number of the first image: a run in shards equals one run", integer, 0)
@@ -96,6 +98,8 @@ export const sampleCommand = (): Command =>
       "--captions <folder>",
       "captions that a text-to-image model draws by, the first of each image (see 'prepare captions')",
     )
+    .option("--prompt <texts...>", "texts that a text-to-image model draws, in turn; with --encoder", texts)
+    .option("--encoder <folder>", "CLIP's text encoder, for --prompt (see 'prepare captions')")
     .addOption(
       new Option(
         "--sampler <name>",

@@ -14,6 +14,8 @@ export interface SampleOptions {
   class?: number[];
   labels?: string;
   captions?: string;
+  prompt?: string[];
+  encoder?: string;
   seeds?: number[];
   sampler?: SamplerName | keyof typeof MODES;
   steps: number;

@@ -3,11 +3,12 @@
  * `features.npy`, what a text encoder makes of each. An image may have several, of which training takes one at random.
  */
 import { join } from "node:path";
-import type { ArrayRows } from "../io/npy-rows.ts";
-import { openNpyRows } from "../io/npy-rows.ts";
+import { ndarray } from "../io/index.ts";
+import { type ArrayRows, openNpyRows } from "../io/npy-rows.ts";
 import { check, z } from "../schema.ts";
 import { randomStream } from "../tensor/random.ts";
-import { contentOfArrays } from "./arrays.ts";
+import type { CLIPTextEncoder } from "../text/index.ts";
+import { arrayRows, contentOfArrays } from "./arrays.ts";
 import { readJson } from "./destination.ts";
 import type { TrainingData } from "./examples.ts";
 import { contentHash } from "./identity.ts";
@@ -71,6 +72,20 @@ export async function openCaptions(folder: string): Promise<Captions> {
     await features.close();
     throw error;
   }
+}
+
+/** Texts as captions, one for each image; `encoder` makes their features, and those of the empty caption. */
+export async function captionsOfTexts(
+  texts: readonly string[],
+  encoder: Pick<CLIPTextEncoder, "shape" | "encode">,
+): Promise<Captions> {
+  const all = ["", ...texts];
+  const values = (await encoder.encode(all)) as Float32Array<ArrayBuffer>;
+  return checkedCaptions(
+    "the list of texts",
+    { format: CAPTIONS_FORMAT, texts: all, images: texts.map((_, i) => [i + 1]) },
+    arrayRows("their features", ndarray(values, [all.length, ...encoder.shape])),
+  );
 }
 
 /** The features of each image's first caption, [images.length, tokens, width]: what an evaluation draws by. */

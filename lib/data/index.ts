@@ -12,6 +12,7 @@ export {
   CAPTIONS,
   type Captions,
   type CaptionsIndex,
+  captionsOfTexts,
   checkedCaptions,
   firstCaptions,
   openCaptions,

@@ -2,15 +2,15 @@
 import { describedBy } from "../described.ts";
 import { check, z } from "../schema.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { transformerConfig } from "./config.ts";
+import { type TransformerConfig, transformerConfig } from "./config.ts";
 import { mmditNetwork } from "./mmdit.ts";
-import { mmditConfig } from "./mmdit-config.ts";
+import { type MMDiTConfig, mmditConfig } from "./mmdit-config.ts";
 import type { Network } from "./network.ts";
 import { transformerNetwork } from "./transformer.ts";
 
 /** What a config may say of a network. One that does not say its type is a class-conditional transformer. */
 export const networkConfig = z.discriminatedUnion("type", [transformerConfig, mmditConfig]);
-export type NetworkConfig = z.infer<typeof networkConfig>;
+export type NetworkConfig = TransformerConfig | MMDiTConfig;
 
 /** The network of a config. @throws RangeError naming every field that is missing, unknown or does not fit. */
 export function makeNetwork(config: NetworkConfig): Network {

@@ -64,7 +64,7 @@ function mmditShapes(config: MMDiTConfig): Record<string, number[]> {
   return shapes;
 }
 
-/** The fixed parameters: what they are before anything else is known. */
+/** Parameters that are not learned. */
 const fixedParameters = (config: MMDiTConfig): Record<string, () => Tensor> => ({
   pos_embed: () => positionEmbedding(config.hiddenSize, POSITIONS),
   [EMPTY_CAPTION]: () => tf.zeros([config.textTokens, config.textWidth]),

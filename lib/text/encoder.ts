@@ -37,11 +37,13 @@ async function readJson(path: string): Promise<unknown> {
   }
 }
 
+async function weightsPath(folder: string): Promise<string> {
+  for (const name of WEIGHTS) if (await exists(join(folder, name))) return join(folder, name);
+  throw new Error(`${folder} has no weights; expected ${WEIGHTS.join(" or ")}`);
+}
+
 async function readParams(folder: string, config: CLIPTextConfig): Promise<Params> {
-  let path: string | undefined;
-  for (const name of WEIGHTS.toReversed()) if (await exists(join(folder, name))) path = join(folder, name);
-  if (path === undefined) throw new Error(`${folder} has no weights; expected ${WEIGHTS.join(" or ")}`);
-  const file = await openWeights(path);
+  const file = await openWeights(await weightsPath(folder));
   try {
     const shapes = clipTextShapes(config);
     // A file of the whole CLIP has an image encoder, too; one of the text half alone may leave its name out.

@@ -6,14 +6,37 @@ import { pipeline } from "node:stream/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ZipFile } from "yazl";
-import { openCaptions, openTrainingData, prepareCaptions, withCaptions } from "../../lib/data/index.ts";
-import { formatNpy, ndarray, readNpz, readSafetensors } from "../../lib/io/index.ts";
-import type { MMDiTConfig } from "../../lib/models/index.ts";
-import { randomGenerator } from "../../lib/tensor/index.ts";
+import { commandLine } from "../../lib/cli/main.ts";
+import {
+  captionsOfTexts,
+  openCaptions,
+  openTrainingData,
+  prepareCaptions,
+  withCaptions,
+} from "../../lib/data/index.ts";
+import {
+  formatNpy,
+  fromTensor,
+  ndarray,
+  readNpz,
+  readSafetensors,
+  writeSafetensors,
+} from "../../lib/io/index.ts";
+import { type MMDiTConfig, makeNetwork } from "../../lib/models/index.ts";
+import { loadPipeline } from "../../lib/pipeline/index.ts";
+import { randomGenerator, tf } from "../../lib/tensor/index.ts";
 import { openTextEncoder } from "../../lib/text/index.ts";
 import { png, writeFiles } from "../data/images.ts";
 import { fixture, rejects, temporaryFolder } from "../io/helpers.ts";
-import { ditlab } from "./helpers.ts";
+
+/** Runs a command in this process. @returns why it failed, if it did */
+const ditlab = (args: string[]): Promise<string | undefined> =>
+  commandLine()
+    .parseAsync(args, { from: "user" })
+    .then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
 
 const [L, W] = [3, 4];
 const COUNT = 6;
@@ -55,25 +78,23 @@ test("a text-to-image model is trained with captions, goes on, and draws by them
   const out = join(await temporaryFolder(), "run");
   const train = ["train", "--preset", "tiny", "--images", images, "--model", model, "--out", out];
   const options = ["--steps", "2", "--batch-size", "4", "--checkpoint-every", "2"];
-  const without = await ditlab([...train, ...options]);
-  assert.is(without.code, 1);
-  assert.match(without.stderr, /need the array 'captions' with \[9,9\] numbers for each image, got none/);
-  const trained = await ditlab([...train, ...options, "--captions", captions]);
-  assert.is(trained.code, 0, trained.stderr);
+  assert.match(
+    String(await ditlab([...train, ...options])),
+    /need the array 'captions' with \[9,9\] numbers for each image, got none/,
+  );
+  assert.is(await ditlab([...train, ...options, "--captions", captions]), undefined);
   const config = JSON.parse(await readFile(join(out, "config.json"), "utf8"));
   // The model follows the images and their captions.
   assert.equal(config.model, { ...MODEL, inputSize: 8, inChannels: 3, textTokens: L, textWidth: W });
   const { tensors } = await readSafetensors(join(out, "checkpoints/step-00000002.safetensors"));
   assert.equal(tensors["model/null_context"].data, empty);
 
-  const on = await ditlab(["train", "--resume", "--out", out, "--steps", "3"]);
-  assert.is(on.code, 0, on.stderr);
+  assert.is(await ditlab(["train", "--resume", "--out", out, "--steps", "3"]), undefined);
 
   const drawn: Record<string, Uint8Array> = {};
   const draw = async (name: string, ...more: string[]): Promise<void> => {
     const npz = join(out, `${name}.npz`);
-    const { code, stderr } = await ditlab(["sample", out, "--steps", "2", "--out", npz, ...more]);
-    assert.is(code, 0, stderr);
+    assert.is(await ditlab(["sample", out, "--steps", "2", "--out", npz, ...more]), undefined);
     const { arr_0 } = await readNpz(npz);
     assert.equal(arr_0.shape, [name === "two" ? 2 : COUNT, 8, 8, 3]);
     drawn[name] = arr_0.data as Uint8Array;
@@ -84,8 +105,18 @@ test("a text-to-image model is trained with captions, goes on, and draws by them
   const size = 8 * 8 * 3;
   assert.equal(drawn.two, drawn.all.slice(3 * size, 5 * size));
   assert.not.equal(drawn.none, drawn.all);
+  const prompted = ["sample", out, "--steps", "2", "--out", join(out, "p.npz"), "--prompt", "a dog"];
+  assert.match(
+    String(await ditlab(prompted)),
+    /--prompt is a text that --encoder makes features of; expected both/,
+  );
+  const other = await ditlab([...prompted, "--encoder", fixture("clip")]);
+  assert.match(
+    String(other),
+    /the list of texts has features of \[16,24\], but the MMDiT .* expects \[3,4\]/,
+  );
   const refused = await ditlab(["sample", out, "--captions", captions, "--first", "5", "--count", "2"]);
-  assert.match(refused.stderr, /has captions of 6 images, expected those of 7/);
+  assert.match(String(refused), /has captions of 6 images, expected those of 7/);
 });
 
 test("captions as COCO distributes them, encoded in two runs", async () => {
@@ -108,9 +139,7 @@ test("captions as COCO distributes them, encoded in two runs", async () => {
   await writeFile(annotations, JSON.stringify(content));
   const out = join(folder, "captions");
   const prepare = ["prepare", "captions", zip, annotations, out, "--encoder", fixture("clip")];
-  const first = await ditlab(prepare);
-  assert.is(first.code, 0, first.stderr);
-  assert.match(first.stdout, /captions: 4 captions/);
+  assert.is(await ditlab(prepare), undefined);
   const captions = await openCaptions(out);
   assert.equal(captions.texts, ["", "a cat", "the dog", "the red dog"]);
   assert.equal(captions.images, [[1], [2, 3]]);
@@ -143,19 +172,44 @@ test("captions as COCO distributes them, encoded in two runs", async () => {
 
   // The images themselves, in the same order.
   const images = join(folder, "images");
-  const cropped = await ditlab(["prepare", "images", zip, images, "--size", "16"]);
-  assert.is(cropped.code, 0, cropped.stderr);
+  assert.is(await ditlab(["prepare", "images", zip, images, "--size", "16"]), undefined);
   const data = withCaptions(await openTrainingData(images, {}), await openCaptions(out));
   assert.equal([data.count, data.shape, data.arrays], [2, [3, 16, 16], { captions: [16, 24] }]);
   await data.close();
 });
 
+test("a model draws texts in turn, as it draws captions with the same features", async () => {
+  const folder = await temporaryFolder();
+  const model: MMDiTConfig = { ...MODEL, inputSize: 8, inChannels: 3, textTokens: 16, textWidth: 24 };
+  const params = makeNetwork(model).init(randomGenerator(2));
+  const file = join(folder, "model.safetensors");
+  const tensors = await Promise.all(
+    Object.entries(params).map(async ([name, tensor]) => [name, await fromTensor(tensor)] as const),
+  );
+  await writeSafetensors(file, Object.fromEntries(tensors));
+  const json = join(folder, "model.json");
+  await writeFile(json, JSON.stringify(model));
+  const out = join(folder, "p.npz");
+  const failed = await ditlab([
+    ...["sample", "--checkpoint", file, "--model", json, "--out", out, "--steps", "2", "--count", "3"],
+    ...["--encoder", fixture("clip"), "--prompt", "a red dog", "the cat"],
+  ]);
+  assert.is(failed, undefined);
+  const encoder = await openTextEncoder(fixture("clip"));
+  const { features } = await captionsOfTexts(["a red dog", "the cat"], encoder);
+  await encoder.dispose();
+  const context = tf.tensor(await features.read([1, 2, 1]), [3, 16, 24]);
+  const pipeline = await loadPipeline(file, { model });
+  const expected = await pipeline.sample({ condition: { context }, steps: 2, seed: 0 });
+  await pipeline.dispose();
+  const drawn = (await readNpz(out)).arr_0;
+  assert.equal(drawn.data, expected.images!.data);
+});
+
 test("an MMDiT knows no classes", async () => {
   const { images, captions, model } = await files();
   const train = ["train", "--images", images, "--captions", captions, "--model", model, "--classes", "3"];
-  const { code, stderr } = await ditlab(train);
-  assert.is(code, 1);
-  assert.match(stderr, /an MMDiT is told captions; expected no --classes/);
+  assert.match(String(await ditlab(train)), /an MMDiT is told captions; expected no --classes/);
 });
 
 test.run();
