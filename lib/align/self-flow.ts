@@ -4,12 +4,12 @@
  * the earlier of the two times. The paper's loss: only inference code has been released.
  */
 
-import { linearInit } from "../nn/init.ts";
 import { siluMlp } from "../nn/layers.ts";
 import { count, share, z } from "../schema.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { meanCosine } from "./distances.ts";
 import { blockFault, type Method, type Setting, timesFault, weight } from "./method.ts";
+import { headParameters } from "./sra.ts";
 
 export const selfFlowConfig = z.strictObject({
   method: z.literal("self-flow"),
@@ -31,13 +31,7 @@ const HEAD = "projector";
  */
 export function selfFlow(config: SelfFlowConfig, { network, process }: Setting): Method {
   const { studentBlock, teacherBlock, maskRatio } = config;
-  const { width, tokens } = network;
-  const shapes = {
-    [`${HEAD}.linear1.weight`]: [2 * width, width],
-    [`${HEAD}.linear1.bias`]: [2 * width],
-    [`${HEAD}.linear2.weight`]: [width, 2 * width],
-    [`${HEAD}.linear2.bias`]: [width],
-  };
+  const { tokens } = network;
   return {
     name: "self-flow",
     weight: config.weight,
@@ -47,7 +41,7 @@ export function selfFlow(config: SelfFlowConfig, { network, process }: Setting):
       ...timesFault({ network, process }),
     ],
     taps: [studentBlock],
-    parameters: { shapes, init: (random) => linearInit(shapes, random), averaged: true },
+    parameters: headParameters(network.width, HEAD),
     draws: {
       times: (random) => process.drawTimes(random, 2),
       second: (random) => random.uniforms(tokens).map((u) => (u < maskRatio ? 1 : 0)),

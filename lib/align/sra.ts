@@ -47,13 +47,13 @@ const HEAD = "ap_head";
 /** `ap_head`: D -> 2D, SiLU, 2D -> D (paper section 3.2). */
 export const projectionHead = (params: Params, features: Tensor): Tensor => siluMlp(params, HEAD, features);
 
-/** The parameters of that head for a width D. */
-export function headParameters(width: number): AddedParameters {
+/** The parameters of that head for a width D; Self-Flow's is the same under another name. */
+export function headParameters(width: number, name = HEAD): AddedParameters {
   const shapes = {
-    [`${HEAD}.linear1.weight`]: [2 * width, width],
-    [`${HEAD}.linear1.bias`]: [2 * width],
-    [`${HEAD}.linear2.weight`]: [width, 2 * width],
-    [`${HEAD}.linear2.bias`]: [width],
+    [`${name}.linear1.weight`]: [2 * width, width],
+    [`${name}.linear1.bias`]: [2 * width],
+    [`${name}.linear2.weight`]: [width, 2 * width],
+    [`${name}.linear2.bias`]: [width],
   };
   return { shapes, init: (random) => linearInit(shapes, random), averaged: true };
 }

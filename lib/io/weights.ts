@@ -1,6 +1,7 @@
 /** Weights of a checkpoint, PyTorch's or safetensors, by name: told apart by content, and read one tensor at a time. */
+import { join } from "node:path";
 import { UnsupportedType } from "./dtypes.ts";
-import { openForReading, readExactly } from "./files.ts";
+import { exists, openForReading, readExactly } from "./files.ts";
 import type { NdArray, NumericDType } from "./ndarray.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { type Dict, openTorch, PythonObject, TorchTensor } from "./torch/index.ts";
@@ -140,4 +141,13 @@ function stateOf(
     throw new Error(`${path} has no ${isCheckpoint ? `weights '${weights}'` : "tensors"}; it holds ${names}`);
   }
   return { tensors, others: new Map([...state].filter((entry) => !isTensor(entry))) };
+}
+
+/** Weights in a published folder, the first that is there. */
+const PUBLISHED = ["model.safetensors", "pytorch_model.bin"] as const;
+
+/** The file of weights in a folder as on the Hugging Face hub. @throws naming the folder where there is none. */
+export async function weightsIn(folder: string): Promise<string> {
+  for (const name of PUBLISHED) if (await exists(join(folder, name))) return join(folder, name);
+  throw new Error(`${folder} has no weights; expected ${PUBLISHED.join(" or ")}`);
 }

@@ -4,7 +4,7 @@
  * are modulated by the time alone; no pooled vector of the caption takes part.
  */
 import { multiHeadAttention } from "../nn/attention.ts";
-import { patchEmbedding, positionEmbedding, timestepEmbedding, unpatchify } from "../nn/embeddings.ts";
+import { patchEmbedding, positionEmbedding, timestepEmbedding } from "../nn/embeddings.ts";
 import { modulatedLayerNorm } from "../nn/fused.ts";
 import { torchInit } from "../nn/init.ts";
 import { linear, mlp } from "../nn/layers.ts";
@@ -14,7 +14,7 @@ import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { type MMDiTConfig, POSITIONS } from "./mmdit-config.ts";
 import type { ApplyOptions, Condition, Network, NetworkOutput } from "./network.ts";
-import { checkInput, checkTaps, modulation, rematWith } from "./parts.ts";
+import { checkInput, checkTaps, finalLayer, modulation, rematWith } from "./parts.ts";
 
 /** The array of the data that holds a caption's features, [textTokens, textWidth] of each image. */
 const CAPTIONS = "captions";
@@ -260,11 +260,13 @@ function mmdit(
   checkOptions(x, t, options);
   const embedded = embed(params, config, x, t, condition);
   const outputs = blocks(params, config, embedded, config.depth, options);
-  const output = namedScope("final_layer", () => {
-    const [shift, scale] = modulation(params, "final_layer", embedded.c, 2);
-    const tokens = modulatedLayerNorm(outputs[config.depth - 1], shift, scale);
-    return unpatchify(linear(params, "final_layer.linear", tokens), config.patchSize, config.inChannels);
-  });
+  const output = finalLayer(
+    params,
+    config.patchSize,
+    config.inChannels,
+    outputs[config.depth - 1],
+    embedded.c,
+  );
   return { output, taps: taps.map((block) => outputs[block - 1]) };
 }
 

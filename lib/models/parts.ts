@@ -1,5 +1,6 @@
 /** What the networks' forward passes share. */
-import { silu } from "../nn/fused.ts";
+import { unpatchify } from "../nn/embeddings.ts";
+import { modulatedLayerNorm, silu } from "../nn/fused.ts";
 import { linear } from "../nn/layers.ts";
 import { remat } from "../nn/remat.ts";
 import type { Params } from "../tensor/params.ts";
@@ -27,6 +28,20 @@ export function checkTaps({ depth }: { depth: number }, taps: readonly number[])
 /** The parts of the modulation that c [B,1 or T,D] gives, each of c's shape. */
 export const modulation = (params: Params, name: string, c: Tensor, parts: number): Tensor[] =>
   namedScope("modulation", () => tf.split(linear(params, `${name}.adaLN_modulation.1`, silu(c)), parts, 2));
+
+/** Tokens [B,T,D] -> the prediction [B,channels,H,W], by what modulates the last layer, c [B,1 or T,D]. */
+export const finalLayer = (
+  params: Params,
+  patchSize: number,
+  channels: number,
+  tokens: Tensor,
+  c: Tensor,
+): Tensor =>
+  namedScope("final_layer", () => {
+    const [shift, scale] = modulation(params, "final_layer", c, 2);
+    const patches = linear(params, "final_layer.linear", modulatedLayerNorm(tokens, shift, scale));
+    return unpatchify(patches, patchSize, channels);
+  });
 
 /** `block(weights, x, c)` with the parameters of a prefix, computed again for the gradient: only its input is kept. */
 export function rematWith(

@@ -1,15 +1,9 @@
 /** The transformer that DiT and SiT share: a ViT on patches, conditioned on time and class by adaLN-Zero. */
 
-import {
-  labelEmbedding,
-  patchEmbedding,
-  positionEmbedding,
-  timestepEmbedding,
-  unpatchify,
-} from "../nn/embeddings.ts";
+import { labelEmbedding, patchEmbedding, positionEmbedding, timestepEmbedding } from "../nn/embeddings.ts";
 import { modulatedLayerNorm } from "../nn/fused.ts";
 import { normalInit, xavierUniform } from "../nn/init.ts";
-import { attention, attentionMap, linear, mlp } from "../nn/layers.ts";
+import { attention, attentionMap, mlp } from "../nn/layers.ts";
 import { asTheyWere, byGroup, checkGroups } from "../nn/token-groups.ts";
 import { type Params, param } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
@@ -17,7 +11,7 @@ import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { TransformerConfig } from "./config.ts";
 import type { ApplyOptions, Condition, Network, NetworkOutput } from "./network.ts";
-import { checkInput, checkTaps, modulation, rematWith } from "./parts.ts";
+import { checkInput, checkTaps, finalLayer, modulation, rematWith } from "./parts.ts";
 
 /** Channels of the prediction. */
 const channelsOf = ({ inChannels, outChannels = inChannels }: TransformerConfig): number => outChannels;
@@ -237,11 +231,7 @@ function transformer(
   checkTaps(config, taps);
   const embedded = embed(params, config, x, t, condition);
   const [last, ...tapped] = blocks(params, config, embedded, [config.depth, ...taps], options);
-  const output = namedScope("final_layer", () => {
-    const [shift, scale] = modulation(params, "final_layer", embedded.c, 2);
-    const tokens = modulatedLayerNorm(last, shift, scale);
-    return unpatchify(linear(params, "final_layer.linear", tokens), config.patchSize, channelsOf(config));
-  });
+  const output = finalLayer(params, config.patchSize, channelsOf(config), last, embedded.c);
   return { output, taps: tapped };
 }
 

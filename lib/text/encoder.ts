@@ -4,6 +4,7 @@ import type { Tokenizer as PublishedTokenizer } from "@huggingface/tokenizers";
 import { contentOfParams, fingerprint } from "../fingerprint.ts";
 import { exists, readBytes } from "../io/files.ts";
 import { openWeights, toFloat32 } from "../io/index.ts";
+import { weightsIn } from "../io/weights.ts";
 import { jit } from "../jit/index.ts";
 import { checkShapes, type Params } from "../tensor/params.ts";
 import { tf } from "../tensor/tf.ts";
@@ -23,8 +24,6 @@ export interface CLIPTextEncoder {
   dispose(): Promise<void>;
 }
 
-/** Weights in a folder, the first that is there. */
-const WEIGHTS = ["model.safetensors", "pytorch_model.bin"] as const;
 /** Texts that are encoded together; fewer are filled up, as another number would be another program to compile. */
 const BATCH = 16;
 
@@ -37,13 +36,8 @@ async function readJson(path: string): Promise<unknown> {
   }
 }
 
-async function weightsPath(folder: string): Promise<string> {
-  for (const name of WEIGHTS) if (await exists(join(folder, name))) return join(folder, name);
-  throw new Error(`${folder} has no weights; expected ${WEIGHTS.join(" or ")}`);
-}
-
 async function readParams(folder: string, config: CLIPTextConfig): Promise<Params> {
-  const file = await openWeights(await weightsPath(folder));
+  const file = await openWeights(await weightsIn(folder));
   try {
     const shapes = clipTextShapes(config);
     // A file of the whole CLIP has an image encoder, too; one of the text half alone may leave its name out.

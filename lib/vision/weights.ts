@@ -3,12 +3,11 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { exists, readBytes } from "../io/files.ts";
 import { openWeights, toFloat32, type WeightFile } from "../io/index.ts";
+import { weightsIn } from "../io/weights.ts";
 import { checkShapes, type Params } from "../tensor/params.ts";
 import { tf } from "../tensor/tf.ts";
 import { type DINOv2Config, dinov2Shapes } from "./dinov2.ts";
 
-/** Weights in a folder, the first that is there. */
-const WEIGHTS = ["model.safetensors", "pytorch_model.bin"] as const;
 /** Width of a head in all published models. */
 const HEAD = 64;
 
@@ -75,9 +74,7 @@ async function headsOf(folder: string): Promise<number | undefined> {
 
 async function weightsPath(path: string): Promise<{ file: string; heads?: number }> {
   if (!(await stat(path)).isDirectory()) return { file: path };
-  for (const name of WEIGHTS)
-    if (await exists(join(path, name))) return { file: join(path, name), heads: await headsOf(path) };
-  throw new Error(`${path} has no weights; expected ${WEIGHTS.join(" or ")}`);
+  return { file: await weightsIn(path), heads: await headsOf(path) };
 }
 
 /**
