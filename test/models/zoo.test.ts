@@ -74,6 +74,9 @@ test("twenty-four models; another name says what there is", () => {
     /model config: inputSize must be a multiple of patchSize 8, got 30/,
   );
   assert.is(modelConfig("DiT-S/2", { inputSize: 64 }).inputSize, 64);
+  // A name that is known only later takes what both kinds have.
+  for (const name of ["DiT-S/2", "MMDiT-24"] as ModelName[])
+    assert.is(modelConfig(name, { inputSize: 16 }).inputSize, 16);
 });
 
 test("the text-to-image model has 505M parameters, and the projector of REPA 7.3M", () => {
