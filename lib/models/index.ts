@@ -1,4 +1,5 @@
 export { TRANSFORMER_DEFAULTS, type TransformerConfig } from "./config.ts";
+export { forwardMultiplyAdds, parameterCount } from "./counts.ts";
 export { type LoadOptions, loadModel, type Model } from "./load.ts";
 export { makeNetwork, type NetworkConfig } from "./make.ts";
 export { croppedPositions, type JointTokens, jointBlock } from "./mmdit.ts";
@@ -12,7 +13,6 @@ export {
 } from "./network.ts";
 export { attentionMaps, type BlockOptions, transformerBlock } from "./transformer.ts";
 export {
-  forwardMultiplyAdds,
   MODEL_FAMILIES,
   MODEL_NAMES,
   MODEL_PATCHES,
@@ -22,7 +22,6 @@ export {
   type ModelSize,
   modelConfig,
   type ParsedName,
-  parameterCount,
   parseModelName,
   TEXT_MODEL,
   type TransformerName,

@@ -14,7 +14,7 @@ import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { type MMDiTConfig, POSITIONS } from "./mmdit-config.ts";
 import type { ApplyOptions, Condition, Network, NetworkOutput } from "./network.ts";
-import { checkInput, checkTaps, finalLayer, modulation, rematWith } from "./parts.ts";
+import { checkInput, checkTaps, FREQUENCIES, finalLayer, modulation, rematWith } from "./parts.ts";
 
 /** The array of the data that holds a caption's features, [textTokens, textWidth] of each image. */
 const CAPTIONS = "captions";
@@ -24,8 +24,6 @@ const CAPTIONS = "captions";
  * they are kept with the weights: whoever samples needs no encoder for them. Zeros until training takes them from the data.
  */
 const EMPTY_CAPTION = "null_context";
-
-const FREQUENCIES = 256;
 
 const sideOf = ({ inputSize, patchSize }: MMDiTConfig): number => inputSize / patchSize;
 

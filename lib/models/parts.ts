@@ -7,6 +7,9 @@ import type { Params } from "../tensor/params.ts";
 import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 
+/** The frequencies, cosines and sines, as which a time enters its embedding. */
+export const FREQUENCIES = 256;
+
 /** Throws unless x is a batch of the network's inputs, [B,C,H,W]. */
 export function checkInput(
   { inputSize, inChannels }: { inputSize: number; inChannels: number },

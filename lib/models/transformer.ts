@@ -11,7 +11,7 @@ import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { TransformerConfig } from "./config.ts";
 import type { ApplyOptions, Condition, Network, NetworkOutput } from "./network.ts";
-import { checkInput, checkTaps, finalLayer, modulation, rematWith } from "./parts.ts";
+import { checkInput, checkTaps, FREQUENCIES, finalLayer, modulation, rematWith } from "./parts.ts";
 
 /** Channels of the prediction. */
 const channelsOf = ({ inChannels, outChannels = inChannels }: TransformerConfig): number => outChannels;
@@ -51,8 +51,6 @@ function transformerShapes(config: TransformerConfig): Record<string, number[]> 
   layer("final_layer.adaLN_modulation.1", d, 2 * d);
   return shapes;
 }
-
-const FREQUENCIES = 256;
 
 /**
  * Random parameters as the reference initializes them: Xavier uniform for linear layers, normal(0.02) for the timestep

@@ -4,7 +4,7 @@
  */
 import { check } from "../schema.ts";
 import { TRANSFORMER_DEFAULTS, type TransformerConfig } from "./config.ts";
-import { makeNetwork, type NetworkConfig, networkConfig } from "./make.ts";
+import { type NetworkConfig, networkConfig } from "./make.ts";
 import type { MMDiTConfig } from "./mmdit-config.ts";
 
 export const MODEL_SIZES = {
@@ -92,26 +92,3 @@ const TEXT_SIZES = {
 
 const outChannelsOf = ({ inChannels, outChannels }: { inChannels: number; outChannels?: number }): number =>
   outChannels ?? 2 * inChannels;
-
-/** The number of parameters, fixed tables included, as the papers count. */
-export const parameterCount = (config: NetworkConfig): number =>
-  Object.values(makeNetwork(config).shapes).reduce(
-    (sum, shape) => sum + shape.reduce((product, d) => product * d, 1),
-    0,
-  );
-
-/**
- * Multiply-adds of a forward pass of one sample, which the papers call Gflops when divided by 1e9:
- * those of matrix products, two floating-point operations each.
- */
-export function forwardMultiplyAdds(config: TransformerConfig): number {
-  const { depth, hiddenSize: d, patchSize: p, inputSize, inChannels, mlpRatio } = config;
-  const { outChannels = inChannels } = config;
-  const tokens = (inputSize / p) ** 2;
-  const linear = tokens * (4 * d * d + 2 * d * Math.trunc(d * mlpRatio));
-  const attention = 2 * tokens * tokens * d;
-  const block = linear + attention + 6 * d * d;
-  const embedding = tokens * p * p * inChannels * d + 256 * d + d * d;
-  const final = 2 * d * d + tokens * d * p * p * outChannels;
-  return embedding + depth * block + final;
-}

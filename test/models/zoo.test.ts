@@ -6,11 +6,13 @@ import { methodPreset, paperSRA } from "../../lib/align/index.ts";
 import { DIT_PROCESS, SIT_PROCESS } from "../../lib/diffusion/index.ts";
 import { jit } from "../../lib/jit/index.ts";
 import {
+  type Condition,
   forwardMultiplyAdds,
   MODEL_NAMES,
   type ModelName,
   makeNetwork,
   modelConfig,
+  type NetworkConfig,
   parameterCount,
   type TransformerName,
 } from "../../lib/models/index.ts";
@@ -106,19 +108,30 @@ test("the text-to-image model has 505M parameters, and the projector of REPA 7.3
   );
 });
 
-test("multiply-adds are those of the traced network", () => {
-  const config = modelConfig("DiT-S/4", { inputSize: 16 });
+test("multiply-adds are those of the traced network, of either kind", () => {
+  const classes = modelConfig("DiT-S/4", { inputSize: 16 });
+  assert.is(forwardMultiplyAdds(classes), traced(classes, { y: tf.zeros([1], "int32") }));
+  const text = modelConfig("MMDiT-24", {
+    inputSize: 8,
+    depth: 3,
+    hiddenSize: 64,
+    numHeads: 4,
+    textTokens: 5,
+  });
+  assert.is(forwardMultiplyAdds(text), traced(text, { context: tf.zeros([1, 5, 768]) }));
+});
+
+/** Half the floating-point operations of a network's forward pass on one sample, as jit counts them. */
+function traced(config: NetworkConfig, condition: Condition): number {
   const net = makeNetwork(config);
   const params = Object.fromEntries(
     Object.entries(net.shapes).map(([name, shape]) => [name, tf.zeros(shape)]),
   );
   const network = jit(
-    (params: Params, x: Tensor, t: Tensor, y: Tensor) => net.apply(params, x, t, { y }).output,
+    (params: Params, x: Tensor, t: Tensor, condition: Condition) => net.apply(params, x, t, condition).output,
   );
-  const traced =
-    network.lower([params, tf.zeros([1, 4, 16, 16]), tf.zeros([1]), tf.zeros([1], "int32")]).flops / 2;
-  assert.is(forwardMultiplyAdds(config), traced);
-});
+  return network.lower([params, tf.zeros([1, ...net.input]), tf.zeros([1]), condition]).flops / 2;
+}
 
 test("SRA's blocks are those of table 5", () => {
   const { models } = JSON.parse(readFileSync(fixture("paper-table5.json"), "utf8"));
