@@ -67,6 +67,10 @@ function reportLooseErrors(): void {
  */
 const QUIET = 300;
 
+/** How often a cell is compiled for practice before the first ones come, and the milliseconds between two times. */
+const PRACTICES = 24;
+const BETWEEN = 20;
+
 async function main(): Promise<void> {
   const [connectionFile] = process.argv.slice(2);
   if (!connectionFile)
@@ -152,8 +156,14 @@ async function main(): Promise<void> {
   asked = performance.now();
   const warmWhenQuiet = () => {
     const left = asked + QUIET - performance.now();
-    if (left > 0) whenIdle(left, warmWhenQuiet);
-    else engine.warm();
+    if (left > 0) return whenIdle(left, warmWhenQuiet);
+    engine.warm();
+    practise(PRACTICES);
+  };
+  const practise = (times: number) => {
+    if (times === 0) return;
+    engine.practise();
+    whenIdle(BETWEEN, () => practise(times - 1));
   };
   warmWhenQuiet();
   whenIdle(3000, () => engine.saveCaches());

@@ -9,7 +9,8 @@ import { hasTopLevelAwait, instrument } from "./instrument.ts";
 import { lastBesideUsing, unnamedLast } from "./last.ts";
 import { type CellFile, createNotebookProgram, type NotebookProgram } from "./program.ts";
 import { continuingNamespaces, withoutReceiver } from "./repairs.ts";
-import { type CommonJS, toCommonJS } from "./script.ts";
+import { asCommonJS, type CommonJS, cellScript } from "./script.ts";
+import { createTranspiler } from "./transpile.ts";
 import type { TypeScript } from "./typescript.ts";
 
 export interface FacadeOptions {
@@ -224,6 +225,7 @@ export function createFacade(options: FacadeOptions): Facade {
   const replace = (name: string, value: unknown) =>
     Object.defineProperty(exports, name, { value, enumerable: true });
   const pass: Pass = { diagnostics: [], topLevelAwait: false, map: "" };
+  const transpile = createTranspiler(ts, asCommonJS(ts));
   let notebook: Notebook | undefined;
   const service = () => notebook!.program.languageService();
 
@@ -243,7 +245,7 @@ export function createFacade(options: FacadeOptions): Facade {
     return pass.diagnostics;
   });
   replace("transpileModule", (text: string) => {
-    pass.script = toCommonJS(ts, text, { firstMap: pass.map, shareVariables: true });
+    pass.script = cellScript(ts, transpile, text, pass.map);
     return { outputText: pass.script.code };
   });
   replace("getNullTransformationContext", () => exports.nullTransformationContext);

@@ -1,10 +1,19 @@
 /** The files of a notebook's program on disk: each is parsed once, and again when it has been edited. */
 import type ts from "typescript";
+import { type LazyFile, lazyFile } from "./lazy.ts";
 import type { TypeScript } from "./typescript.ts";
 
 export interface ProgramFiles {
   parse(path: string, text: string): ts.SourceFile;
+  /** Finds out what a file declares, once. */
+  bind(file: ts.SourceFile): ts.SourceFile;
+  /** The file at a path, as programs have it: of a library's that declares modules alone, what these are called. */
   read(path: string): ts.SourceFile | undefined;
+  /**
+   * A library's file with all that has been asked for of it, bound: the one that a program has, or where none has it that
+   * at the path.
+   */
+  readBound(path: string, inProgram: ts.SourceFile | undefined): ts.SourceFile | undefined;
   /** Drops what has been edited since it was read. */
   checkEdits(): void;
   /** Forgets what was not found, so that a package installed meanwhile is found. */
@@ -17,12 +26,31 @@ export interface ProgramFiles {
 
 interface CachedFile {
   readonly file: ts.SourceFile | undefined;
+  readonly whole?: LazyFile["whole"];
   /** Time of the last change of a file that a user may be editing; undefined for libraries, which do not change. */
   readonly modified?: number;
 }
 
 /** Whether a user may be editing `path` while the notebook runs. */
 export const isEdited = (path: string) => !path.includes("/node_modules/");
+
+/** Whether a path is of a library's declarations. */
+export const isLibrarys = (path: string) => path.endsWith(".d.ts") && !isEdited(path);
+
+/** A function of the compiler that its declarations leave out. */
+interface Internals {
+  bindSourceFile(file: ts.SourceFile, options: ts.CompilerOptions): void;
+}
+
+/** Finds out what a file declares, once. */
+export function bindFile(ts: TypeScript, file: ts.SourceFile, options: ts.CompilerOptions): ts.SourceFile {
+  (ts as unknown as Internals).bindSourceFile(file, options);
+  return file;
+}
+
+/** A file with the names that a program would give it. */
+export const named = (file: ts.SourceFile): ts.SourceFile =>
+  Object.assign(file, { path: file.fileName, resolvedPath: file.fileName, originalFileName: file.fileName });
 
 export const errorsOf = (file: ts.SourceFile): readonly ts.Diagnostic[] =>
   (file as ts.SourceFile & { parseDiagnostics: readonly ts.Diagnostic[] }).parseDiagnostics;
@@ -52,15 +80,31 @@ export function createFiles(
     return Object.assign(file, { version: String(versions++) });
   }
 
+  const bind = (file: ts.SourceFile) => bindFile(ts, file, compilerOptions);
+
+  function load(path: string): CachedFile {
+    const text = ts.sys.readFile(path);
+    if (text === undefined) return { file: undefined, modified: modified(path) };
+    const lazy = isLibrarys(path) ? lazyFile((text) => bind(parse(path, text)), text) : undefined;
+    return lazy ?? { file: parse(path, text), modified: modified(path) };
+  }
+
+  function cached(path: string): CachedFile {
+    const known = files.get(path);
+    if (known) return known;
+    const loaded = load(path);
+    files.set(path, loaded);
+    return loaded;
+  }
+
   return {
     parse,
-    read(path) {
-      const cached = files.get(path);
-      if (cached) return cached.file;
-      const text = ts.sys.readFile(path);
-      const file = text === undefined ? undefined : parse(path, text);
-      files.set(path, { file, modified: modified(path) });
-      return file;
+    bind,
+    read: (path) => cached(path).file,
+    readBound(path, inProgram) {
+      const { file, whole } = cached(path);
+      const known = whole?.() ?? inProgram;
+      return known ?? (file && bind(named(file)));
     },
     checkEdits() {
       for (const [path, { modified: before }] of files) {

@@ -12,7 +12,7 @@ import vm from "node:vm";
 import { CompilationError, describeDiagnostics, registerImport } from "./errors.ts";
 import { hasTopLevelAwait, instrument } from "./instrument.ts";
 import { run, type ScriptScope } from "./run.ts";
-import { type CommonJS, toCommonJS } from "./script.ts";
+import { type CommonJS, moduleScript } from "./script.ts";
 import { nameSource, registerSource } from "./sources.ts";
 import type { TypeScript } from "./typescript.ts";
 
@@ -130,7 +130,7 @@ export function createLoader({ ts, importFolders, provided }: LoaderOptions): Lo
     if (loaded && (importing.has(path) || isFresh(path))) return loaded.exports;
     importing.add(path);
     const text = await readFile(path, "utf8");
-    const script = toCommonJS(ts, text, { before: [instrument(ts)], fileName: path });
+    const script = moduleScript(ts, text, path, [instrument(ts)]);
     if (script.syntaxErrors.length > 0)
       throw new CompilationError(describeDiagnostics(ts, script.syntaxErrors));
     const module: LocalModule = {

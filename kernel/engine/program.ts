@@ -7,7 +7,7 @@ import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import type ts from "typescript";
 import { addedNames, annotated, continued, isAugmenting, localsOf } from "./declarations.ts";
-import { createFiles, errorsOf, isEdited } from "./files.ts";
+import { createFiles, errorsOf, isEdited, isLibrarys, named } from "./files.ts";
 import { createScope, type Scope } from "./scope.ts";
 import type { TypeScript } from "./typescript.ts";
 
@@ -50,10 +50,7 @@ export interface NotebookProgram {
   languageService(): ts.LanguageService;
 }
 
-/** Functions and properties of the compiler that its declarations leave out. */
-interface Internals {
-  bindSourceFile(file: ts.SourceFile, options: ts.CompilerOptions): void;
-}
+/** A function of programs that their declarations leave out. */
 type ProgramInternals = ts.Program & {
   getResolvedModule(
     file: ts.SourceFile,
@@ -72,12 +69,14 @@ const TYPE_OF_CELL = /import\("([^"]*\/__cell\d+__)"\)\.([\w$.]+)/g;
 /** Whether a path is a cell's. */
 export const isCellPath = (path: string): boolean => CELL.test(path);
 
+/** Whether a path is one of the declarations of Node. */
+const isOfNode = (path: string): boolean => path.includes("/node_modules/@types/node/");
+
 /** Packages that make something of JSX; the first that is installed does, unless a cell names one by `@jsxImportSource`. */
 const JSX_RUNTIMES = ["react", "preact", "hono/jsx"];
 
 export function createNotebookProgram(options: ProgramOptions): NotebookProgram {
   const { ts, compilerOptions, rootFiles, importFolders } = options;
-  const { bindSourceFile } = ts as unknown as Internals;
   const [folder] = importFolders;
   /** A file without code that imports what cells import. */
   const importsPath = join(folder, "__imports__.ts");
@@ -157,12 +156,11 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
     mayBeInstalled = false;
     if (++texts > TEXTS_A_CHECKER) renewChecker();
     const file = parseCell(text);
-    const path = file.fileName;
-    Object.assign(file, { path, resolvedPath: path, originalFileName: path });
+    named(file);
     // What a program finds out of its files; of those that add to what is global it must find it.
     if (!isAugmenting(ts, file))
       Object.assign(file, { imports: [], moduleAugmentations: [], ambientModuleNames: [] });
-    bindSourceFile(file, compilerOptions);
+    files.bind(file);
     // The name of a `declare global` is no variable, which tslab would export.
     localsOf(file).delete("__global");
     const names = continued(ts, file, scope.latest);
@@ -173,17 +171,19 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
     return { file, continued: names };
   }
 
-  /** Shows the checker of a program what the program does not hold: the cells. */
+  /** Shows the checker of a program what the program does not hold: the cells, and what is read when it is needed. */
   function extend(program: ProgramInternals): void {
     const { getSourceFile: find, getResolvedModule } = program;
     program.getSourceFile = (path) => {
       const file = getSourceFile(path);
-      return file && isCell.has(file) ? file : find(path);
+      if (file && isCell.has(file)) return file;
+      return isLibrarys(path) ? files.readBound(path, find(path)) : find(path);
     };
-    program.getResolvedModule = (file, name, mode) =>
-      isCell.has(file)
-        ? { resolvedModule: files.resolve(name, places) }
-        : getResolvedModule(file, name, mode);
+    program.getResolvedModule = (file, name, mode) => {
+      const from = isCell.has(file) ? places : [file.fileName];
+      const found = isCell.has(file) ? undefined : getResolvedModule(file, name, mode);
+      return found?.resolvedModule ? found : { resolvedModule: files.resolve(name, from) };
+    };
     extended.add(program);
   }
 
@@ -242,26 +242,24 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
         useCaseSensitiveFileNames: () => true,
         resolveModuleNameLiterals: (literals, containing) =>
           literals.map(({ text }) => ({
-            resolvedModule: files.resolve(text, isNotebooks(containing) ? places : [containing]),
+            // What Node's types are made of elsewhere is found when it is needed.
+            resolvedModule: isOfNode(containing)
+              ? undefined
+              : files.resolve(text, isNotebooks(containing) ? places : [containing]),
           })),
       },
       registry,
     );
   }
 
-  const scope = createScope(ts, bound(files.parse(join(folder, "__names__.ts"), "export {};")));
-
-  function bound(file: ts.SourceFile): ts.SourceFile {
-    bindSourceFile(file, compilerOptions);
-    return file;
-  }
+  const scope = createScope(ts, files.bind(files.parse(join(folder, "__names__.ts"), "export {};")));
 
   return {
     scope,
     enter,
     program: () => programOf(strict()),
     looseProgram: () => programOf(loose()),
-    sourceFile: getSourceFile,
+    sourceFile: (path) => (isLibrarys(path) ? files.readBound(path, files.read(path)) : getSourceFile(path)),
     declare(cell, label) {
       const text = annotated(ts, cell.file);
       const { file } = text === undefined ? cell : enter(text);

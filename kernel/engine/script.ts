@@ -2,6 +2,8 @@
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import type ts from "typescript";
 import { keywordOf, namesOf } from "./declarations.ts";
+import { plainExports, withoutInnerExports } from "./exports.ts";
+import type { Transpile } from "./transpile.ts";
 import type { TypeScript } from "./typescript.ts";
 
 export interface CommonJS {
@@ -78,112 +80,6 @@ function sharedVariables(ts: TypeScript, file: ts.SourceFile): Edit[] {
   return all.sort((a, b) => a.at - b.at);
 }
 
-/** Whether an assignment, or a chain of them, is of `void 0`: how the exports of a script begin. */
-const endsInVoid = (ts: TypeScript, node: ts.Expression): boolean =>
-  ts.isBinaryExpression(node) ? endsInVoid(ts, node.right) : ts.isVoidExpression(node);
-
-/**
- * tslab's exports are redefined by later cells, so that a property made with `Object.defineProperty` (an import that
- * is exported again) becomes a plain assignment; `__esModule` says nothing here.
- */
-function plainExports(ts: TypeScript): ts.TransformerFactory<ts.SourceFile> {
-  const f = ts.factory;
-  const isDefine = (node: ts.Node): node is ts.CallExpression =>
-    ts.isCallExpression(node) &&
-    ts.isPropertyAccessExpression(node.expression) &&
-    node.expression.name.text === "defineProperty" &&
-    node.arguments.length === 3 &&
-    ts.isIdentifier(node.arguments[0]) &&
-    node.arguments[0].text === "exports" &&
-    ts.isStringLiteral(node.arguments[1]);
-
-  const getterValue = (descriptor: ts.Expression): ts.Expression | undefined => {
-    if (!ts.isObjectLiteralExpression(descriptor)) return undefined;
-    const get = descriptor.properties.find((p) => p.name && ts.isIdentifier(p.name) && p.name.text === "get");
-    const value = get && ts.isPropertyAssignment(get) ? get.initializer : undefined;
-    const [statement] = value && ts.isFunctionExpression(value) ? value.body.statements : [];
-    return statement && ts.isReturnStatement(statement) ? statement.expression : undefined;
-  };
-
-  /** The name in `exports.name`. */
-  const exported = (node: ts.Node): string | undefined =>
-    ts.isPropertyAccessExpression(node) &&
-    ts.isIdentifier(node.expression) &&
-    node.expression.text === "exports"
-      ? node.name.text
-      : undefined;
-  const assigned = (node: ts.Node): node is ts.BinaryExpression =>
-    ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.EqualsToken;
-
-  /** `exports.a = exports.b = void 0` without the names that are to keep their values. */
-  function cleared(node: ts.Expression, keeping: ReadonlySet<string>): ts.Expression {
-    if (!assigned(node) || !exported(node.left)) return node;
-    const rest = cleared(node.right, keeping);
-    return keeping.has(exported(node.left)!)
-      ? rest
-      : f.updateBinaryExpression(node, node.left, node.operatorToken, rest);
-  }
-
-  return () => (file) => {
-    // `exports.N = exports.N`: what goes on where an earlier cell ended.
-    const keeping = new Set(
-      file.statements.flatMap((statement) => {
-        if (!ts.isExpressionStatement(statement) || !assigned(statement.expression)) return [];
-        const { left, right } = statement.expression;
-        return exported(left) !== undefined && exported(left) === exported(right) ? [exported(left)!] : [];
-      }),
-    );
-    const statements = file.statements.flatMap((statement): ts.Statement[] => {
-      if (keeping.size > 0 && ts.isExpressionStatement(statement) && endsInVoid(ts, statement.expression))
-        return [f.updateExpressionStatement(statement, cleared(statement.expression, keeping))];
-      if (!ts.isExpressionStatement(statement) || !isDefine(statement.expression)) return [statement];
-      const [, name, descriptor] = statement.expression.arguments;
-      if ((name as ts.StringLiteral).text === "__esModule") return [];
-      const value = getterValue(descriptor);
-      if (!value) return [statement];
-      const target = f.createPropertyAccessExpression(
-        f.createIdentifier("exports"),
-        (name as ts.StringLiteral).text,
-      );
-      return [f.createExpressionStatement(f.createAssignment(target, value))];
-    });
-    return f.updateSourceFile(file, statements);
-  };
-}
-
-/**
- * Without `exports.x = x` in blocks: TypeScript writes that for each variable that has the name of an exported one, also
- * for another one of an inner block. What `var` declares there is on `exports` already.
- */
-function withoutInnerExports(ts: TypeScript): ts.TransformerFactory<ts.SourceFile> {
-  const f = ts.factory;
-  const isMade = (node: ts.Node): boolean =>
-    ts.isExpressionStatement(node) &&
-    ts.isBinaryExpression(node.expression) &&
-    ts.isPropertyAccessExpression(node.expression.left) &&
-    node.expression.left.pos < 0 &&
-    ts.isIdentifier(node.expression.left.expression) &&
-    node.expression.left.expression.text === "exports" &&
-    ts.isIdentifier(node.expression.right) &&
-    node.expression.right.text === node.expression.left.name.text;
-  return (context) => {
-    const visit: ts.Visitor = (node) => {
-      if (isMade(node)) return undefined;
-      return ts.isStatement(node) ||
-        ts.isCaseBlock(node) ||
-        ts.isCaseOrDefaultClause(node) ||
-        ts.isCatchClause(node)
-        ? ts.visitEachChild(node, visit, context)
-        : node;
-    };
-    return (file) =>
-      f.updateSourceFile(
-        file,
-        file.statements.map((one) => (isMade(one) ? one : (ts.visitNode(one, visit) as ts.Statement))),
-      );
-  };
-}
-
 /** Notes what the compiled script declares. */
 function declarations(ts: TypeScript, names: Set<string>): ts.TransformerFactory<ts.SourceFile> {
   return () => (file) => {
@@ -233,65 +129,89 @@ function takenNames(code: string, specifier: string): string[] {
   return [...new Set(names)];
 }
 
-export interface ScriptOptions {
-  /** The source map, as JSON, of the step that made `text`; without it `text` is the source. */
-  readonly firstMap?: string;
-  /** Whether this is a cell, whose variables are shared with other cells. */
-  readonly shareVariables?: boolean;
-  readonly before?: ts.TransformerFactory<ts.SourceFile>[];
-  readonly fileName?: string;
+/** The settings with which a module is written as CommonJS. */
+export const asCommonJS = (ts: TypeScript): ts.CompilerOptions => ({
+  module: ts.ModuleKind.CommonJS,
+  target: ts.ScriptTarget.ES2022,
+  esModuleInterop: true,
+  sourceMap: true,
+  allowJs: true,
+  jsx: ts.JsxEmit.ReactJSX,
+  newLine: ts.NewLineKind.LineFeed,
+});
+
+const withoutAddress = (code: string): string => code.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n");
+
+/** What is noted while a module is written as CommonJS. */
+interface Notes {
+  readonly imports: string[];
+  readonly declared: Set<string>;
 }
 
-export function toCommonJS(ts: TypeScript, text: string, options: ScriptOptions): CommonJS {
-  const { firstMap, shareVariables = false, before, fileName = "cell.js" } = options;
-  const source = text.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n");
-  const edits = shareVariables
-    ? sharedVariables(ts, ts.createSourceFile(fileName, source, ts.ScriptTarget.ES2022, true))
-    : [];
+const noting = (ts: TypeScript, { imports, declared }: Notes): ts.TransformerFactory<ts.SourceFile>[] => [
+  declarations(ts, declared),
+  requires(ts, imports),
+];
+
+/** A written module with what was noted of it. */
+const scriptOf = (text: string, { imports, declared }: Notes) => ({
+  code: withoutAddress(text),
+  imports: new Map(imports.map((specifier) => [specifier, takenNames(text, specifier)])),
+  declared,
+});
+
+const placeOf = ({ line, column }: { line: number | null; column: number | null }) =>
+  line === null || column === null ? undefined : { line, column: column + 1 };
+
+/** The script of a cell, from the module that tslab makes of it and the source map from there to the cell, as JSON. */
+export function cellScript(ts: TypeScript, transpile: Transpile, text: string, firstMap: string): CommonJS {
+  const source = withoutAddress(text);
+  const edits = sharedVariables(ts, ts.createSourceFile("cell.js", source, ts.ScriptTarget.ES2022, true));
   let edited = source;
   const shifted = new Set<number>();
   for (const { at, remove, insert } of edits.toReversed()) {
     edited = edited.slice(0, at) + insert + edited.slice(at + remove);
     if (remove === 0) shifted.add(source.slice(0, at).split("\n").length);
   }
-
-  const imports: string[] = [];
-  const declared = new Set<string>();
-  const ofCells = shareVariables ? [plainExports(ts), withoutInnerExports(ts)] : [];
-  const {
-    outputText,
-    sourceMapText,
-    diagnostics = [],
-  } = ts.transpileModule(edited, {
-    fileName,
-    reportDiagnostics: !shareVariables,
-    compilerOptions: {
-      module: ts.ModuleKind.CommonJS,
-      target: ts.ScriptTarget.ES2022,
-      esModuleInterop: true,
-      sourceMap: true,
-      allowJs: true,
-      jsx: ts.JsxEmit.ReactJSX,
-      newLine: ts.NewLineKind.LineFeed,
-    },
-    transformers: { before, after: [...ofCells, declarations(ts, declared), requires(ts, imports)] },
+  const notes: Notes = { imports: [], declared: new Set() };
+  const written = transpile(edited, {
+    after: [plainExports(ts), withoutInnerExports(ts), ...noting(ts, notes)],
   });
-
-  let maps: { first?: TraceMap; second: TraceMap } | undefined;
-  const original = (line: number, column: number) => {
-    maps ??= { first: firstMap ? new TraceMap(firstMap) : undefined, second: new TraceMap(sourceMapText!) };
-    const middle = originalPositionFor(maps.second, { line, column: column - 1 });
-    if (middle.line === null) return undefined;
-    const shift = shifted.has(middle.line) ? Math.min("export ".length, middle.column) : 0;
-    if (!maps.first) return { line: middle.line, column: middle.column + 1 };
-    const start = originalPositionFor(maps.first, { line: middle.line, column: middle.column - shift });
-    return start.line === null ? undefined : { line: start.line, column: start.column + 1 };
-  };
+  let maps: { first: TraceMap; second: TraceMap } | undefined;
   return {
-    code: outputText.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "\n"),
-    imports: new Map(imports.map((specifier) => [specifier, takenNames(outputText, specifier)])),
-    declared,
-    syntaxErrors: diagnostics,
-    original,
+    ...scriptOf(written.text, notes),
+    syntaxErrors: [],
+    original(line, column) {
+      maps ??= { first: new TraceMap(firstMap), second: new TraceMap(written.map) };
+      const middle = originalPositionFor(maps.second, { line, column: column - 1 });
+      if (middle.line === null) return undefined;
+      const shift = shifted.has(middle.line) ? Math.min("export ".length, middle.column) : 0;
+      return placeOf(originalPositionFor(maps.first, { line: middle.line, column: middle.column - shift }));
+    },
+  };
+}
+
+/** The script of a module on disk. */
+export function moduleScript(
+  ts: TypeScript,
+  text: string,
+  fileName: string,
+  before: ts.TransformerFactory<ts.SourceFile>[],
+): CommonJS {
+  const notes: Notes = { imports: [], declared: new Set() };
+  const { outputText, sourceMapText, diagnostics } = ts.transpileModule(text, {
+    fileName,
+    reportDiagnostics: true,
+    compilerOptions: asCommonJS(ts),
+    transformers: { before, after: noting(ts, notes) },
+  });
+  let map: TraceMap | undefined;
+  return {
+    ...scriptOf(outputText, notes),
+    syntaxErrors: diagnostics ?? [],
+    original(line, column) {
+      map ??= new TraceMap(sourceMapText!);
+      return placeOf(originalPositionFor(map, { line, column: column - 1 }));
+    },
   };
 }
