@@ -245,7 +245,8 @@ export function createFacade(options: FacadeOptions): Facade {
     return pass.diagnostics;
   });
   replace("transpileModule", (text: string) => {
-    pass.script = cellScript(ts, transpile, text, pass.map);
+    const isChecked = !pass.cell!.file.text.includes("@ts-");
+    pass.script = cellScript(ts, transpile, { text, map: pass.map, isChecked });
     return { outputText: pass.script.code };
   });
   replace("getNullTransformationContext", () => exports.nullTransformationContext);

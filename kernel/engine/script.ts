@@ -3,6 +3,7 @@ import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 import type ts from "typescript";
 import { keywordOf, namesOf } from "./declarations.ts";
 import { plainExports, withoutInnerExports } from "./exports.ts";
+import { type PlainScript, plainScript } from "./plain.ts";
 import type { Transpile } from "./transpile.ts";
 import type { TypeScript } from "./typescript.ts";
 
@@ -163,10 +164,48 @@ const scriptOf = (text: string, { imports, declared }: Notes) => ({
 const placeOf = ({ line, column }: { line: number | null; column: number | null }) =>
   line === null || column === null ? undefined : { line, column: column + 1 };
 
-/** The script of a cell, from the module that tslab makes of it and the source map from there to the cell, as JSON. */
-export function cellScript(ts: TypeScript, transpile: Transpile, text: string, firstMap: string): CommonJS {
-  const source = withoutAddress(text);
-  const edits = sharedVariables(ts, ts.createSourceFile("cell.js", source, ts.ScriptTarget.ES2022, true));
+/** What tslab made of a cell. */
+export interface CellModule {
+  readonly text: string;
+  /** The source map from there to the cell, as JSON. */
+  readonly map: string;
+  /** Whether the compiler has looked for errors on all lines of the cell. */
+  readonly isChecked: boolean;
+}
+
+/** The script of a cell. */
+export function cellScript(ts: TypeScript, transpile: Transpile, module: CellModule): CommonJS {
+  const source = withoutAddress(module.text);
+  const file = ts.createSourceFile("cell.js", source, ts.ScriptTarget.ES2022, true);
+  const edits = sharedVariables(ts, file);
+  const plain = edits.length === 0 && module.isChecked ? plainScript(ts, file) : undefined;
+  return plain ? fromPlain(plain, module.map) : compiled(ts, transpile, source, edits, module.map);
+}
+
+const untouched = { imports: new Map<string, readonly string[]>(), syntaxErrors: [] };
+
+function fromPlain({ code, before, declared }: PlainScript, toCell: string): CommonJS {
+  let map: TraceMap | undefined;
+  return {
+    ...untouched,
+    code,
+    declared,
+    original(line, column) {
+      if (line <= before) return undefined;
+      map ??= new TraceMap(toCell);
+      return placeOf(originalPositionFor(map, { line: line - before, column: column - 1 }));
+    },
+  };
+}
+
+/** The script of a cell whose module, with some edits, the compiler writes as CommonJS. */
+function compiled(
+  ts: TypeScript,
+  transpile: Transpile,
+  source: string,
+  edits: readonly Edit[],
+  toCell: string,
+): CommonJS {
   let edited = source;
   const shifted = new Set<number>();
   for (const { at, remove, insert } of edits.toReversed()) {
@@ -179,10 +218,10 @@ export function cellScript(ts: TypeScript, transpile: Transpile, text: string, f
   });
   let maps: { first: TraceMap; second: TraceMap } | undefined;
   return {
+    ...untouched,
     ...scriptOf(written.text, notes),
-    syntaxErrors: [],
     original(line, column) {
-      maps ??= { first: new TraceMap(firstMap), second: new TraceMap(written.map) };
+      maps ??= { first: new TraceMap(toCell), second: new TraceMap(written.map) };
       const middle = originalPositionFor(maps.second, { line, column: column - 1 });
       if (middle.line === null) return undefined;
       const shift = shifted.has(middle.line) ? Math.min("export ".length, middle.column) : 0;
