@@ -9,6 +9,7 @@ import type { TransformerConfig } from "../../lib/models/index.ts";
 import { type Params, type Tensor, tf } from "../../lib/tensor/index.ts";
 import { type Gradients, gradientsOf, lossesOf, makeTask, type Task } from "../../lib/train/index.ts";
 import { fixture } from "../io/helpers.ts";
+import { noteError } from "../parity/notes.ts";
 import { arrays, relativeError, weights } from "../parity.ts";
 
 /** `b` of fixtures/methods/config.json. */
@@ -74,6 +75,7 @@ export const close = (
   what: string,
 ): void => {
   const error = relativeError(actual, expected);
+  noteError(what, error, tolerance);
   assert.ok(error < tolerance, `${what}: ${error}`);
 };
 
