@@ -34,6 +34,7 @@ export const WATCH_PAGE = `<!DOCTYPE html>
 <thead><tr><th scope="col">Run</th><th scope="col">Method</th><th scope="col">Step</th><th scope="col">Time a step</th><th scope="col">Left</th><th scope="col">State</th></tr></thead>
 <tbody id="rows"></tbody></table><p class="empty" id="empty">Looking for runs ...</p></div>
 <section aria-labelledby="curves-heading"><h2 id="curves-heading">Curves</h2><div class="grid" id="curves"></div></section>
+<section aria-labelledby="features-heading"><h2 id="features-heading">Features</h2><div class="grid" id="features"></div></section>
 <section aria-labelledby="samples-heading"><h2 id="samples-heading">Newest samples</h2><div class="gallery" id="samples"></div></section>
 </main>
 </div>
@@ -91,30 +92,52 @@ export const WATCH_SCRIPT = `"use strict";
     if (focused !== undefined) [...element("rows").children].find((tr) => tr.dataset.run === focused)?.querySelector("input").focus();
   };
 
-  const curves = (runs) => {
-    const shown = runs.filter((run) => chosen.get(run.id) && run.curves.step.length > 0);
-    const names = [...new Set([...shown.flatMap((run) => run.losses), ...shown.flatMap((run) => Object.keys(run.curves.values))])];
+  const axis = (title) => ({ title: { text: title }, gridcolor: "@grid", zeroline: false, fixedrange: true });
+  const line = (run, x, y, more = {}) => ({
+    name: name(run.id).replaceAll("<", "&lt;"), mode: "lines", x, y, ...more, line: { color: "@" + color(run.id), width: 1.8, ...more.line },
+  });
+
+  /** Draws what there is to draw, each in the place that it has had. */
+  const plots = (parent, wanted) => {
     const style = getComputedStyle(root);
-    const parent = element("curves");
-    for (const plot of [...parent.children]) if (!names.includes(plot.dataset.curve)) { Plotly.purge(plot.querySelector(".plot")); plot.remove(); }
+    for (const plot of [...parent.children]) if (!wanted.some(({ title }) => title === plot.dataset.curve)) { Plotly.purge(plot.querySelector(".plot")); plot.remove(); }
     // All of them first: how wide one is depends on how many there are.
-    const figures = names.map((curve) => {
-      const figure = [...parent.children].find((plot) => plot.dataset.curve === curve)
-        ?? made("figure", { className: "card" }, made("h3", { textContent: curve }), made("div", { className: "plot" }));
-      figure.dataset.curve = curve;
+    const figures = wanted.map(({ title }) => {
+      const figure = [...parent.children].find((plot) => plot.dataset.curve === title)
+        ?? made("figure", { className: "card" }, made("h3", { textContent: title }), made("div", { className: "plot" }));
+      figure.dataset.curve = title;
       return figure;
     });
     if (figures.some((figure, i) => parent.children[i] !== figure)) parent.replaceChildren(...figures);
-    for (const [i, curve] of names.entries()) {
-      const data = shown.filter((run) => run.curves.values[curve]).map((run) => ({
-        name: name(run.id).replaceAll("<", "&lt;"), mode: "lines", x: run.curves.step, y: run.curves.values[curve],
-        line: { color: "@" + color(run.id), width: 1.8 },
-      }));
-      const positive = data.every(({ y }) => y.every((value) => value === null || value > 0));
-      const layout = { ...base, hovermode: "x", xaxis: { title: { text: "step" }, gridcolor: "@grid", zeroline: false, fixedrange: true },
-        yaxis: { type: positive ? "log" : "linear", gridcolor: "@grid", zeroline: false, automargin: true, fixedrange: true } };
+    for (const [i, { data, over, scale }] of wanted.entries()) {
+      const layout = { ...base, hovermode: "x", xaxis: axis(over), yaxis: { type: scale, gridcolor: "@grid", zeroline: false, automargin: true, fixedrange: true } };
       Plotly.react(figures[i].querySelector(".plot"), withColors(data, style), withColors(layout, style), config);
     }
+  };
+
+  const curves = (runs) => {
+    const shown = runs.filter((run) => chosen.get(run.id) && run.curves.step.length > 0);
+    const names = [...new Set([...shown.flatMap((run) => run.losses), ...shown.flatMap((run) => Object.keys(run.curves.values))])];
+    plots(element("curves"), names.map((title) => {
+      const data = shown.filter((run) => run.curves.values[title]).map((run) => line(run, run.curves.step, run.curves.values[title]));
+      const positive = data.every(({ y }) => y.every((value) => value === null || value > 0));
+      return { title, data, over: "step", scale: positive ? "log" : "linear" };
+    }));
+  };
+
+  /** What the monitors have seen last, block by block, and what part of the losses the methods' are. */
+  const features = (runs) => {
+    const shown = runs.filter((run) => chosen.get(run.id) && run.monitor);
+    const blocks = (numbers) => numbers.map((_, i) => i + 1);
+    const byBlock = (read) => shown.filter((run) => read(run.monitor.newest)).map((run) => line(run, blocks(read(run.monitor.newest)), read(run.monitor.newest)));
+    const average = shown.map((run) => line(run, blocks(run.monitor.newest.averageNorms), run.monitor.newest.averageNorms, { line: { dash: "dot" } }));
+    const all = (read) => [...new Set(shown.flatMap((run) => Object.keys(read(run.monitor))))];
+    plots(element("features"), [
+      ...(shown.length > 0 ? [{ title: "length of a token, by block (dotted: of the moving average)", data: [...byBlock((seen) => seen.studentNorms), ...average], over: "block", scale: "log" }] : []),
+      ...all((monitor) => monitor.newest.similarity).map((method) => ({ title: "similarity to the targets of " + method + ", by block", data: byBlock((seen) => seen.similarity[method]), over: "block", scale: "linear" })),
+      ...all((monitor) => monitor.shares).map((method) => ({ title: "share of " + method + " in the loss", data: shown.filter((run) => run.monitor.shares[method]).map((run) => line(run, run.monitor.step, run.monitor.shares[method])), over: "step", scale: "linear" })),
+    ]);
+    element("features-heading").hidden = shown.length === 0;
   };
 
   const samples = (runs) => {
@@ -136,7 +159,7 @@ export const WATCH_SCRIPT = `"use strict";
     element("samples-heading").hidden = shown.length === 0;
   };
 
-  const draw = (runs) => { table(runs); curves(runs); samples(runs); };
+  const draw = (runs) => { table(runs); curves(runs); features(runs); samples(runs); };
   const look = async () => {
     try {
       const response = await fetch("/runs.json");

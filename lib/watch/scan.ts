@@ -1,6 +1,7 @@
 /** Runs below a folder as they are at the moment: what they have logged, how far they are, and their newest samples. */
 import { open, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { MonitorEntry } from "../train/monitor.ts";
 import { isLoss } from "../train/step.ts";
 
 /** One run, as the page shows it. */
@@ -21,6 +22,13 @@ export interface WatchedRun {
   curves: { step: number[]; values: Record<string, (number | null)[]> };
   /** Names of the curves that are losses. */
   losses: string[];
+  /** What its monitor has seen (lists by block, the first block's first), once it has looked. */
+  monitor?: {
+    step: number[];
+    /** What part of the loss each method's is, at those steps. */
+    shares: Record<string, (number | null)[]>;
+    newest: Pick<MonitorEntry, "step" | "studentNorms" | "averageNorms" | "similarity">;
+  };
   /** The newest grid of samples: its path below the run, and when it was written (ms). */
   samples?: { file: string; changed: number };
 }
@@ -28,12 +36,14 @@ export interface WatchedRun {
 type Entry = Record<string, number | null>;
 
 /** A log that has been read so far. */
-interface Log {
+interface Log<E> {
   file: number;
   /** Bytes of whole lines. */
   read: number;
-  entries: Entry[];
+  entries: E[];
 }
+
+const emptyLog = { file: 0, read: 0, entries: [] };
 
 const DEEPEST = 4;
 const MOST_RUNS = 500;
@@ -44,12 +54,12 @@ const SKIPPED = new Set(["checkpoints", "samples", "node_modules"]);
 const QUIET_SECONDS = 30;
 
 /** Whole lines of a log behind what has been read; a line that is being written waits. */
-async function grown(path: string, before: Log | undefined): Promise<{ log: Log; changed: number }> {
+async function grown<E>(path: string, before: Log<E> | undefined): Promise<{ log: Log<E>; changed: number }> {
   const handle = await open(path, "r");
   try {
     const { ino, size, mtimeMs } = await handle.stat();
     const isSame = before !== undefined && before.file === ino && size >= before.read;
-    const log: Log = isSame ? before : { file: ino, read: 0, entries: [] };
+    const log: Log<E> = isSame ? before : { file: ino, read: 0, entries: [] };
     const bytes = Buffer.alloc(size - log.read);
     const { bytesRead } = await handle.read(bytes, 0, bytes.length, log.read);
     const end = bytes.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
@@ -102,7 +112,7 @@ async function configOf(folder: string): Promise<Config | undefined> {
   }
 }
 
-function watched(id: string, config: Config, log: Log, changed: number, now: number): WatchedRun {
+function watched(id: string, config: Config, log: Log<Entry>, changed: number, now: number): WatchedRun {
   const { entries } = log;
   const last = entries.at(-1);
   const step = last?.step ?? 0;
@@ -129,26 +139,49 @@ function watched(id: string, config: Config, log: Log, changed: number, now: num
   };
 }
 
+function monitored({ entries }: Log<MonitorEntry>): WatchedRun["monitor"] {
+  const newest = entries.at(-1);
+  if (!newest) return undefined;
+  const shown = thinned(entries, MOST_POINTS);
+  const { step, studentNorms, averageNorms, similarity } = newest;
+  const shareOf = (name: string) => shown.map(({ shares }) => shares[name] ?? null);
+  return {
+    step: shown.map((entry) => entry.step),
+    shares: Object.fromEntries(Object.keys(newest.shares).map((name) => [name, shareOf(name)])),
+    newest: { step, studentNorms, averageNorms, similarity },
+  };
+}
+
 /**
  * Watches a folder: each call reads what has been logged since the one before. Runs may appear, grow, be written over and
  * vanish at any moment.
  * @returns the runs by path, 500 at most
  */
 export function runScanner(folder: string): () => Promise<WatchedRun[]> {
-  const logs = new Map<string, Log>();
+  const logs = new Map<string, { metrics: Log<Entry>; monitor: Log<MonitorEntry> }>();
 
   async function read(id: string, path: string): Promise<WatchedRun | undefined> {
     const config = await configOf(path);
     if (!config) return undefined;
-    const empty: Log = { file: 0, read: 0, entries: [] };
-    const { log, changed } = await grown(join(path, "metrics.jsonl"), logs.get(id)).catch(async () => ({
-      log: empty,
-      // It has not logged yet.
-      changed: (await stat(join(path, "config.json"))).mtimeMs,
+    const before = logs.get(id);
+    const { log: metrics, changed } = await grown(join(path, "metrics.jsonl"), before?.metrics).catch(
+      async () => ({
+        log: emptyLog,
+        // It has not logged yet.
+        changed: (await stat(join(path, "config.json"))).mtimeMs,
+      }),
+    );
+    const { log: monitor } = await grown(join(path, "monitor.jsonl"), before?.monitor).catch(() => ({
+      log: emptyLog,
     }));
-    logs.set(id, log);
+    logs.set(id, { metrics, monitor });
     const samples = await newestSamples(path);
-    return { ...watched(id, config, log, changed, Date.now()), ...(samples && { samples }) };
+    const seen = monitored(monitor);
+    return {
+      ...watched(id, config, metrics, changed, Date.now()),
+      ...(seen && { monitor: seen }),
+      ...(samples && { samples }),
+    };
   }
 
   async function visit(id: string, depth: number, found: WatchedRun[]): Promise<void> {

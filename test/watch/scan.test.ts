@@ -105,6 +105,27 @@ test("the folder itself may be a run, with its newest samples", async () => {
   assert.is((await scan())[0].samples!.file, "samples/step-00000100.png");
 });
 
+test("what a run's monitor sees is followed too", async () => {
+  const folder = await temporaryFolder();
+  const scan = runScanner(folder);
+  const log = await makeRun(join(folder, "a"));
+  await writeFile(log, line(1));
+  assert.not.ok("monitor" in (await scan())[0]);
+  const seen = (step: number) => ({
+    ...{ step, studentNorms: [step, 2 * step], averageNorms: [1, 2] },
+    ...{ similarity: { sra: [0.5, 0.1] }, shares: { sra: 0.2 / step } },
+  });
+  const monitor = join(folder, "a", "monitor.jsonl");
+  await writeFile(monitor, `${JSON.stringify(seen(1))}\n`);
+  await scan();
+  await appendFile(monitor, `${JSON.stringify(seen(2))}\n{"step": 3, "stu`);
+  const { shares: _, ...newest } = seen(2);
+  assert.equal((await scan())[0].monitor, { step: [1, 2], shares: { sra: [0.2, 0.1] }, newest });
+  // Logs from before there was a monitor, or whose monitor is gone.
+  await rm(monitor);
+  assert.not.ok("monitor" in (await scan())[0]);
+});
+
 test("of long logs some points are shown, the last among them", async () => {
   const folder = await temporaryFolder();
   const steps = Array.from({ length: 5000 }, (_, i) => i + 1);

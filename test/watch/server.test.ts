@@ -124,6 +124,17 @@ async function inBrowser(): Promise<void> {
         ),
         ["generative", "sra", "gradientNorm", "stepSeconds"].map((curve) => [curve, true]),
       );
+      await page.locator("#features .main-svg").first().waitFor({ timeout: 60_000 });
+      assert.equal(
+        await page.evaluate(
+          "[...document.querySelectorAll('#features figure')].map((figure) => figure.dataset.curve)",
+        ),
+        [
+          "length of a token, by block (dotted: of the moving average)",
+          "similarity to the targets of sra, by block",
+          "share of sra in the loss",
+        ],
+      );
       // Nor is the page wider than a phone.
       await page.setViewportSize({ width: 390, height: 800 });
       await until(() => page.evaluate("document.documentElement.scrollWidth <= innerWidth"));
