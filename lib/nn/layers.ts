@@ -100,4 +100,8 @@ export const siluMlp = (
   x: Tensor,
   first = "linear1",
   second = "linear2",
-): Tensor => linear(params, `${name}.${second}`, silu(linear(params, `${name}.${first}`, x)));
+): Tensor => siluLayers(params, [`${name}.${first}`, `${name}.${second}`], x);
+
+/** Linear layers one after the other, SiLU between: a head or a projector. */
+export const siluLayers = (params: Params, [first, ...others]: readonly string[], x: Tensor): Tensor =>
+  others.reduce((y, layer) => linear(params, layer, silu(y)), linear(params, first, x));
