@@ -34,5 +34,6 @@ export {
 } from "./presets.ts";
 export type { REPAConfig } from "./repa.ts";
 export type { SelfFlowConfig } from "./self-flow.ts";
+export type { LatentGuidanceConfig, SelfTranscendenceConfig } from "./self-transcendence.ts";
 export { projectionHead, SRA_DEFAULTS, type SRAConfig } from "./sra.ts";
 export type { SRA2Config } from "./sra2.ts";
