@@ -1,3 +1,4 @@
+export type { AttentionConfig } from "./attention.ts";
 export { type ContrastiveConfig, withoutInterference } from "./contrastive.ts";
 export { type DispersiveConfig, dispersion } from "./dispersive.ts";
 export {

@@ -63,6 +63,8 @@ export interface TeacherView {
 export interface StudentView {
   /** The student's parameters, those that the method added among them. */
   params: Params;
+  /** The student's condition: some of it dropped. */
+  condition: Condition;
   /** Tokens [B,T,D] after each block of the method's `taps`. */
   features: readonly Tensor[];
   /** What `targets` returned; constants. */

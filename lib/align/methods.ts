@@ -2,6 +2,7 @@
 
 import { describedBy } from "../described.ts";
 import { z } from "../schema.ts";
+import { type AttentionConfig, attentionAlignment, attentionConfig } from "./attention.ts";
 import { type ContrastiveConfig, contrastive, contrastiveConfig } from "./contrastive.ts";
 import { type DispersiveConfig, dispersive, dispersiveConfig } from "./dispersive.ts";
 import { type DTSASConfig, dtsAS, dtsASConfig } from "./dts-as.ts";
@@ -31,6 +32,7 @@ export const methodConfig = z.discriminatedUnion("method", [
   contrastiveConfig,
   latentGuidanceConfig,
   selfTranscendenceConfig,
+  attentionConfig,
 ]);
 /** One method's settings. */
 export type MethodConfig =
@@ -43,7 +45,8 @@ export type MethodConfig =
   | DispersiveConfig
   | ContrastiveConfig
   | LatentGuidanceConfig
-  | SelfTranscendenceConfig;
+  | SelfTranscendenceConfig
+  | AttentionConfig;
 
 /** A method for a network and a process. */
 export const makeMethod = (config: MethodConfig, setting: Setting): Method =>
@@ -71,5 +74,7 @@ function made(config: MethodConfig, setting: Setting): Method {
       return latentGuidance(config, setting);
     case "self-transcendence":
       return selfTranscendence(config, setting);
+    case "attention":
+      return attentionAlignment(config, setting);
   }
 }

@@ -58,6 +58,9 @@ const cosineSRA = (trained: Trained, cosineAxis: "feature" | "token"): SRAConfig
   return { ...paper, weight: 0.5, distance: "cosine", cosineAxis };
 };
 
+/** Steps after which HASTE leaves the encoder. */
+const HASTE_STEPS = 250_000;
+
 /** What both stages of Self-Transcendence have in common. */
 const TRANSCENDENCE = { headWidth: 2048, times: [0.4, 0.7] } as const;
 
@@ -106,6 +109,16 @@ const PRESETS = {
   }),
   repa: ({ depth }) => repaOf(depth),
   irepa: ({ depth }) => ({ ...repaOf(depth), weight: 1, projector: "convolution", targetNorm: 0.6 }),
+  // HASTE is both of these at once. Its blocks are published for XL: the 5th to the 8th, from the 9th to the 12th of DINOv2-B.
+  "haste-features": ({ depth }) => ({ ...repaOf(depth), weight: until(0.5, HASTE_STEPS) }),
+  "haste-attention": ({ depth }) => ({
+    method: "attention",
+    weight: until(0.5, HASTE_STEPS),
+    blocks: [3, 2, 1, 0].map((before) => Math.max(2, Math.min(8, depth) - before)),
+    array: "dinov2-attention",
+    heads: 12,
+    headSize: 64,
+  }),
   layersync: ({ depth }) => ({
     method: "layersync",
     weight: 0.2,
@@ -146,7 +159,7 @@ function presetLike(method: MethodConfig, trained: Trained): MethodConfig {
 }
 
 /** The settings of a method that follow from the network and the process. */
-const FITTED = ["studentBlock", "teacherBlock", "block", "targetBlock", "interval", "guidance"];
+const FITTED = ["studentBlock", "teacherBlock", "block", "blocks", "targetBlock", "interval", "guidance"];
 
 /**
  * A method with the settings that follow from a network and a process as its preset has them, and the others as they are;

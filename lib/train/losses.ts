@@ -90,6 +90,7 @@ export function lossesOf(
     namedScope("alignment_loss", () =>
       method.loss({
         params: student,
+        condition,
         features: method.taps.map((block) => tapped[taps.indexOf(block)]),
         targets: targets[i],
         ...{ batch: seen, input, output },
