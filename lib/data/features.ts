@@ -14,8 +14,8 @@ const BATCH = 8;
 
 /**
  * Encodes the images of a folder or ZIP archive, all square and of one size, and writes `00000/img-feature-00000000.npy`
- * (float32, of the encoder's shape: `[tokens, width]`) and so on, with `dataset.json`. `packShards` takes the folder as an array. Broken images and
- * reruns are as in `prepareImages`.
+ * (float32, of the encoder's shape, as `[tokens, width]`) and so on, with `dataset.json`. `packShards` takes the folder as an
+ * array. Broken images and reruns are as in `prepareImages`.
  * @throws as `prepareImages` does, also when the destination holds another encoder's features; naming the image whose
  * size differs, or whose features are not finite.
  */
