@@ -68,7 +68,7 @@ test("every missing, unknown and wrong field is named in one message", () => {
     "process.steps is unknown, expected one of type, path, times",
     "methods.0.studentBlok is unknown, did you mean studentBlock?",
     'methods.0.distance must be smooth-l1 or l2 or l1 or cosine, got "l3"',
-    'methods.1.method must be sra or dts-as or self-flow or sra2 or repa or layersync or dispersive or contrastive, got "repo"',
+    'methods.1.method must be sra or dts-as or self-flow or sra2 or repa or layersync or dispersive or contrastive or self-transcendence-1 or self-transcendence or attention, got "repo"',
     "adamW.weightDecay is missing",
     "adamW.betas must be two numbers, got [0.9]",
   ])

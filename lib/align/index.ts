@@ -1,3 +1,4 @@
+export type { AttentionConfig } from "./attention.ts";
 export { type ContrastiveConfig, withoutInterference } from "./contrastive.ts";
 export { type DispersiveConfig, dispersion } from "./dispersive.ts";
 export {
@@ -34,5 +35,6 @@ export {
 } from "./presets.ts";
 export type { REPAConfig } from "./repa.ts";
 export type { SelfFlowConfig } from "./self-flow.ts";
+export type { LatentGuidanceConfig, SelfTranscendenceConfig } from "./self-transcendence.ts";
 export { projectionHead, SRA_DEFAULTS, type SRAConfig } from "./sra.ts";
 export type { SRA2Config } from "./sra2.ts";

@@ -47,6 +47,8 @@ export interface Sight extends Pick<ApplyOptions, "attentionMask" | "attentionGr
 export interface TeacherView {
   /** The moving average of all parameters. */
   teacher: Params;
+  /** The frozen teacher's parameters, of a method that has one. */
+  frozen?: Params;
   /** Its times are the student's. */
   batch: Batch;
   /** How the student looks at it. */
@@ -61,6 +63,8 @@ export interface TeacherView {
 export interface StudentView {
   /** The student's parameters, those that the method added among them. */
   params: Params;
+  /** The student's condition: some of it dropped. */
+  condition: Condition;
   /** Tokens [B,T,D] after each block of the method's `taps`. */
   features: readonly Tensor[];
   /** What `targets` returned; constants. */
@@ -81,6 +85,11 @@ export interface Method {
   /** The student's blocks that its loss looks at, counted from 1. */
   readonly taps: readonly number[];
   readonly parameters?: AddedParameters;
+  /**
+   * Whether it has a frozen teacher: a network of the student's shape that was trained before and is given to the run.
+   * Training neither changes nor averages it, and checkpoints keep it, so that a run goes on without the other one.
+   */
+  readonly frozenTeacher?: true;
   /** Arrays that the data must have of every image: the shape of one image's, by name. */
   readonly arrays?: Readonly<Record<string, readonly number[]>>;
   /** Numbers that every sample draws for it, one or a row of them, each from a stream of its own. */

@@ -2,6 +2,7 @@
 
 import { describedBy } from "../described.ts";
 import { z } from "../schema.ts";
+import { type AttentionConfig, attentionAlignment, attentionConfig } from "./attention.ts";
 import { type ContrastiveConfig, contrastive, contrastiveConfig } from "./contrastive.ts";
 import { type DispersiveConfig, dispersive, dispersiveConfig } from "./dispersive.ts";
 import { type DTSASConfig, dtsAS, dtsASConfig } from "./dts-as.ts";
@@ -9,6 +10,14 @@ import { type LayerSyncConfig, layerSync, layerSyncConfig } from "./layersync.ts
 import type { Method, Setting } from "./method.ts";
 import { type REPAConfig, repa, repaConfig } from "./repa.ts";
 import { type SelfFlowConfig, selfFlow, selfFlowConfig } from "./self-flow.ts";
+import {
+  type LatentGuidanceConfig,
+  latentGuidance,
+  latentGuidanceConfig,
+  type SelfTranscendenceConfig,
+  selfTranscendence,
+  selfTranscendenceConfig,
+} from "./self-transcendence.ts";
 import { type SRAConfig, sra, sraConfig } from "./sra.ts";
 import { type SRA2Config, sra2, sra2Config } from "./sra2.ts";
 
@@ -21,6 +30,9 @@ export const methodConfig = z.discriminatedUnion("method", [
   layerSyncConfig,
   dispersiveConfig,
   contrastiveConfig,
+  latentGuidanceConfig,
+  selfTranscendenceConfig,
+  attentionConfig,
 ]);
 /** One method's settings. */
 export type MethodConfig =
@@ -31,7 +43,10 @@ export type MethodConfig =
   | REPAConfig
   | LayerSyncConfig
   | DispersiveConfig
-  | ContrastiveConfig;
+  | ContrastiveConfig
+  | LatentGuidanceConfig
+  | SelfTranscendenceConfig
+  | AttentionConfig;
 
 /** A method for a network and a process. */
 export const makeMethod = (config: MethodConfig, setting: Setting): Method =>
@@ -55,5 +70,11 @@ function made(config: MethodConfig, setting: Setting): Method {
       return dispersive(config, setting);
     case "contrastive":
       return contrastive(config, setting);
+    case "self-transcendence-1":
+      return latentGuidance(config, setting);
+    case "self-transcendence":
+      return selfTranscendence(config, setting);
+    case "attention":
+      return attentionAlignment(config, setting);
   }
 }

@@ -1,6 +1,6 @@
 /** The settings that papers and their released code give, by name: a line for each. */
 import type { ProcessConfig } from "../diffusion/process.ts";
-import type { Schedule } from "../optim/schedules.ts";
+import { type Schedule, until } from "../optim/schedules.ts";
 import type { DistanceName } from "./distances.ts";
 import { DTS_AS_DEFAULTS } from "./dts-as.ts";
 import type { MethodConfig } from "./methods.ts";
@@ -12,6 +12,8 @@ export interface Trained {
   /** Blocks of the network. */
   depth: number;
   process: ProcessConfig;
+  /** Whether it is told captions. Default: classes. */
+  captions?: boolean;
 }
 
 export type Blocks = readonly [student: number, teacher: number];
@@ -55,6 +57,12 @@ const cosineSRA = (trained: Trained, cosineAxis: "feature" | "token"): SRAConfig
   const { beta: _, ...paper } = paperSRA(trained);
   return { ...paper, weight: 0.5, distance: "cosine", cosineAxis };
 };
+
+/** Steps after which HASTE leaves the encoder. */
+const HASTE_STEPS = 250_000;
+
+/** What both stages of Self-Transcendence have in common. */
+const TRANSCENDENCE = { headWidth: 2048, times: [0.4, 0.7] } as const;
 
 /** REPA with the features of DINOv2-B. */
 const repaOf = (depth: number): REPAConfig => ({
@@ -101,6 +109,16 @@ const PRESETS = {
   }),
   repa: ({ depth }) => repaOf(depth),
   irepa: ({ depth }) => ({ ...repaOf(depth), weight: 1, projector: "convolution", targetNorm: 0.6 }),
+  // HASTE is both of these at once. Its blocks are published for XL: the 5th to the 8th, from the 9th to the 12th of DINOv2-B.
+  "haste-features": ({ depth }) => ({ ...repaOf(depth), weight: until(0.5, HASTE_STEPS) }),
+  "haste-attention": ({ depth }) => ({
+    method: "attention",
+    weight: until(0.5, HASTE_STEPS),
+    blocks: [3, 2, 1, 0].map((before) => Math.max(2, Math.min(8, depth) - before)),
+    array: "dinov2-attention",
+    heads: 12,
+    headSize: 64,
+  }),
   layersync: ({ depth }) => ({
     method: "layersync",
     weight: 0.2,
@@ -109,6 +127,19 @@ const PRESETS = {
   }),
   dispersive: ({ depth }) => ({ method: "dispersive", weight: 0.25, block: depth, temperature: 1 }),
   contrastive: () => ({ method: "contrastive", weight: 0.05 }),
+  // The paper's target; the released code's is the velocity.
+  "self-transcendence-1": ({ depth }) => ({
+    ...TRANSCENDENCE,
+    ...{ method: "self-transcendence-1", weight: 0.5, target: "latent" },
+    block: Math.max(1, Math.round(depth / 6)),
+  }),
+  // Published are the blocks 6 and 8 of 12, and 12 and 16 of 24; where it stops is the released command's default.
+  "self-transcendence": ({ depth, captions }) => ({
+    ...TRANSCENDENCE,
+    ...{ method: "self-transcendence", weight: until(0.5, 100_000), guidance: captions ? 5 : 30 },
+    studentBlock: Math.max(1, Math.round(depth / 2)),
+    teacherBlock: Math.max(1, Math.round((2 * depth) / 3)),
+  }),
 } as const satisfies Record<string, (trained: Trained) => MethodConfig>;
 
 export type MethodName = keyof typeof PRESETS;
@@ -128,7 +159,7 @@ function presetLike(method: MethodConfig, trained: Trained): MethodConfig {
 }
 
 /** The settings of a method that follow from the network and the process. */
-const FITTED = ["studentBlock", "teacherBlock", "block", "targetBlock", "interval"];
+const FITTED = ["studentBlock", "teacherBlock", "block", "blocks", "targetBlock", "interval", "guidance"];
 
 /**
  * A method with the settings that follow from a network and a process as its preset has them, and the others as they are;

@@ -5,9 +5,8 @@
  * normalized features.
  */
 
-import { silu } from "../nn/fused.ts";
-import { linearInit } from "../nn/init.ts";
-import { linear } from "../nn/layers.ts";
+import { linearInit, linearShapes } from "../nn/init.ts";
+import { siluLayers } from "../nn/layers.ts";
 import { count, oneOf, share, z } from "../schema.ts";
 import { type Params, param } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
@@ -39,8 +38,8 @@ export const repaConfig = z.strictObject({
 });
 export type REPAConfig = z.infer<typeof repaConfig>;
 
-/** Linear layers of a projector, by their place in the reference's sequence; SiLU lies between. */
-const LAYERS = [0, 2, 4] as const;
+/** Linear layers of a projector, by their places in the reference's sequence; SiLU lies between. */
+const layersOf = (index: number): string[] => [0, 2, 4].map((layer) => `projectors.${index}.${layer}`);
 
 function projectorShapes({ encoders, projectorWidth: inner, projector }: REPAConfig, width: number) {
   const shapes: Record<string, number[]> = {};
@@ -50,11 +49,7 @@ function projectorShapes({ encoders, projectorWidth: inner, projector }: REPACon
       shapes[`projectors.${i}.bias`] = [encoder.width];
       continue;
     }
-    const sizes = [width, inner, inner, encoder.width];
-    for (const [j, layer] of LAYERS.entries()) {
-      shapes[`projectors.${i}.${layer}.weight`] = [sizes[j + 1], sizes[j]];
-      shapes[`projectors.${i}.${layer}.bias`] = [sizes[j + 1]];
-    }
+    Object.assign(shapes, linearShapes(layersOf(i), [width, inner, inner, encoder.width]));
   }
   return shapes;
 }
@@ -92,10 +87,8 @@ function normalized(z: Tensor, a: number): Tensor {
 }
 
 /** Tokens [B,T,D] as encoder number `index` would see them: D -> inner, SiLU, inner -> inner, SiLU, inner -> width. */
-function project(params: Params, index: number, features: Tensor): Tensor {
-  const [first, second, third] = LAYERS.map((layer) => `projectors.${index}.${layer}`);
-  return linear(params, third, silu(linear(params, second, silu(linear(params, first, features)))));
-}
+const project = (params: Params, index: number, features: Tensor): Tensor =>
+  siluLayers(params, layersOf(index), features);
 
 /** Encoders that share an array see the same features of it. */
 const widthFaults = ({ encoders }: REPAConfig): Fault[] =>

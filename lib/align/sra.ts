@@ -4,7 +4,7 @@
  */
 import { intervalFault } from "../diffusion/levels.ts";
 import type { Process } from "../diffusion/process.ts";
-import { linearInit } from "../nn/init.ts";
+import { linearInit, linearShapes } from "../nn/init.ts";
 import { siluMlp } from "../nn/layers.ts";
 import { atLeast0, count, flag, z } from "../schema.ts";
 import type { Params } from "../tensor/params.ts";
@@ -49,12 +49,7 @@ export const projectionHead = (params: Params, features: Tensor): Tensor => silu
 
 /** The parameters of that head for a width D; Self-Flow's is the same under another name. */
 export function headParameters(width: number, name = HEAD): AddedParameters {
-  const shapes = {
-    [`${name}.linear1.weight`]: [2 * width, width],
-    [`${name}.linear1.bias`]: [2 * width],
-    [`${name}.linear2.weight`]: [width, 2 * width],
-    [`${name}.linear2.bias`]: [width],
-  };
+  const shapes = linearShapes([`${name}.linear1`, `${name}.linear2`], [width, 2 * width, width]);
   return { shapes, init: (random) => linearInit(shapes, random), averaged: true };
 }
 

@@ -3,11 +3,9 @@
  * trained on. No teacher and no second pass. There is no official code; what the paper leaves open is said at each choice.
  */
 import { patchesOf } from "../nn/embeddings.ts";
-import { silu } from "../nn/fused.ts";
-import { linearInit } from "../nn/init.ts";
-import { linear } from "../nn/layers.ts";
+import { linearInit, linearShapes } from "../nn/init.ts";
+import { siluLayers } from "../nn/layers.ts";
 import { count, flag, z } from "../schema.ts";
-import type { Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { distanceOptions, featureDistance } from "./distances.ts";
 import { blockFault, type Method, type Setting, weight } from "./method.ts";
@@ -40,12 +38,6 @@ const HEAD = "head";
 const layersOf = ({ headLayers }: SRA2Config): string[] =>
   Array.from({ length: headLayers }, (_, i) => `${HEAD}.${2 * i}`);
 
-/** Tokens [B,T,D] -> [B,T,numbers of a patch]. */
-function head(params: Params, config: SRA2Config, features: Tensor): Tensor {
-  const [first, ...others] = layersOf(config);
-  return others.reduce((x, layer) => linear(params, layer, silu(x)), linear(params, first, features));
-}
-
 /**
  * The method: the mean distance of the head's output from the patches of the clean latents, elementwise for smooth-l1, l1
  * and l2, over the numbers of a token for the cosine. At all times, of the latents as training has them (scaled, sampled).
@@ -59,12 +51,8 @@ export function sra2(config: SRA2Config, { network }: Setting): Method {
     ...Array(headLayers - 1).fill(headRatio * network.width),
     channels * patch ** 2,
   ];
-  const shapes = Object.fromEntries(
-    layersOf(config).flatMap((layer, i): [string, number[]][] => [
-      [`${layer}.weight`, [sizes[i + 1], sizes[i]]],
-      [`${layer}.bias`, [sizes[i + 1]]],
-    ]),
-  );
+  const layers = layersOf(config);
+  const shapes = linearShapes(layers, sizes);
   return {
     name: "sra2",
     weight: config.weight,
@@ -72,7 +60,7 @@ export function sra2(config: SRA2Config, { network }: Setting): Method {
     taps: [block],
     parameters: { shapes, init: (random) => linearInit(shapes, random), averaged: true },
     loss({ params, features: [features], batch }) {
-      const sides = [head(params, config, features), patchesOf(batch.x, patch)];
+      const sides = [siluLayers(params, layers, features), patchesOf(batch.x, patch)];
       const [student, target] = standardize ? sides.map(standardized) : sides;
       return featureDistance(student, target, config);
     },

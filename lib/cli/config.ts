@@ -269,7 +269,7 @@ export async function withModel(
   const usual = parseModelName(chosen).family === "DiT" ? DIT_PROCESS : SIT_PROCESS;
   const process = base.process.type === usual.type ? base.process : usual;
   // Another model has other blocks, and a DiT's interval and lambda are of another scale.
-  const trained = { depth: model.depth, process };
+  const trained = { depth: model.depth, process, captions: isText(model) };
   return {
     ...base,
     model,
@@ -277,6 +277,8 @@ export async function withModel(
     methods: base.methods.map((method) => refitted(method, trained, base.process)),
   };
 }
+
+const isText = ({ type }: TrainConfig["model"]): boolean => type === "mmdit";
 
 const TOLD_BY_CAPTIONS = "an MMDiT is told captions; expected no --classes";
 
@@ -301,7 +303,9 @@ function learningRateOf(
 /** A config with what options change. */
 export function withOptions(before: TrainConfig, options: ConfigOptions): TrainConfig {
   const { depth } = before.model;
-  const named = options.method?.map((name) => methodPreset(name, { depth, process: before.process }));
+  const named = options.method?.map((name) =>
+    methodPreset(name, { depth, process: before.process, captions: isText(before.model) }),
+  );
   const base: TrainConfig = { ...before, methods: options.baseline ? [] : (named ?? before.methods) };
   const { steps = base.steps, weightDecay, emaDecay } = options;
   const changed: Partial<TrainConfig> = {

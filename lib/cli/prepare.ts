@@ -104,6 +104,12 @@ const latents = (): Command =>
       );
     });
 
+interface FeatureOptions {
+  encoder: string;
+  grid: number;
+  attention?: number[];
+}
+
 const features = (): Command =>
   withDevice(new Command("features"))
     .description("encode square images with DINOv2, for REPA: a .npy file of patch features for each")
@@ -116,19 +122,23 @@ const features = (): Command =>
       positiveInteger,
       16,
     )
+    .option(
+      "--attention <blocks...>",
+      "queries and keys of these blocks instead of features, for HASTE: 9 10 11 12",
+      (value: string, before: number[] = []) => [...before, positiveInteger(value)],
+    )
     .addOption(jsonOption())
-    .action(
-      async (source: string, destination: string, options: Options & { encoder: string; grid: number }) => {
-        const encoder = await openImageEncoder(options.encoder, { grid: options.grid });
-        try {
-          await prepare("features", destination, options, (more) =>
-            prepareFeatures(source, destination, { encoder, ...more }),
-          );
-        } finally {
-          await encoder.dispose();
-        }
-      },
-    );
+    .action(async (source: string, destination: string, options: Options & FeatureOptions) => {
+      const { grid, attention } = options;
+      const encoder = await openImageEncoder(options.encoder, { grid, attention });
+      try {
+        await prepare("features", destination, options, (more) =>
+          prepareFeatures(source, destination, { encoder, ...more }),
+        );
+      } finally {
+        await encoder.dispose();
+      }
+    });
 
 interface ShardOptions {
   shardSize?: number;

@@ -39,7 +39,8 @@ export const profileCommand = (): Command =>
       const task = makeTask(config);
       const step = compileStep(task, config);
       // Of random numbers: how long a step takes does not depend on them.
-      const state = initTrainState(task, initTask(task, randomGenerator(0)), config);
+      const params = initTask(task, randomGenerator(0));
+      const state = initTrainState(task, params, config, params);
       const batch = await syntheticBatch(config, config.batchSize);
       const args: Parameters<typeof step> = [state, batch, syntheticScalars(config)];
       if (options.onnx) await writeAtomic(options.onnx, step.lower(args).onnx);

@@ -20,6 +20,7 @@ import {
   type DataSource,
   latestCheckpoint,
   planTraining,
+  readTeacher,
   type TrainConfig,
   type TrainingStep,
   type TrainResult,
@@ -40,6 +41,7 @@ interface Options extends ConfigOptions {
   vae?: string;
   array?: Record<string, string>;
   captions?: string;
+  teacher?: string;
   out: string;
   resume?: boolean;
   dryRun?: boolean;
@@ -180,6 +182,10 @@ export const trainCommand = (): Command =>
       "--captions <folder>",
       "captions of the images, for a model that is told them: what 'prepare captions' made",
     )
+    .option(
+      "--teacher <folder>",
+      "the run whose network is the frozen teacher of a method that has one: the first stage of self-transcendence",
+    )
     .option("--out <folder>", "run folder", "runs/train")
     .option("--dry-run", "say what the run will take, measure a step, and train nothing")
     .option("--resume", "go on from the folder's newest checkpoint")
@@ -197,6 +203,10 @@ export const trainCommand = (): Command =>
           `--preset ${options.preset} needs --images: latents of ImageNet, or images and a --vae ('ditlab prepare' makes them)`,
         );
       checkTrainConfig(config);
+      if (options.teacher !== undefined && options.resume)
+        throw new Error(
+          `${options.out} has its frozen teacher in its checkpoints; expected no --teacher with --resume`,
+        );
       const decoder =
         config.sampleEvery && source.vae ? await imageDecoder(source.vae, config.model) : undefined;
       const reporter = progressReporter();
@@ -210,6 +220,7 @@ export const trainCommand = (): Command =>
         images,
         source,
         ...(decoder && { decode: decoder.decode }),
+        ...(options.teacher !== undefined && { frozenTeacher: await readTeacher(options.teacher, config) }),
         resume: options.resume,
         signal,
         onWarning: reporter.note,

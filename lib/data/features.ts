@@ -14,8 +14,8 @@ const BATCH = 8;
 
 /**
  * Encodes the images of a folder or ZIP archive, all square and of one size, and writes `00000/img-feature-00000000.npy`
- * (float32 `[tokens, width]`) and so on, with `dataset.json`. `packShards` takes the folder as an array. Broken images and
- * reruns are as in `prepareImages`.
+ * (float32, of the encoder's shape, as `[tokens, width]`) and so on, with `dataset.json`. `packShards` takes the folder as an
+ * array. Broken images and reruns are as in `prepareImages`.
  * @throws as `prepareImages` does, also when the destination holds another encoder's features; naming the image whose
  * size differs, or whose features are not finite.
  */
@@ -24,17 +24,21 @@ export async function prepareFeatures(
   destination: string,
   { encoder, ...options }: PrepareFeaturesOptions,
 ): Promise<PrepareResult> {
-  const [tokens, width] = encoder.shape;
+  const { shape, attention } = encoder;
+  const tokens = shape.at(-2)!;
   const check = sizeCheck(1);
   const encoding = {
-    description: { kind: "features", encoder: await encoder.fingerprint(), tokens },
+    description: {
+      ...{ kind: "features", encoder: await encoder.fingerprint(), tokens },
+      ...(attention && { attention: attention.join(",") }),
+    },
     prefix: "img-feature-",
     batch: BATCH,
     async encode(images: Parameters<ImageEncoder["encode"]>[0], names: readonly string[]) {
       for (const [i, image] of images.entries()) check(image, names[i]);
       const values = await encoder.encode(images);
-      const size = tokens * width;
-      return images.map((_, i) => ndarray(values.slice(i * size, (i + 1) * size), [tokens, width]));
+      const size = values.length / images.length;
+      return images.map((_, i) => ndarray(values.slice(i * size, (i + 1) * size), [...shape]));
     },
   };
   return prepareEncoded(sourcePath, destination, encoding, options);

@@ -56,5 +56,7 @@ const trained = (
   ...TRAIN_DEFAULTS,
   model,
   process,
-  methods: methods.map((name) => methodPreset(name, { depth: model.depth, process })),
+  methods: methods.map((name) =>
+    methodPreset(name, { depth: model.depth, process, captions: model.type === "mmdit" }),
+  ),
 });

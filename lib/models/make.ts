@@ -40,5 +40,7 @@ function reversedTime(network: Network): Network {
     },
     features: (params, x, t, condition, options) =>
       network.features(params, x, turned(t), condition, options),
+    queriesAndKeys: (params, block, tokens, t, condition) =>
+      network.queriesAndKeys!(params, block, tokens, turned(t), condition),
   };
 }

@@ -7,7 +7,7 @@ import { multiHeadAttention } from "../nn/attention.ts";
 import { patchEmbedding, positionEmbedding, timestepEmbedding } from "../nn/embeddings.ts";
 import { modulatedLayerNorm } from "../nn/fused.ts";
 import { torchInit } from "../nn/init.ts";
-import { linear, mlp } from "../nn/layers.ts";
+import { linear, mlp, queriesAndKeys } from "../nn/layers.ts";
 import { type Params, param } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
 import { namedScope } from "../tensor/scope.ts";
@@ -294,6 +294,18 @@ export function mmditNetwork(config: MMDiTConfig): Network {
       const embedded = embed(params, config, x, t, condition);
       const outputs = blocks(params, config, embedded, Math.max(0, ...options.taps), options);
       return options.taps.map((block) => outputs[block - 1]);
+    },
+    heads: config.numHeads,
+    queriesAndKeys(params, block, tokens, t) {
+      const name = `joint_blocks.${block - 1}.x_block`;
+      const c = tf.expandDims(timestepEmbedding(params, "t_embedder", t), 1);
+      const [shift, scale] = modulation(params, name, c, 6);
+      return queriesAndKeys(
+        params,
+        `${name}.attn`,
+        modulatedLayerNorm(tokens, shift, scale),
+        config.numHeads,
+      );
     },
     arrays: { [CAPTIONS]: [textTokens, textWidth] },
     nothing: { [CAPTIONS]: EMPTY_CAPTION },

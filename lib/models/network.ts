@@ -65,6 +65,13 @@ export interface Network {
     condition: Condition,
     options: ApplyOptions & { taps: readonly number[] },
   ): Tensor[];
+  /**
+   * The attention of a block (from 1) among the image's tokens, made of the tokens [B,T,D] that enter it, those after the
+   * block before: queries and keys, each [B,heads,T,size].
+   */
+  queriesAndKeys?(params: Params, block: number, tokens: Tensor, t: Tensor, condition: Condition): Tensor[];
+  /** Heads of its attention, where that can be looked at. */
+  readonly heads?: number;
   /** Arrays that the data must have of every image for its condition, beside labels: the shape of one image's, by name. */
   readonly arrays?: Readonly<Record<string, readonly number[]>>;
   /** The condition of images by what the data know of them: labels [B] int32, and arrays [B,...] by name. */

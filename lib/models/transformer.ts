@@ -3,7 +3,7 @@
 import { labelEmbedding, patchEmbedding, positionEmbedding, timestepEmbedding } from "../nn/embeddings.ts";
 import { modulatedLayerNorm } from "../nn/fused.ts";
 import { normalInit, xavierUniform } from "../nn/init.ts";
-import { attention, attentionMap, mlp } from "../nn/layers.ts";
+import { attention, attentionMap, mlp, queriesAndKeys } from "../nn/layers.ts";
 import { asTheyWere, byGroup, checkGroups } from "../nn/token-groups.ts";
 import { type Params, param } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
@@ -181,7 +181,20 @@ export function attentionMaps(
   return attentionMap(params, `${name}.attn`, normalized, config.numHeads, config.qkNorm);
 }
 
-/** The same, computed again for the gradient: of a block only its input is kept. */
+/** Queries and keys of a block's attention, each [B,heads,T,size], of the tokens that enter it. */
+function blockQueriesAndKeys(
+  params: Params,
+  { numHeads, qkNorm }: TransformerConfig,
+  block: number,
+  tokens: Tensor,
+  c: Tensor,
+): Tensor[] {
+  const name = `blocks.${block - 1}`;
+  const [shift, scale] = modulation(params, name, c, 6);
+  return queriesAndKeys(params, `${name}.attn`, modulatedLayerNorm(tokens, shift, scale), numHeads, qkNorm);
+}
+
+/** A block, computed again for the gradient: only its input is kept. */
 const rematerializedBlock: typeof transformerBlock = (params, config, block, x, c, options) =>
   rematWith(
     params,
@@ -254,6 +267,9 @@ export function transformerNetwork(config: TransformerConfig): Network {
       const embedded = embed(params, config, x, t, condition);
       return blocks(params, config, embedded, options.taps, options);
     },
+    heads: config.numHeads,
+    queriesAndKeys: (params, block, tokens, t, condition) =>
+      blockQueriesAndKeys(params, config, block, tokens, conditioning(params, config, t, condition)),
     conditionOf: (labels): Condition => (numClasses === 0 ? {} : { y: labels }),
     nullCondition: (count): Condition =>
       numClasses === 0 ? {} : { y: tf.fill([count], numClasses, "int32") },

@@ -66,7 +66,7 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, mask?
 }
 
 /** [B,T,D] -> [B,heads,T,D/heads]. */
-const inHeads = (x: Tensor, heads: number): Tensor => {
+export const inHeads = (x: Tensor, heads: number): Tensor => {
   const [batch, tokens, width] = x.shape;
   return tf.transpose(tf.reshape(x, [batch, tokens, heads, width! / heads]), [0, 2, 1, 3]);
 };

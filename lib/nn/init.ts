@@ -19,6 +19,15 @@ export const normalInit = (random: RandomGenerator, shape: number[], deviation: 
     "float32",
   );
 
+/** Linear layers that follow each other, by name: `sizes` has what goes into each, and what comes out of the last. */
+export const linearShapes = (layers: readonly string[], sizes: readonly number[]): Record<string, number[]> =>
+  Object.fromEntries(
+    layers.flatMap((layer, i): [string, number[]][] => [
+      [`${layer}.weight`, [sizes[i + 1], sizes[i]]],
+      [`${layer}.bias`, [sizes[i + 1]]],
+    ]),
+  );
+
 /** Linear layers by name, as SiT initializes them: Xavier uniform weights [out, in], biases of 0. */
 export const linearInit = (
   shapes: Readonly<Record<string, number[]>>,

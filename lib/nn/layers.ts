@@ -2,7 +2,7 @@
 import { type Params, param } from "../tensor/params.ts";
 import { isRecording } from "../tensor/tape.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
-import { attentionWeights, multiHeadAttention } from "./attention.ts";
+import { attentionWeights, inHeads, multiHeadAttention } from "./attention.ts";
 import { gelu, silu, withMaskedGradient } from "./fused.ts";
 import { groupedAttention } from "./token-groups.ts";
 
@@ -87,6 +87,18 @@ export function attention(
   return linear(params, `${name}.proj`, attended);
 }
 
+/** Queries and keys of that attention, each [B,heads,T,D/heads]. */
+export const queriesAndKeys = (
+  params: Params,
+  name: string,
+  x: Tensor,
+  heads: number,
+  qkNorm = false,
+): Tensor[] =>
+  projected(params, name, x, heads, qkNorm)
+    .slice(0, 2)
+    .map((part) => inHeads(part, heads));
+
 /** What each token looks at in that attention: x [B,T,D] -> [B,heads,T,T] by query and key, whose rows add up to 1. */
 export function attentionMap(params: Params, name: string, x: Tensor, heads: number, qkNorm = false): Tensor {
   const [q, k] = projected(params, name, x, heads, qkNorm);
@@ -100,4 +112,8 @@ export const siluMlp = (
   x: Tensor,
   first = "linear1",
   second = "linear2",
-): Tensor => linear(params, `${name}.${second}`, silu(linear(params, `${name}.${first}`, x)));
+): Tensor => siluLayers(params, [`${name}.${first}`, `${name}.${second}`], x);
+
+/** Linear layers one after the other, SiLU between: a head or a projector. */
+export const siluLayers = (params: Params, [first, ...others]: readonly string[], x: Tensor): Tensor =>
+  others.reduce((y, layer) => linear(params, layer, silu(y)), linear(params, first, x));

@@ -2,4 +2,4 @@ export { ADAMW_DEFAULTS, type AdamWConfig, type AdamWState, adamW, initAdamW } f
 export { clipByGlobalNorm, clipFactor, globalNorm } from "./clip.ts";
 export { updateEma } from "./ema.ts";
 export { initLossScale, type LossScale } from "./loss-scale.ts";
-export { cosineEma, type Schedule, type ScheduleCurve, scheduleAt, warmup } from "./schedules.ts";
+export { cosineEma, type Schedule, type ScheduleCurve, scheduleAt, until, warmup } from "./schedules.ts";

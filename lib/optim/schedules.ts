@@ -39,6 +39,15 @@ export function scheduleAt(schedule: Schedule, step: number): number {
   return from + (to - from) * (shape === "linear" ? progress : (1 - Math.cos(Math.PI * progress)) / 2);
 }
 
+/** A value in the first `steps` steps, then 0. */
+export const until = (value: number, steps: number): Schedule => ({
+  from: value,
+  to: 0,
+  steps: 1,
+  shape: "linear",
+  start: steps - 1,
+});
+
 /** Linear warm-up from 0, then constant. */
 export const warmup = (value: number, steps: number): Schedule =>
   steps > 0 ? { from: 0, to: value, steps, shape: "linear" } : value;

@@ -2,8 +2,12 @@
 import { METHOD_NAMES } from "../align/index.ts";
 import type { Cell, Column, Experiment, ModelSetting, Row } from "./experiment.ts";
 
-/** REPA is drawn to features of an encoder that is given, which the small scales have none of. */
-const ALONE = METHOD_NAMES.filter((name) => !["repa", "irepa"].includes(name));
+/**
+ * REPA and HASTE are drawn to features of an encoder that is given, which the small scales have none of, and Self-Transcendence's second
+ * stage to those of a run of its first.
+ */
+const NOT_ALONE = ["repa", "irepa", "haste-features", "haste-attention", "self-transcendence"];
+const ALONE = METHOD_NAMES.filter((name) => !NOT_ALONE.includes(name));
 
 const COLUMNS: readonly Column[] = [
   { id: "fid", label: "FID, equal steps", digits: 2, better: "lower" },

@@ -12,7 +12,7 @@ import { currentConfig } from "./legacy.ts";
 import { makeTask } from "./make-task.ts";
 import { checkOwn, OtherTaskError, type OwnParts, ownParts } from "./own-parts.ts";
 import type { TrainState } from "./step.ts";
-import { isAveraged, type Task, taskShapes } from "./task.ts";
+import { hasFrozenTeacher, isAveraged, type Task, taskShapes } from "./task.ts";
 
 const FORMAT = `${OWN_CHECKPOINT}1`;
 
@@ -48,6 +48,7 @@ const groups = (state: TrainState): Record<string, Params> => ({
   "optimizer.second": state.optimizer.second,
   ...Object.fromEntries(state.averages?.map((average, i) => [averageName(i), average]) ?? []),
   ...(state.lossScale && { lossScale: state.lossScale }),
+  ...(state.frozen && { frozen: state.frozen }),
 });
 
 const optional = (text: string | undefined) => (text === undefined ? undefined : JSON.parse(text));
@@ -159,6 +160,7 @@ export async function readCheckpoint(path: string, options: CheckpointOptions = 
       step: toTensor(tensors["optimizer.step"]),
     },
     ...(tensors["lossScale/scale"] && { lossScale: lossScale() }),
+    ...(hasFrozenTeacher(task) && { frozen: group("frozen") }),
     ...(config.moreEmaDecays && { averages: config.moreEmaDecays.map((_, i) => group(averageName(i))) }),
   };
   const averaged = Object.fromEntries(Object.entries(shapes).filter(([name]) => isAveraged(task, name)));
@@ -170,6 +172,7 @@ export async function readCheckpoint(path: string, options: CheckpointOptions = 
     );
   check(state.params, shapes);
   for (const params of [state.ema, ...(state.averages ?? [])]) check(params, averaged);
+  if (state.frozen) check(state.frozen, task.network.shapes);
   return {
     step: Number(metadata.step),
     config,

@@ -60,10 +60,11 @@ export function compileRuns(task: Task, options: StepOptions & { accumulate: num
   );
   const run = async (...[state, batch, scalars]: StepArguments): Promise<StepResult> => {
     checkBatch(batch);
-    const { params, ema, lossScale } = state;
+    const { params, ema, lossScale, frozen } = state;
+    const weights = { params, ema, ...(lossScale && { lossScale }), ...(frozen && { frozen }) };
     let sum = noGradients(task, params);
     for (const part of runBatches(batch, options.accumulate)) {
-      sum = await add(sum, { params, ema, ...(lossScale && { lossScale }) }, part, scalars.weights);
+      sum = await add(sum, weights, part, scalars.weights);
       if (part !== batch) disposeTree(part);
     }
     return apply(state, sum, scalars);

@@ -50,5 +50,6 @@ export {
 } from "./step.ts";
 export { syntheticBatch, syntheticScalars } from "./synthetic.ts";
 export { headShapes, initTask, type Task, taskShapes } from "./task.ts";
+export { readTeacher } from "./teacher.ts";
 export { type EventFile, openEventFile } from "./tensorboard.ts";
 export { type Training, type TrainingOptions, training } from "./training.ts";

@@ -15,6 +15,8 @@ export interface LossOptions {
   remat?: boolean;
   /** Mixed precision on a GPU. Default: float32. */
   precision?: Precision;
+  /** The frozen teacher's parameters, for a method that has one. */
+  frozen?: Params;
 }
 
 /**
@@ -53,12 +55,12 @@ function seenBy({ methods }: Task, batch: Batch): { sight: Sight; seen: Batch } 
 }
 
 /** What the student is drawn to by each method: made outside of the gradient, where faster operators serve. */
-export const targetsOf = (task: Task, teacher: Params, batch: Batch): Tensor[][] => {
+export const targetsOf = (task: Task, teacher: Params, batch: Batch, frozen?: Params): Tensor[][] => {
   const { sight, seen } = seenBy(task, batch);
   const condition = toldCondition(task.network, batch, teacher);
   return task.methods.map(
     (method, i) =>
-      method.targets?.({ teacher, batch: seen, sight, condition, draws: drawsOf(batch, i) }) ?? [],
+      method.targets?.({ teacher, frozen, batch: seen, sight, condition, draws: drawsOf(batch, i) }) ?? [],
   );
 };
 
@@ -71,8 +73,8 @@ export function lossesOf(
   student: Params,
   teacher: Params,
   batch: Batch,
-  { remat }: LossOptions = {},
-  targets: readonly (readonly Tensor[])[] = targetsOf(task, teacher, batch),
+  { remat, frozen }: LossOptions = {},
+  targets: readonly (readonly Tensor[])[] = targetsOf(task, teacher, batch, frozen),
 ): Losses {
   const { network, process, methods } = task;
   const { sight, seen } = seenBy(task, batch);
@@ -88,6 +90,7 @@ export function lossesOf(
     namedScope("alignment_loss", () =>
       method.loss({
         params: student,
+        condition,
         features: method.taps.map((block) => tapped[taps.indexOf(block)]),
         targets: targets[i],
         ...{ batch: seen, input, output },
@@ -118,7 +121,7 @@ export function gradientsOf(
   lossScale?: Tensor,
 ): Gradients {
   const trained = Object.fromEntries(Object.entries(student).filter(([name]) => isTrained(task, name)));
-  const targets = targetsOf(task, teacher, batch);
+  const targets = targetsOf(task, teacher, batch, options.frozen);
   const total = (given: Params): { loss: Tensor; aux: Tensor[] } => {
     const losses = lossesOf(task, { ...student, ...given }, teacher, batch, options, targets);
     const mean: Tensor = tf.mean(losses.generative);

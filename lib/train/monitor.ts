@@ -7,14 +7,13 @@ import type { Batch } from "../align/method.ts";
 import type { TrainingData } from "../data/index.ts";
 import { jit } from "../jit/index.ts";
 import { scheduleAt } from "../optim/schedules.ts";
-import type { Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import { batchSource } from "./batches.ts";
 import type { Metrics } from "./checkpoint.ts";
 import type { TrainConfig } from "./config.ts";
 import { targetsOf, toldCondition } from "./losses.ts";
-import type { TrainState } from "./step.ts";
+import type { StudentAndTeacher, TrainState } from "./step.ts";
 import { lossNames, type Task } from "./task.ts";
 
 /** A line of `monitor.jsonl`; lists have a number for each block, the first block's first. */
@@ -56,7 +55,11 @@ export function sharesOf(
 const meanLength = (tokens: Tensor): Tensor => tf.mean(tf.norm(tokens, "euclidean", 2));
 
 /** [blocks] for the student, for the moving average, and for each method whose targets are tokens. */
-function lookedAt(task: Task, params: Params, ema: Params, batch: Batch): Record<string, Tensor> {
+function lookedAt(
+  task: Task,
+  { params, ema, frozen }: StudentAndTeacher,
+  batch: Batch,
+): Record<string, Tensor> {
   const { network, process, methods } = task;
   const taps = Array.from({ length: network.depth }, (_, i) => i + 1);
   const input = process.noised(batch);
@@ -67,7 +70,7 @@ function lookedAt(task: Task, params: Params, ema: Params, batch: Batch): Record
     student: tf.stack(student.map(meanLength)),
     average: tf.stack(average.map(meanLength)),
   };
-  const targets = targetsOf(task, ema, batch);
+  const targets = targetsOf(task, ema, batch, frozen);
   for (const [i, name] of lossNames({ methods }).entries()) {
     const [target] = targets[i];
     if (target && `${target.shape}` === `${student[0].shape}`)
@@ -78,7 +81,7 @@ function lookedAt(task: Task, params: Params, ema: Params, batch: Batch): Record
 
 /** The monitor of a run: its samples are the first that the run sees, with their noise and times. */
 export function createMonitor(task: Task, config: TrainConfig, data: TrainingData): Monitor {
-  const look = jit((params: Params, ema: Params, batch: Batch) => lookedAt(task, params, ema, batch), {
+  const look = jit((weights: StudentAndTeacher, batch: Batch) => lookedAt(task, weights, batch), {
     name: "monitor",
   });
   const source = batchSource(
@@ -88,9 +91,9 @@ export function createMonitor(task: Task, config: TrainConfig, data: TrainingDat
   );
   let batch: Promise<Batch> | undefined;
   return {
-    async look(step, { params, ema }, metrics) {
+    async look(step, { params, ema, frozen }, metrics) {
       batch ??= source(0);
-      const made = await look(params, ema, await batch);
+      const made = await look({ params, ema, ...(frozen && { frozen }) }, await batch);
       const read = async (tensor: Tensor): Promise<number[]> => Array.from(await tensor.data());
       const similarity: Record<string, number[]> = {};
       for (const [name, tensor] of Object.entries(made))

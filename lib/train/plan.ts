@@ -10,14 +10,14 @@ import { microBatchesFor } from "./micro-batches.ts";
 import { median } from "./recorder.ts";
 import { initTrainState, type StepOptions, type StepScalars, type TrainState, trainStep } from "./step.ts";
 import { syntheticBatch, syntheticScalars } from "./synthetic.ts";
-import { isAveraged, isTrained, type Task, taskShapes } from "./task.ts";
+import { hasFrozenTeacher, isAveraged, isTrained, type Task, taskShapes } from "./task.ts";
 
 export interface TrainPlan {
   /** All parameters, the fixed position embedding included. */
   parameters: number;
   /** Bytes. */
   memory: {
-    /** The student's and the teacher's parameters. */
+    /** The student's and the teachers' parameters. */
     weights: number;
     /** AdamW's two moments. */
     optimizer: number;
@@ -63,6 +63,7 @@ export function hollowState(
     params: params(() => true),
     ema: params(averaged),
     optimizer: { first: params(trained), second: params(trained), step: tf.scalar(0) },
+    ...(hasFrozenTeacher(task) && { frozen: params((name) => name in task.network.shapes) }),
     ...(averages && { averages }),
   };
 }
@@ -75,6 +76,7 @@ export async function planTraining(config: TrainConfig): Promise<TrainPlan> {
     shapes.reduce((sum, [name, shape]) => sum + (keep(name) ? sizeOf(shape) : 0), 0);
   const parameters = count(() => true);
   const averages = 1 + (config.moreEmaDecays?.length ?? 0);
+  const frozen = hasFrozenTeacher(task) ? count((name) => name in task.network.shapes) : 0;
   const [microBatches, size] = partSize(task, config);
   const options: StepOptions = { ...config, microBatches: 1 };
   const step = jit((state: TrainState, batch: Batch, s: StepScalars) =>
@@ -90,7 +92,7 @@ export async function planTraining(config: TrainConfig): Promise<TrainPlan> {
   return {
     parameters,
     memory: {
-      weights: 4 * (parameters + averages * count((name) => isAveraged(task, name))),
+      weights: 4 * (parameters + averages * count((name) => isAveraged(task, name)) + frozen),
       optimizer: 8 * count((name) => isTrained(task, name)),
       activations: traced.memory.between,
     },
@@ -120,7 +122,9 @@ export async function stepMeter(config: TrainConfig, makeParams: () => Params): 
     (state: TrainState, batch: Batch, s: StepScalars) => trainStep(task, state, batch, s, options),
     { name: "trainStep", donate: [0] },
   );
-  let state = initTrainState(task, makeParams(), config);
+  const params = makeParams();
+  // A frozen teacher's numbers do not matter either.
+  let state = initTrainState(task, params, config, params);
   const [batch, numbers] = [await syntheticBatch(config, size), syntheticScalars(config)];
   const timed = async (): Promise<number> => {
     const start = performance.now();

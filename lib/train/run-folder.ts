@@ -6,6 +6,7 @@ import type { TrainingData } from "../data/index.ts";
 import { checkEmpty, claimFolder, type Manifest, readManifest } from "../io/folders.ts";
 import { writeAtomic } from "../io/index.ts";
 import { initLossScale } from "../optim/loss-scale.ts";
+import type { Params } from "../tensor/params.ts";
 import { randomStream } from "../tensor/random.ts";
 import { tf } from "../tensor/tf.ts";
 import { disposeTree } from "../tensor/tree.ts";
@@ -56,6 +57,7 @@ export interface RunOptions {
   /** Of a run whose task no config describes: what its checkpoints hold. */
   task?: Task;
   source?: DataSource;
+  frozenTeacher?: Params;
   onWarning?: (message: string) => void;
 }
 
@@ -91,7 +93,7 @@ export async function beginRun(
     : {
         start: {
           step: 0,
-          state: freshState(task, config, trainingData),
+          state: freshState(task, config, trainingData, options.frozenTeacher),
           config,
           data,
           own: ownParts(task, config),
@@ -108,7 +110,12 @@ export async function beginRun(
 type Found = Awaited<ReturnType<typeof latestCheckpoint>>;
 
 /** Step 0 of a run. What the data know of a condition that says nothing is kept with the parameters. */
-export function freshState(task: Task, config: TrainConfig, { nothing = {} }: TrainingData): TrainState {
+export function freshState(
+  task: Task,
+  config: TrainConfig,
+  { nothing = {} }: TrainingData,
+  frozenTeacher?: Params,
+): TrainState {
   const params = initTask(task, randomStream(config.seed, "weights"));
   for (const [array, name] of Object.entries(task.network.nothing ?? {})) {
     if (!nothing[array]) continue;
@@ -116,7 +123,7 @@ export function freshState(task: Task, config: TrainConfig, { nothing = {} }: Tr
     params[name].dispose();
     params[name] = tf.tensor(nothing[array], shape);
   }
-  return initTrainState(task, params, config);
+  return initTrainState(task, params, config, frozenTeacher);
 }
 
 function resumed(
@@ -164,10 +171,10 @@ const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Where two configs differ that may not, as `field was ..., got ...`. */
-function contradictions(
+export function contradictions(
   was: unknown,
   got: unknown,
-  changeable: readonly string[],
+  changeable: readonly string[] = [],
   path: readonly string[] = [],
 ): string[] {
   if (path.length === 1 && changeable.includes(path[0])) return [];

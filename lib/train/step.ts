@@ -6,13 +6,13 @@ import { type AdamWConfig, type AdamWState, adamW, initAdamW } from "../optim/ad
 import { clipFactor, globalNorm } from "../optim/clip.ts";
 import { updateEma } from "../optim/ema.ts";
 import { initLossScale, isTaken, type LossScale, nextLossScale } from "../optim/loss-scale.ts";
-import { mapParams, type Params } from "../tensor/params.ts";
+import { checkParams, mapParams, type Params } from "../tensor/params.ts";
 import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { flattenTree, mapTensors, tidyTree } from "../tensor/tree.ts";
 import { addGradients, type Gradients, gradientsOf, type LossOptions } from "./losses.ts";
 import { microBatchesFor } from "./micro-batches.ts";
-import { isAveraged, isTrained, lossNames, type Task } from "./task.ts";
+import { hasFrozenTeacher, isAveraged, isTrained, lossNames, NO_TEACHER, type Task } from "./task.ts";
 
 export interface TrainState {
   /** The student's parameters. */
@@ -24,6 +24,8 @@ export interface TrainState {
   averages?: Params[];
   /** Of a run with dynamic loss scaling. */
   lossScale?: LossScale;
+  /** The frozen teacher's parameters, of a task with a method that has one. */
+  frozen?: Params;
 }
 
 /** Numbers of one step that may follow schedules, as scalar tensors. */
@@ -66,11 +68,15 @@ export interface StepResult {
 const filtered = (params: Params, keep: (name: string) => boolean): Params =>
   Object.fromEntries(Object.entries(params).filter(([name]) => keep(name)));
 
-/** A fresh state: the teacher, and further averages, start as copies of the student. */
+/**
+ * A fresh state: the teacher, and further averages, start as copies of the student. `frozenTeacher` is copied, where a method
+ * has one.
+ */
 export function initTrainState(
   task: Task,
   params: Params,
   { moreEmaDecays, lossScaling }: Pick<StepOptions, "moreEmaDecays" | "lossScaling"> = {},
+  frozenTeacher?: Params,
 ): TrainState {
   const copy = (): Params =>
     mapParams(
@@ -83,7 +89,16 @@ export function initTrainState(
     optimizer: initAdamW(filtered(params, (name) => isTrained(task, name))),
     ...(moreEmaDecays && { averages: moreEmaDecays.map(copy) }),
     ...(lossScaling === "dynamic" && { lossScale: initLossScale() }),
+    ...(hasFrozenTeacher(task) && { frozen: frozenCopy(task, frozenTeacher) }),
   };
+}
+
+/** The network's parameters among those of a frozen teacher, copied. @throws where they do not fit */
+function frozenCopy({ network }: Task, teacher: Params | undefined): Params {
+  if (!teacher) throw new Error(NO_TEACHER);
+  const own = filtered(teacher, (name) => name in network.shapes);
+  checkParams(own, network.shapes, `the frozen teacher, a ${network.name}`);
+  return mapParams(own, (p) => tf.clone(p));
 }
 
 /** Part `index` of a batch that is cut into equal parts; whole where there is one. */
@@ -101,12 +116,12 @@ const partsOf = (samples: number, task: Task, { microBatches }: StepOptions): nu
   microBatches ?? microBatchesFor(task, samples);
 
 /** What of a state gradients are computed from. */
-export type StudentAndTeacher = Pick<TrainState, "params" | "ema" | "lossScale">;
+export type StudentAndTeacher = Pick<TrainState, "params" | "ema" | "lossScale" | "frozen">;
 
 /** Adds what equal parts of the batch give, to `sum` if there is one. */
 function summedGradients(
   task: Task,
-  { params, ema, lossScale }: StudentAndTeacher,
+  { params, ema, lossScale, frozen }: StudentAndTeacher,
   batch: Batch,
   weights: readonly Tensor[],
   options: StepOptions,
@@ -114,7 +129,7 @@ function summedGradients(
 ): Gradients {
   const parts = partsOf(batch.x.shape[0], task, options);
   const ofPart = traceOnce((samples: Batch) =>
-    gradientsOf(task, params, ema, samples, weights, options, lossScale?.scale),
+    gradientsOf(task, params, ema, samples, weights, { ...options, frozen }, lossScale?.scale),
   );
   for (let i = 0; i < parts; i++) {
     const { x, ...rest } = part(batch, i, parts);
@@ -145,7 +160,11 @@ function update(
     state.averages?.map((average, i) => updateEma(average, next.params, tf.scalar(moreEmaDecays[i]))),
   );
   const result: StepResult = {
-    state: { params: next.params, ema, optimizer: next.state, ...(averages && { averages }) },
+    state: {
+      ...{ params: next.params, ema, optimizer: next.state },
+      ...(averages && { averages }),
+      ...(state.frozen && { frozen: state.frozen }),
+    },
     metrics: { ...mapParams(losses, mean), gradientNorm },
   };
   return state.lossScale ? takenOrSkipped(state, result, state.lossScale) : result;

@@ -55,6 +55,14 @@ export function initTask({ network, methods }: Task, random: RandomGenerator): P
   );
 }
 
+/** Whether a method has a frozen teacher, which has to be given. */
+export const hasFrozenTeacher = ({ methods }: Pick<Task, "methods">): boolean =>
+  methods.some(({ frozenTeacher }) => frozenTeacher);
+
+/** Where it was not. */
+export const NO_TEACHER =
+  "a method has a frozen teacher, which is to be given: the run of the first stage, as --teacher or readTeacher has it";
+
 /** Whether training changes a parameter. */
 export const isTrained = ({ network }: Pick<Task, "network">, name: string): boolean =>
   !(name in network.shapes) || network.trainable(name);

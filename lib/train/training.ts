@@ -5,6 +5,7 @@
 import { asTrainingData, type ImageSet, type TrainingData } from "../data/index.ts";
 import { DeviceLostError } from "../jit/device-lost.ts";
 import { finishing } from "../jit/jit.ts";
+import type { Params } from "../tensor/params.ts";
 import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import { batchSource, neededArrays } from "./batches.ts";
@@ -17,7 +18,7 @@ import { type Recorder, recordRun } from "./recorder.ts";
 import { beginRun, type DataSource, freshState } from "./run-folder.ts";
 import { checkGrids, type Decode } from "./sample-grids.ts";
 import type { TrainState } from "./step.ts";
-import type { Task } from "./task.ts";
+import { hasFrozenTeacher, NO_TEACHER, type Task } from "./task.ts";
 
 export interface TrainingOptions {
   /** The run folder: `config.json`, `metrics.jsonl`, `monitor.jsonl`, TensorBoard events and `checkpoints/`. Default: nothing is written. */
@@ -30,6 +31,11 @@ export interface TrainingOptions {
   decode?: Decode;
   /** Methods of one's own beside those of the config, or a network that no config describes. Default: what the config says. */
   task?: Task;
+  /**
+   * Parameters of the network that a method's frozen teacher is (`readTeacher`, or the state of another training); copied.
+   * A resumed run has them in its checkpoint, and does not look at these.
+   */
+  frozenTeacher?: Params;
   onWarning?: (message: string) => void;
   /** Steps (counted from 1) after which `onEvaluate` is called. */
   evaluateAt?: readonly number[];
@@ -83,6 +89,7 @@ export function training(
   const { task = makeTask(config), folder } = options;
   checkData(data, task, config.classDropout);
   if (folder !== undefined) checkGrids(config, options.decode);
+  checkTeacher(task, options);
   const step = folder !== undefined && options.resume ? newestStep(folder) : 0;
   const run: OpenRun = { config, task, data, options, seconds: [], step, isBusy: false };
   return {
@@ -96,7 +103,7 @@ export function training(
       return Math.max(0, config.steps - run.step);
     },
     get state() {
-      if (folder === undefined) run.state ??= freshState(task, config, data);
+      if (folder === undefined) run.state ??= freshState(task, config, data, options.frozenTeacher);
       if (!run.state)
         throw new Error(`the training in ${folder} has not begun; its state is there with the first step`);
       return run.state;
@@ -210,7 +217,7 @@ async function begin(run: OpenRun): Promise<{ recorder?: Recorder; generator01?:
       throw new Error(`this training has no state to go on from: ${run.failure.message}`, {
         cause: run.failure,
       });
-    run.state ??= freshState(task, config, data);
+    run.state ??= freshState(task, config, data, options.frozenTeacher);
     return {};
   }
   const resume = options.resume || run.checkpoint !== undefined;
@@ -223,6 +230,14 @@ async function begin(run: OpenRun): Promise<{ recorder?: Recorder; generator01?:
     generator01,
     recorder: await recordRun(folder, task, config, begun, { data, generator01, decode, onWarning }),
   };
+}
+
+/** A frozen teacher is given where a method has one, and only there. */
+function checkTeacher(task: Task, { frozenTeacher, folder, resume }: TrainingOptions): void {
+  const isKept = folder !== undefined && resume;
+  if (!hasFrozenTeacher(task) && frozenTeacher)
+    throw new Error("a frozen teacher was given, but no method of the config has one; expected none");
+  if (hasFrozenTeacher(task) && !frozenTeacher && !isKept) throw new Error(NO_TEACHER);
 }
 
 function checkData(

@@ -1,5 +1,5 @@
 /** DINOv2's vision transformer (Oquab et al. 2023): what REPA's students are drawn to. */
-import { multiHeadAttention } from "../nn/attention.ts";
+import { inHeads, multiHeadAttention } from "../nn/attention.ts";
 import { patchEmbedding } from "../nn/embeddings.ts";
 import { exactGelu } from "../nn/fused.ts";
 import { layerNorm, linear } from "../nn/layers.ts";
@@ -55,27 +55,53 @@ export function dinov2Shapes({
   return shapes;
 }
 
-/**
- * The normalized patch tokens of images (`x_norm_patchtokens`): x [B,3,H,W], normalized, -> [B,T,width], row by row. The
- * position table must be that of the images' grid.
- */
-export function dinov2Features(params: Params, config: DINOv2Config, x: Tensor): Tensor {
-  const { width, depth, heads, patchSize } = config;
-  const [batch] = x.shape;
+/** The tokens after the last block, the class's first, and the queries and keys of each block that is `wanted`. */
+function encoded(
+  params: Params,
+  { depth, heads, patchSize }: DINOv2Config,
+  x: Tensor,
+  wanted: readonly number[] = [],
+): { tokens: Tensor; attention: Tensor[] } {
   const norm = (name: string, y: Tensor): Tensor => layerNorm(params, name, y, EPSILON);
   const patches = patchEmbedding(params, "patch_embed.proj", x, patchSize);
-  const first = tf.tile(param(params, "cls_token"), [batch, 1, 1]);
+  const first = tf.tile(param(params, "cls_token"), [x.shape[0], 1, 1]);
   let tokens: Tensor = tf.add(tf.concat([first, patches], 1), param(params, "pos_embed"));
+  const found = new Map<number, Tensor[]>();
   for (let i = 0; i < depth; i++) {
     const name = `blocks.${i}`;
     const qkv = linear(params, `${name}.attn.qkv`, norm(`${name}.norm1`, tokens));
     const [q, k, v]: Tensor[] = tf.split(qkv, 3, 2);
+    if (wanted.includes(i + 1)) found.set(i + 1, [q, k]);
     const attended = linear(params, `${name}.attn.proj`, multiHeadAttention(q, k, v, heads));
     tokens = tf.add(tokens, tf.mul(attended, param(params, `${name}.ls1.gamma`)));
     const inner = exactGelu(linear(params, `${name}.mlp.fc1`, norm(`${name}.norm2`, tokens)));
     const changed = linear(params, `${name}.mlp.fc2`, inner);
     tokens = tf.add(tokens, tf.mul(changed, param(params, `${name}.ls2.gamma`)));
   }
-  const count = tokens.shape[1]! - 1;
-  return tf.slice(norm("norm", tokens), [0, 1, 0], [batch, count, width]);
+  return { tokens, attention: wanted.flatMap((block) => found.get(block)!) };
 }
+
+/** Tokens [B,T+1,...] without the first, the class's. */
+const patchesOf = (tokens: Tensor): Tensor => tf.slice(tokens, [0, 1, 0], [-1, tokens.shape[1]! - 1, -1]);
+
+/**
+ * The normalized patch tokens of images (`x_norm_patchtokens`): x [B,3,H,W], normalized, -> [B,T,width], row by row. The
+ * position table must be that of the images' grid.
+ */
+export const dinov2Features = (params: Params, config: DINOv2Config, x: Tensor): Tensor =>
+  layerNorm(params, "norm", patchesOf(encoded(params, config, x).tokens), EPSILON);
+
+/**
+ * Queries and keys of the patches in some blocks, counted from 1, as HASTE compares attention: x as above ->
+ * [B, 2 blocks, heads, T, size], those of a block one after the other. The class's token has no part in it.
+ */
+export const dinov2Attention = (
+  params: Params,
+  config: DINOv2Config,
+  x: Tensor,
+  blocks: readonly number[],
+): Tensor =>
+  tf.stack(
+    encoded(params, config, x, blocks).attention.map((part) => inHeads(patchesOf(part), config.heads)),
+    1,
+  );

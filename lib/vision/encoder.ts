@@ -6,13 +6,18 @@ import type { Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import { bicubic } from "./bicubic.ts";
-import { type DINOv2Config, dinov2Features } from "./dinov2.ts";
+import { type DINOv2Config, dinov2Attention, dinov2Features } from "./dinov2.ts";
 import { readDINOv2 } from "./weights.ts";
 
 export interface ImageEncoder {
-  /** Patches of an image and the width of their features: 256 and 768 of DINOv2-B with 16 x 16 patches. */
-  readonly shape: readonly [tokens: number, width: number];
-  /** Features of square RGB images of one size, one after the other, [images.length, tokens, width]. */
+  /**
+   * Of what it makes of an image: patches and the width of their features, 256 and 768 of DINOv2-B with 16 x 16 patches; of
+   * attention [2 blocks, heads, patches, size].
+   */
+  readonly shape: readonly number[];
+  /** The blocks whose attention it makes; absent where it makes features. */
+  readonly attention?: readonly number[];
+  /** What it makes of square RGB images of one size, one after the other, [images.length, ...shape]. */
   encode(images: readonly Pixels[]): Promise<Float32Array>;
   /** What tells its weights from any others. */
   fingerprint(): Promise<string>;
@@ -22,6 +27,8 @@ export interface ImageEncoder {
 export interface ImageEncoderOptions {
   /** Patches along a side: as many as the network has tokens along one. Default: 16, of 256 pixels; 512 has 32. */
   grid?: number;
+  /** Blocks, counted from 1, whose queries and keys it makes instead of features. */
+  attention?: readonly number[];
 }
 
 /** Means and standard deviations of ImageNet's colours, which the encoder was trained with. */
@@ -56,9 +63,14 @@ export function resizedPositions(table: Tensor, from: number, to: number): Tenso
  */
 export async function openImageEncoder(
   path: string,
-  { grid = 16 }: ImageEncoderOptions = {},
+  { grid = 16, attention }: ImageEncoderOptions = {},
 ): Promise<ImageEncoder> {
   const { config, params: stored } = await readDINOv2(path);
+  const unknown = attention?.find((block) => !(block >= 1 && block <= config.depth));
+  if (unknown !== undefined)
+    throw new Error(
+      `${path} has blocks 1 to ${config.depth}; expected attention of some of them, got ${unknown}`,
+    );
   const key = fingerprint(await contentOfParams(stored), 16);
   const params = tf.tidy(
     (): Params => ({ ...stored, pos_embed: resizedPositions(stored.pos_embed, config.grid, grid) }),
@@ -66,10 +78,14 @@ export async function openImageEncoder(
   stored.pos_embed.dispose();
   const seen: DINOv2Config = { ...config, grid };
   const side = grid * config.patchSize;
-  const features = jit((params: Params, x: Tensor) => dinov2Features(params, seen, x), {
-    name: "imageFeatures",
-  });
-  const [tokens, width] = [grid ** 2, config.width];
+  const features = jit(
+    (params: Params, x: Tensor) =>
+      attention ? dinov2Attention(params, seen, x, attention) : dinov2Features(params, seen, x),
+    { name: "imageFeatures" },
+  );
+  const { heads, width } = config;
+  const shape = attention ? [2 * attention.length, heads, grid ** 2, width / heads] : [grid ** 2, width];
+  const numbers = shape.reduce((product, d) => product * d, 1);
 
   async function ofBatch(images: readonly Pixels[]): Promise<Float32Array> {
     const size = 3 * side ** 2;
@@ -78,21 +94,22 @@ export async function openImageEncoder(
     const x = tf.tensor(values, [BATCH, 3, side, side]);
     const output = await features(params, x);
     try {
-      return ((await output.data()) as Float32Array).slice(0, images.length * tokens * width);
+      return ((await output.data()) as Float32Array).slice(0, images.length * numbers);
     } finally {
       tf.dispose([x, output]);
     }
   }
 
   return {
-    shape: [tokens, width],
+    shape,
+    ...(attention && { attention }),
     async encode(images) {
       for (const { width, height } of images)
         if (width !== height)
           throw new Error(`the image encoder takes square images, got ${width} x ${height}`);
-      const all = new Float32Array(images.length * tokens * width);
+      const all = new Float32Array(images.length * numbers);
       for (let start = 0; start < images.length; start += BATCH)
-        all.set(await ofBatch(images.slice(start, start + BATCH)), start * tokens * width);
+        all.set(await ofBatch(images.slice(start, start + BATCH)), start * numbers);
       return all;
     },
     fingerprint: async () => key,

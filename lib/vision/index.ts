@@ -1,5 +1,5 @@
 export { bicubic } from "./bicubic.ts";
-export { type DINOv2Config, dinov2Features, dinov2Shapes } from "./dinov2.ts";
+export { type DINOv2Config, dinov2Attention, dinov2Features, dinov2Shapes } from "./dinov2.ts";
 export {
   type ImageEncoder,
   type ImageEncoderOptions,

@@ -56,14 +56,18 @@ export async function bothWays(
   params: Params,
   batch: Batch,
   teacher = params,
+  frozen?: Params,
 ): Promise<Computed[]> {
-  const run = (params: Params, teacher: Params, batch: Batch, weight: Tensor): Computed => {
-    const { generative, methods } = lossesOf(task, params, teacher, batch);
-    return { ...gradientsOf(task, params, teacher, batch, [weight]), generative, method: methods[0] };
+  type Arguments = [params: Params, teacher: Params, batch: Batch, weight: Tensor, frozen?: Params];
+  const run = (...[params, teacher, batch, weight, frozen]: Arguments): Computed => {
+    const { generative, methods } = lossesOf(task, params, teacher, batch, { frozen });
+    const gradients = gradientsOf(task, params, teacher, batch, [weight], { frozen });
+    return { ...gradients, generative, method: methods[0] };
   };
   const weight = tf.scalar(task.methods[0].weight as number);
   const compiled = jit(run);
-  const results = [run(params, teacher, batch, weight), await compiled(params, teacher, batch, weight)];
+  const args: Arguments = [params, teacher, batch, weight, frozen];
+  const results = [run(...args), await compiled(...args)];
   await compiled.dispose();
   return results;
 }

@@ -88,4 +88,33 @@ test("REPA trains on features beside the images, and says what is missing", asyn
   );
 });
 
+test("Self-Transcendence learns from the run of its first stage", async () => {
+  const folder = await temporaryFolder();
+  const [first, out] = [join(folder, "first"), join(folder, "second")];
+  assert.is((await train(first, "--method", "self-transcendence-1")).code, 0);
+  const second = ["--preset", "tiny", "--data", await data, "--method", "self-transcendence", "--out", out];
+  await refused(["train", ...second], /a method has a frozen teacher.*--teacher/);
+  await refused(
+    ["train", ...second, "--patch-size", "2", "--teacher", first],
+    /model\.patchSize was 4, got 2/,
+  );
+  const begun = await train(out, "--method", "self-transcendence", "--teacher", first);
+  assert.is(begun.code, 0, begun.stderr);
+  assert.equal(await losses(out), [
+    "step",
+    "generative",
+    "self-transcendence",
+    "gradientNorm",
+    "stepSeconds",
+  ]);
+  const on = ["train", "--out", out, "--resume", "--steps", "3"];
+  await refused(
+    [...on, "--teacher", first],
+    /has its frozen teacher in its checkpoints; expected no --teacher/,
+  );
+  assert.is((await run(...on)).code, 0);
+  const planned = await run("train", ...second, "--dry-run", "--json");
+  assert.ok(JSON.parse(planned.stdout).stepSeconds > 0, planned.stderr);
+});
+
 test.run();

@@ -6,7 +6,8 @@ import * as assert from "uvu/assert";
 import type { MethodConfig } from "../../lib/align/index.ts";
 import { decodeImage, openShards, packShards, prepareFeatures } from "../../lib/data/index.ts";
 import { parseNpy, toFloat64 } from "../../lib/io/index.ts";
-import { train } from "../../lib/train/index.ts";
+import { until } from "../../lib/optim/index.ts";
+import { train, training } from "../../lib/train/index.ts";
 import { openImageEncoder } from "../../lib/vision/index.ts";
 import { fixture, rejects, temporaryFolder } from "../io/helpers.ts";
 import { smallConfig } from "../train/small.ts";
@@ -69,6 +70,47 @@ test("packed with their images, they are what REPA trains with", async () => {
   });
   const { step } = await train(config, { folder: join(await temporaryFolder(), "run"), images: data });
   assert.is(step, 3);
+  await data.close();
+});
+
+test("with attention beside features, they are what HASTE trains with", async () => {
+  const source = await images();
+  const folder = await temporaryFolder();
+  const [features, attention, shards] = ["f", "a", "s"].map((name) => join(folder, name));
+  const looking = await openImageEncoder(fixture("dinov2"), { grid: 4, attention: [1, 2] });
+  await prepareFeatures(source, features, { encoder });
+  await prepareFeatures(source, attention, { encoder: looking });
+  const others = await openImageEncoder(fixture("dinov2"), { grid: 4, attention: [2] });
+  await rejects(prepareFeatures(source, attention, { encoder: others }), /with attention "1,2", got "2"/);
+  await rejects(prepareFeatures(source, attention, { encoder }), /with attention "1,2", got undefined/);
+  await Promise.all([looking.dispose(), others.dispose()]);
+  await packShards(source, shards, { arrays: { dinov2: features, attention } });
+  const data = await openShards(shards);
+  assert.equal(data.arrays, { dinov2: [16, 24], attention: [4, 3, 16, 8] });
+  const { model } = smallConfig();
+  const methods: MethodConfig[] = [
+    {
+      ...{ method: "repa", weight: until(0.5, 2), block: 2, projectorWidth: 16 },
+      encoders: [{ array: "dinov2", width: 24 }],
+    },
+    {
+      ...{ method: "attention", weight: until(0.5, 2), blocks: [2, 3], array: "attention" },
+      ...{ heads: 3, headSize: 8 },
+    },
+  ];
+  const config = smallConfig({
+    model: {
+      ...model,
+      ...{ inputSize: 16, patchSize: 4, inChannels: 3, depth: 3, hiddenSize: 24, numHeads: 3 },
+    },
+    methods,
+    ...{ steps: 3, batchSize: 4 },
+  });
+  const losses: number[] = [];
+  const run = training(config, data);
+  for await (const { metrics } of run) losses.push(metrics.attention);
+  // A mean entropy over sixteen keys at least, before anything has been learned.
+  assert.ok(losses.length === 3 && losses[0] > 1 && losses[0] < 2 * Math.log(16), `${losses}`);
   await data.close();
 });
 

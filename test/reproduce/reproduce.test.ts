@@ -20,7 +20,7 @@ import { scale } from "./tiniest.ts";
 ownHome(test);
 
 const ROWS = ["layers-3-8", "interval-dyn-0.2", "head-off"];
-/** The presets that need no encoder. */
+/** The presets that need no encoder, and no other run. */
 const PRESETS = [
   "sra",
   "sra-2026-07",
@@ -31,6 +31,7 @@ const PRESETS = [
   "layersync",
   "dispersive",
   "contrastive",
+  "self-transcendence-1",
 ];
 /** What is trained: the baseline, the paper's choice, one without a head, and the presets. */
 const ARMS = 3 + PRESETS.length;

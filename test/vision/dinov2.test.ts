@@ -58,6 +58,20 @@ test("features of patches, at another grid and at the table's own", async () => 
   }
 });
 
+test("queries and keys of patches by block, without the class's, as HASTE takes them", async () => {
+  const { attention } = await arrays("dinov2/attention.npz");
+  const encoder = await openImageEncoder(folder, { grid: 4, attention: [1, 2] });
+  assert.equal(encoder.shape, [4, 3, 16, 8]);
+  close(await encoder.encode(images), attention, 1e-4, "attention");
+  await encoder.dispose();
+  try {
+    await openImageEncoder(folder, { grid: 4, attention: [2, 3] });
+    assert.unreachable();
+  } catch (error) {
+    assert.match((error as Error).message, /has blocks 1 to 2; expected attention of some of them, got 3$/);
+  }
+});
+
 test("the authors' own file has other names, and the same features", async () => {
   const { params } = await readDINOv2(folder);
   const path = join(await mkdtemp(join(tmpdir(), "ditlab-")), "vit.safetensors");

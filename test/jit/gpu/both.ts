@@ -47,6 +47,8 @@ export async function trainOnBoth(config: TrainConfig, steps: number, arraysOf?:
     initTrainState(
       task,
       mapParams(params, (p) => tf.tensor(p.dataSync().slice(), p.shape) as Tensor),
+      {},
+      params,
     );
   let [expected, actual] = [copied(), copied()];
   const nextBatch = batchSource(smallImages(), config, { task });

@@ -15,13 +15,18 @@ const BATCH = 3;
 /** As its preset has it; what features of another network would bring is narrower. */
 function methodOf(name: MethodName, process: ProcessConfig): MethodConfig {
   const method = methodPreset(name, { depth: 3, process });
+  if (method.method === "attention")
+    return { ...method, blocks: [2, 3], array: "seen", heads: 2, headSize: 6 };
   return method.method === "repa"
     ? { ...method, encoders: [{ array: "features", width: 12 }], projectorWidth: 24 }
     : method;
 }
 
 const random = randomGenerator(6);
-const features = () => ({ features: normalTensor(random, [BATCH, 16, 12]) });
+const features = () => ({
+  features: normalTensor(random, [BATCH, 16, 12]),
+  seen: normalTensor(random, [BATCH, 4, 2, 16, 6]),
+});
 
 for (const process of [SIT_PROCESS, DIT_PROCESS])
   for (const name of METHOD_NAMES) {
