@@ -1,11 +1,11 @@
 /** What a text-to-image network is told: captions of some images as its condition. */
-import { CAPTIONS, type Captions, firstCaptions } from "../data/captions.ts";
+import { CAPTIONS, type Captions, type CaptionsIndex, firstCaptions } from "../data/captions.ts";
 import type { Condition, Network } from "../models/network.ts";
 import { tf } from "../tensor/tf.ts";
 import { tidyTree } from "../tensor/tree.ts";
 
 /** The number of an image's first caption; of fewer images than are asked for they are taken in turn. */
-const inTurn = ({ images }: Captions, image: number): number => image % images.length;
+const inTurn = ({ images }: Pick<CaptionsIndex, "images">, image: number): number => image % images.length;
 
 /** What some images are to be of: the first caption of each. */
 export async function captionCondition(
@@ -26,5 +26,7 @@ export async function captionCondition(
 }
 
 /** The same captions in words. */
-export const captionTexts = (captions: Captions, numbers: readonly number[]): string[] =>
-  numbers.map((image) => captions.texts[captions.images[inTurn(captions, image)][0]]);
+export const captionTexts = (
+  captions: Pick<CaptionsIndex, "texts" | "images">,
+  numbers: readonly number[],
+): string[] => numbers.map((image) => captions.texts[captions.images[inTurn(captions, image)][0]]);
