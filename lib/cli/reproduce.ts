@@ -10,7 +10,14 @@ import type { Experiment } from "../reproduce/experiment.ts";
 import { fullPlan, writeFullPlan } from "../reproduce/full-scale.ts";
 import { planReproduction, type ReproductionPlan, trainedShape } from "../reproduce/plan.ts";
 import { type Reproduction, reproduce } from "../reproduce/reproduce.ts";
-import { PAPER_SIZES, type ReproduceScaleName, SCALE_NAMES, SMALL_SCALES } from "../reproduce/scales.ts";
+import {
+  captionedScale,
+  PAPER_SIZES,
+  type ReproduceScaleName,
+  SCALE_NAMES,
+  SMALL_SCALES,
+  type SmallScale,
+} from "../reproduce/scales.ts";
 import { EXIT, stopSignal } from "./exit.ts";
 import { dataFolderOption, integer, jsonOption, positiveInteger, withDevice } from "./options.ts";
 import { progressReporter } from "./progress.ts";
@@ -176,13 +183,12 @@ export const reproduceCommand = (): Command =>
         const file = options.dryRun ? undefined : await writeFullPlan(join(options.out, "paper"), plan);
         return print(`${plan.commands.join("\n")}\n${file ? `\n${file} holds them.\n` : ""}`);
       }
-      const scale = SMALL_SCALES[scaleName];
-      const seeds = seedsOf(scale.seeds, options.seeds);
+      const seeds = seedsOf(SMALL_SCALES[scaleName].seeds, options.seeds);
       const parts = await partsOf(experiments, scaleName, options);
       if (options.dryRun) {
         const plans: ReproductionPlan[] = [];
         for (const { dataset, ...part } of parts)
-          plans.push(await planReproduction({ ...part, scale, seeds, images: trainedShape(dataset) }));
+          plans.push(await planReproduction({ ...part, seeds, images: trainedShape(dataset) }));
         const plan = together(plans);
         return print(options.json ? `${JSON.stringify(plan, null, 2)}\n` : planText(plan));
       }
@@ -195,7 +201,7 @@ export const reproduceCommand = (): Command =>
       for (const part of parts) {
         const ids = part.isWhole ? names : part.experiments.map(({ id }) => id);
         const command = `ditlab reproduce ${ids.join(" ")}${rows} --scale ${scaleName} --seeds ${seeds.length} --dataset ${part.name}`;
-        const results = await reproduce({ ...part, scaleName, scale, seeds, signal, reporter, command });
+        const results = await reproduce({ ...part, scaleName, seeds, signal, reporter, command });
         if (!results) {
           const data = options.data ? ` --data ${options.data}` : "";
           reporter.note(`Saved. Go on with: ${command}${data} --out ${options.out}`);
@@ -211,6 +217,7 @@ export const reproduceCommand = (): Command =>
 interface Part {
   readonly experiments: readonly Experiment[];
   readonly dataset: Dataset;
+  readonly scale: SmallScale;
   /** What the data set is made of. */
   readonly name: DatasetName;
   readonly folder: string;
@@ -224,17 +231,19 @@ async function partsOf(
   scaleName: keyof typeof SMALL_SCALES,
   { dataset, data, out }: Options,
 ): Promise<Part[]> {
-  const scale = SMALL_SCALES[scaleName];
   const parts: Part[] = [];
   for (const isCaptioned of [false, true]) {
     const own = experiments.filter((experiment) => (experiment.isCaptioned ?? false) === isCaptioned);
     if (own.length === 0) continue;
-    const name = dataset ?? (isCaptioned ? scale.captioned : scale.dataset);
+    const whole = SMALL_SCALES[scaleName];
+    const scale = isCaptioned ? captionedScale(whole) : whole;
+    const name = dataset ?? scale.dataset;
     const loaded = await loadDataset(name, { folder: data });
     const used = isCaptioned ? await captionedDataset(loaded) : loaded;
     parts.push({
       experiments: own,
       dataset: used,
+      scale,
       name,
       folder: join(out, `${scaleName}-${used.name}`),
       isWhole: own.length === experiments.length,

@@ -73,10 +73,10 @@ test("what is of captioned pictures is planned with the rest, on data of its own
   assert.is(code, 0);
   const plan: ReproductionPlan = JSON.parse(stdout);
   assert.equal(
-    plan.runs.slice(-2).map(({ rows, config: { model } }) => [...rows, model.type, model.inChannels]),
+    plan.runs.slice(-2).map(({ rows, config: { model, steps } }) => [...rows, model.type, steps]),
     [
-      ["table2 baseline", "mmdit", 3],
-      ["table2 sra", "mmdit", 3],
+      ["table2 baseline", "mmdit", 6000],
+      ["table2 sra", "mmdit", 6000],
     ],
   );
   assert.is(plan.runs.length, 4 + 2);

@@ -5,7 +5,7 @@ export const scale: SmallScale = {
   about: "the least",
   seeds: [0, 1, 2],
   dataset: "mnist",
-  captioned: "mnist",
+  captioned: { dataset: "mnist", steps: 4 },
   textModel: { depth: 3, hiddenSize: 8, numHeads: 2, patchSize: 4 },
   trained: ["B"],
   probed: "B",
