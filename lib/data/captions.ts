@@ -118,6 +118,7 @@ export function withCaptions(data: TrainingData, captions: Captions): TrainingDa
     );
   return {
     ...data,
+    captions,
     arrays: { ...data.arrays, [CAPTIONS]: features.shape },
     nothing: { ...data.nothing, [CAPTIONS]: empty },
     async read(seed, position, count, streams = randomStream) {

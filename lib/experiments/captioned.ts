@@ -1,6 +1,7 @@
 /** Small captioned pictures as a data set: models are trained on some, draw others by their captions, and are judged by the facts. */
 import { type Captions, COLOURS, CORNERS, captionedDigits, type Dataset, type Facts } from "../data/index.ts";
 import { type FactReader, factReader } from "../metrics/index.ts";
+import { TEXT_GUIDANCE } from "../train/caption-condition.ts";
 
 /** Seeds of corners and colours. */
 const [TRAIN_SEED, TEST_SEED] = [0, 1];
@@ -16,9 +17,6 @@ export interface CaptionedDataset extends Dataset {
 }
 
 export const isCaptioned = (dataset: Dataset): dataset is CaptionedDataset => "heldOut" in dataset;
-
-/** What the text-to-image experiments of REPA's and SRA's papers sample with. */
-export const TEXT_GUIDANCE = 2;
 
 /**
  * Captioned pictures of a data set of grey images, as many. All that captions tell apart are classes of their own, so that

@@ -4,6 +4,9 @@ import type { Condition, Network } from "../models/network.ts";
 import { tf } from "../tensor/tf.ts";
 import { tidyTree } from "../tensor/tree.ts";
 
+/** The scale of guidance that the text-to-image experiments of REPA's and SRA's papers sample with. */
+export const TEXT_GUIDANCE = 2;
+
 /** The number of an image's first caption; of fewer images than are asked for they are taken in turn. */
 const inTurn = ({ images }: Pick<CaptionsIndex, "images">, image: number): number => image % images.length;
 
