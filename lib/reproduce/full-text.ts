@@ -1,5 +1,4 @@
 /** Table 2 at the paper's scale: the commands that train, sample and measure text to image on COCO. */
-
 import { TEXT_GUIDANCE } from "../train/caption-condition.ts";
 import type { TrainConfig } from "../train/config.ts";
 import { RELEASED_SAMPLING } from "./released.ts";

@@ -78,7 +78,9 @@ const COSTS_FILE = "costs.json";
 const TIMING_FILE = "timing.json";
 
 async function claim({ folder, scaleName, scale, dataset }: ReproduceOptions): Promise<void> {
-  const { about: _, seeds: __, ...settings } = scale;
+  const { about: _, seeds: __, captioned: ___, judged: ____, textModel, ...others } = scale;
+  // What the other data's runs do not depend on: a folder of them is gone on with whatever these say.
+  const settings = isCaptioned(dataset) ? { ...others, textModel } : others;
   const identity = {
     scale: scaleName,
     dataset: dataset.name,

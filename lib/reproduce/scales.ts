@@ -34,8 +34,8 @@ export interface SmallScale extends Sizes {
 }
 
 /**
- * Small enough to learn in minutes what a caption says: with 6 or 12 blocks where and in which colour took more than a
- * thousand steps, and a patch of 7 lies in one quarter of a picture, as what is shown does.
+ * Small enough to learn in minutes what a caption says: in pilots all corners were right after 750 steps, but with 6 blocks
+ * (at half the rate) 39 % after 1,000. A patch of 7 lies in one quarter of a picture, as what is shown does.
  */
 const TEXT_MODEL = { depth: 4, hiddenSize: 96, numHeads: 4, patchSize: 7 } as const;
 const WIDTHS = { B: [48, 4], L: [64, 4], XL: [72, 4] } as const;

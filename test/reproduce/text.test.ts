@@ -5,6 +5,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type CaptionedDataset, captionedDataset } from "../../lib/experiments/captioned.ts";
 import type { Evaluation } from "../../lib/experiments/index.ts";
+import { MANIFEST } from "../../lib/io/folders.ts";
 import { readJsonLines } from "../../lib/io/index.ts";
 import {
   experimentsNamed,
@@ -122,6 +123,13 @@ test("called again it trains nothing; stopped it goes on to the same numbers", a
     done = found !== undefined;
   }
   assert.ok(stops > 1 && stops < 20, `${stops} times`);
+});
+
+test("a folder knows the text-to-image model that it is of, and one of other data does not", async () => {
+  const other = { ...scale, textModel: { ...scale.textModel, depth: 2 } };
+  await rejects(run({ scale: other }), /cannot go on in .*: its settings was .*textModel/);
+  const { identity } = JSON.parse(await readFile(join(folder, MANIFEST), "utf8"));
+  assert.equal(Object.keys(JSON.parse(identity.settings)).includes("captioned"), false);
 });
 
 test("a text-to-image model needs captions, and the PickScore the paper's scale", async () => {
