@@ -8,8 +8,9 @@ import type { Network } from "../models/index.ts";
 import type { Pipeline } from "../pipeline/index.ts";
 import { gatherSamples } from "../samplers/index.ts";
 import { disposeTree } from "../tensor/tree.ts";
+import { captionCondition } from "../train/caption-condition.ts";
 import { progressReporter } from "./progress.ts";
-import { captionCondition, captionsFor } from "./sample-captions.ts";
+import { captionsFor } from "./sample-captions.ts";
 import { type SampleOptions, samplerOptions } from "./sampler-options.ts";
 
 /** The class ids in a file: a JSON list, or a line for each. */

@@ -6,6 +6,7 @@ import {
   type ImageFilesOptions,
   type InceptionExtractor,
   type InceptionMetrics,
+  type Interval,
   imageSize,
   inceptionExtractor,
   inceptionMetrics,
@@ -36,6 +37,9 @@ export interface InceptionEvaluation {
 }
 
 export interface InceptionResult extends InceptionMetrics {
+  /** Where it was asked for, too. */
+  pickscore?: number;
+  intervals: InceptionMetrics["intervals"] & { pickscore?: Interval };
   samples: number;
   reference: number;
   suite: SuiteName;
@@ -189,6 +193,7 @@ export function inceptionTable(result: InceptionResult): string {
     ...row("Inception Score", result.is, 2, "is"),
     ...row("precision", result.precision, 4, "precision"),
     ...row("recall", result.recall, 4),
+    ...row("PickScore", result.pickscore, 3, "pickscore"),
     ...row("KID", kid?.mean, 6),
     ...row("  over subsets", kid?.deviation, 6).map((line) => `${line}   (standard deviation)`),
     "",

@@ -11,6 +11,7 @@ import {
   sampleMetrics,
 } from "../metrics/index.ts";
 import { evaluateInception, inceptionTable } from "./evaluate-inception.ts";
+import { checkPickScore, evaluatePickScore } from "./evaluate-pickscore.ts";
 import { dataFolderOption, datasetOption, jsonOption, positiveInteger, withDevice } from "./options.ts";
 import { progressReporter } from "./progress.ts";
 
@@ -23,6 +24,8 @@ interface Options {
   intervals?: boolean;
   weights: string;
   vae?: string;
+  captions?: string;
+  pickscore?: string;
   cache: boolean;
   json?: boolean;
 }
@@ -80,7 +83,7 @@ const metricNames = (value: string): MetricName[] =>
 export const evaluateCommand = (): Command =>
   withDevice(new Command("evaluate"))
     .description(
-      "measure generated images against a reference: FID, sFID, Inception Score, precision, recall, KID",
+      "measure generated images against a reference: FID, sFID, Inception Score, precision, recall, KID, PickScore",
     )
     .argument(
       "<samples>",
@@ -107,6 +110,11 @@ export const evaluateCommand = (): Command =>
       "95 % confidence intervals of FID and sFID too (ten more distances each, by the jackknife)",
     )
     .option("--vae <folder>", "diffusers' files of the VAE, or the name of a published one, for latents")
+    .option("--captions <folder>", "captions that the images were drawn by, for --pickscore")
+    .option(
+      "--pickscore <folder>",
+      "PickScore's files (yuvalkirstain/PickScore_v1 and its tokenizer): also how well images fit their --captions",
+    )
     .option("--weights <file>", "the FID network's weights, or the name of published ones", "inception-2015")
     .option("--no-cache", "do not keep features in the cache folder")
     .addOption(datasetOption())
@@ -118,6 +126,13 @@ export const evaluateCommand = (): Command =>
     )
     .action(async (path: string, options: Options) => {
       const { reference, suite = isCount(reference) ? SMALL : "adm", metrics, weights, cache } = options;
+      const { captions, pickscore } = options;
+      if ((captions === undefined) !== (pickscore === undefined))
+        throw new Error("--pickscore says how well images fit their --captions; expected both");
+      if (suite === SMALL && pickscore !== undefined)
+        throw new Error(
+          `PickScore goes with the FID network; expected a --reference, got the suite ${SMALL}`,
+        );
       if ((suite === SMALL) !== isCount(reference))
         throw new Error(
           suite === SMALL
@@ -132,6 +147,8 @@ export const evaluateCommand = (): Command =>
         return print(result, lines.join(""));
       }
       const { intervals = false, vae } = options;
+      const isLiked = captions !== undefined && pickscore !== undefined;
+      if (isLiked) await checkPickScore({ captions, pickscore });
       const result = await evaluateInception({
         samples: path,
         reference,
@@ -143,5 +160,12 @@ export const evaluateCommand = (): Command =>
         cache,
       });
       for (const warning of result.warnings) process.stderr.write(`warning: ${warning}\n`);
-      print(result, inceptionTable(result));
+      if (!isLiked) return print(result, inceptionTable(result));
+      const liked = await evaluatePickScore({ samples: path, captions, pickscore, vae });
+      const all = {
+        ...result,
+        pickscore: liked.pickscore,
+        intervals: { ...result.intervals, pickscore: liked.interval },
+      };
+      print(all, inceptionTable(all));
     });

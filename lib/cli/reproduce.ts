@@ -2,14 +2,22 @@
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Command, Option } from "commander";
-import { type DatasetName, datasetNames, loadDataset } from "../data/index.ts";
+import { type Dataset, type DatasetName, datasetNames, loadDataset } from "../data/index.ts";
+import { captionedDataset } from "../experiments/captioned.ts";
 import { formatGigabytes, formatSeconds } from "../experiments/report/text.ts";
 import { allExperiments, experimentsNamed, withRows } from "../reproduce/catalogue.ts";
 import type { Experiment } from "../reproduce/experiment.ts";
 import { fullPlan, writeFullPlan } from "../reproduce/full-scale.ts";
-import { planReproduction, type ReproductionPlan } from "../reproduce/plan.ts";
+import { planReproduction, type ReproductionPlan, trainedShape } from "../reproduce/plan.ts";
 import { type Reproduction, reproduce } from "../reproduce/reproduce.ts";
-import { PAPER_SIZES, type ReproduceScaleName, SCALE_NAMES, SMALL_SCALES } from "../reproduce/scales.ts";
+import {
+  captionedScale,
+  PAPER_SIZES,
+  type ReproduceScaleName,
+  SCALE_NAMES,
+  SMALL_SCALES,
+  type SmallScale,
+} from "../reproduce/scales.ts";
 import { EXIT, stopSignal } from "./exit.ts";
 import { dataFolderOption, integer, jsonOption, positiveInteger, withDevice } from "./options.ts";
 import { progressReporter } from "./progress.ts";
@@ -175,39 +183,87 @@ export const reproduceCommand = (): Command =>
         const file = options.dryRun ? undefined : await writeFullPlan(join(options.out, "paper"), plan);
         return print(`${plan.commands.join("\n")}\n${file ? `\n${file} holds them.\n` : ""}`);
       }
-      const scale = SMALL_SCALES[scaleName];
-      const name = options.dataset ?? scale.dataset;
-      const dataset = await loadDataset(name, { folder: options.data });
-      const seeds = seedsOf(scale.seeds, options.seeds);
-      const folder = join(options.out, `${scaleName}-${name}`);
+      const seeds = seedsOf(SMALL_SCALES[scaleName].seeds, options.seeds);
+      const parts = await partsOf(experiments, scaleName, options);
       if (options.dryRun) {
-        const plan = await planReproduction({ experiments, scale, seeds, images: dataset.train, folder });
+        const plans: ReproductionPlan[] = [];
+        for (const { dataset, ...part } of parts)
+          plans.push(await planReproduction({ ...part, seeds, images: trainedShape(dataset) }));
+        const plan = together(plans);
         return print(options.json ? `${JSON.stringify(plan, null, 2)}\n` : planText(plan));
       }
       const reporter = progressReporter();
       const signal = stopSignal(() =>
         reporter.note("\nStopping after this step; press Ctrl-C again to stop at once."),
       );
-      const command = `ditlab reproduce ${names.join(" ")}${options.rows ? ` --rows ${options.rows}` : ""} --scale ${scaleName} --seeds ${seeds.length} --dataset ${name}`;
-      const results = await reproduce({
-        experiments,
-        folder,
-        dataset,
-        scaleName,
-        scale,
-        seeds,
-        signal,
-        reporter,
-        command,
-      });
-      if (!results) {
-        reporter.note(
-          `Saved. Go on with: ${command}${options.data ? ` --data ${options.data}` : ""} --out ${options.out}`,
-        );
-        process.exit(EXIT.interrupted);
+      const rows = options.rows ? ` --rows ${options.rows}` : "";
+      const all: Reproduction[] = [];
+      for (const part of parts) {
+        const ids = part.isWhole ? names : part.experiments.map(({ id }) => id);
+        const command = `ditlab reproduce ${ids.join(" ")}${rows} --scale ${scaleName} --seeds ${seeds.length} --dataset ${part.name}`;
+        const results = await reproduce({ ...part, scaleName, seeds, signal, reporter, command });
+        if (!results) {
+          const data = options.data ? ` --data ${options.data}` : "";
+          reporter.note(`Saved. Go on with: ${command}${data} --out ${options.out}`);
+          process.exit(EXIT.interrupted);
+        }
+        all.push(...results);
+        if (!options.json) print(`\n${summary(results, part.folder)}\n`);
       }
-      print(options.json ? `${JSON.stringify(results, null, 2)}\n` : `\n${summary(results, folder)}\n`);
+      if (options.json) print(`${JSON.stringify(all, null, 2)}\n`);
     });
+
+/** Experiments of one data set, and where they lie. */
+interface Part {
+  readonly experiments: readonly Experiment[];
+  readonly dataset: Dataset;
+  readonly scale: SmallScale;
+  /** What the data set is made of. */
+  readonly name: DatasetName;
+  readonly folder: string;
+  /** Whether it is all that was asked for. */
+  readonly isWhole: boolean;
+}
+
+/** Experiments by what they are of: images, and pictures with captions. */
+async function partsOf(
+  experiments: readonly Experiment[],
+  scaleName: keyof typeof SMALL_SCALES,
+  { dataset, data, out }: Options,
+): Promise<Part[]> {
+  const parts: Part[] = [];
+  for (const isCaptioned of [false, true]) {
+    const own = experiments.filter((experiment) => (experiment.isCaptioned ?? false) === isCaptioned);
+    if (own.length === 0) continue;
+    const whole = SMALL_SCALES[scaleName];
+    const scale = isCaptioned ? captionedScale(whole) : whole;
+    const name = dataset ?? scale.dataset;
+    const loaded = await loadDataset(name, { folder: data });
+    const used = isCaptioned ? await captionedDataset(loaded) : loaded;
+    parts.push({
+      experiments: own,
+      dataset: used,
+      scale,
+      name,
+      folder: join(out, `${scaleName}-${used.name}`),
+      isWhole: own.length === experiments.length,
+    });
+  }
+  return parts;
+}
+
+/** What several plans come to. */
+const together = (plans: readonly ReproductionPlan[]): ReproductionPlan => {
+  const sum = (name: "stepsLeft" | "secondsLeft" | "disk"): number =>
+    plans.reduce((total, plan) => total + plan[name], 0);
+  return {
+    runs: plans.flatMap(({ runs }) => runs),
+    stepsLeft: sum("stepsLeft"),
+    secondsLeft: sum("secondsLeft"),
+    memory: Math.max(...plans.map(({ memory }) => memory)),
+    disk: sum("disk"),
+  };
+};
 
 /** The first seeds of a scale, and those that follow them. */
 function seedsOf(known: readonly number[], count = known.length): number[] {

@@ -1,8 +1,6 @@
 /** What a text-to-image model draws: captions of a folder, or texts that are given. */
-import { CAPTIONS, type Captions, captionsOfTexts, firstCaptions, openCaptions } from "../data/index.ts";
-import type { Condition, Network } from "../models/index.ts";
-import { tf } from "../tensor/tf.ts";
-import { tidyTree } from "../tensor/tree.ts";
+import { CAPTIONS, type Captions, captionsOfTexts, openCaptions } from "../data/index.ts";
+import type { Network } from "../models/index.ts";
 import { openTextEncoder } from "../text/index.ts";
 import type { SampleOptions } from "./sampler-options.ts";
 
@@ -32,23 +30,4 @@ export async function captionsFor(
   if (`${shape}` === `${expected}`) return captions;
   await captions.features.close();
   throw new Error(`${captions.name} has features of [${shape}], but the ${name} expects [${expected}]`);
-}
-
-/** What some images are to be of: the first caption of each. Of fewer captions than images they are taken in turn. */
-export async function captionCondition(
-  { conditionOf }: Network,
-  captions: Captions,
-  numbers: readonly number[],
-): Promise<Condition> {
-  const known = captions.images.length;
-  const values = await firstCaptions(
-    captions,
-    numbers.map((image) => image % known),
-  );
-  const rows = numbers.length;
-  return tidyTree(() =>
-    conditionOf(tf.zeros([rows], "int32"), {
-      [CAPTIONS]: tf.tensor(values, [rows, ...captions.features.shape]),
-    }),
-  );
 }

@@ -61,6 +61,14 @@ export async function checkedCaptions(
   return { name, texts, images, features, empty: await features.read([0]) };
 }
 
+/** What a folder of captions says in words, without its features. @throws naming the file that is missing or unfit. */
+export async function readCaptionsIndex(folder: string): Promise<CaptionsIndex> {
+  const path = join(folder, CAPTIONS_FILE);
+  const index = await readJson(path);
+  check(captionsIndex, index, path);
+  return captionsIndex.parse(index);
+}
+
 /** Opens a folder of captions. @throws naming the file that is missing or unfit. */
 export async function openCaptions(folder: string): Promise<Captions> {
   const path = join(folder, CAPTIONS_FILE);
@@ -110,6 +118,7 @@ export function withCaptions(data: TrainingData, captions: Captions): TrainingDa
     );
   return {
     ...data,
+    captions,
     arrays: { ...data.arrays, [CAPTIONS]: features.shape },
     nothing: { ...data.nothing, [CAPTIONS]: empty },
     async read(seed, position, count, streams = randomStream) {

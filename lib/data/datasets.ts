@@ -22,7 +22,8 @@ export interface ImageSet {
 }
 
 export interface Dataset {
-  name: DatasetName;
+  /** Of those that `loadDataset` knows, a `DatasetName`. */
+  name: string;
   /** The classes' names, by label. */
   classes: string[];
   train: ImageSet;

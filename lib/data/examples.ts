@@ -1,5 +1,6 @@
 /** What training reads: examples in an endless sequence of shuffled epochs, from memory or from files. */
 import { type RandomGenerator, randomStream, type Streams } from "../tensor/random.ts";
+import type { Captions } from "./captions.ts";
 import type { ImageSet } from "./datasets.ts";
 import { imageSetFingerprint } from "./identity.ts";
 import { writePlanes } from "./tensors.ts";
@@ -32,6 +33,8 @@ export interface TrainingData {
   unnumbered?: string;
   /** Shapes of one example's further arrays, by name. */
   arrays?: Readonly<Record<string, readonly number[]>>;
+  /** Texts of each image, where it has some. */
+  captions?: Captions;
   /** What further arrays are where nothing is said of an image, by name: a caption's features those of no caption. */
   nothing?: Readonly<Record<string, Float32Array>>;
   /**

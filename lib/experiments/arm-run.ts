@@ -1,14 +1,14 @@
 /** One run of a comparison: one arm trained with one seed, and evaluated on the way. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Dataset } from "../data/index.ts";
+import type { ImageSet, TrainingData } from "../data/index.ts";
 import { exists } from "../io/files.ts";
 import { appendJsonLine, readJsonLines, truncateJsonLines, writeAtomic } from "../io/index.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import { type LogEntry, listCheckpoints, type TrainConfig, train } from "../train/index.ts";
 import { RUN_FILES } from "../train/run-folder.ts";
 import { isLoss } from "../train/step.ts";
-import { type ModelEvaluator, metricsOf, probeOf, samplesOf, writeGrid } from "./evaluator.ts";
+import { factsOf, type ModelEvaluator, metricsOf, probeOf, samplesOf, writeGrid } from "./evaluator.ts";
 import type { Reporter } from "./reporter.ts";
 import type { Evaluation, RunResult } from "./results.ts";
 
@@ -21,7 +21,7 @@ export interface ArmRunOptions {
   /** Of the run's folder. */
   name: string;
   config: TrainConfig;
-  dataset: Dataset;
+  images: ImageSet | TrainingData;
   /** Steps after which the run is evaluated, the last of them its end. */
   evaluateAt: readonly number[];
   resume?: boolean;
@@ -35,7 +35,7 @@ export async function runArm(
   evaluator: ModelEvaluator,
   seconds: Record<string, number>,
 ): Promise<RunResult | undefined> {
-  const { folder, name, config, dataset, evaluateAt, signal, reporter } = options;
+  const { folder, name, config, evaluateAt, signal, reporter } = options;
   const runFolder = join(folder, name);
   const evaluationsPath = join(runFolder, "evaluations.jsonl");
   const donePath = join(runFolder, "result.json");
@@ -45,7 +45,7 @@ export async function runArm(
   let begun = false;
   const result = await train(config, {
     folder: runFolder,
-    images: dataset.train,
+    images: options.images,
     resume,
     signal,
     onWarning: reporter.note,
@@ -66,12 +66,13 @@ export async function runArm(
       const start = performance.now();
       const images = await samplesOf(evaluator, ema, `${name}: samples at step ${step}`);
       const metrics = await metricsOf(evaluator, images);
+      const facts = factsOf(evaluator, images);
       await writeGrid(evaluator, ema, join(folder, samples));
       const sampled = performance.now();
       const probe = await probeOf(evaluator, ema, `${name}: probe at step ${step}`);
       // A run killed between an evaluation and its next checkpoint makes it again: the later line counts.
       await truncateJsonLines<Evaluation>(evaluationsPath, (entry) => entry.step < step);
-      await appendJsonLine(evaluationsPath, { step, metrics, probe });
+      await appendJsonLine(evaluationsPath, { step, metrics, probe, ...(facts && { facts }) });
       add(seconds, "sampling and metrics", sampled - start);
       add(seconds, "linear probes", performance.now() - sampled);
     },

@@ -129,7 +129,7 @@ export async function runComparison(options: ComparisonOptions): Promise<Results
         const name = runName(arm, seed);
         const evaluateAt = evenly(config.steps, evaluations);
         const run = await runArm(
-          { folder, name, config, dataset, evaluateAt, resume, signal, reporter },
+          { folder, name, config, images: dataset.train, evaluateAt, resume, signal, reporter },
           evaluatorOfModel(evaluator, config),
           seconds,
         );

@@ -1,16 +1,16 @@
 /** What a measure says of images that nobody would call samples, and of real ones: without these beside it a value says little. */
 import type { ImageSet } from "../data/index.ts";
+import { writePlanes } from "../data/tensors.ts";
 import { type NdArray, ndarray } from "../io/index.ts";
 import {
+  type CaptionAgreement,
   cnnFeatures,
-  type Evaluated,
   frechetDistance,
   gaussianStatistics,
   inceptionScore,
 } from "../metrics/index.ts";
-import { cnnFeaturesOfSet } from "../metrics/small-cnn.ts";
 import { randomStream } from "../tensor/random.ts";
-import type { Evaluator } from "./evaluator.ts";
+import { type Evaluator, factsOf } from "./evaluator.ts";
 
 export interface Control {
   name: string;
@@ -18,6 +18,8 @@ export interface Control {
   isTrivial: boolean;
   frechet: number;
   inceptionScore: number;
+  /** Of captioned pictures, beside captions that trivial images know nothing of. */
+  facts?: CaptionAgreement;
 }
 
 /** Mean and standard deviation of each pixel over a set, in [-1, 1] and in NCHW order. */
@@ -51,22 +53,36 @@ function pixelImages(set: ImageSet, count: number, deviations: number): NdArray<
   return ndarray(data, [count, set.channels, set.height, set.width]);
 }
 
+/** Held-out images as samples are, [count,C,H,W]. */
+function realImages(set: ImageSet, count: number): NdArray<"float32"> {
+  const { images, channels, height, width } = set;
+  const area = channels * height * width;
+  const data = new Float32Array(count * area);
+  for (let i = 0; i < count; i++)
+    writePlanes(data, i * area, images.subarray(i * area, (i + 1) * area), channels);
+  return ndarray(data, [count, channels, height, width]);
+}
+
 /** Held-out real images, the mean image, and pixels drawn one by one, measured as so many samples are. */
-export async function controlMetrics({ network, reference, dataset, scale }: Evaluator): Promise<Control[]> {
+export async function controlMetrics(evaluator: Evaluator): Promise<Control[]> {
+  const { network, reference, dataset, scale } = evaluator;
   const { generated } = scale;
   const statistics = gaussianStatistics(reference.features);
-  const control = async (name: string, isTrivial: boolean, evaluated: Evaluated): Promise<Control> => ({
-    name,
-    isTrivial,
-    frechet: await frechetDistance(statistics, gaussianStatistics(evaluated.features)),
-    inceptionScore: inceptionScore(evaluated.probabilities),
-  });
-  const real = Array.from({ length: generated }, (_, i) => i);
-  const drawn = (deviations: number) =>
-    cnnFeatures(network, pixelImages(dataset.train, generated, deviations));
+  const control = async (name: string, isTrivial: boolean, images: NdArray<"float32">): Promise<Control> => {
+    const { features, probabilities } = await cnnFeatures(network, images);
+    const facts = factsOf(evaluator, images);
+    return {
+      name,
+      isTrivial,
+      frechet: await frechetDistance(statistics, gaussianStatistics(features)),
+      inceptionScore: inceptionScore(probabilities),
+      ...(facts && { facts }),
+    };
+  };
+  const drawn = (deviations: number): NdArray<"float32"> => pixelImages(dataset.train, generated, deviations);
   return [
-    await control("held-out real images", false, await cnnFeaturesOfSet(network, dataset.test, real)),
-    await control("the mean image, every time", true, await drawn(0)),
-    await control("each pixel drawn by itself, with its mean and deviation", true, await drawn(1)),
+    await control("held-out real images", false, realImages(dataset.test, generated)),
+    await control("the mean image, every time", true, drawn(0)),
+    await control("each pixel drawn by itself, with its mean and deviation", true, drawn(1)),
   ];
 }

@@ -4,6 +4,7 @@ import { levelAt } from "../diffusion/levels.ts";
 import type { ProcessConfig } from "../diffusion/process.ts";
 import { type NdArray, ndarray, toUint8Images, writePngGrid } from "../io/index.ts";
 import {
+  type CaptionAgreement,
   cnnFeatures,
   cnnFeaturesOfSet,
   type Evaluated,
@@ -21,7 +22,9 @@ import {
 } from "../samplers/index.ts";
 import type { Params } from "../tensor/params.ts";
 import { disposeTree } from "../tensor/tree.ts";
+import { captionCondition } from "../train/caption-condition.ts";
 import type { TrainConfig } from "../train/config.ts";
+import { isCaptioned } from "./captioned.ts";
 import { loadSmallCnn } from "./feature-network.ts";
 import type { EvaluationScale } from "./presets.ts";
 import type { Reporter } from "./reporter.ts";
@@ -148,21 +151,42 @@ export function checkEvaluation(
   for (const t of scale.probeTimesteps) levelAt(process, t);
 }
 
-/** Samples of the averaged weights without guidance, the same noise in every run. */
-export async function samplesOf(
-  { generator, scale, dataset, reporter, ...drawn }: ModelEvaluator,
+/** Draws what options say, of captioned pictures by the first held-out captions, guided. */
+async function draw(
+  { generator, dataset, model }: ModelEvaluator,
   ema: Params,
-  label: string,
-) {
+  { count, ...options }: GenerateOptions,
+): Promise<NdArray<"float32">> {
+  if (!isCaptioned(dataset)) return generator.generate(ema, { count, ...options });
+  const condition = await captionCondition(model, dataset.heldOut.captions, indices(count!));
+  try {
+    return await generator.generate(ema, { ...options, condition, guidance: { scale: dataset.guidance } });
+  } finally {
+    disposeTree(condition);
+  }
+}
+
+/** Samples of the averaged weights, without guidance but of captions, the same noise in every run. */
+export async function samplesOf(evaluator: ModelEvaluator, ema: Params, label: string) {
+  const { scale, dataset, reporter } = evaluator;
   reporter.begin(label, scale.generated);
-  const images = await generator.generate(ema, {
-    ...samplerOf(scale, dataset, drawn),
+  const images = await draw(evaluator, ema, {
+    ...samplerOf(scale, dataset, evaluator),
     batchSize: Math.min(100, scale.generated),
     onProgress: (done) => reporter.update(done),
   });
   reporter.end();
   return images;
 }
+
+/** How often samples, or the first held-out pictures, are as their captions say; nothing where there are no captions. */
+export const factsOf = (
+  { dataset }: Pick<Evaluator, "dataset">,
+  images: NdArray<"float32">,
+): CaptionAgreement | undefined =>
+  isCaptioned(dataset)
+    ? dataset.reader.agreement(images, dataset.heldOut.facts.slice(0, images.shape[0]))
+    : undefined;
 
 /** Linear probes of every block of the averaged weights at every noise level; none where there are none. */
 export async function probeOf(
@@ -215,13 +239,10 @@ export const metricsOfRealImages = async ({
 }: Evaluator): Promise<SampleMetrics> =>
   sampleMetrics(reference, await cnnFeaturesOfSet(network, dataset.test, indices(scale.generated)));
 
-/** Writes a grid of samples, with classes one column each: what a reader looks at, not what is measured. */
-export async function writeGrid(
-  { generator, scale, dataset, ...drawn }: ModelEvaluator,
-  ema: Params,
-  path: string,
-): Promise<void> {
-  const images = await generator.generate(ema, gridOf(scale, dataset, drawn));
+/** Writes a grid of samples, with classes one column each, with captions the first of them: what a reader looks at, not what is measured. */
+export async function writeGrid(evaluator: ModelEvaluator, ema: Params, path: string): Promise<void> {
+  const { scale, dataset } = evaluator;
+  const images = await draw(evaluator, ema, gridOf(scale, dataset, evaluator));
   await writePngGrid(path, toUint8Images(images.data, images.shape), { columns: 10, scale: 2 });
 }
 

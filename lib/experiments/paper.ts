@@ -22,9 +22,9 @@ const PRESETS: ReadonlyMap<string, { model: TransformerName; resolution: Resolut
 );
 
 /** Text to image, on latents of COCO 2014 at 256x256. */
-const TEXT_PRESET = `${TEXT_MODEL.toLowerCase()}-coco256`;
+export const TEXT_PRESET = `${TEXT_MODEL.toLowerCase()}-coco256`;
 /** What table 2 was trained for; the released code's default is another. */
-const TEXT_STEPS = 150_000;
+export const TEXT_STEPS = 150_000;
 
 /** All 48 on ImageNet, and the one on COCO. */
 export const PAPER_PRESETS: readonly string[] = [...PRESETS.keys(), TEXT_PRESET];

@@ -1,5 +1,5 @@
 /** The shape of `results.json`: everything the report shows, and nothing it has to compute from tensors. */
-import type { SampleMetrics } from "../metrics/index.ts";
+import type { CaptionAgreement, SampleMetrics } from "../metrics/index.ts";
 
 export type { SampleMetrics };
 
@@ -16,6 +16,8 @@ export interface Evaluation {
   step: number;
   metrics: SampleMetrics;
   probe: ProbeResult[];
+  /** Of captioned pictures. */
+  facts?: CaptionAgreement;
 }
 
 /** Training losses by name, `generative` and that of each method, one entry per logged step. */

@@ -33,6 +33,7 @@ export {
 } from "./inception-score.ts";
 export { type Interval, jackknifeInterval, meanInterval, shareInterval } from "./intervals.ts";
 export { type KernelDistance, type KernelDistanceOptions, kernelDistance } from "./kernel-distance.ts";
+export { openPickScore, type PickScore } from "./pickscore.ts";
 export { type PrecisionRecall, precisionRecall } from "./precision-recall.ts";
 export { cnnFeatures, cnnFeaturesOfSet, type Evaluated, type SmallCnn } from "./small-cnn.ts";
 export { type GaussianStatistics, gaussianStatistics } from "./stats.ts";

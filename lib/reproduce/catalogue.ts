@@ -4,9 +4,11 @@ import { figure2, figure4, figure7a, figure7b, figure7c, figure7d } from "./figu
 import { methods } from "./methods.ts";
 import { pictures } from "./pictures.ts";
 import { table1, table3, table4, table6, table7 } from "./tables.ts";
+import { table2 } from "./text.ts";
 
 const EXPERIMENTS = [
   table1,
+  table2,
   table3,
   table4,
   table6,

@@ -1,10 +1,12 @@
 /** What an experiment is, as plain data: rows, what is trained for them, what is read of that, and what the paper claims. */
 import type { MethodName } from "../align/index.ts";
+import type { CaptionAgreement } from "../metrics/index.ts";
 import type { Family, PaperSRA, Size } from "./paper.ts";
 
 /** What is trained, whatever the scale; rows of one setting share their runs. */
 export interface ModelSetting {
-  readonly family: Family;
+  /** The paper's two, and its text-to-image model, which is as deep as an L. */
+  readonly family: Family | "MMDiT";
   readonly size: Size;
   /** SRA as a row of table 1 has it, or as table 5 has it for the model. Default: none. */
   readonly sra?: PaperSRA | "paper";
@@ -18,11 +20,14 @@ export interface ModelSetting {
 
 /**
  * What is read of a setting. `share`: after which share of the training, where 1 is the scale's whole (the paper's 400,000
- * steps), or at equal time with the model without a method, of settings that are timed. A probe is of the averaged weights at noise level `t`, after a block counted from 1. Costs are of a training step,
+ * steps), or at equal time with the model without a method, of settings that are timed. Facts are how often (%) small
+ * captioned pictures show what their captions say. A probe is of the averaged weights at noise level `t`, after a block counted from 1. Costs are of a training step,
  * as multiples of another setting's.
  */
 export type Reading =
   | { readonly of: "fid" | "is"; readonly share: number | "equal time" }
+  | { readonly of: "facts"; readonly fact: keyof CaptionAgreement; readonly share: 1 }
+  | { readonly of: "pickscore"; readonly share: 1 }
   | { readonly of: "probe"; readonly share: number; readonly t: number; readonly block: number }
   | { readonly of: "seconds" | "memory" | "flops"; readonly against: ModelSetting };
 
@@ -89,6 +94,8 @@ export interface Experiment {
   /** Rows that no training answers. */
   readonly released?: readonly ReleasedRow[];
   readonly pictures?: readonly PictureRow[];
+  /** Of pictures with captions, which are data of their own. */
+  readonly isCaptioned?: true;
   /** The row that each other one is set against within a seed. */
   readonly against?: string;
 }
@@ -99,6 +106,8 @@ export interface Sizes {
   readonly trained: readonly Size[];
   /** The size that figures 2 and 7 look into; the paper's is XL. */
   readonly probed: Size;
+  /** What text to image is judged by: facts that are read off small pictures, or as the paper does, on COCO. */
+  readonly judged: "facts" | "pickscore";
 }
 
 /** Blocks of each size. */

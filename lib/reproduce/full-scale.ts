@@ -5,6 +5,7 @@ import { claimFolder } from "../io/folders.ts";
 import { writeAtomic } from "../io/index.ts";
 import type { TrainConfig } from "../train/config.ts";
 import type { Experiment, ModelSetting, PictureRow, ReleasedRow } from "./experiment.ts";
+import { textCommands } from "./full-text.ts";
 import { REFERENCE_BATCHES, RELEASED_INTERVAL, RELEASED_SAMPLING } from "./released.ts";
 import { runNames, runsOf } from "./runs.ts";
 import { fullConfig } from "./scales.ts";
@@ -24,7 +25,8 @@ const evaluate = (name: string, resolution: 256 | 512): string =>
 const samplerOf = ({ family }: ModelSetting): string =>
   family === "DiT" ? `--sampler ddpm --steps ${STEPS}` : SAMPLER;
 
-function trainingCommands(name: string, setting: ModelSetting): string[] {
+function trainingCommands(name: string, setting: ModelSetting, config: TrainConfig): string[] {
+  if (setting.family === "MMDiT") return textCommands(name, config);
   const sampler = samplerOf(setting);
   return [
     `npx ditlab train --config configs/${name}.json --images shards --out runs/${name} $(test -e runs/${name}/checkpoints && echo --resume)`,
@@ -53,7 +55,7 @@ export function fullPlan(experiments: readonly Experiment[], seeds = 1): FullPla
     for (let seed = 0; seed < seeds; seed++) {
       const name = `${run.name}-seed${seed}`;
       configs[name] = fullConfig(run.setting, seed);
-      commands.push(`# ${run.rows.join(", ")}`, ...trainingCommands(name, run.setting));
+      commands.push(`# ${run.rows.join(", ")}`, ...trainingCommands(name, run.setting, configs[name]));
     }
   const nameOf = runNames(fullConfig);
   for (const { id, pictures = [] } of experiments)

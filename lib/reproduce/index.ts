@@ -18,5 +18,12 @@ export { type PlannedSeed, planReproduction, type ReproductionPlan, type Wanted 
 export { type ReproduceOptions, type Reproduction, reproduce } from "./reproduce.ts";
 export type { CellResult, ClaimResult, ExperimentOutcome, RowResult } from "./result.ts";
 export type { ConfigOf, PlannedRun } from "./runs.ts";
-export { fullConfig, PAPER_SIZES, SMALL_SCALES, type SmallScale, smallConfig } from "./scales.ts";
+export {
+  fullConfig,
+  PAPER_SIZES,
+  SMALL_SCALES,
+  type SmallScale,
+  smallConfig,
+  type TrainedOn,
+} from "./scales.ts";
 export { kendallTau, tauOverSeeds } from "./tau.ts";

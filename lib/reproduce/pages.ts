@@ -1,6 +1,7 @@
 /** A reproduction as files: Markdown, CSV, JSON, and a page of HTML that needs nothing but itself. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Control } from "../experiments/controls.ts";
 import { type Html, html } from "../experiments/report/html.ts";
 import { fact, page, type Section } from "../experiments/report/page.ts";
 import { csvLines, markdownTable } from "../experiments/report/plain-tables.ts";
@@ -97,23 +98,34 @@ const pictureNotes = ({ scale, dataset, steps, seeds }: Reproduction): string[] 
   "The components, and with them the colours, are of all images of a column together; two columns have nothing in common. A block's tokens are drawn as large as their patches.",
 ];
 
+/** What models are told of images. */
+const toldOf = ({ guidance }: Reproduction): string =>
+  guidance === undefined ? "without classes" : `drawn by held-out captions with guidance ${guidance}`;
+
+/** What a measure says of images that are no samples. */
+const controlText = ({ name, frechet, inceptionScore, facts }: Control): string =>
+  `${name}, ${formatFixed(frechet, 2)} and ${facts ? `${formatFixed(100 * facts.all, 1)} %` : formatFixed(inceptionScore, 2)}`;
+
 /** What the numbers are, in sentences. */
 function notes(result: Reproduction): string[] {
   if (result.released) return releasedNotes(result.released);
   if (result.pictures) return pictureNotes(result);
-  const { scale, dataset, seeds, steps, controls, rows, claims, against } = result;
+  const { scale, dataset, seeds, steps, controls, rows, claims, against, guidance } = result;
+  const told = toldOf(result);
+  const measured = guidance === undefined ? "FID and IS are" : "FID is";
+  const beside = guidance === undefined ? "" : " (FID and all facts)";
   const base = rows.find(({ id }) => id === against)?.label;
   return [
     ...(controls
       ? [
-          `Scale ${scale}: ${dataset} without classes, ${plural(steps, "step")}, ${plural(seeds.length, "seed")} (${seeds.join(", ")}).`,
+          `Scale ${scale}: ${dataset} ${told}, ${plural(steps, "step")}, ${plural(seeds.length, "seed")} (${seeds.join(", ")}).`,
           "Here: the mean over seeds ± their standard deviation.",
         ]
-      : [`Scale ${scale}: medians of steps on ${dataset} without classes, measured in turns.`]),
+      : [`Scale ${scale}: medians of steps on ${dataset} ${told}, measured in turns.`]),
     ...(base ? [`Differences are from "${base}" within seeds, with a 95 % interval (Student's t).`] : []),
     ...(controls
       ? [
-          `FID and IS are of the data set's own classifier, not Inception's, so only orders compare with the paper. Beside them: ${controls.map(({ name, frechet, inceptionScore }) => `${name}, ${formatFixed(frechet, 2)} and ${formatFixed(inceptionScore, 2)}`).join("; ")}. Where an FID is no better than that of images without learning, no order is judged.`,
+          `${measured} of the data set's own classifier, not Inception's, so only orders compare with the paper. Beside them${beside}: ${controls.map(controlText).join("; ")}. Where an FID is no better than that of images without learning, no order is judged.`,
         ]
       : []),
     ...(claims.length === 0

@@ -1,14 +1,15 @@
 /** What experiments will take, before they are begun: runs, time, memory and disk. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { ImageSet } from "../data/index.ts";
+import type { Dataset } from "../data/index.ts";
+import { isCaptioned } from "../experiments/captioned.ts";
 import { newestStep } from "../train/checkpoint.ts";
 import type { TrainConfig } from "../train/config.ts";
 import { planTraining } from "../train/index.ts";
 import { measuredStep } from "./costs.ts";
 import type { Experiment, ModelSetting } from "./experiment.ts";
 import { type ConfigOf, evaluatedSteps, type PlannedRun, runsOf } from "./runs.ts";
-import { type SmallScale, smallConfig } from "./scales.ts";
+import { type SmallScale, smallConfig, type TrainedOn } from "./scales.ts";
 
 export interface PlannedSeed extends PlannedRun {
   readonly seed: number;
@@ -38,8 +39,18 @@ export interface Wanted {
   readonly scale: SmallScale;
   readonly seeds: readonly number[];
   /** Of the training images. */
-  readonly images: Pick<ImageSet, "height" | "channels">;
+  readonly images: TrainedOn;
   readonly folder: string;
+}
+
+/** Of a data set what models depend on. */
+export function trainedShape(dataset: Dataset): TrainedOn {
+  const { height, channels } = dataset.train;
+  return {
+    height,
+    channels,
+    ...(isCaptioned(dataset) && { captions: dataset.captions.features.shape }),
+  };
 }
 
 export const configsOf =

@@ -1,8 +1,9 @@
 /** Experiments end to end: their runs trained and measured, each once, and what they came to written down. */
 import { join } from "node:path";
 import { imageSetFingerprint } from "../data/identity.ts";
-import type { Dataset } from "../data/index.ts";
+import { type Dataset, type ImageSet, imageSetData, type TrainingData, withCaptions } from "../data/index.ts";
 import { ARM_FILES, runArm } from "../experiments/arm-run.ts";
+import { isCaptioned } from "../experiments/captioned.ts";
 import { type Control, controlMetrics } from "../experiments/controls.ts";
 import { machine } from "../experiments/describe.ts";
 import { disposeEvaluator, evaluatorOfModel, makeEvaluator } from "../experiments/evaluator.ts";
@@ -15,7 +16,7 @@ import { costsOf } from "./costs.ts";
 import type { Cell, Column, Experiment, ModelSetting } from "./experiment.ts";
 import { writePages } from "./pages.ts";
 import { drawPictures, PICTURE_FILES, type PictureResult } from "./pictures.ts";
-import { configsOf, type PlannedSeed, plannedSeeds } from "./plan.ts";
+import { configsOf, type PlannedSeed, plannedSeeds, trainedShape } from "./plan.ts";
 import { type ExperimentOutcome, outcomeOf } from "./result.ts";
 import { evaluatedSteps, isTrained, runNames, type SecondsOf } from "./runs.ts";
 import type { SmallScale } from "./scales.ts";
@@ -45,6 +46,8 @@ export interface Reproduction extends ExperimentOutcome {
   against?: string;
   scale: string;
   dataset: string;
+  /** The scale of guidance that captioned pictures are drawn with. */
+  guidance?: number;
   seeds: number[];
   /** Of each training; 0 where released weights were measured. */
   steps: number;
@@ -75,7 +78,9 @@ const COSTS_FILE = "costs.json";
 const TIMING_FILE = "timing.json";
 
 async function claim({ folder, scaleName, scale, dataset }: ReproduceOptions): Promise<void> {
-  const { about: _, seeds: __, ...settings } = scale;
+  const { about: _, seeds: __, captioned: ___, judged: ____, textModel, ...others } = scale;
+  // What the other data's runs do not depend on: a folder of them is gone on with whatever these say.
+  const settings = isCaptioned(dataset) ? { ...others, textModel } : others;
   const identity = {
     scale: scaleName,
     dataset: dataset.name,
@@ -96,6 +101,10 @@ async function claim({ folder, scaleName, scale, dataset }: ReproduceOptions): P
   if (found) checkIdentity(found, identity, `cannot go on in ${folder}`);
 }
 
+/** What models are trained on: captioned pictures with their captions. */
+const trainedOn = (dataset: Dataset): ImageSet | TrainingData =>
+  isCaptioned(dataset) ? withCaptions(imageSetData(dataset.train), dataset.captions) : dataset.train;
+
 /** Trains and measures what is left. @returns nothing where the signal stopped it */
 async function trainAll(
   options: ReproduceOptions,
@@ -104,6 +113,7 @@ async function trainAll(
   secondsOf: SecondsOf,
 ): Promise<{ results: Map<string, RunResult>; controls: Control[] } | undefined> {
   const { folder, dataset, scale, signal } = options;
+  const images = trainedOn(dataset);
   const left = runs.filter(({ isComplete }) => !isComplete);
   const whole = wholeReporter(
     options.reporter,
@@ -120,7 +130,7 @@ async function trainAll(
       const measuring = { ...evaluatorOfModel(evaluator, config), reporter };
       const probeTimesteps = isFollowed ? scale.evaluation.probeTimesteps : [];
       const run = await runArm(
-        { folder, name, config, dataset, evaluateAt, resume: true, signal, reporter },
+        { folder, name, config, images, evaluateAt, resume: true, signal, reporter },
         { ...measuring, scale: { ...scale.evaluation, probeTimesteps } },
         seconds,
       );
@@ -147,7 +157,7 @@ const trivialDistance = (controls: readonly Control[]): number =>
  */
 export async function reproduce(options: ReproduceOptions): Promise<Reproduction[] | undefined> {
   const { experiments, folder, dataset, scaleName, scale, seeds, command, signal } = options;
-  const wanted = { experiments, scale, seeds, images: dataset.train, folder };
+  const wanted = { experiments, scale, seeds, images: trainedShape(dataset), folder };
   const runs = plannedSeeds(wanted);
   await claim(options);
   const timing = await timingOf(join(folder, TIMING_FILE));
@@ -185,6 +195,7 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduction
       ...(against !== undefined && { against }),
       scale: scaleName,
       dataset: dataset.name,
+      ...(isCaptioned(dataset) && { guidance: dataset.guidance }),
       seeds: [...seeds],
       steps: scale.steps,
       version: packageVersion,

@@ -63,6 +63,12 @@ function valueIn(
   if (!found) throw new Error(`the run with seed ${seed} was not evaluated after step ${step}`);
   if (reading.of === "fid") return found.metrics.frechet;
   if (reading.of === "is") return found.metrics.inceptionScore;
+  if (reading.of === "facts") {
+    if (!found.facts) throw new Error(`the run with seed ${seed} drew no captions whose facts could be read`);
+    return 100 * found.facts[reading.fact];
+  }
+  if (reading.of === "pickscore")
+    throw new Error("the PickScore is of pictures of COCO's captions; expected --scale paper");
   const { t, block } = reading as Extract<Reading, { of: "probe" }>;
   const probe = found.probe.find(({ timestep }) => timestep === t);
   if (!probe) throw new Error(`the run with seed ${seed} was not probed at t = ${t}`);

@@ -39,7 +39,8 @@ export interface PlannedRun {
   /** Experiments and rows that read it. */
   readonly rows: readonly string[];
   /**
-   * Whether it is evaluated on the way, and its blocks are probed: models without a method, and SRA as the paper chose it.
+   * Whether it is evaluated on the way, and its blocks are probed: models without a method, and SRA as the paper chose it,
+   * but no text-to-image model, which no figure looks into.
    * Not for what is asked of it now: it need not be trained again for another figure.
    */
   readonly isFollowed: boolean;
@@ -54,7 +55,8 @@ function slugOf({ family, size, isTimed }: ModelSetting, { methods, emaDecay }: 
     config.method === "sra" ? `sra-${config.studentBlock}-${config.teacherBlock}` : config.method,
   );
   const average = emaDecay === 0 ? ["none"] : typeof emaDecay === "number" ? [] : ["rising"];
-  return [family, size, ...helped, ...average, ...(isTimed ? ["timed"] : [])].join("-").toLowerCase();
+  const model = family === "MMDiT" ? [family] : [family, size];
+  return [...model, ...helped, ...average, ...(isTimed ? ["timed"] : [])].join("-").toLowerCase();
 }
 
 /** The name of a setting's runs: the same for settings that are trained and measured alike. */
@@ -66,7 +68,7 @@ export const runNames =
   };
 
 /** Cells that trainings answer: costs are measured without one. */
-export const isTrained = ({ reading }: Cell): boolean => ["fid", "is", "probe"].includes(reading.of);
+export const isTrained = ({ reading }: Cell): boolean => "share" in reading;
 
 /** The runs of some experiments, in the order in which rows first need them. */
 export function runsOf(experiments: readonly Experiment[], configOf: ConfigOf): PlannedRun[] {
@@ -85,6 +87,7 @@ export function runsOf(experiments: readonly Experiment[], configOf: ConfigOf): 
     }
   }
   const isFollowed = ({ family, size }: ModelSetting, name: string): boolean =>
+    family !== "MMDiT" &&
     [undefined, "paper" as const].some((sra) => nameOf({ family, size, ...(sra && { sra }) }) === name);
   return [...runs].map(([name, { setting, rows }]) => ({
     name,

@@ -51,7 +51,7 @@ export async function recordRun(
   { start, path }: { start: Checkpoint; path?: string },
   { data, generator01, decode, onWarning }: RecordOptions,
 ): Promise<Recorder> {
-  const grids = sampleGrids(task.network, config, decode);
+  const grids = sampleGrids(task.network, config, data, decode);
   const monitor = createMonitor(task, config, data);
   const grown = growthWatch(task);
   const [metricsPath, monitorPath] = ["metrics", "monitor"].map((name) => join(folder, `${name}.jsonl`));

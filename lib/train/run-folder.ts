@@ -35,6 +35,7 @@ export const RUN_FILES = [
   "monitor.jsonl",
   "events.out.tfevents.*",
   "samples/step-*.png",
+  "samples/captions.txt",
   CHECKPOINT_FILES,
 ] as const;
 

@@ -147,7 +147,8 @@ export const WATCH_SCRIPT = `"use strict";
     for (const run of shown) {
       let figure = [...parent.children].find((one) => one.dataset.run === run.id);
       if (!figure) {
-        figure = made("figure", {}, made("img", { alt: "Newest samples of " + name(run.id) }), made("figcaption"));
+        figure = made("figure", {}, made("img", { alt: "Newest samples of " + name(run.id) }), made("figcaption"),
+          made("details", {}, made("summary", {}, "Captions, row by row"), made("ol")));
         figure.dataset.run = run.id;
         parent.append(figure);
       }
@@ -155,6 +156,10 @@ export const WATCH_SCRIPT = `"use strict";
       const image = figure.querySelector("img");
       if (image.getAttribute("src") !== source) image.src = source;
       figure.querySelector("figcaption").textContent = name(run.id) + ", " + run.samples.file;
+      const told = run.samples.captions ?? [];
+      figure.querySelector("details").hidden = told.length === 0;
+      const list = figure.querySelector("ol");
+      if (list.children.length !== told.length) list.replaceChildren(...told.map((text) => made("li", {}, text)));
     }
     element("samples-heading").hidden = shown.length === 0;
   };

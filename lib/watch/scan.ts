@@ -1,6 +1,6 @@
 /** Runs below a folder as they are at the moment: what they have logged, how far they are, and their newest samples. */
 import { open, readdir, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { MonitorEntry } from "../train/monitor.ts";
 import { isLoss } from "../train/step.ts";
 
@@ -29,8 +29,8 @@ export interface WatchedRun {
     shares: Record<string, (number | null)[]>;
     newest: Pick<MonitorEntry, "step" | "studentNorms" | "averageNorms" | "similarity">;
   };
-  /** The newest grid of samples: its path below the run, and when it was written (ms). */
-  samples?: { file: string; changed: number };
+  /** The newest grid of samples: its path below the run, when it was written (ms), and what its images are to be of. */
+  samples?: { file: string; changed: number; captions?: string[] };
 }
 
 type Entry = Record<string, number | null>;
@@ -91,7 +91,10 @@ async function newestSamples(folder: string): Promise<WatchedRun["samples"]> {
     .map((name) => `samples/${name}`);
   for (const file of [...(grids.length > 0 ? [grids[grids.length - 1]] : []), "samples.png"]) {
     const found = await stat(join(folder, file)).catch(() => undefined);
-    if (found) return { file, changed: found.mtimeMs };
+    if (!found) continue;
+    const texts = await readFile(join(folder, dirname(file), "captions.txt"), "utf8").catch(() => undefined);
+    const captions = texts?.trimEnd().split("\n");
+    return { file, changed: found.mtimeMs, ...(captions && { captions }) };
   }
   return undefined;
 }

@@ -23,7 +23,7 @@ test("it lists every experiment and row", async () => {
 test("what there is not, or not at this scale, is one sentence", async () => {
   for (const [args, message] of [
     [[], /^ditlab: which experiment\? 'ditlab reproduce --list' names all$/m],
-    [["table9"], /^ditlab: there is no experiment 'table9'; expected one of table1, table3, /m],
+    [["table9"], /^ditlab: there is no experiment 'table9'; expected one of table1, table2, /m],
     [["table1", "--rows", "head"], /^ditlab: table1 has no row 'head'; expected some of baseline, /m],
     [
       ["table1", "table6", "--rows", "baseline"],
@@ -64,6 +64,26 @@ test("a plan says what is left, and trains and writes nothing", async () => {
   );
   assert.ok(plan.secondsLeft > 0);
   assert.equal(await readdir(out), []);
+});
+
+test("what is of captioned pictures is planned with the rest, on data of its own", async () => {
+  const out = await temporaryFolder();
+  const args = ["table6", "table2", "--seeds", "1", "--dataset", "mnist", "--out", out];
+  const { code, stdout } = await ditlab(["reproduce", ...args, "--dry-run", "--json"]);
+  assert.is(code, 0);
+  const plan: ReproductionPlan = JSON.parse(stdout);
+  assert.equal(
+    plan.runs.slice(-2).map(({ rows, config: { model, steps } }) => [...rows, model.type, steps]),
+    [
+      ["table2 baseline", "mmdit", 6000],
+      ["table2 sra", "mmdit", 6000],
+    ],
+  );
+  assert.is(plan.runs.length, 4 + 2);
+  assert.is(
+    plan.stepsLeft,
+    plan.runs.reduce((sum, { config }) => sum + config.steps, 0),
+  );
 });
 
 test("pictures at the paper's scale are drawn of the runs that figure 2 trains", async () => {

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { fullPlan } from "../../lib/reproduce/full-scale.ts";
 import {
   allExperiments,
   type Experiment,
@@ -22,7 +23,7 @@ const paperOf = ({ rows }: Experiment): Record<string, Record<string, number | u
   Object.fromEntries(
     rows.map(({ id, cells }) => [id, Object.fromEntries(cells.map(({ column, paper }) => [column, paper]))]),
   );
-const images = { height: 28, channels: 1 };
+const images = { height: 28, channels: 1, captions: [12, 16] };
 
 test("table 1 has the paper's rows, their values, and what they train", () => {
   const experiment = named("table1");
@@ -54,6 +55,54 @@ test("table 1 has the paper's rows, their values, and what they train", () => {
         },
       ]);
   }
+});
+
+test("table 2 has the paper's values and trainings, and its commands measure as the paper does", () => {
+  const experiment = named("table2");
+  assert.equal(
+    Object.values(paperOf(experiment)),
+    tables.table2_text_to_image.rows.map(({ fid, pickScore }: Record<string, number>) => ({
+      fid,
+      pickscore: pickScore,
+    })),
+  );
+  const configs = experiment.rows.map(({ cells: [{ setting }] }) => fullConfig(setting, 0));
+  for (const { steps, batchSize, classDropout, emaDecay, model } of configs)
+    assert.equal(
+      [steps, batchSize, classDropout, emaDecay, model.depth, model.hiddenSize],
+      [150_000, 256, 0.1, 0.9999, 24, 768],
+    );
+  const [plain, repa, sra] = configs.map(({ methods }) => methods);
+  assert.equal(plain, []);
+  assert.equal([repa[0].method, repa[0].weight], ["repa", 0.5]);
+  assert.equal(sra, [
+    {
+      method: "sra",
+      weight: 0.2,
+      studentBlock: 6,
+      teacherBlock: 16,
+      interval: [0, 0.2],
+      distance: "smooth-l1",
+      beta: 0.05,
+      projectionHead: true,
+    },
+  ]);
+  const { commands } = fullPlan([experiment]);
+  const of = (word: string): string[] => commands.filter((command) => command.includes(`ditlab ${word} `));
+  assert.equal([of("train").length, of("sample").length, of("evaluate").length], [3, 6, 6]);
+  assert.equal(
+    of("train").map((command) => command.includes(" --array dinov2=coco-dinov2 ")),
+    [false, true, false],
+  );
+  for (const [i, command] of of("sample").entries()) {
+    assert.match(command, i % 2 === 0 ? "--sampler euler --steps 50 " : "--sampler sde --steps 250 ");
+    assert.match(command, "--guidance 2 --captions coco-val-captions --count 40192");
+  }
+  // At a small scale what captions say is read off pictures, and there are no features that REPA could take.
+  assert.equal(
+    named("table2", SMALL_SCALES.tiny).rows.map(({ id }) => id),
+    ["baseline", "sra"],
+  );
 });
 
 test("tables 3, 4, 6 and 7 have the paper's values", () => {
@@ -199,7 +248,7 @@ test("names and rows that there are not are said with those that there are", () 
   );
   assert.throws(
     () => experimentsNamed("table9", PAPER_SIZES),
-    /there is no experiment 'table9'; expected one of table1, table3, .*, or all/,
+    /there is no experiment 'table9'; expected one of table1, table2, .*, or all/,
   );
   const some = withRows(named("table1"), ["head-off", "layers-3-8"]);
   assert.equal(

@@ -103,6 +103,9 @@ test("the folder itself may be a run, with its newest samples", async () => {
   for (const step of ["00000050", "00000100", "00000099"])
     await writeFile(join(folder, "samples", `step-${step}.png`), "");
   assert.is((await scan())[0].samples!.file, "samples/step-00000100.png");
+  assert.not.ok("captions" in (await scan())[0].samples!);
+  await writeFile(join(folder, "samples", "captions.txt"), "a red 7\na blue 1\n");
+  assert.equal((await scan())[0].samples!.captions, ["a red 7", "a blue 1"]);
 });
 
 test("what a run's monitor sees is followed too", async () => {
