@@ -54,19 +54,18 @@ export function parseModelName(name: string): ParsedName {
   };
 }
 
-/** What can be changed in a model of either kind, where a program does not know yet which of them it asks for. */
-type SharedChanges = Partial<
-  Omit<Pick<TransformerConfig, keyof TransformerConfig & keyof MMDiTConfig>, "type">
->;
-
 /**
  * A model of the papers on 32x32 latents of 4 channels (images of 256x256) and 1000 classes, or captions of 77 tokens of
- * width 768, unless `changes` say otherwise: `{ inputSize: 64 }` for 512x512. A DiT also predicts the variance: twice the
- * channels. Throws on an unknown name, and on sizes that do not fit.
+ * width 768, unless `changes` say otherwise: `{ inputSize: 64 }` for 512x512; where a program knows the name only when it
+ * runs, of what models of either kind have. A DiT also predicts the variance: twice the channels. Throws on an unknown
+ * name, and on sizes that do not fit.
  */
 export function modelConfig(name: TransformerName, changes?: Partial<TransformerConfig>): TransformerConfig;
 export function modelConfig(name: typeof TEXT_MODEL, changes?: Partial<MMDiTConfig>): MMDiTConfig;
-export function modelConfig(name: ModelName, changes?: SharedChanges): NetworkConfig;
+export function modelConfig(
+  name: ModelName,
+  changes?: Partial<Pick<MMDiTConfig, Exclude<keyof MMDiTConfig & keyof TransformerConfig, "type">>>,
+): NetworkConfig;
 export function modelConfig(name: ModelName, changes: Partial<NetworkConfig> = {}): NetworkConfig {
   const parsed = parseModelName(name);
   const data = { inputSize: 32, inChannels: 4, patchSize: parsed.patchSize };
