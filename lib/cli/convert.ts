@@ -19,7 +19,8 @@ import {
   writeReferenceState,
 } from "../train/index.ts";
 import { checkNewRun, claimRunFolder } from "../train/run-folder.ts";
-import { alignWeightOption, readTrainConfig, withWeight } from "./config.ts";
+import { readTrainConfig, withWeight } from "./config.ts";
+import { alignWeightOption } from "./config-options.ts";
 
 interface Options {
   weights?: WeightsName;

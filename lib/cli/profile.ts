@@ -10,7 +10,8 @@ import {
   syntheticBatch,
   syntheticScalars,
 } from "../train/index.ts";
-import { type ConfigOptions, readConfig, withConfigOptions, withOptions } from "./config.ts";
+import { readConfig, withOptions } from "./config.ts";
+import { type ConfigOptions, withConfigOptions } from "./config-options.ts";
 import { jsonOption, positiveInteger, withDevice } from "./options.ts";
 
 interface Options extends ConfigOptions {

@@ -29,7 +29,8 @@ import {
 import { readDataSource } from "../train/run-folder.ts";
 import { isLoss } from "../train/step.ts";
 import { readVAE } from "../vae/index.ts";
-import { type ConfigOptions, readConfig, withConfigOptions, withModel, withOptions } from "./config.ts";
+import { readConfig, withModel, withOptions } from "./config.ts";
+import { type ConfigOptions, withConfigOptions } from "./config-options.ts";
 import { imageDecoder } from "./decoder.ts";
 import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";

@@ -3,7 +3,8 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type ConfigOptions, withModel } from "../../lib/cli/config.ts";
+import { withModel } from "../../lib/cli/config.ts";
+import type { ConfigOptions } from "../../lib/cli/config-options.ts";
 import { readNpz } from "../../lib/io/index.ts";
 import { loadModel, makeNetwork } from "../../lib/models/index.ts";
 import {
