@@ -12,11 +12,12 @@ import { trainOnBoth } from "./both.ts";
 const STEPS = 2;
 const BATCH = 3;
 
-/** As its preset has it; what features of another network would bring is narrower. */
+/** As its preset has it; what does not follow from the network's size is narrower. */
 function methodOf(name: MethodName, process: ProcessConfig): MethodConfig {
   const method = methodPreset(name, { depth: 3, process });
   if (method.method === "attention")
     return { ...method, blocks: [2, 3], array: "seen", heads: 2, headSize: 6 };
+  if ("headWidth" in method) return { ...method, headWidth: 24 };
   return method.method === "repa"
     ? { ...method, encoders: [{ array: "features", width: 12 }], projectorWidth: 24 }
     : method;
