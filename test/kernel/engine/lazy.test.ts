@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import ts from "typescript";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ambientModules } from "../../../kernel/engine/lazy.ts";
+import { outline } from "../../../kernel/engine/lazy.ts";
 import { createNotebookProgram } from "../../../kernel/engine/program.ts";
 import { temporaryFolder } from "../../io/helpers.ts";
 import { openSession } from "./helpers.ts";
@@ -23,18 +23,34 @@ const options: ts.CompilerOptions = {
 
 const session = await openSession();
 
-/** Of each module of Node, what it exports and of which types. */
+/** What is global, and what each module of Node exports, and of which types. */
 function meaning(checker: ts.TypeChecker, at: ts.Node): Record<string, string[]> {
   const flags = ts.TypeFormatFlags.NoTruncation;
-  const modules = checker.getAmbientModules().map((module) => {
-    const exported = checker.getExportsOfModule(module).map((one) => {
-      const value = checker.typeToString(checker.getTypeOfSymbolAtLocation(one, at), at, flags);
-      const declared = checker.typeToString(checker.getDeclaredTypeOfSymbol(one), at, flags);
-      return `${one.name}: ${value}, ${declared}`;
-    });
-    return [module.name, exported.sort()] as const;
-  });
-  return Object.fromEntries(modules.sort(([a], [b]) => (a < b ? -1 : 1)));
+  const shown = (symbols: readonly ts.Symbol[]): string[] =>
+    symbols
+      .map((one) => {
+        const value = checker.typeToString(checker.getTypeOfSymbolAtLocation(one, at), at, flags);
+        const type = checker.getDeclaredTypeOfSymbol(one);
+        const members = type.getProperties().map((member) => {
+          const of = checker.getTypeOfSymbolAtLocation(member, at);
+          // Symbols that are names are numbered as they come.
+          const name = member.name.replace(/@\d+$/, "");
+          return `${name}: ${checker.typeToString(of, at, flags)}`;
+        });
+        return `${one.name}: ${value}, ${checker.typeToString(type, at, flags)} {${members.sort()}}`;
+      })
+      .sort();
+  const globals = checker
+    .getSymbolsInScope(at, ts.SymbolFlags.Value | ts.SymbolFlags.Type | ts.SymbolFlags.Namespace)
+    .filter(({ name }) => !name.startsWith('"'));
+  const namespaces = globals.filter(({ flags }) => flags & ts.SymbolFlags.Namespace);
+  const modules = [...checker.getAmbientModules(), ...namespaces].map(
+    (one) => [one.name, shown(checker.getExportsOfModule(one))] as const,
+  );
+  return {
+    globals: shown(globals),
+    ...Object.fromEntries(modules.sort(([a], [b]) => (a < b ? -1 : 1))),
+  };
 }
 
 test("every module of Node has the exports and types that it has when all is parsed at once", async () => {
@@ -101,23 +117,21 @@ test("a notebook does not notice that the compiler practised", async () => {
 
 test("a file is had in parts if it declares modules and nothing else", () => {
   const body = 'declare module "a" {\n  function f(): void;\n}\n';
-  assert.equal(
-    ambientModules(
-      `/**\n * Of a.\n */\n${body}// And so\ndeclare module 'node:a' {\n    export * from "a";\n}\n`,
-    ),
-    ["a", "node:a"],
-  );
+  const two = `/**\n * Of a.\n */\n${body}// And so\ndeclare module 'node:a' {\n    export * from "a";\n}\n`;
+  assert.is(outline(two), "declare module \"a\" {}\ndeclare module 'node:a' {}");
   for (const more of [
-    "declare const x: 1;\n",
-    'import "b";\n',
-    '/// <reference types="b" />\n',
-    "export {};\n",
-    "}\n",
-    'declare module "b";\n',
+    ...["declare const x: 1;\n", 'import "b";\n', '/// <reference types="b" />\n', "export {};\n", "}\n"],
+    ...['declare module "b";\n', 'declare module "b" {\n  global { var x: 1; }\n}\n'],
   ])
-    assert.is(ambientModules(body + more), undefined, more);
-  assert.is(ambientModules('declare module "a" {\n  global {\n    var x: 1;\n  }\n}\n'), undefined);
-  assert.is(ambientModules(""), undefined);
+    assert.is(outline(body + more), undefined, more);
+  assert.is(outline(""), undefined);
+});
+
+test("what a module adds to what is global stays where it is", () => {
+  const text = 'declare module "a" {\n  type A = 1;\n  global {\n    var a: A;\n  }\n  type B = 2;\n}\n';
+  const blank = (line: string) => " ".repeat(line.length);
+  const lines = text.split("\n").map((line) => (line.includes("type") ? blank(line) : line));
+  assert.is(outline(text), lines.join("\n").trimEnd());
 });
 
 test.run();
