@@ -68,8 +68,8 @@ function reportLooseErrors(): void {
 const QUIET = 300;
 
 /** How often a cell is compiled for practice before the first ones come, and the milliseconds between two times. */
-const PRACTICES = 24;
-const BETWEEN = 20;
+const PRACTICES = 48;
+const BETWEEN = 8;
 
 async function main(): Promise<void> {
   const [connectionFile] = process.argv.slice(2);
