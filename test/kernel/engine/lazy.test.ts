@@ -101,6 +101,15 @@ test("cells use modules of Node, add to them and are told of wrong members", asy
     2,
   );
   assert.match(engine.sourceOf("http2.connect") ?? "", /function connect\(/);
+  // Of what a module adds to what is global, before and after the module's file is parsed.
+  for (let i = 0; i < 2; i++) {
+    assert.match(engine.sourceOf("setTimeout") ?? "", /^function setTimeout<TArgs extends any\[\]>\(/);
+    assert.match(
+      engine.inspect("console.log", 11, 1)?.documentation ?? "",
+      /Prints to `stdout` with newline/,
+    );
+    await run('import console from "node:console"; import timers from "node:timers"; timers.setTimeout');
+  }
   assert.match(await fails("createGunzip()"), /import \{ createGunzip \} from "node:zlib"/);
 });
 
