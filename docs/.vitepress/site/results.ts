@@ -32,7 +32,8 @@ export function verdictSentence({ claims, seeds, pictures, columns }: Reproducti
   return `${holds} of ${claims.length} of the paper's orders hold, ${contradicted} ${contradicted === 1 ? "is" : "are"} contradicted, the others are not resolved. ${first}`;
 }
 
-const seedsText = ({ seeds }: Reproduction): string => `${seeds.length} seeds (${seeds.join(", ")})`;
+const seedsText = ({ seeds }: Reproduction): string =>
+  `${seeds.length} ${seeds.length === 1 ? "seed" : "seeds"} (${seeds.join(", ")})`;
 
 /** A result's page: what the files of the reproduction say, with its plots. */
 export function resultPage(result: Reproduction, attached: Attached): string {
