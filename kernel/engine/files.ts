@@ -35,7 +35,7 @@ interface CachedFile {
 export const isEdited = (path: string) => !path.includes("/node_modules/");
 
 /** Whether a path is of a library's declarations. */
-export const isLibrarys = (path: string) => path.endsWith(".d.ts") && !isEdited(path);
+export const isLibraryFile = (path: string) => path.endsWith(".d.ts") && !isEdited(path);
 
 /** A function of the compiler that its declarations leave out. */
 interface Internals {
@@ -51,6 +51,10 @@ export function bindFile(ts: TypeScript, file: ts.SourceFile, options: ts.Compil
 /** A file with the names that a program would give it. */
 export const named = (file: ts.SourceFile): ts.SourceFile =>
   Object.assign(file, { path: file.fileName, resolvedPath: file.fileName, originalFileName: file.fileName });
+
+/** A file that refers to no other, as far as a program wants to know. */
+export const alone = (file: ts.SourceFile): ts.SourceFile =>
+  Object.assign(file, { imports: [], moduleAugmentations: [], ambientModuleNames: [] });
 
 export const errorsOf = (file: ts.SourceFile): readonly ts.Diagnostic[] =>
   (file as ts.SourceFile & { parseDiagnostics: readonly ts.Diagnostic[] }).parseDiagnostics;
@@ -85,7 +89,7 @@ export function createFiles(
   function load(path: string): CachedFile {
     const text = ts.sys.readFile(path);
     if (text === undefined) return { file: undefined, modified: modified(path) };
-    const lazy = isLibrarys(path) ? lazyFile((text) => bind(parse(path, text)), text) : undefined;
+    const lazy = isLibraryFile(path) ? lazyFile((text) => bind(parse(path, text)), text) : undefined;
     return lazy ?? { file: parse(path, text), modified: modified(path) };
   }
 

@@ -7,7 +7,7 @@ import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import type ts from "typescript";
 import { addedNames, annotated, continued, isAugmenting, localsOf } from "./declarations.ts";
-import { createFiles, errorsOf, isEdited, isLibrarys, named } from "./files.ts";
+import { alone, createFiles, errorsOf, isEdited, isLibraryFile, named } from "./files.ts";
 import { createScope, type Scope } from "./scope.ts";
 import type { TypeScript } from "./typescript.ts";
 
@@ -158,8 +158,7 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
     const file = parseCell(text);
     named(file);
     // What a program finds out of its files; of those that add to what is global it must find it.
-    if (!isAugmenting(ts, file))
-      Object.assign(file, { imports: [], moduleAugmentations: [], ambientModuleNames: [] });
+    if (!isAugmenting(ts, file)) alone(file);
     files.bind(file);
     // The name of a `declare global` is no variable, which tslab would export.
     localsOf(file).delete("__global");
@@ -177,7 +176,7 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
     program.getSourceFile = (path) => {
       const file = getSourceFile(path);
       if (file && isCell.has(file)) return file;
-      return isLibrarys(path) ? files.readBound(path, find(path)) : find(path);
+      return isLibraryFile(path) ? files.readBound(path, find(path)) : find(path);
     };
     program.getResolvedModule = (file, name, mode) => {
       const from = isCell.has(file) ? places : [file.fileName];
@@ -259,7 +258,8 @@ export function createNotebookProgram(options: ProgramOptions): NotebookProgram 
     enter,
     program: () => programOf(strict()),
     looseProgram: () => programOf(loose()),
-    sourceFile: (path) => (isLibrarys(path) ? files.readBound(path, files.read(path)) : getSourceFile(path)),
+    sourceFile: (path) =>
+      isLibraryFile(path) ? files.readBound(path, files.read(path)) : getSourceFile(path),
     declare(cell, label) {
       const text = annotated(ts, cell.file);
       const { file } = text === undefined ? cell : enter(text);

@@ -3,7 +3,7 @@
  * work than most cells are. Here one program serves many.
  */
 import type ts from "typescript";
-import { bindFile, named } from "./files.ts";
+import { alone, bindFile, named } from "./files.ts";
 import type { TypeScript } from "./typescript.ts";
 
 export interface Transpiled {
@@ -23,8 +23,13 @@ const NAME = "cell.js";
 
 export function createTranspiler(ts: TypeScript, compilerOptions: ts.CompilerOptions): Transpile {
   // What nothing outside of the text has a say in.
-  const alone = { noLib: true, noResolve: true, noCheck: true, isolatedModules: true, types: [] };
-  const options = { ...compilerOptions, ...alone, suppressOutputPathCheck: true, allowNonTsExtensions: true };
+  const closed = { noLib: true, noResolve: true, noCheck: true, isolatedModules: true, types: [] };
+  const options = {
+    ...compilerOptions,
+    ...closed,
+    suppressOutputPathCheck: true,
+    allowNonTsExtensions: true,
+  };
   const host: ts.CompilerHost = {
     getSourceFile: () => undefined,
     writeFile() {},
@@ -40,9 +45,7 @@ export function createTranspiler(ts: TypeScript, compilerOptions: ts.CompilerOpt
   let texts = 0;
   return (text, transformers) => {
     if (texts++ % TEXTS_A_PROGRAM === 0) program = ts.createProgram([], options, host);
-    const file = named(ts.createSourceFile(NAME, text, options.target!));
-    Object.assign(file, { imports: [], moduleAugmentations: [], ambientModuleNames: [] });
-    bindFile(ts, file, options);
+    const file = bindFile(ts, alone(named(ts.createSourceFile(NAME, text, options.target!))), options);
     const written = { text: "", map: "" };
     const write = (name: string, content: string): void => {
       written[name.endsWith(".map") ? "map" : "text"] = content;
