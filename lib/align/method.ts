@@ -5,6 +5,7 @@
  */
 import type { NoisedBatch, Process } from "../diffusion/process.ts";
 import type { ApplyOptions, Condition, Network } from "../models/network.ts";
+import { linearInit } from "../nn/init.ts";
 import { type Schedule, schedule } from "../optim/schedules.ts";
 import type { Params } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
@@ -36,6 +37,13 @@ export interface AddedParameters {
   /** Whether the moving averages carry them, as published checkpoints do. */
   averaged: boolean;
 }
+
+/** Linear layers that a method adds, as SiT initializes them, averaged as the network is. */
+export const addedLayers = (shapes: Record<string, number[]>): AddedParameters => ({
+  shapes,
+  init: (random) => linearInit(shapes, random),
+  averaged: true,
+});
 
 /** How a student looks at a batch where that is not the usual way: one time for all tokens, which all see each other. */
 export interface Sight extends Pick<ApplyOptions, "attentionMask" | "attentionGroups"> {

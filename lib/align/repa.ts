@@ -5,13 +5,13 @@
  * normalized features.
  */
 
-import { linearInit, linearShapes } from "../nn/init.ts";
+import { linearShapes } from "../nn/init.ts";
 import { siluLayers } from "../nn/layers.ts";
 import { count, oneOf, share, z } from "../schema.ts";
 import { type Params, param } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { meanCosine } from "./distances.ts";
-import { blockFault, type Fault, type Method, type Setting, weight } from "./method.ts";
+import { addedLayers, blockFault, type Fault, type Method, type Setting, weight } from "./method.ts";
 
 export const repaConfig = z.strictObject({
   method: z.literal("repa"),
@@ -108,7 +108,7 @@ export function repa(config: REPAConfig, { network }: Setting): Method {
     weight: config.weight,
     faults: [...blockFault("block", block, network), ...widthFaults(config)],
     taps: [block],
-    parameters: { shapes, init: (random) => linearInit(shapes, random), averaged: true },
+    parameters: addedLayers(shapes),
     arrays: Object.fromEntries(encoders.map(({ array, width }) => [array, [network.tokens, width]])),
     loss({ params, features: [features], batch }) {
       const projected = projector === "mlp" ? project : convolved;

@@ -7,13 +7,13 @@ import { velocityTarget } from "../diffusion/interpolants.ts";
 import type { Condition } from "../models/network.ts";
 import { patchesOf } from "../nn/embeddings.ts";
 import { modulatedLayerNorm } from "../nn/fused.ts";
-import { linearInit, linearShapes } from "../nn/init.ts";
+import { linearShapes } from "../nn/init.ts";
 import { linear, siluLayers } from "../nn/layers.ts";
 import { atLeast0, count, oneOf, share, z } from "../schema.ts";
 import type { Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { flattenTree } from "../tensor/tree.ts";
-import { type AddedParameters, blockFault, type Fault, type Method, type Setting, weight } from "./method.ts";
+import { addedLayers, blockFault, type Fault, type Method, type Setting, weight } from "./method.ts";
 
 const time = share("A time, from 0 (data) to 1 (noise).");
 const common = {
@@ -76,12 +76,6 @@ const PROJECTOR = ["projectors.0", "projectors.2", "projectors.4"];
 const projectorShapes = (width: number, inner: number): Record<string, number[]> =>
   linearShapes(PROJECTOR, [width, inner, inner, width]);
 
-const added = (shapes: Record<string, number[]>): AddedParameters => ({
-  shapes,
-  init: (random) => linearInit(shapes, random),
-  averaged: true,
-});
-
 /** What turns tokens into the numbers of their patches, after a normalization without parameters. */
 const FINAL = "projectors_final.linear";
 
@@ -103,7 +97,7 @@ export function latentGuidance(config: LatentGuidanceConfig, setting: Setting): 
     weight: config.weight,
     faults: [...blockFault("block", block, network), ...timesFaults(config, setting)],
     taps: [block],
-    parameters: added({
+    parameters: addedLayers({
       ...projectorShapes(network.width, headWidth),
       ...linearShapes([FINAL], [network.width, channels * patch ** 2]),
     }),
@@ -135,7 +129,7 @@ export function selfTranscendence(config: SelfTranscendenceConfig, setting: Sett
       ...timesFaults(config, setting),
     ],
     taps: [studentBlock],
-    parameters: added(projectorShapes(network.width, headWidth)),
+    parameters: addedLayers(projectorShapes(network.width, headWidth)),
     frozenTeacher: true,
     targets({ frozen, batch, sight: { t, ...attention } }) {
       const input = process.noised(batch);

@@ -4,7 +4,7 @@
  */
 import { intervalFault } from "../diffusion/levels.ts";
 import type { Process } from "../diffusion/process.ts";
-import { linearInit, linearShapes } from "../nn/init.ts";
+import { linearShapes } from "../nn/init.ts";
 import { siluMlp } from "../nn/layers.ts";
 import { atLeast0, count, flag, z } from "../schema.ts";
 import type { Params } from "../tensor/params.ts";
@@ -12,7 +12,15 @@ import type { RandomGenerator } from "../tensor/random.ts";
 import { namedScope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tf.ts";
 import { distanceOptions, featureDistance } from "./distances.ts";
-import { type AddedParameters, blockFault, type Fault, type Method, type Setting, weight } from "./method.ts";
+import {
+  type AddedParameters,
+  addedLayers,
+  blockFault,
+  type Fault,
+  type Method,
+  type Setting,
+  weight,
+} from "./method.ts";
 
 const interval = atLeast0("How much less noisy.");
 export const intervalOption = z
@@ -49,8 +57,7 @@ export const projectionHead = (params: Params, features: Tensor): Tensor => silu
 
 /** The parameters of that head for a width D; Self-Flow's is the same under another name. */
 export function headParameters(width: number, name = HEAD): AddedParameters {
-  const shapes = linearShapes([`${name}.linear1`, `${name}.linear2`], [width, 2 * width, width]);
-  return { shapes, init: (random) => linearInit(shapes, random), averaged: true };
+  return addedLayers(linearShapes([`${name}.linear1`, `${name}.linear2`], [width, 2 * width, width]));
 }
 
 /** A random k within an interval; a fixed one draws as many numbers. */

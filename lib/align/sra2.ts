@@ -3,12 +3,12 @@
  * trained on. No teacher and no second pass. There is no official code; what the paper leaves open is said at each choice.
  */
 import { patchesOf } from "../nn/embeddings.ts";
-import { linearInit, linearShapes } from "../nn/init.ts";
+import { linearShapes } from "../nn/init.ts";
 import { siluLayers } from "../nn/layers.ts";
 import { count, flag, z } from "../schema.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { distanceOptions, featureDistance } from "./distances.ts";
-import { blockFault, type Method, type Setting, weight } from "./method.ts";
+import { addedLayers, blockFault, type Method, type Setting, weight } from "./method.ts";
 
 export const sra2Config = distanceOptions.extend({
   method: z.literal("sra2"),
@@ -58,7 +58,7 @@ export function sra2(config: SRA2Config, { network }: Setting): Method {
     weight: config.weight,
     faults: blockFault("block", block, network),
     taps: [block],
-    parameters: { shapes, init: (random) => linearInit(shapes, random), averaged: true },
+    parameters: addedLayers(shapes),
     loss({ params, features: [features], batch }) {
       const sides = [siluLayers(params, layers, features), patchesOf(batch.x, patch)];
       const [student, target] = standardize ? sides.map(standardized) : sides;

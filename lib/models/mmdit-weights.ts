@@ -1,6 +1,6 @@
 /** The parameters of an MMDiT: their names, shapes and beginnings. */
 import { positionEmbedding } from "../nn/embeddings.ts";
-import { torchInit } from "../nn/init.ts";
+import { linearShapes, torchInit } from "../nn/init.ts";
 import type { Params } from "../tensor/params.ts";
 import type { RandomGenerator } from "../tensor/random.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
@@ -19,8 +19,7 @@ export function mmditShapes(config: MMDiTConfig): Record<string, number[]> {
   const inner = Math.trunc(d * config.mlpRatio);
   const shapes: Record<string, number[]> = {};
   const layer = (name: string, inSize: number, outSize: number): void => {
-    shapes[`${name}.weight`] = [outSize, inSize];
-    shapes[`${name}.bias`] = [outSize];
+    Object.assign(shapes, linearShapes([name], [inSize, outSize]));
   };
   shapes.pos_embed = [1, POSITIONS ** 2, d];
   shapes[EMPTY_CAPTION] = [config.textTokens, config.textWidth];

@@ -13,7 +13,7 @@ import { type Tensor, tf } from "../tensor/tf.ts";
 import { type MMDiTConfig, POSITIONS } from "./mmdit-config.ts";
 import { EMPTY_CAPTION, fixedParameters, initMMDiT, mmditShapes } from "./mmdit-weights.ts";
 import type { ApplyOptions, Condition, Network, NetworkOutput } from "./network.ts";
-import { checkInput, checkTaps, finalLayer, modulation, rematWith } from "./parts.ts";
+import { attentionInput, checkInput, checkTaps, finalLayer, modulation, rematWith } from "./parts.ts";
 
 /** The array of the data that holds a caption's features, [textTokens, textWidth] of each image. */
 const CAPTIONS = "captions";
@@ -239,13 +239,8 @@ export function mmditNetwork(config: MMDiTConfig): Network {
     queriesAndKeys(params, block, tokens, t) {
       const name = `joint_blocks.${block - 1}.x_block`;
       const c = tf.expandDims(timestepEmbedding(params, "t_embedder", t), 1);
-      const [shift, scale] = modulation(params, name, c, 6);
-      return queriesAndKeys(
-        params,
-        `${name}.attn`,
-        modulatedLayerNorm(tokens, shift, scale),
-        config.numHeads,
-      );
+      const normalized = attentionInput(params, name, tokens, c);
+      return queriesAndKeys(params, `${name}.attn`, normalized, config.numHeads);
     },
     arrays: { [CAPTIONS]: [textTokens, textWidth] },
     nothing: { [CAPTIONS]: EMPTY_CAPTION },

@@ -32,6 +32,12 @@ export function checkTaps({ depth }: { depth: number }, taps: readonly number[])
 export const modulation = (params: Params, name: string, c: Tensor, parts: number): Tensor[] =>
   namedScope("modulation", () => tf.split(linear(params, `${name}.adaLN_modulation.1`, silu(c)), parts, 2));
 
+/** What a block's attention makes queries, keys and values of: the tokens [B,T,D] that enter the block, modulated by c. */
+export function attentionInput(params: Params, name: string, tokens: Tensor, c: Tensor): Tensor {
+  const [shift, scale] = modulation(params, name, c, 6);
+  return modulatedLayerNorm(tokens, shift, scale);
+}
+
 /** Tokens [B,T,D] -> the prediction [B,channels,H,W], by what modulates the last layer, c [B,1 or T,D]. */
 export const finalLayer = (
   params: Params,

@@ -2,7 +2,7 @@
 
 import { labelEmbedding, patchEmbedding, positionEmbedding, timestepEmbedding } from "../nn/embeddings.ts";
 import { modulatedLayerNorm } from "../nn/fused.ts";
-import { normalInit, xavierUniform } from "../nn/init.ts";
+import { linearShapes, normalInit, xavierUniform } from "../nn/init.ts";
 import { attention, attentionMap, mlp, queriesAndKeys } from "../nn/layers.ts";
 import { asTheyWere, byGroup, checkGroups } from "../nn/token-groups.ts";
 import { type Params, param } from "../tensor/params.ts";
@@ -11,7 +11,15 @@ import { namedScope } from "../tensor/scope.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import type { TransformerConfig } from "./config.ts";
 import type { ApplyOptions, Condition, Network, NetworkOutput } from "./network.ts";
-import { checkInput, checkTaps, FREQUENCIES, finalLayer, modulation, rematWith } from "./parts.ts";
+import {
+  attentionInput,
+  checkInput,
+  checkTaps,
+  FREQUENCIES,
+  finalLayer,
+  modulation,
+  rematWith,
+} from "./parts.ts";
 
 /** Channels of the prediction. */
 const channelsOf = ({ inChannels, outChannels = inChannels }: TransformerConfig): number => outChannels;
@@ -24,8 +32,7 @@ function transformerShapes(config: TransformerConfig): Record<string, number[]> 
   const inner = Math.trunc(d * config.mlpRatio);
   const shapes: Record<string, number[]> = {};
   const layer = (name: string, inSize: number, outSize: number): void => {
-    shapes[`${name}.weight`] = [outSize, inSize];
-    shapes[`${name}.bias`] = [outSize];
+    Object.assign(shapes, linearShapes([name], [inSize, outSize]));
   };
   shapes.pos_embed = [1, tokensOf(config), d];
   shapes["x_embedder.proj.weight"] = [d, c, p, p];
@@ -176,8 +183,7 @@ export function attentionMaps(
   const embedded = embed(params, config, x, told, condition);
   const [tokens] = block === 1 ? [embedded.tokens] : blocks(params, config, embedded, [block - 1], {});
   const name = `blocks.${block - 1}`;
-  const [shift, scale] = modulation(params, name, embedded.c, 6);
-  const normalized = modulatedLayerNorm(tokens, shift, scale);
+  const normalized = attentionInput(params, name, tokens, embedded.c);
   return attentionMap(params, `${name}.attn`, normalized, config.numHeads, config.qkNorm);
 }
 
@@ -190,8 +196,8 @@ function blockQueriesAndKeys(
   c: Tensor,
 ): Tensor[] {
   const name = `blocks.${block - 1}`;
-  const [shift, scale] = modulation(params, name, c, 6);
-  return queriesAndKeys(params, `${name}.attn`, modulatedLayerNorm(tokens, shift, scale), numHeads, qkNorm);
+  const normalized = attentionInput(params, name, tokens, c);
+  return queriesAndKeys(params, `${name}.attn`, normalized, numHeads, qkNorm);
 }
 
 /** A block, computed again for the gradient: only its input is kept. */

@@ -1,6 +1,7 @@
 /** The layers that both halves of a CLIP are made of, by the parameter names of its published files. */
 import { multiHeadAttention } from "../nn/attention.ts";
 import { exactGelu } from "../nn/fused.ts";
+import { linearShapes } from "../nn/init.ts";
 import { layerNorm, linear } from "../nn/layers.ts";
 import { count, oneOf, positive } from "../schema.ts";
 import type { Params } from "../tensor/params.ts";
@@ -67,8 +68,7 @@ export function clipLayerShapes(
 ): Record<string, number[]> {
   const shapes: Record<string, number[]> = {};
   const layer = (name: string, inSize: number, outSize: number): void => {
-    shapes[`${name}.weight`] = [outSize, inSize];
-    shapes[`${name}.bias`] = [outSize];
+    Object.assign(shapes, linearShapes([name], [inSize, outSize]));
   };
   for (let i = 0; i < layers; i++) {
     const name = layerName(model, i);

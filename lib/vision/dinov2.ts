@@ -2,6 +2,7 @@
 import { inHeads, multiHeadAttention } from "../nn/attention.ts";
 import { patchEmbedding } from "../nn/embeddings.ts";
 import { exactGelu } from "../nn/fused.ts";
+import { linearShapes } from "../nn/init.ts";
 import { layerNorm, linear } from "../nn/layers.ts";
 import { type Params, param } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
@@ -33,8 +34,7 @@ export function dinov2Shapes({
     "patch_embed.proj.bias": [width],
   };
   const layer = (name: string, inSize: number, outSize: number): void => {
-    shapes[`${name}.weight`] = [outSize, inSize];
-    shapes[`${name}.bias`] = [outSize];
+    Object.assign(shapes, linearShapes([name], [inSize, outSize]));
   };
   const norm = (name: string): void => {
     shapes[`${name}.weight`] = [width];

@@ -43,7 +43,7 @@ interface Log<E> {
   entries: E[];
 }
 
-const emptyLog = { file: 0, read: 0, entries: [] };
+const emptyLog = <E>(): Log<E> => ({ file: 0, read: 0, entries: [] });
 
 const DEEPEST = 4;
 const MOST_RUNS = 500;
@@ -169,13 +169,13 @@ export function runScanner(folder: string): () => Promise<WatchedRun[]> {
     const before = logs.get(id);
     const { log: metrics, changed } = await grown(join(path, "metrics.jsonl"), before?.metrics).catch(
       async () => ({
-        log: emptyLog,
+        log: emptyLog<Entry>(),
         // It has not logged yet.
         changed: (await stat(join(path, "config.json"))).mtimeMs,
       }),
     );
     const { log: monitor } = await grown(join(path, "monitor.jsonl"), before?.monitor).catch(() => ({
-      log: emptyLog,
+      log: emptyLog<MonitorEntry>(),
     }));
     logs.set(id, { metrics, monitor });
     const samples = await newestSamples(path);
