@@ -1,7 +1,7 @@
 /** The package as npm packs it, used from a folder of its own: by plain Node, by a consumer's tsc, as a command. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, realpath, symlink, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, realpath, symlink, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
@@ -152,6 +152,17 @@ console.log((await import("ditlab")).tf.version_core);`,
   const { stdout } = await run(process.execPath, ["--import", tsx, "ensure.mjs"], { cwd: folder });
   assert.is(stdout.trim(), "4.22.0");
   assert.equal(await readdir(join(folder, "dist")), await readdir(join(installed, "dist")));
+
+  // The command takes that build while it is as new as the sources, of which the build here lets itself be told apart.
+  await appendFile(join(folder, "dist/kernel/cli/main.js"), '\nconsole.log("from the build");\n');
+  const version = async () => {
+    const { stdout } = await run(process.execPath, [join(folder, "lib/cli/bin.js"), "--version"]);
+    return stdout.trim().split("\n");
+  };
+  assert.equal(await version(), ["from the build", manifest.version]);
+  const later = new Date(Date.now() + 5000);
+  await utimes(join(folder, "lib/train/index.ts"), later, later);
+  assert.equal(await version(), [manifest.version]);
 });
 
 test.run();

@@ -1,14 +1,5 @@
-// A worker thread's part of preparing images: from the sources in a checkout (through tsx, which does not reach into
-// threads by itself), from the build in an installed package.
-import { existsSync } from "node:fs";
+// A worker thread's part of preparing images, which outside of the build loads the program as the command does: tsx does
+// not reach into threads by itself.
+import { load } from "../load.js";
 
-const inCheckout = existsSync(new URL("crop.ts", import.meta.url));
-if (inCheckout) {
-  const { register } = await import("tsx/esm/api");
-  register();
-}
-const crop = await import(
-  new URL(inCheckout ? "crop.ts" : "../../dist/lib/data/crop.js", import.meta.url).href
-);
-
-export default crop.cropToPng;
+export default (await load("lib/data/crop")).cropToPng;

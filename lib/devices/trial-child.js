@@ -1,15 +1,8 @@
-// A process that tries a device, so that a broken driver ends this one alone: from the sources in a checkout (through tsx),
-// from the build in an installed package. Arguments: the device, and `software` where a processor may play the GPU.
-import { existsSync } from "node:fs";
+// A process that tries a device, so that a broken driver ends this one alone. Arguments: the device, and `software` where
+// a processor may play the GPU.
+import { load } from "../load.js";
 
-const inCheckout = existsSync(new URL("trial.ts", import.meta.url));
-if (inCheckout) {
-  const { register } = await import("tsx/esm/api");
-  register();
-}
-const { tryDevice } = await import(
-  new URL(inCheckout ? "trial.ts" : "../../dist/lib/devices/trial.js", import.meta.url).href
-);
+const { tryDevice } = await load("lib/devices/trial");
 const [, , device, software] = process.argv;
 const report = (findings) =>
   new Promise((done) => process.stdout.write(`${JSON.stringify({ findings })}\n`, done));
