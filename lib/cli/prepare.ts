@@ -168,10 +168,15 @@ const captions = (): Command =>
     .description("encode the captions of images, as COCO distributes them, for a text-to-image model")
     .argument("<source>", "the images that 'prepare images' was given")
     .argument("<annotations>", "COCO's captions_*.json")
-    .argument("<destination>", "folder for captions.json and features.npy")
+    .argument("<destination>", "folder for captions.json and the features' files")
     .requiredOption(
       "--encoder <folder>",
       "CLIP's text encoder: config.json, model.safetensors, tokenizer.json and tokenizer_config.json",
+    )
+    .option(
+      "--shard-size <number>",
+      "texts in a file of features (default: 256 MiB of them)",
+      positiveInteger,
     )
     .addOption(jsonOption())
     .action(
@@ -179,12 +184,16 @@ const captions = (): Command =>
         source: string,
         annotations: string,
         destination: string,
-        options: Options & { encoder: string },
+        options: Options & { encoder: string; shardSize?: number },
       ) => {
         const encoder = await openTextEncoder(options.encoder);
         try {
           await prepare("captions", destination, options, (more) =>
-            prepareCaptions(source, annotations, destination, { encoder, ...more }),
+            prepareCaptions(source, annotations, destination, {
+              encoder,
+              shardSize: options.shardSize,
+              ...more,
+            }),
           );
         } finally {
           await encoder.dispose();

@@ -1,10 +1,11 @@
 /**
- * Captions beside images: a folder with `captions.json`, the texts and which of them are of which image, and
- * `features.npy`, what a text encoder makes of each. An image may have several, of which training takes one at random.
+ * Captions beside images: a folder with `captions.json`, the texts and which of them are of which image, and what a text
+ * encoder makes of each, in one `.npy` file or in shards. An image may have several, of which training takes one at
+ * random.
  */
 import { join } from "node:path";
 import { ndarray } from "../io/index.ts";
-import { type ArrayRows, openNpyRows } from "../io/npy-rows.ts";
+import { type ArrayRows, openNpyFiles } from "../io/npy-rows.ts";
 import { check, z } from "../schema.ts";
 import { randomStream } from "../tensor/random.ts";
 import type { CLIPTextEncoder } from "../text/index.ts";
@@ -16,6 +17,7 @@ import { contentHash } from "./identity.ts";
 export const CAPTIONS_FORMAT = "ditlab-captions-1";
 /** The files of a folder of captions. */
 export const CAPTIONS_FILE = "captions.json";
+/** Where the index names no files of features. */
 export const FEATURES_FILE = "features.npy";
 
 /** The array of the data that holds a caption's features, as text-to-image networks ask for it. */
@@ -27,10 +29,20 @@ const captionsIndex = z.strictObject({
   images: z
     .array(z.array(z.int("a text's number").min(1, "a text's number"), "a list of texts' numbers"), "a list")
     .describe("The texts of each image, by number, for the images in the order of their names."),
+  features: z
+    .array(
+      z.string("a file's name").regex(/^[\w-]+\.npy$/, "the name of a .npy file beside the index"),
+      "a list",
+    )
+    .min(1, "at least one file")
+    .optional()
+    .describe(
+      `The files of the texts' features, whose rows are the texts in turn; \`${FEATURES_FILE}\` where none is named.`,
+    ),
 });
 export type CaptionsIndex = z.infer<typeof captionsIndex>;
 
-export interface Captions extends Omit<CaptionsIndex, "format"> {
+export interface Captions extends Pick<CaptionsIndex, "texts" | "images"> {
   /** What errors call them. */
   readonly name: string;
   /** Features of each text, [tokens, width]. */
@@ -45,7 +57,6 @@ export async function checkedCaptions(
   index: CaptionsIndex,
   features: ArrayRows,
 ): Promise<Captions> {
-  check(captionsIndex, index, name);
   const { texts, images } = index;
   if (texts[0] !== "")
     throw new Error(`text 0 of ${name} must be the empty caption, got ${JSON.stringify(texts[0])}`);
@@ -71,11 +82,12 @@ export async function readCaptionsIndex(folder: string): Promise<CaptionsIndex> 
 
 /** Opens a folder of captions. @throws naming the file that is missing or unfit. */
 export async function openCaptions(folder: string): Promise<Captions> {
-  const path = join(folder, CAPTIONS_FILE);
-  const index = (await readJson(path)) as CaptionsIndex;
-  const features = await openNpyRows(join(folder, FEATURES_FILE));
+  const index = await readCaptionsIndex(folder);
+  const files = (index.features ?? [FEATURES_FILE]).map((name) => join(folder, name));
+  const name = files.length === 1 ? files[0] : `${files.length} files from ${files[0]} on`;
+  const features = await openNpyFiles(name, files);
   try {
-    return await checkedCaptions(path, index, features);
+    return await checkedCaptions(join(folder, CAPTIONS_FILE), index, features);
   } catch (error) {
     await features.close();
     throw error;

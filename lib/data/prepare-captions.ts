@@ -7,7 +7,8 @@ import { toBytes } from "../io/ndarray.ts";
 import { npyHeader } from "../io/npy.ts";
 import { check, z } from "../schema.ts";
 import type { CLIPTextEncoder } from "../text/index.ts";
-import { CAPTIONS_FILE, CAPTIONS_FORMAT, type CaptionsIndex, FEATURES_FILE } from "./captions.ts";
+import { CAPTIONS_FILE, CAPTIONS_FORMAT, type CaptionsIndex } from "./captions.ts";
+import { checkPositive } from "./crop.ts";
 import {
   claimDestination,
   describeSource,
@@ -21,10 +22,14 @@ import { openSource, type Source } from "./sources.ts";
 export interface PrepareCaptionsOptions extends PrepareOptions {
   /** From `openTextEncoder`. */
   encoder: CLIPTextEncoder;
+  /** Texts whose features make one file; as many as make 256 MiB by default. */
+  shardSize?: number;
 }
 
 /** Texts whose features are written at a time. */
 const CHUNK = 64;
+/** A file's size unless another number of texts is asked for: the features of COCO's captions are 98 GB. */
+const SHARD_BYTES = 2 ** 28;
 
 /** What is read of COCO's `captions_*.json`. */
 const cocoCaptions = z.looseObject({
@@ -52,17 +57,21 @@ function captionsOf(source: Source, json: z.infer<typeof cocoCaptions>, path: st
   });
 }
 
-/** All texts, the empty one first, and those of each image by number. */
-function indexOf(captions: readonly string[][]): CaptionsIndex {
+/** All texts, the empty one first, and those of each image by number; features in files of so many texts. */
+function indexOf(captions: readonly string[][], shardSize: number): Required<CaptionsIndex> {
   const texts = ["", ...captions.flat()];
   let next = 1;
   const images = captions.map((own) => own.map(() => next++));
-  return { format: CAPTIONS_FORMAT, texts, images };
+  const features = Array.from(
+    { length: Math.ceil(texts.length / shardSize) },
+    (_, i) => `features-${String(i).padStart(5, "0")}.npy`,
+  );
+  return { format: CAPTIONS_FORMAT, texts, images, features };
 }
 
 /**
- * Encodes the captions of a folder's or ZIP archive's images, the empty one first, and writes `features.npy`
- * [texts, tokens, width] as float32, and `captions.json`, once all is there. The images are in the order of their names,
+ * Encodes the captions of a folder's or ZIP archive's images, the empty one first, and writes `features-00000.npy`
+ * [texts, tokens, width] as float32 and so on, and `captions.json`, once all is there. The images are in the order of their names,
  * which `prepareImages` keeps. A rerun goes on where the last one stopped.
  * @param annotations COCO's `captions_*.json`, which may tell of more images
  * @throws naming the image that has no caption, what in the annotations is wrong, and what differs when the destination
@@ -72,31 +81,45 @@ export async function prepareCaptions(
   sourcePath: string,
   annotations: string,
   destination: string,
-  { encoder, signal, onProgress }: PrepareCaptionsOptions,
+  { encoder, shardSize, signal, onProgress }: PrepareCaptionsOptions,
 ): Promise<PrepareResult> {
+  const [tokens, width] = encoder.shape;
+  const perFile = shardSize ?? Math.max(1, Math.floor(SHARD_BYTES / (4 * tokens * width)));
+  checkPositive("shardSize", perFile);
   const source = await openSource(sourcePath);
   try {
     const json = await readJson(annotations);
     check(cocoCaptions as z.ZodType, json, annotations);
-    const index = indexOf(captionsOf(source, json as z.infer<typeof cocoCaptions>, annotations));
-    const { texts } = index;
+    const index = indexOf(captionsOf(source, json as z.infer<typeof cocoCaptions>, annotations), perFile);
+    const { texts, features } = index;
     await claimDestination(destination, {
       kind: "captions",
       ...describeSource(source),
       captions: contentHash([await readBytes(annotations)]),
       encoder: await encoder.fingerprint(),
+      shardSize: perFile,
     });
     const finishedBefore = await exists(join(destination, CAPTIONS_FILE));
-    const [before, after] = finishedBefore
-      ? [texts.length, texts.length]
-      : await writeFeatures(join(destination, FEATURES_FILE), texts, encoder, { signal, onProgress });
-    const finished = after === texts.length;
+    let [written, skipped] = [0, finishedBefore ? texts.length : 0];
+    if (!finishedBefore)
+      for (const [i, name] of features.entries()) {
+        if (signal?.aborted) break;
+        const [before, after] = await writeFeatures(
+          join(destination, name),
+          texts.slice(i * perFile, (i + 1) * perFile),
+          encoder,
+          { signal, onProgress: (done) => onProgress?.(i * perFile + done, texts.length) },
+        );
+        written += after - before;
+        skipped += before;
+      }
+    const finished = written + skipped === texts.length;
     if (finished && !finishedBefore)
       await writeAtomic(join(destination, CAPTIONS_FILE), `${JSON.stringify(index)}\n`);
     return {
       count: texts.length,
-      written: after - before,
-      skipped: before,
+      written,
+      skipped,
       broken: [],
       others: source.others,
       finished,

@@ -18,6 +18,15 @@ export interface ArrayRows {
   close(): Promise<void>;
 }
 
+async function oneAfterTheOther(
+  length: number,
+  rows: readonly Promise<Float32Array>[],
+): Promise<Float32Array> {
+  const values = new Float32Array(rows.length * length);
+  for (const [i, row] of (await Promise.all(rows)).entries()) values.set(row, i * length);
+  return values;
+}
+
 /** An .npy header is far shorter than this. */
 const HEADER_BYTES = 2 ** 16;
 
@@ -52,19 +61,53 @@ export async function openNpyRows(path: string): Promise<ArrayRows> {
       name: path,
       count,
       shape: row,
-      async read(indices) {
-        const length = elementCount(row);
-        const values = new Float32Array(indices.length * length);
-        const rows = await Promise.all(indices.map(readRow));
-        rows.forEach((one, i) => {
-          values.set(one, i * length);
-        });
-        return values;
-      },
+      read: (indices) => oneAfterTheOther(elementCount(row), indices.map(readRow)),
       close: () => handle.close(),
     };
   } catch (error) {
     await handle.close();
+    throw error;
+  }
+}
+
+/**
+ * Several as one, the first's rows before the second's. Closing it closes them.
+ * @throws naming the first whose rows have another shape.
+ */
+export function joinedRows(name: string, parts: readonly ArrayRows[]): ArrayRows {
+  const { shape } = parts[0];
+  const other = parts.find((part) => `${part.shape}` !== `${shape}`);
+  if (other)
+    throw new Error(`${other.name} has rows of [${other.shape}], expected [${shape}] as ${parts[0].name}`);
+  let count = 0;
+  const ends = parts.map((part) => {
+    count += part.count;
+    return count;
+  });
+  const length = elementCount(shape);
+  const readRow = (index: number): Promise<Float32Array> => {
+    const part = ends.findIndex((end) => index < end);
+    return parts[part].read([index - (ends[part] - parts[part].count)]);
+  };
+  return {
+    name,
+    count,
+    shape,
+    read: (indices) => oneAfterTheOther(length, indices.map(readRow)),
+    async close() {
+      for (const part of parts) await part.close();
+    },
+  };
+}
+
+/** Opens .npy files whose rows are one list. @throws as `openNpyRows` and `joinedRows` do. */
+export async function openNpyFiles(name: string, paths: readonly string[]): Promise<ArrayRows> {
+  const parts: ArrayRows[] = [];
+  try {
+    for (const path of paths) parts.push(await openNpyRows(path));
+    return joinedRows(name, parts);
+  } catch (error) {
+    for (const part of parts) await part.close();
     throw error;
   }
 }

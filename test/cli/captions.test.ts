@@ -138,7 +138,17 @@ test("captions as COCO distributes them, encoded in two runs", async () => {
   };
   await writeFile(annotations, JSON.stringify(content));
   const out = join(folder, "captions");
-  const prepare = ["prepare", "captions", zip, annotations, out, "--encoder", fixture("clip")];
+  const prepare = [
+    "prepare",
+    "captions",
+    zip,
+    annotations,
+    out,
+    "--encoder",
+    fixture("clip"),
+    "--shard-size",
+    "3",
+  ];
   assert.is(await ditlab(prepare), undefined);
   const captions = await openCaptions(out);
   assert.equal(captions.texts, ["", "a cat", "the dog", "the red dog"]);
@@ -148,11 +158,14 @@ test("captions as COCO distributes them, encoded in two runs", async () => {
   assert.equal(await captions.features.read([0, 1, 2, 3]), expected);
   await captions.features.close();
 
-  // Stopped within a text's features.
+  // Stopped within a text's features, before the second of two files.
   await rm(join(out, "captions.json"));
-  await truncate(join(out, "features.npy"), (await stat(join(out, "features.npy"))).size - 10);
-  const again = await prepareCaptions(zip, annotations, out, { encoder });
-  assert.equal([again.count, again.skipped, again.written, again.finished], [4, 3, 1, true]);
+  await rm(join(out, "features-00001.npy"));
+  const first = join(out, "features-00000.npy");
+  await truncate(first, (await stat(first)).size - 10);
+  const again = await prepareCaptions(zip, annotations, out, { encoder, shardSize: 3 });
+  assert.equal([again.count, again.skipped, again.written, again.finished], [4, 2, 2, true]);
+  await rejects(prepareCaptions(zip, annotations, out, { encoder, shardSize: 2 }), /with shardSize 3, got 2/);
   const whole = await openCaptions(out);
   assert.equal(await whole.features.read([0, 1, 2, 3]), expected);
   await whole.features.close();
@@ -160,12 +173,12 @@ test("captions as COCO distributes them, encoded in two runs", async () => {
   const less = { ...content, annotations: content.annotations.slice(0, 1) };
   await writeFile(annotations, JSON.stringify(less));
   await rejects(
-    prepareCaptions(zip, annotations, out, { encoder }),
+    prepareCaptions(zip, annotations, out, { encoder, shardSize: 3 }),
     /captions_train2014\.json has no caption of train2014\/COCO_3\.png/,
   );
   await writeFile(annotations, JSON.stringify({ images: [] }));
   await rejects(
-    prepareCaptions(zip, annotations, out, { encoder }),
+    prepareCaptions(zip, annotations, out, { encoder, shardSize: 3 }),
     /captions_train2014\.json: annotations is missing, expected a list/,
   );
   await encoder.dispose();

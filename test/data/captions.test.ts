@@ -59,6 +59,32 @@ test("an example has one of its image's captions, another one in other epochs, t
   await data.close();
 });
 
+test("features in shards are read across them, and all of one shape", async () => {
+  const folder = await folderOf(
+    { format, texts, images: [[1], [2], [3, 4]], features: ["a.npy", "b.npy"] },
+    1,
+  );
+  const write = (name: string, from: number, rows: number, width = W) => {
+    const values = Float32Array.from(
+      { length: rows * L * width },
+      (_, i) => from + Math.floor(i / (L * width)),
+    );
+    return writeFile(join(folder, name), formatNpy(ndarray(values, [rows, L, width])));
+  };
+  await write("a.npy", 0, 2);
+  await write("b.npy", 2, 3);
+  const captions = await openCaptions(folder);
+  const rows = await captions.features.read([4, 0, 1, 2]);
+  assert.equal([captions.features.count, ...rows.filter((_, i) => i % (L * W) === 0)], [5, 4, 0, 1, 2]);
+  await captions.features.close();
+  await write("b.npy", 2, 3, 4);
+  await rejects(openCaptions(folder), /b\.npy has rows of \[2,4\], expected \[2,3\] as .*a\.npy/);
+  await rejects(
+    openCaptions(await folderOf({ format, texts, images: [[1]], features: ["../a.npy"] }, 5)),
+    /features\.0 must be the name of a \.npy file beside the index, got "\.\.\/a\.npy"/,
+  );
+});
+
 test("captions that do not fit are refused", async () => {
   const opened = async (index: object, rows = 5) => openCaptions(await folderOf(index, rows));
   await rejects(
