@@ -51,6 +51,9 @@ function lineReporter(): Reporter {
 
 export const progressReporter = (): Reporter => (process.stderr.isTTY ? terminalReporter() : lineReporter());
 
+/** Of a process whose progress another one shows. */
+export const quietReporter = (): Reporter => ({ begin() {}, update() {}, end() {}, note() {} });
+
 /** Progress in images a second. */
 export function imageProgress(label: string, count: number) {
   const reporter = progressReporter();

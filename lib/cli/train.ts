@@ -12,6 +12,8 @@ import {
   withArrays,
   withCaptions,
 } from "../data/index.ts";
+import type { Communicator } from "../distributed/communicator.ts";
+import { tellFolder } from "../distributed/rank-process.ts";
 import { PAPER_PRESETS } from "../experiments/paper.ts";
 import { formatGigabytes } from "../experiments/report/text.ts";
 import { measuredStep } from "../reproduce/costs.ts";
@@ -35,7 +37,8 @@ import { imageDecoder } from "./decoder.ts";
 import { fetched } from "./download.ts";
 import { EXIT, stopSignal } from "./exit.ts";
 import { jsonOption, namedFile, withDevice } from "./options.ts";
-import { progressReporter } from "./progress.ts";
+import { progressReporter, quietReporter } from "./progress.ts";
+import { rankTimeoutOption, withRanks } from "./ranks.ts";
 
 interface Options extends ConfigOptions {
   images?: string;
@@ -47,6 +50,7 @@ interface Options extends ConfigOptions {
   resume?: boolean;
   dryRun?: boolean;
   json?: boolean;
+  rankTimeout: number;
 }
 
 async function resumedConfig(folder: string): Promise<TrainConfig> {
@@ -191,59 +195,68 @@ export const trainCommand = (): Command =>
     .option("--dry-run", "say what the run will take, measure a step, and train nothing")
     .option("--resume", "go on from the folder's newest checkpoint")
     .addOption(jsonOption())
-    .action(async (options: Options, command: Command) => {
+    .addOption(rankTimeoutOption())
+    .action((options: Options, command: Command) => {
       const given = (option: string): boolean => command.getOptionValueSource(option) === "cli";
-      const { config, source, images } = await runOf(options, given);
-      if (options.dryRun) {
-        process.stdout.write(await dryRun(config, options));
-        await images?.close();
-        return;
-      }
-      if (!source || !images)
-        throw new Error(
-          `--preset ${options.preset} needs --images: latents of ImageNet, or images and a --vae ('ditlab prepare' makes them)`,
-        );
-      checkTrainConfig(config);
-      if (options.teacher !== undefined && options.resume)
-        throw new Error(
-          `${options.out} has its frozen teacher in its checkpoints; expected no --teacher with --resume`,
-        );
-      const decoder =
-        config.sampleEvery && source.vae ? await imageDecoder(source.vae, config.model) : undefined;
-      const reporter = progressReporter();
-      const signal = stopSignal(() =>
-        reporter.note("\nStopping after this step; press Ctrl-C again to stop at once."),
-      );
-      reporter.begin(basename(options.out), config.steps);
-      let isToldOf = (config.precision ?? "float32") === "float32";
-      const result = await train(config, {
-        folder: options.out,
-        images,
-        source,
-        ...(decoder && { decode: decoder.decode }),
-        ...(options.teacher !== undefined && { frozenTeacher: await readTeacher(options.teacher, config) }),
-        resume: options.resume,
-        signal,
-        onWarning: reporter.note,
-        onProgress: ({ step, metrics, stepsPerSecond, secondsLeft, precision }) => {
-          if (!isToldOf) reporter.note(precisionText(precision));
-          isToldOf = true;
-          const losses = Object.entries(metrics).map(([name, value]) =>
-            isLoss(name) ? `${name} ${value.toFixed(4)}` : `${name} ${Number(value.toPrecision(5))}`,
-          );
-          reporter.update(
-            step,
-            `${losses.join("  ")}  ${stepsPerSecond.toFixed(1)} steps/s  ${Math.round(secondsLeft)} s left`,
-          );
-        },
-      });
-      reporter.end();
-      await Promise.all([images.close(), decoder?.dispose()]);
-      const stopped = result.step < config.steps;
-      if (options.json) process.stdout.write(`${JSON.stringify(summary(result), null, 2)}\n`);
-      else if (!stopped) process.stdout.write(`${result.step} steps done: ${result.checkpoint}\n`);
-      if (stopped) {
-        reporter.note(`Saved step ${result.step}. Go on with: ditlab train --out ${options.out} --resume`);
-        process.exit(EXIT.interrupted);
-      }
+      return withRanks(options, (ranks) => trainRun(options, given, ranks));
     });
+
+async function trainRun(options: Options, given: Given, ranks: Communicator | undefined): Promise<void> {
+  const { config, source, images } = await runOf(options, given);
+  if (options.dryRun) {
+    process.stdout.write(await dryRun(config, options));
+    await images?.close();
+    return;
+  }
+  if (!source || !images)
+    throw new Error(
+      `--preset ${options.preset} needs --images: latents of ImageNet, or images and a --vae ('ditlab prepare' makes them)`,
+    );
+  checkTrainConfig(config);
+  if (options.teacher !== undefined && options.resume)
+    throw new Error(
+      `${options.out} has its frozen teacher in its checkpoints; expected no --teacher with --resume`,
+    );
+  const decoder = config.sampleEvery && source.vae ? await imageDecoder(source.vae, config.model) : undefined;
+  const isFirst = (ranks?.rank ?? 0) === 0;
+  const reporter = isFirst ? progressReporter() : quietReporter();
+  const signal = stopSignal(() =>
+    reporter.note("\nStopping after this step; press Ctrl-C again to stop at once."),
+  );
+  reporter.begin(basename(options.out), config.steps);
+  if (ranks && isFirst) reporter.note(`${ranks.size} ranks by ${ranks.engine}.`);
+  tellFolder(options.out);
+  let isToldOf = (config.precision ?? "float32") === "float32";
+  const result = await train(config, {
+    folder: options.out,
+    images,
+    source,
+    ...(ranks && { ranks }),
+    ...(decoder && { decode: decoder.decode }),
+    ...(options.teacher !== undefined && { frozenTeacher: await readTeacher(options.teacher, config) }),
+    resume: options.resume,
+    signal,
+    onWarning: reporter.note,
+    onProgress: ({ step, metrics, stepsPerSecond, secondsLeft, precision }) => {
+      if (!isToldOf) reporter.note(precisionText(precision));
+      isToldOf = true;
+      const losses = Object.entries(metrics).map(([name, value]) =>
+        isLoss(name) ? `${name} ${value.toFixed(4)}` : `${name} ${Number(value.toPrecision(5))}`,
+      );
+      reporter.update(
+        step,
+        `${losses.join("  ")}  ${stepsPerSecond.toFixed(1)} steps/s  ${Math.round(secondsLeft)} s left`,
+      );
+    },
+  });
+  reporter.end();
+  await Promise.all([images.close(), decoder?.dispose()]);
+  const stopped = result.step < config.steps;
+  if (options.json && isFirst) process.stdout.write(`${JSON.stringify(summary(result), null, 2)}\n`);
+  else if (!stopped && isFirst) process.stdout.write(`${result.step} steps done: ${result.checkpoint}\n`);
+  if (stopped) {
+    reporter.note(`Saved step ${result.step}. Go on with: ditlab train --out ${options.out} --resume`);
+    await ranks?.close();
+    process.exit(EXIT.interrupted);
+  }
+}

@@ -179,6 +179,16 @@ export async function hostNumbers(tensor: Tensor): Promise<GraphData> {
 /** The buffer of a tensor that a compiled function made, unless tfjs has moved it to another backend since. */
 export const bufferOf = (tensor: Tensor): Buffer | undefined => host.bufferOf(tensor);
 
+/**
+ * The numbers of a compiled function's result on the host, to be written over: nothing where they lie elsewhere, or where
+ * somebody else may see them.
+ */
+export function ownNumbers(tensor: Tensor): GraphData | undefined {
+  const buffer = bufferOf(tensor);
+  if (!buffer || buffer.left || buffer.calls.size > 0 || host.refCount(tensor.dataId) > 1) return undefined;
+  return isOnHost(buffer.data) ? buffer.data : undefined;
+}
+
 /** Takes a tensor's array from here, if it is one of that device: who calls this releases it. */
 export const handOver = (dataId: object, device: object) => host.handOver(dataId, device);
 

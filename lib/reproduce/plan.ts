@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Dataset } from "../data/index.ts";
 import { isCaptioned } from "../experiments/captioned.ts";
-import { newestStep } from "../train/checkpoint.ts";
+import { newestCheckpoint } from "../train/checkpoint-files.ts";
 import type { TrainConfig } from "../train/config.ts";
 import { planTraining } from "../train/index.ts";
 import { measuredStep } from "./costs.ts";
@@ -71,7 +71,7 @@ export function plannedSeeds(wanted: Wanted): PlannedSeed[] {
         seed,
         folder,
         config: configOf(run.setting, seed),
-        done: newestStep(at),
+        done: newestCheckpoint(at)?.step ?? 0,
         isComplete: existsSync(join(at, "result.json")),
       };
     }),

@@ -16,6 +16,8 @@ export interface BatchOptions {
   task?: Task;
   /** Of a run that ditlab 0.1 began, whose steps drew one after the other from one generator. */
   generator01?: RandomGenerator;
+  /** The samples of each step's batch that are wanted: the first, and how many. Default: all. */
+  share?: { readonly from: number; readonly count: number };
 }
 
 /** From a step number (from 0) to its batch. */
@@ -37,14 +39,16 @@ export function batchSource(
   config: Pick<TrainConfig, "model" | "process" | "methods" | "seed" | "batchSize" | "classDropout"> & {
     steps?: number;
   },
-  { task = makeTask(config), generator01 }: BatchOptions = {},
+  { task = makeTask(config), generator01, share }: BatchOptions = {},
 ): BatchSource {
   const data = asTrainingData(images);
   const { batchSize, seed, steps = Number.POSITIVE_INFINITY } = config;
+  const { from, count } = share ?? { from: 0, count: batchSize };
+  const first = (step: number): number => step * batchSize + from;
   let ahead: { step: number; examples: Promise<Examples> } | undefined;
   let begun: { step: number; batch: Promise<Batch> } | undefined;
   const read = (step: number): Promise<Examples> =>
-    data.read(seed, step * batchSize, batchSize, generator01 && streams01);
+    data.read(seed, first(step), count, generator01 && streams01);
   const make = async (step: number): Promise<Batch> => {
     const examples = await (ahead?.step === step ? ahead.examples : read(step));
     if (step + 1 < steps) {
@@ -54,7 +58,7 @@ export function batchSource(
     }
     const { classDropout } = config;
     if (!generator01)
-      return batchOf(task, data, examples, classDropout, streamDraws(seed, step * batchSize, batchSize));
+      return batchOf(task, data, examples, classDropout, streamDraws(seed, first(step), count));
     const draw = draws01(generator01, batchSize);
     const batch = batchOf(task, data, examples, classDropout, draw);
     draw.end();

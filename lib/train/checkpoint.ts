@@ -1,12 +1,12 @@
 /** Checkpoints: one safetensors file holding everything a run needs to go on exactly, written under a temporary name. */
-import { existsSync, readdirSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { DataIdentity } from "../data/index.ts";
 import { fromTensor, type NdArray, readSafetensors, toTensor, writeSafetensors } from "../io/index.ts";
 import { OWN_CHECKPOINT } from "../io/weights.ts";
 import type { LossScale } from "../optim/loss-scale.ts";
 import { checkShapes, type Params } from "../tensor/params.ts";
+import { checkpointName, listCheckpoints } from "./checkpoint-files.ts";
 import type { TrainConfig } from "./config.ts";
 import { currentConfig } from "./legacy.ts";
 import { makeTask } from "./make-task.ts";
@@ -33,12 +33,6 @@ export interface Checkpoint {
   /** What the steps since the last line of metrics.jsonl came to. */
   pending?: readonly { metrics: Metrics; seconds: number }[];
 }
-
-const checkpointName = (step: number): string => `step-${String(step).padStart(8, "0")}.safetensors`;
-const CHECKPOINT_NAME = /^step-(\d{8,})\.safetensors$/;
-const UNFINISHED_NAME = /^step-\d{8,}\.safetensors\.\d+-\d+\.tmp$/;
-/** Of a run folder, in a manifest. */
-export const CHECKPOINT_FILES = "checkpoints/step-*.safetensors*";
 
 /** The groups of parameters in a state, by the prefix that their names get in a file. */
 const groups = (state: TrainState): Record<string, Params> => ({
@@ -84,32 +78,6 @@ export async function writeCheckpoint(folder: string, checkpoint: Checkpoint): P
   const older = (await listCheckpoints(folder)).slice(0, -keepCheckpoints);
   for (const old of older) if (old.step % keepEvery !== 0) await rm(old.path, { force: true });
   return path;
-}
-
-/** Removes the halves of checkpoints that a killed run was writing. */
-export async function removeUnfinished(folder: string): Promise<void> {
-  const names = await readdir(folder).catch(() => [] as string[]);
-  for (const name of names.filter((n) => UNFINISHED_NAME.test(n)))
-    await rm(join(folder, name), { force: true });
-}
-
-/** Checkpoints of a folder, oldest first. */
-export async function listCheckpoints(folder: string): Promise<{ path: string; step: number }[]> {
-  const names = await readdir(folder).catch(() => [] as string[]);
-  return checkpointsOf(names).map(({ name, step }) => ({ path: join(folder, name), step }));
-}
-
-const checkpointsOf = (names: readonly string[]): { name: string; step: number }[] =>
-  names
-    .map((name) => CHECKPOINT_NAME.exec(name))
-    .filter((match) => match !== null)
-    .map(([name, step]) => ({ name, step: Number(step) }))
-    .sort((a, b) => a.step - b.step);
-
-/** The step of a run's newest checkpoint, 0 where there is none. */
-export function newestStep(runFolder: string): number {
-  const folder = join(runFolder, "checkpoints");
-  return existsSync(folder) ? (checkpointsOf(readdirSync(folder)).at(-1)?.step ?? 0) : 0;
 }
 
 export interface CheckpointOptions {

@@ -4,6 +4,7 @@ import { type Compiled, jit } from "../jit/index.ts";
 import { finishing } from "../jit/jit.ts";
 import type { Tensor } from "../tensor/tf.ts";
 import { disposeTree } from "../tensor/tree.ts";
+import { type Cut, cutBatch } from "./cut.ts";
 import type { Gradients } from "./losses.ts";
 import {
   accumulateGradients,
@@ -43,19 +44,36 @@ function checkBatch(batch: Batch): void {
     );
 }
 
+/** What a process computes of a step, and how it comes by what the others do. */
+export interface Share {
+  readonly cut: Cut;
+  /** Adds the sums of the others to its own, in place. */
+  reduce?(sum: Gradients): Promise<void>;
+}
+
 /**
- * The same step in `accumulate` runs, each with its share of the batch, and an update: two programs, whose memory is
- * that of a share.
+ * The same step in `accumulate` runs, each with some parts of the batch, and an update: two programs, whose memory is
+ * that of a run. With a `share` the batch is a process's own part of the step's.
  */
-export function compileRuns(task: Task, options: StepOptions & { accumulate: number; batchSize: number }) {
+export function compileRuns(
+  task: Task,
+  options: StepOptions & { accumulate?: number; batchSize: number },
+  { cut, reduce }: Share = { cut: cutBatch(task, options) },
+) {
   const add = jit(
-    (sum: Gradients, weights: StudentAndTeacher, batch: Batch, methodWeights: readonly Tensor[]): Gradients =>
-      accumulateGradients(task, sum, weights, batch, methodWeights, options),
+    (
+      sum: Gradients,
+      weights: StudentAndTeacher,
+      batch: Batch,
+      methodWeights: readonly Tensor[],
+      microBatches: number,
+    ): Gradients =>
+      accumulateGradients(task, sum, weights, batch, methodWeights, { ...options, microBatches }),
     { name: "accumulateGradients", donate: [0], precision: options.precision },
   );
   const apply = jit(
     (state: TrainState, sum: Gradients, scalars: StepScalars): StepResult =>
-      applyGradients(task, state, sum, scalars, options),
+      applyGradients(state, sum, scalars, { ...options, parts: cut.parts }),
     { name: "applyGradients", donate: [0, 1] },
   );
   const run = async (...[state, batch, scalars]: StepArguments): Promise<StepResult> => {
@@ -63,10 +81,11 @@ export function compileRuns(task: Task, options: StepOptions & { accumulate: num
     const { params, ema, lossScale, frozen } = state;
     const weights = { params, ema, ...(lossScale && { lossScale }), ...(frozen && { frozen }) };
     let sum = noGradients(task, params);
-    for (const part of runBatches(batch, options.accumulate)) {
-      sum = await add(sum, weights, part, scalars.weights);
+    for (const [i, part] of runBatches(batch, cut.runs).entries()) {
+      sum = await add(sum, weights, part, scalars.weights, cut.runs[i]);
       if (part !== batch) disposeTree(part);
     }
+    await reduce?.(sum);
     return apply(state, sum, scalars);
   };
   const step = (...args: StepArguments): Promise<StepResult> => finishing(run(...args));

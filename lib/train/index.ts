@@ -3,17 +3,18 @@ export type { CheckpointOptions, Metrics } from "./checkpoint.ts";
 export {
   type Checkpoint,
   latestCheckpoint,
-  listCheckpoints,
   readCheckpoint,
   writeCheckpoint,
 } from "./checkpoint.ts";
-export { compileRuns, compileStep, type StepArguments } from "./compile.ts";
+export { listCheckpoints } from "./checkpoint-files.ts";
+export { compileRuns, compileStep, type Share, type StepArguments } from "./compile.ts";
 export {
   checkTrainConfig,
   TRAIN_DEFAULTS,
   type TrainConfig,
   type TransformerTrainConfig,
 } from "./config.ts";
+export { type Cut, type CutOptions, cutBatch } from "./cut.ts";
 export { currentConfig } from "./legacy.ts";
 export { type TrainOptions, type TrainResult, train } from "./loop.ts";
 export {

@@ -34,10 +34,12 @@ export interface TrainResult {
 export async function train(config: TrainConfig, options: TrainOptions): Promise<TrainResult> {
   const { images, signal, onProgress, ...rest } = options;
   const run = training(config, images, rest);
-  for await (const progress of run) {
-    onProgress?.(progress);
-    // After the last step there is nothing to stop but its evaluation.
-    if (signal?.aborted && progress.step < progress.steps) break;
+  if (signal?.aborted) run.stop();
+  signal?.addEventListener("abort", run.stop);
+  try {
+    for await (const progress of run) onProgress?.(progress);
+  } finally {
+    signal?.removeEventListener("abort", run.stop);
   }
   const trainSeconds = run.seconds.reduce((sum, s) => sum + s, 0);
   return {

@@ -1,11 +1,12 @@
 /** One step of a run: its batch, the compiled program, and what came of it. */
+import type { Reducer } from "../distributed/reduce.ts";
 import type { ProgramStats } from "../jit/index.ts";
 import { type Schedule, scheduleAt } from "../optim/schedules.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { disposeTree, flattenTree } from "../tensor/tree.ts";
 import type { BatchSource } from "./batches.ts";
 import type { Metrics } from "./checkpoint.ts";
-import { compileRuns, compileStep } from "./compile.ts";
+import { compileRuns, compileStep, type Share } from "./compile.ts";
 import type { TrainConfig } from "./config.ts";
 import { median } from "./recorder.ts";
 import type { StepMetrics, StepResult, StepScalars, TrainState } from "./step.ts";
@@ -34,6 +35,8 @@ export interface Run {
   step: number;
   state?: TrainState;
   checkpoint?: string;
+  /** Of a run of several processes. */
+  readonly reducer?: Reducer;
   /** Why there is no state to go on from. */
   failure?: Error;
 }
@@ -56,7 +59,7 @@ export async function oneStep(
     run.state = state;
     run.step++;
     nextBatch.ahead(run.step);
-    const numbers = await readMetrics(metrics, run.step, run.checkpoint);
+    const numbers = await readMetrics(metrics, run);
     disposeTree(metrics);
     seconds.push((performance.now() - started) / 1000);
     const [{ precision }] = [compiled.stats].flat()[0].traces;
@@ -71,10 +74,9 @@ export async function oneStep(
   }
 }
 
-export const compiledStep = (task: Task, config: TrainConfig) =>
-  (config.accumulate ?? 1) > 1
-    ? compileRuns(task, { ...config, accumulate: config.accumulate! })
-    : compileStep(task, config);
+/** A step in one program where that does, else in runs: whole, or a process's share of it. */
+export const compiledStep = (task: Task, config: TrainConfig, share?: Share) =>
+  share || (config.accumulate ?? 1) > 1 ? compileRuns(task, config, share) : compileStep(task, config);
 
 /** The scheduled numbers of a step (from 0), the weights of methods among them. */
 export function scalarsAt(
@@ -96,18 +98,20 @@ class DivergenceError extends Error {}
 /** Reads a step's metrics; throws when one is not finite. */
 async function readMetrics(
   metrics: StepMetrics,
-  step: number,
-  lastGood: string | undefined,
+  { step, checkpoint = "none yet", reducer }: Pick<Run, "step" | "checkpoint" | "reducer">,
 ): Promise<Metrics> {
   const read = Object.entries(metrics).map(
     async ([name, tensor]) => [name, (await tensor.data())[0]] as const,
   );
   const numbers = Object.fromEntries(await Promise.all(read));
   const bad = Object.entries(numbers).find(([, value]) => !Number.isFinite(value));
-  if (bad)
+  if (bad) {
+    const ranks = reducer?.losses.findIndex((loss) => !Number.isFinite(loss)) ?? -1;
+    const where = ranks < 0 ? "" : ` on rank ${ranks}`;
     throw new DivergenceError(
-      `training diverged at step ${step}: ${bad[0]} is ${bad[1]}; last good checkpoint: ${lastGood ?? "none yet"}`,
+      `training diverged at step ${step}${where}: ${bad[0]} is ${bad[1]}; last good checkpoint: ${checkpoint}`,
     );
+  }
   return numbers;
 }
 

@@ -17,6 +17,8 @@ export type LogEntry = Metrics & {
   step: number;
   /** Median seconds of a step. */
   stepSeconds: number;
+  /** Processes that made it, where there were several. */
+  ranks?: number;
 };
 
 export interface Recorder {
@@ -40,6 +42,8 @@ interface RecordOptions {
   data: TrainingData;
   generator01?: RandomGenerator;
   decode?: Decode;
+  /** Processes that make each step together. */
+  ranks?: number;
   onWarning?: (message: string) => void;
 }
 
@@ -49,7 +53,7 @@ export async function recordRun(
   task: Task,
   config: TrainConfig,
   { start, path }: { start: Checkpoint; path?: string },
-  { data, generator01, decode, onWarning }: RecordOptions,
+  { data, generator01, decode, ranks = 1, onWarning }: RecordOptions,
 ): Promise<Recorder> {
   const grids = sampleGrids(task.network, config, data, decode);
   const monitor = createMonitor(task, config, data);
@@ -70,7 +74,7 @@ export async function recordRun(
         stepSeconds: median(pending.map((one) => one.seconds)),
       };
       pending = [];
-      await appendJsonLine(metricsPath, { step, ...curves });
+      await appendJsonLine(metricsPath, { step, ...curves, ...(ranks > 1 && { ranks }) });
       for (const [name, value] of Object.entries(curves)) events.scalar(`train/${name}`, value, step);
       const seen = await monitor.look(step, state, curves);
       await appendJsonLine(monitorPath, seen);

@@ -10,13 +10,8 @@ import type { Params } from "../tensor/params.ts";
 import { randomStream } from "../tensor/random.ts";
 import { tf } from "../tensor/tf.ts";
 import { disposeTree } from "../tensor/tree.ts";
-import {
-  CHECKPOINT_FILES,
-  type Checkpoint,
-  latestCheckpoint,
-  listCheckpoints,
-  removeUnfinished,
-} from "./checkpoint.ts";
+import { type Checkpoint, latestCheckpoint } from "./checkpoint.ts";
+import { CHECKPOINT_FILES, listCheckpoints, removeUnfinished } from "./checkpoint-files.ts";
 import type { TrainConfig } from "./config.ts";
 import { ownParts } from "./own-parts.ts";
 import { initTrainState, type TrainState } from "./step.ts";
@@ -125,6 +120,14 @@ export function freshState(
     params[name] = tf.tensor(nothing[array], shape);
   }
   return initTrainState(task, params, config, frozenTeacher);
+}
+
+/** A state of the right shapes, whose numbers come from elsewhere. */
+export function emptyState(task: Task, config: TrainConfig, data: TrainingData): TrainState {
+  const params = initTask(task, randomStream(config.seed, "weights"));
+  const state = freshState(task, config, data, params);
+  disposeTree(params);
+  return state;
 }
 
 function resumed(

@@ -107,9 +107,18 @@ function part(batch: Batch, index: number, parts: number): Batch {
   return mapTensors(batch, (tensor) => tf.split(tensor, parts, 0)[index]);
 }
 
-/** The batches of a step's runs. */
-export const runBatches = (batch: Batch, accumulate: number): Batch[] =>
-  tidyTree(() => Array.from({ length: accumulate }, (_, i) => part(batch, i, accumulate)));
+/** The batches of a step's runs, of which each has so many of its parts. */
+export function runBatches(batch: Batch, runs: readonly number[]): Batch[] {
+  if (runs.length === 1) return [batch];
+  const samples = batch.x.shape[0] / runs.reduce((sum, parts) => sum + parts, 0);
+  const sizes = runs.map((parts) => parts * samples);
+  return tidyTree(() => {
+    const cut = runs.map((): Map<string, Tensor> => new Map());
+    for (const { path, tensor } of flattenTree(batch))
+      for (const [i, piece] of tf.split(tensor, sizes, 0).entries()) cut[i].set(path, piece);
+    return cut.map((pieces) => mapTensors(batch, (_, path) => pieces.get(path)!));
+  });
+}
 
 /** Parts that so many samples are split into inside the graph. */
 const partsOf = (samples: number, task: Task, { microBatches }: StepOptions): number =>
@@ -226,18 +235,13 @@ export const accumulateGradients = (
   options: StepOptions,
 ): Gradients => tidyTree(() => summedGradients(task, weights, batch, methodWeights, options, sum));
 
-/** Updates the state by what `accumulate` runs of a step of `batchSize` samples have given. */
+/** Updates the state by what all `parts` of a step's batch have given. */
 export const applyGradients = (
-  task: Task,
   state: TrainState,
   sum: Gradients,
   scalars: StepScalars,
-  options: StepOptions & { accumulate: number; batchSize: number },
-): StepResult =>
-  tidyTree(() => {
-    const { accumulate, batchSize } = options;
-    return update(state, sum, accumulate * partsOf(batchSize / accumulate, task, options), scalars, options);
-  });
+  options: StepOptions & { parts: number },
+): StepResult => tidyTree(() => update(state, sum, options.parts, scalars, options));
 
 /** The tensors of a batch whose first axis is not its size, by path: such a batch cannot be cut into parts. */
 export const misfits = (batch: Batch): string[] =>

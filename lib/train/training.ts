@@ -3,14 +3,18 @@
  * any moment. The same config gives the same weights, however often it was stopped.
  */
 import { asTrainingData, type ImageSet, type TrainingData } from "../data/index.ts";
+import type { Communicator } from "../distributed/communicator.ts";
+import { reducer } from "../distributed/reduce.ts";
 import { DeviceLostError } from "../jit/device-lost.ts";
 import { finishing } from "../jit/jit.ts";
 import type { Params } from "../tensor/params.ts";
 import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import { batchSource, neededArrays } from "./batches.ts";
-import { newestStep } from "./checkpoint.ts";
+import { beginTogether } from "./begin-together.ts";
+import { newestCheckpoint } from "./checkpoint-files.ts";
 import { checkTrainConfig, type TrainConfig } from "./config.ts";
+import { cutBatch } from "./cut.ts";
 import { currentConfig } from "./legacy.ts";
 import { makeTask } from "./make-task.ts";
 import { compiledStep, oneStep, type Run, type TrainingStep } from "./one-step.ts";
@@ -36,6 +40,11 @@ export interface TrainingOptions {
    * A resumed run has them in its checkpoint, and does not look at these.
    */
   frozenTeacher?: Params;
+  /**
+   * The processes that make each step together, all with the same config and data: every one computes some parts of a batch,
+   * and all come to the same state. The first writes the folder, which the others need not see.
+   */
+  ranks?: Communicator;
   onWarning?: (message: string) => void;
   /** Steps (counted from 1) after which `onEvaluate` is called. */
   evaluateAt?: readonly number[];
@@ -59,14 +68,17 @@ export interface Training extends AsyncIterable<TrainingStep> {
   readonly checkpoint: string | undefined;
   /** Seconds of each step that this process made. */
   readonly seconds: readonly number[];
+  /** Ends a loop under way after its step, on all ranks; a step that others have begun is still made. */
+  stop(): void;
 }
 
 /** A training under way. */
 interface OpenRun extends Run {
   readonly data: TrainingData;
   readonly options: TrainingOptions;
-  /** Whether a loop is under way. */
+  /** Whether a loop is under way, and whether it is to end. */
   isBusy: boolean;
+  isStopping: boolean;
   /** The step that was evaluated last. */
   evaluated?: number;
 }
@@ -90,8 +102,11 @@ export function training(
   checkData(data, task, config.classDropout);
   if (folder !== undefined) checkGrids(config, options.decode);
   checkTeacher(task, options);
-  const step = folder !== undefined && options.resume ? newestStep(folder) : 0;
-  const run: OpenRun = { config, task, data, options, seconds: [], step, isBusy: false };
+  const step = folder !== undefined && options.resume ? (newestCheckpoint(folder)?.step ?? 0) : 0;
+  const run: OpenRun = {
+    ...{ config, task, data, options, seconds: [], step, isBusy: false, isStopping: false },
+    ...(options.ranks && { reducer: reducer(options.ranks) }),
+  };
   return {
     config,
     task,
@@ -110,6 +125,10 @@ export function training(
     },
     get checkpoint() {
       return run.checkpoint;
+    },
+    stop() {
+      run.isStopping = true;
+      if (run.reducer) run.reducer.wantsToStop = true;
     },
     [Symbol.asyncIterator]() {
       const generator = stepsOf(run);
@@ -135,14 +154,15 @@ async function* stepsOf(run: OpenRun): AsyncGenerator<TrainingStep, void> {
         return;
       } catch (error) {
         // In memory there is nothing to go on from. Lost again before a step further, it is no accident.
-        const isOver = run.options.folder === undefined || run.step <= lostAt;
+        // Other ranks wait for this one's sums, and not for a checkpoint.
+        const isOver = run.options.folder === undefined || run.options.ranks || run.step <= lostAt;
         if (!(error instanceof DeviceLostError) || isOver) throw error;
         const from = run.checkpoint === undefined ? "its start" : `the checkpoint ${run.checkpoint}`;
         run.options.onWarning?.(`${error.message}; the training goes on from ${from}`);
       }
     }
   } finally {
-    run.isBusy = false;
+    run.isBusy = run.isStopping = false;
   }
 }
 
@@ -151,9 +171,11 @@ async function* remaining(
   recorder: Recorder | undefined,
   generator01: RandomGenerator | undefined,
 ): AsyncGenerator<TrainingStep, void> {
-  const { config, task, data } = run;
-  const compiled = compiledStep(task, config);
-  const nextBatch = batchSource(data, config, { task, generator01 });
+  const { config, task, data, reducer } = run;
+  const { ranks } = run.options;
+  const cut = ranks && cutBatch(task, config, ranks);
+  const compiled = compiledStep(task, config, cut && { cut, reduce: (sum) => reducer!.reduce(sum) });
+  const nextBatch = batchSource(data, config, { task, generator01, share: cut });
   let thrown: unknown;
   try {
     while (true) {
@@ -164,6 +186,8 @@ async function* remaining(
       await recorder?.draw(run.step, progress.state);
       if (run.step % config.checkpointEvery === 0 || run.step === config.steps) await save(run, recorder);
       yield progress;
+      // The last one's evaluation is still to come.
+      if ((reducer ? reducer.stops : run.isStopping) && run.step < config.steps) return;
     }
   } catch (error) {
     thrown = error;
@@ -221,14 +245,23 @@ async function begin(run: OpenRun): Promise<{ recorder?: Recorder; generator01?:
     return {};
   }
   const resume = options.resume || run.checkpoint !== undefined;
-  const begun = await beginRun(task, config, data, { ...options, folder, resume });
+  const begin = () => beginRun(task, config, data, { ...options, folder, resume });
+  const begun = options.ranks ? await beginTogether(options.ranks, task, config, data, begin) : await begin();
   const { start, path } = begun;
   const generator01 = start.generator01 && randomGenerator(start.generator01);
   if (run.state) disposeTree(run.state);
   Object.assign(run, { step: start.step, state: start.state, checkpoint: path, failure: undefined });
+  const { rank, size } = options.ranks ?? { rank: 0, size: 1 };
+  if (rank > 0) return {};
   return {
     generator01,
-    recorder: await recordRun(folder, task, config, begun, { data, generator01, decode, onWarning }),
+    recorder: await recordRun(folder, task, config, begun, {
+      data,
+      generator01,
+      decode,
+      ranks: size,
+      onWarning,
+    }),
   };
 }
 

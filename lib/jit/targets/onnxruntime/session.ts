@@ -4,6 +4,7 @@
  * given, which may be those that it reads.
  */
 import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
+import { deepStacks } from "../../../native-stacks.ts";
 import { type GraphData, type GraphType, ONNX_TYPE } from "../../element-types.ts";
 import { installed, libraryPath } from "./library.ts";
 
@@ -81,14 +82,6 @@ const NO_OPTIMIZATIONS = 0;
 const ALL_OPTIMIZATIONS = 99;
 /** Errors are thrown, and need not be printed too. */
 const FATAL_ONLY = 4;
-/** onnxruntime recurses deeply, and its matrix products keep buffers on the stack. */
-const STACK = 8 * 2 ** 20;
-try {
-  koffi.config({ sync_stack_size: STACK, async_stack_size: STACK });
-} catch {
-  // Refused once a library has been loaded with koffi; `load` says so, if it matters.
-}
-
 interface Runtime {
   version: string;
   /** Held, because the library is unloaded with it. */
@@ -120,10 +113,7 @@ function get(native: Native, name: keyof Native, ...args: unknown[]): Pointer {
 
 function load(): Runtime {
   if (loaded) return loaded;
-  if ((koffi.config().async_stack_size ?? 0) < STACK)
-    throw new Error(
-      `jit: onnxruntime needs stacks of ${STACK} bytes, but koffi was in use before ditlab was imported; import ditlab first`,
-    );
+  deepStacks();
   const library = koffi.load(libraryPath(process.platform, process.arch, installed));
   const base = library.func("OrtGetApiBase", "void *", [])() as Pointer;
   const getApi = koffi.decode(koffi.decode(base, "void *"), koffi.proto("void *(uint32_t)"));

@@ -1,0 +1,29 @@
+/** A command that several processes work at, which `mpirun` or `srun` started. */
+import { Option } from "commander";
+import type { Communicator } from "../distributed/communicator.ts";
+import { PATIENCE } from "../distributed/mpi.ts";
+import { failRank, joinRanks } from "../distributed/rank-process.ts";
+import { positiveInteger } from "./options.ts";
+
+export const rankTimeoutOption = (): Option =>
+  new Option(
+    "--rank-timeout <seconds>",
+    "of a run on several ranks: how long they wait for one that does not come, before all end",
+  )
+    .argParser(positiveInteger)
+    .default(PATIENCE);
+
+/** Does this process's part of the work, and ends with the others; an error on one ends them all. */
+export async function withRanks(
+  { rankTimeout }: { rankTimeout: number },
+  work: (ranks: Communicator | undefined) => Promise<void>,
+): Promise<void> {
+  const ranks = joinRanks({ patience: rankTimeout });
+  try {
+    await work(ranks);
+    await ranks?.close();
+  } catch (error) {
+    if (ranks) await failRank(ranks, error);
+    throw error;
+  }
+}

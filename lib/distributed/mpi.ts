@@ -1,0 +1,118 @@
+/** Processes that `mpirun` or `srun` started, through MPI. Calls wait on threads of their own, and never on Node's. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { KoffiFunc } from "koffi";
+import { type Communicator, type Numbers, named, RankError } from "./communicator.ts";
+import type { Launch } from "./launch.ts";
+import { checkConnection, type Handle, type MpiLibrary, openMpiLibrary } from "./mpi-library.ts";
+
+export interface MpiOptions {
+  /** Seconds after which ranks that do not come are given up. */
+  patience?: number;
+}
+
+/** Seconds: a rank may be writing a large checkpoint, or drawing samples, while the others wait. */
+export const PATIENCE = 600;
+/** Milliseconds in which those that wait find each other, who have all waited for as long. */
+const ROLL_CALL = 3000;
+/** Counts are C's `int`, and numbers this many at a time fit into it. */
+const MOST = 2 ** 28;
+const PRESENT = 1;
+
+/**
+ * Joins the processes of a launch.
+ * @throws where no library of the launcher's is there, and where it finds another number of processes
+ */
+export function joinMpi(launch: Launch, { patience = PATIENCE }: MpiOptions = {}): Communicator {
+  checkConnection();
+  const mpi = openMpiLibrary(launch);
+  const { handle, world, sum, inPlace } = mpi;
+  const check = (status: number, what: string): void => {
+    if (status !== 0) throw new Error(`${mpi.name}: ${what} failed (${status})`);
+  };
+  const word = new Int32Array(1);
+  const initialize = mpi.function("MPI_Init_thread", ["void *", "void *", "int", "void *"]);
+  check(initialize(null, null, mpi.threadMultiple, word), "MPI_Init_thread");
+  if (word[0] < mpi.threadMultiple)
+    throw new Error(`${mpi.name} was built without threads (MPI_THREAD_MULTIPLE), which are needed here`);
+  const asked = (name: string): number => {
+    check(mpi.function(name, [handle, "void *"])(world, word), name);
+    return word[0];
+  };
+  const [rank, size] = [asked("MPI_Comm_rank"), asked("MPI_Comm_size")];
+  if (size !== launch.size)
+    throw new Error(
+      `the launcher started ${launch.size} processes, but ${mpi.name} knows of ${size}; is it the launcher's own library? DITLAB_MPI names another`,
+    );
+
+  const allReduce = mpi.function("MPI_Allreduce", ["intptr", "void *", "int", handle, handle, handle]);
+  const broadcast = mpi.function("MPI_Bcast", ["void *", "int", handle, "int", handle]);
+  const finalize = mpi.function("MPI_Finalize", []);
+  const rollCall = rollCaller(mpi, rank, size);
+
+  /** Waits for a call, for as long as its ranks may take. */
+  const patiently = async (call: Promise<number>, what: string): Promise<void> => {
+    const waiting = new AbortController();
+    const late = sleep(1000 * patience, "late" as const, { signal: waiting.signal });
+    late.catch(() => {});
+    try {
+      const outcome = await Promise.race([call, late]);
+      if (outcome === "late") throw await missing();
+      check(outcome, what);
+    } finally {
+      waiting.abort();
+    }
+  };
+  const missing = async (): Promise<RankError> => {
+    const absent = await rollCall();
+    const speaker = Array.from({ length: size }, (_, i) => i).find((i) => !absent.includes(i))!;
+    const who = absent.length > 0 ? `${named(absent)} of ${size} did` : "some ranks did";
+    return new RankError(`${who} not come within ${patience} s to where the others wait`, speaker);
+  };
+  const type = (numbers: Numbers): Handle => (numbers instanceof Float32Array ? mpi.float : mpi.double);
+  const inPieces = async (numbers: Numbers, what: string, call: (piece: Numbers) => Promise<number>) => {
+    for (let from = 0; from < numbers.length; from += MOST)
+      await patiently(call(numbers.subarray(from, from + MOST)), what);
+  };
+  return {
+    rank,
+    size,
+    engine: mpi.name,
+    sum: (numbers) =>
+      inPieces(numbers, "MPI_Allreduce", (piece) =>
+        apart(allReduce, inPlace, piece, piece.length, type(piece), sum, world),
+      ),
+    broadcast: (numbers) =>
+      inPieces(numbers, "MPI_Bcast", (piece) => apart(broadcast, piece, piece.length, type(piece), 0, world)),
+    close: async () => check(await apart(finalize), "MPI_Finalize"),
+  };
+}
+
+/** Calls a function on a thread of its own. */
+const apart = (call: KoffiFunc<(...args: unknown[]) => number>, ...args: unknown[]): Promise<number> =>
+  new Promise((resolve, reject) => {
+    call.async(...args, (error: Error | null, status: number) => (error ? reject(error) : resolve(status)));
+  });
+
+/**
+ * Finds out who is there while a call of all of them waits: everybody sends everybody a word, and those of whom none has come
+ * are not.
+ */
+function rollCaller(mpi: MpiLibrary, rank: number, size: number): () => Promise<number[]> {
+  const { handle, float, world, ignore } = mpi;
+  const send = mpi.function("MPI_Send", ["void *", "int", handle, "int", "int", handle]);
+  const probe = mpi.function("MPI_Iprobe", ["int", "int", handle, "void *", "intptr"]);
+  const others = Array.from({ length: size }, (_, i) => i).filter((i) => i !== rank);
+  return async () => {
+    const word = Float32Array.of(rank);
+    // To one that is gone it may never get through.
+    for (const other of others) void apart(send, word, 1, float, other, PRESENT, world).catch(() => {});
+    const absent = new Set(others);
+    const flag = new Int32Array(1);
+    for (const until = Date.now() + ROLL_CALL; absent.size > 0 && Date.now() < until; await sleep(50))
+      for (const other of absent) {
+        probe(other, PRESENT, world, flag, ignore);
+        if (flag[0]) absent.delete(other);
+      }
+    return [...absent];
+  };
+}

@@ -1,0 +1,79 @@
+/** Processes under the launchers of both MPI libraries. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = fileURLToPath(new URL("../..", import.meta.url));
+
+export interface Launcher {
+  name: "openmpi" | "mpich";
+  /** Debian's name of the command, which both packages may have beside each other. */
+  command: string;
+  options: readonly string[];
+  isInstalled: boolean;
+}
+
+const launcher = (name: Launcher["name"], options: readonly string[]): Launcher => {
+  const command = `/usr/bin/mpirun.${name}`;
+  return { name, command, options, isInstalled: existsSync(command) };
+};
+
+export const LAUNCHERS: readonly Launcher[] = [
+  // More processes than processors, and a test in a container may be root.
+  launcher("openmpi", ["--oversubscribe", "--allow-run-as-root", "--bind-to", "none"]),
+  launcher("mpich", []),
+];
+
+export interface Launched {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** The limit in seconds after which a launch has hung. */
+const LIMIT = 240;
+
+/** Starts a program of Node as so many ranks; `during` may act on the processes. */
+export async function launch(
+  { command, options }: Launcher,
+  ranks: number,
+  args: readonly string[],
+  during?: (child: ChildProcess, said: () => string) => Promise<void>,
+  env: Record<string, string> = {},
+): Promise<Launched> {
+  const child = spawn(
+    "timeout",
+    ["-k", "5", String(LIMIT), command, ...options, "-n", String(ranks), process.execPath, ...args],
+    { cwd: root, env: { ...process.env, NO_COLOR: "1", DITLAB_THREADS: "1", ...env } },
+  );
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  const closed = once(child, "close");
+  await during?.(child, () => stdout + stderr);
+  const [code] = await closed;
+  return { code, stdout, stderr };
+}
+
+/** Runs a script of this folder as so many ranks. @returns what each rank printed, as lines of JSON, by rank */
+export async function ranksOf<T extends { rank: number }>(
+  engine: Launcher,
+  ranks: number,
+  script: string,
+  given: unknown = {},
+): Promise<T[]> {
+  const { code, stdout, stderr } = await launch(engine, ranks, [
+    ...["--import", "tsx", "--import", "./test/setup.ts"],
+    join("test/distributed", script),
+    JSON.stringify(given),
+  ]);
+  if (code !== 0) throw new Error(`${engine.name} ended with ${code}: ${stdout}${stderr}`);
+  const lines = stdout.split("\n").filter((line) => line.startsWith("{"));
+  return lines.map((line) => JSON.parse(line) as T).sort((a, b) => a.rank - b.rank);
+}

@@ -1,0 +1,131 @@
+/** Ranks under the real MPI libraries: the same sums everywhere, and the same training whoever computes which part. */
+import { join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { readJsonLines, readSafetensors } from "../../lib/io/index.ts";
+import { type LogEntry, listCheckpoints, type TrainConfig, train } from "../../lib/train/index.ts";
+import { temporaryFolder } from "../io/helpers.ts";
+import { smallConfig, smallImages } from "../train/small.ts";
+import { LAUNCHERS, type Launcher, ranksOf } from "./helpers.ts";
+
+interface Said {
+  rank: number;
+  size: number;
+  engine: string;
+  bits: string;
+  error: number;
+  doubles: number[];
+  told: number;
+  other: string;
+}
+
+interface Trained {
+  rank: number;
+  step: number;
+  state: string;
+  error?: string;
+}
+
+const numbersOf = async (folder: string): Promise<Map<string, Float32Array>> => {
+  const newest = (await listCheckpoints(join(folder, "checkpoints"))).at(-1)!;
+  const { tensors } = await readSafetensors(newest.path);
+  return new Map(
+    Object.entries(tensors).map(([name, { data }]) => [name, Float32Array.from(data as Float32Array)]),
+  );
+};
+
+/** The largest difference between two states' numbers. */
+function difference(a: Map<string, Float32Array>, b: Map<string, Float32Array>): number {
+  assert.equal([...a.keys()].sort(), [...b.keys()].sort());
+  let most = 0;
+  for (const [name, values] of a)
+    for (const [i, value] of values.entries()) most = Math.max(most, Math.abs(value - b.get(name)![i]));
+  return most;
+}
+
+process.env.DITLAB_THREADS = "1";
+
+/** As one process trains, a batch of 12 in so many parts. */
+async function alone(change: Partial<TrainConfig>): Promise<string> {
+  const folder = await temporaryFolder();
+  await train(smallConfig(change as object), { folder, images: smallImages() });
+  return folder;
+}
+
+async function together(
+  engine: Launcher,
+  ranks: number,
+  change: Partial<TrainConfig>,
+  more: { folder?: string; resume?: boolean } = {},
+): Promise<string> {
+  const folder = more.folder ?? (await temporaryFolder());
+  const ends = await ranksOf<Trained>(engine, ranks, "train-child.ts", { change, ...more, folder });
+  assert.is(ends.length, ranks);
+  for (const end of ends) assert.equal({ ...end, rank: 0 }, ends[0]);
+  assert.is(ends[0].error, undefined);
+  return folder;
+}
+
+for (const engine of LAUNCHERS) {
+  const run = engine.isInstalled ? test : test.skip;
+  const named = (what: string): string =>
+    `${engine.name}${engine.isInstalled ? "" : " (not installed)"}: ${what}`;
+
+  run(named("sums are the same to the last bit on every rank, and ranks that differ are named"), async () => {
+    const said = await ranksOf<Said>(engine, 3, "communicator-child.ts");
+    assert.equal(
+      said.map(({ rank, size, told, doubles }) => [rank, size, told, ...doubles]),
+      [0, 1, 2].map((rank) => [rank, 3, 0.1, 6, 3 * 2 ** 40]),
+    );
+    assert.match(said[0].engine, engine.name === "openmpi" ? /^Open MPI \d/ : /^MPICH \d/);
+    assert.is(new Set(said.map(({ bits }) => bits)).size, 1);
+    for (const { error } of said) assert.ok(error < 1e-6, `${error}`);
+    assert.equal(new Set(said.map(({ other }) => other)), new Set(["rank 1 has another config than rank 0"]));
+  });
+
+  run(named("two ranks train as one process does with two parts, to the last bit"), async () => {
+    const change = { steps: 6, batchSize: 12, microBatches: 2 };
+    const [one, two] = [await alone(change), await together(engine, 2, change)];
+    assert.equal(await numbersOf(two), await numbersOf(one));
+    const lines = async (folder: string): Promise<LogEntry[]> =>
+      readJsonLines<LogEntry>(join(folder, "metrics.jsonl"));
+    const [first, second] = [await lines(one), await lines(two)];
+    assert.equal(
+      second.map(({ step, generative, sra, gradientNorm, ranks }) => [
+        step,
+        generative,
+        sra,
+        gradientNorm,
+        ranks,
+      ]),
+      first.map(({ step, generative, sra, gradientNorm }) => [step, generative, sra, gradientNorm, 2]),
+    );
+  });
+
+  run(
+    named("three and four ranks train as one process does, and go on from each other's checkpoints"),
+    async () => {
+      const change = { batchSize: 12, steps: 6, learningRate: 1e-3 };
+      const expected = await numbersOf(await alone(change));
+      const folder = await together(engine, 4, { ...change, steps: 2 });
+      await together(engine, 3, { ...change, steps: 4 }, { folder, resume: true });
+      await train(smallConfig(change), { folder, images: smallImages(), resume: true });
+      const error = difference(await numbersOf(folder), expected);
+      assert.ok(error < 1e-6, `${error}`);
+    },
+  );
+
+  run(
+    named("what the ranks were given differently is told on all of them, and nothing is begun"),
+    async () => {
+      const folder = await temporaryFolder();
+      const given = { folder, change: { batchSize: 12, steps: 2 }, images: { 1: 48 } };
+      const ends = await ranksOf<Trained>(engine, 2, "train-child.ts", given);
+      for (const { error } of ends)
+        assert.is(error, "rank 1 has another set of images (training images) than rank 0");
+      assert.equal(await listCheckpoints(join(folder, "checkpoints")), []);
+    },
+  );
+}
+
+test.run();

@@ -1,0 +1,32 @@
+/** A rank of a small training, which says what its state came to. */
+
+import { joinRanks } from "../../lib/distributed/rank-process.ts";
+import { fingerprint } from "../../lib/fingerprint.ts";
+import { flattenTree } from "../../lib/tensor/index.ts";
+import { type TrainConfig, train } from "../../lib/train/index.ts";
+import { smallConfig, smallImages } from "../train/small.ts";
+
+const { folder, change, resume, images } = JSON.parse(process.argv[2]) as {
+  folder: string;
+  change: Partial<TrainConfig>;
+  resume?: boolean;
+  /** Other ones for a rank. */
+  images?: Record<string, number>;
+};
+const ranks = joinRanks();
+const rank = ranks?.rank ?? 0;
+try {
+  const result = await train(smallConfig(change as object), {
+    folder,
+    images: smallImages(images?.[rank] ?? 50),
+    resume,
+    ...(ranks && { ranks }),
+  });
+  const leaves = flattenTree(result.state);
+  const content = await Promise.all(leaves.map(async ({ path, tensor }) => [path, await tensor.data()]));
+  const state = fingerprint(content.flat() as (string | Float32Array)[]);
+  console.log(JSON.stringify({ rank, step: result.step, state }));
+} catch (error) {
+  console.log(JSON.stringify({ rank, error: (error as Error).message }));
+}
+await ranks?.close();
