@@ -9,17 +9,25 @@ export function fail(error: unknown): never {
   process.exit(EXIT.failure);
 }
 
+/** Milliseconds within which signals are one: a terminal, npx and `mpirun` each hand on what the others have sent. */
+const SAME = 500;
+
 /**
- * A signal that the first Ctrl-C (or SIGTERM) sets, so that work can be saved. The second ends the command at once.
+ * A signal that the first Ctrl-C (or SIGTERM, or SIGUSR2, which launchers of several processes hand on) sets, so that work
+ * can be saved. The second ends the command at once.
  */
 export function stopSignal(onStop: () => void): AbortSignal {
   const controller = new AbortController();
+  let first = 0;
   const stop = (): void => {
-    if (controller.signal.aborted) process.exit(EXIT.interrupted);
+    if (controller.signal.aborted) {
+      if (Date.now() - first > SAME) process.exit(EXIT.interrupted);
+      return;
+    }
+    first = Date.now();
     onStop();
     controller.abort();
   };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGUSR2"] as const) process.on(signal, stop);
   return controller.signal;
 }

@@ -2,7 +2,7 @@
 import { Option } from "commander";
 import type { Communicator } from "../distributed/communicator.ts";
 import { PATIENCE } from "../distributed/mpi.ts";
-import { failRank, joinRanks } from "../distributed/rank-process.ts";
+import { failRank, joinRanks, wakeWatcher } from "../distributed/rank-process.ts";
 import { positiveInteger } from "./options.ts";
 
 export const rankTimeoutOption = (): Option =>
@@ -18,12 +18,13 @@ export async function withRanks(
   { rankTimeout }: { rankTimeout: number },
   work: (ranks: Communicator | undefined) => Promise<void>,
 ): Promise<void> {
-  const ranks = joinRanks({ patience: rankTimeout });
   try {
+    const ranks = joinRanks({ patience: rankTimeout });
     await work(ranks);
     await ranks?.close();
+    wakeWatcher();
   } catch (error) {
-    if (ranks) await failRank(ranks, error);
+    await failRank(error);
     throw error;
   }
 }

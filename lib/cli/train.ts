@@ -13,7 +13,7 @@ import {
   withCaptions,
 } from "../data/index.ts";
 import type { Communicator } from "../distributed/communicator.ts";
-import { tellFolder } from "../distributed/rank-process.ts";
+import { tellFolder, wakeWatcher } from "../distributed/rank-process.ts";
 import { PAPER_PRESETS } from "../experiments/paper.ts";
 import { formatGigabytes } from "../experiments/report/text.ts";
 import { measuredStep } from "../reproduce/costs.ts";
@@ -220,9 +220,10 @@ async function trainRun(options: Options, given: Given, ranks: Communicator | un
   const decoder = config.sampleEvery && source.vae ? await imageDecoder(source.vae, config.model) : undefined;
   const isFirst = (ranks?.rank ?? 0) === 0;
   const reporter = isFirst ? progressReporter() : quietReporter();
-  const signal = stopSignal(() =>
-    reporter.note("\nStopping after this step; press Ctrl-C again to stop at once."),
-  );
+  const stopping = (): void =>
+    reporter.note("\nStopping after this step; press Ctrl-C again to stop at once.");
+  // A launcher that ends all ranks begins like one that asks them to stop.
+  const signal = stopSignal(ranks ? () => void setTimeout(stopping, 1500).unref() : stopping);
   reporter.begin(basename(options.out), config.steps);
   if (ranks && isFirst) reporter.note(`${ranks.size} ranks by ${ranks.engine}.`);
   tellFolder(options.out);
@@ -257,6 +258,7 @@ async function trainRun(options: Options, given: Given, ranks: Communicator | un
   if (stopped) {
     reporter.note(`Saved step ${result.step}. Go on with: ditlab train --out ${options.out} --resume`);
     await ranks?.close();
+    wakeWatcher();
     process.exit(EXIT.interrupted);
   }
 }

@@ -31,6 +31,7 @@ export function joinMpi(launch: Launch, { patience = PATIENCE }: MpiOptions = {}
   };
   const word = new Int32Array(1);
   const initialize = mpi.function("MPI_Init_thread", ["void *", "void *", "int", "void *"]);
+  // On this thread, which lives on: Open MPI's does not bear it elsewhere.
   check(initialize(null, null, mpi.threadMultiple, word), "MPI_Init_thread");
   if (word[0] < mpi.threadMultiple)
     throw new Error(`${mpi.name} was built without threads (MPI_THREAD_MULTIPLE), which are needed here`);
@@ -51,16 +52,9 @@ export function joinMpi(launch: Launch, { patience = PATIENCE }: MpiOptions = {}
 
   /** Waits for a call, for as long as its ranks may take. */
   const patiently = async (call: Promise<number>, what: string): Promise<void> => {
-    const waiting = new AbortController();
-    const late = sleep(1000 * patience, "late" as const, { signal: waiting.signal });
-    late.catch(() => {});
-    try {
-      const outcome = await Promise.race([call, late]);
-      if (outcome === "late") throw await missing();
-      check(outcome, what);
-    } finally {
-      waiting.abort();
-    }
+    const outcome = await within(patience, call);
+    if (outcome === "late") throw await missing();
+    check(outcome, what);
   };
   const missing = async (): Promise<RankError> => {
     const absent = await rollCall();
@@ -85,6 +79,18 @@ export function joinMpi(launch: Launch, { patience = PATIENCE }: MpiOptions = {}
       inPieces(numbers, "MPI_Bcast", (piece) => apart(broadcast, piece, piece.length, type(piece), 0, world)),
     close: async () => check(await apart(finalize), "MPI_Finalize"),
   };
+}
+
+/** What comes of a call, or that it takes longer than so many seconds. */
+async function within(seconds: number, call: Promise<number>): Promise<number | "late"> {
+  const waiting = new AbortController();
+  const late = sleep(1000 * seconds, "late" as const, { signal: waiting.signal });
+  late.catch(() => {});
+  try {
+    return await Promise.race([call, late]);
+  } finally {
+    waiting.abort();
+  }
 }
 
 /** Calls a function on a thread of its own. */

@@ -1,29 +1,47 @@
 /** The command's process that computes, one of several. */
 import { type Communicator, RankError } from "./communicator.ts";
 import { launchOf } from "./launch.ts";
-import { joinMpi, type MpiOptions } from "./mpi.ts";
-import { type RankMessage, SUPERVISED } from "./supervise.ts";
+import { joinMpi, type MpiOptions, PATIENCE } from "./mpi.ts";
+import { killed, type RankMessage, SUPERVISED, sayEnd } from "./supervise.ts";
 
 /** Joins the processes that a launcher started; nothing where this one is alone. */
 export function joinRanks(options: MpiOptions = {}): Communicator | undefined {
   const launch = launchOf();
   if (!launch) return undefined;
   // Without the one that watches it this process would wait for others that are gone.
-  if (process.env[SUPERVISED]) process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+  if (process.env[SUPERVISED])
+    process.on("disconnect", () => {
+      sayEnd(killed(launch, "SIGKILL"), folder);
+      process.kill(process.pid, "SIGKILL");
+    });
   process.channel?.unref();
-  return joinMpi(launch, options);
+  // What waits for all ranks to begin cannot watch the time itself.
+  tell({ joining: options.patience ?? PATIENCE });
+  const ranks = joinMpi(launch, options);
+  tell({ joined: true });
+  return ranks;
 }
 
 const tell = (message: RankMessage): void => void process.send?.(message);
 
-/** Says where the run's checkpoints lie, for whoever tells of the last one. */
-export const tellFolder = (folder: string): void => tell({ folder });
+let folder: string | undefined;
 
-/**
- * Ends this rank, and with it all others, by one sentence. Does not return where the process is watched.
- */
-export async function failRank({ rank }: Communicator, error: unknown): Promise<void> {
-  if (!process.env[SUPERVISED]) return;
+/** Says where the run's checkpoints lie, for whoever tells of the last one. */
+export function tellFolder(path: string): void {
+  folder = path;
+  tell({ folder: path });
+}
+
+/** Ends a rank's process, once its work is done: also where the one that watches it was stopped meanwhile. */
+export function wakeWatcher(): void {
+  if (process.env[SUPERVISED]) process.kill(process.ppid, "SIGCONT");
+}
+
+/** Ends this rank, and with it all others, by one sentence. Returns at once where no process watches this one. */
+export async function failRank(error: unknown): Promise<void> {
+  const launch = process.env[SUPERVISED] ? launchOf() : undefined;
+  if (!launch) return;
+  const { rank } = launch;
   const { message } = error instanceof Error ? error : new Error(String(error));
   const speaks = !(error instanceof RankError) || error.speaker === rank;
   tell({ failed: error instanceof RankError || rank === 0 ? message : `rank ${rank}: ${message}`, speaks });

@@ -4,18 +4,38 @@
  * others at once, and nobody else can.
  */
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import { writeSync } from "node:fs";
 import { availableParallelism, cpus, hostname } from "node:os";
 import { newestCheckpoint } from "../train/checkpoint-files.ts";
 import { type Launch, launchOf, threadsFor } from "./launch.ts";
 
 /** What the process that computes tells this one. */
-export type RankMessage = { folder: string } | { failed: string; speaks: boolean };
+export type RankMessage =
+  | { joining: number }
+  | { joined: true }
+  | { folder: string }
+  | { failed: string; speaks: boolean };
 
 /** In the environment of the process that computes. */
 export const SUPERVISED = "DITLAB_RANK_PROCESS";
 
 /** Milliseconds that other ranks' sentences wait for that of rank 0, which mostly says the same. */
 const TURN = 2000;
+
+/** What is said of a rank that a signal ended. */
+export const killed = ({ rank, size }: Launch, signal: string): string =>
+  `rank ${rank} of ${size} on ${hostname()} was ended by ${signal}${signal === "SIGKILL" ? ", as a system does that runs out of memory" : ""}`;
+
+/** Says why all ranks end, and where they can go on from; at once, since a launcher may end this process next. */
+export function sayEnd(what: string, folder: string | undefined): void {
+  const told = /last good checkpoint/.test(what) || folder === undefined;
+  const last = told ? "" : `; last good checkpoint: ${newestCheckpoint(folder)?.path ?? "none yet"}`;
+  try {
+    writeSync(2, `\nditlab: ${what}${last}\n`);
+  } catch {
+    // Nobody listens any more.
+  }
+}
 
 /** Starts this command again as the process that computes, and ends as it ends. Returns where there is nothing to do. */
 export async function superviseRank(): Promise<void> {
@@ -25,34 +45,37 @@ export async function superviseRank(): Promise<void> {
   const child = startRank(launch);
   let folder: string | undefined;
   let failure: string | undefined;
-  const say = (what: string): void => {
-    const checkpoint = folder === undefined ? undefined : newestCheckpoint(folder)?.path;
-    const told = /last good checkpoint/.test(what) || folder === undefined;
-    const last = told ? "" : `; last good checkpoint: ${checkpoint ?? "none yet"}`;
-    process.stderr.write(`\nditlab: ${what}${last}\n`);
+  const say = (what: string): void => sayEnd(what, folder);
+  const fail = (what: string, speaks: boolean): void => {
+    failure = what;
+    const end = (): void => {
+      if (speaks) say(what);
+      // Threads that wait for other ranks would keep it.
+      child.kill("SIGKILL");
+    };
+    if (launch.rank === 0 || !speaks) end();
+    else setTimeout(end, TURN);
   };
+  let joining: NodeJS.Timeout | undefined;
   child.on("message", (message: RankMessage) => {
-    if ("folder" in message) folder = message.folder;
-    else {
-      failure = message.failed;
-      const end = (): void => {
-        if (message.speaks) say(message.failed);
-        // Threads that wait for other ranks would keep it.
-        child.kill("SIGKILL");
-      };
-      if (launch.rank === 0 || !message.speaks) end();
-      else setTimeout(end, TURN);
-    }
+    if ("joining" in message) {
+      const late = `not all of ${launch.size} ranks have begun within ${message.joining} s`;
+      joining = setTimeout(() => fail(late, true), 1000 * message.joining);
+    } else if ("joined" in message) clearTimeout(joining);
+    else if ("folder" in message) folder = message.folder;
+    else fail(message.failed, message.speaks);
   });
+  let isTold = false;
   for (const signal of ["SIGINT", "SIGTERM", "SIGUSR2"] as const)
-    process.on(signal, () => child.kill(signal));
+    process.on(signal, () => {
+      isTold = true;
+      child.kill(signal);
+    });
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) =>
     child.on("exit", (...how) => resolve(how)),
   );
-  if (failure === undefined && signal !== null)
-    say(
-      `rank ${launch.rank} of ${launch.size} on ${hostname()} was ended by ${signal}${signal === "SIGKILL" ? ", as a system does that runs out of memory" : ""}`,
-    );
+  // A launcher that ends all ranks has its reason elsewhere.
+  if (failure === undefined && signal !== null && !isTold) say(killed(launch, signal));
   process.exit(code ?? 1);
 }
 
@@ -61,8 +84,6 @@ function startRank(launch: Launch): ChildProcess {
   return spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     env: { DITLAB_THREADS: String(threads), ...process.env, [SUPERVISED]: "1" },
     stdio: connections(),
-    // A Ctrl-C comes from here alone, and not twice.
-    detached: true,
   });
 }
 

@@ -1,4 +1,5 @@
 /** One step of a run: its batch, the compiled program, and what came of it. */
+import { named } from "../distributed/communicator.ts";
 import type { Reducer } from "../distributed/reduce.ts";
 import type { ProgramStats } from "../jit/index.ts";
 import { type Schedule, scheduleAt } from "../optim/schedules.ts";
@@ -106,8 +107,10 @@ async function readMetrics(
   const numbers = Object.fromEntries(await Promise.all(read));
   const bad = Object.entries(numbers).find(([, value]) => !Number.isFinite(value));
   if (bad) {
-    const ranks = reducer?.losses.findIndex((loss) => !Number.isFinite(loss)) ?? -1;
-    const where = ranks < 0 ? "" : ` on rank ${ranks}`;
+    const own = reducer?.losses ?? new Float64Array(1);
+    const ranks = [...own.keys()].filter((rank) => !Number.isFinite(own[rank]));
+    // Where all did, it is no rank's fault.
+    const where = ranks.length === 0 || ranks.length === own.length ? "" : ` on ${named(ranks)}`;
     throw new DivergenceError(
       `training diverged at step ${step}${where}: ${bad[0]} is ${bad[1]}; last good checkpoint: ${checkpoint}`,
     );

@@ -126,6 +126,19 @@ for (const engine of LAUNCHERS) {
       assert.equal(await listCheckpoints(join(folder, "checkpoints")), []);
     },
   );
+
+  run(named("numbers that are none end all ranks, which know where they came from"), async () => {
+    const folder = await temporaryFolder();
+    // Of 12 examples a step rank 1 of 3 has the fifth to the eighth.
+    const given = { folder, change: { batchSize: 12, steps: 6, checkpointEvery: 2 }, broken: 3 * 12 + 6 };
+    const ends = await ranksOf<Trained>(engine, 3, "train-child.ts", given);
+    assert.match(
+      ends[0].error!,
+      /^training diverged at step 4 on rank 1: generative is NaN; last good checkpoint: .*step-00000002\.safetensors$/,
+    );
+    for (const { error } of ends)
+      assert.match(error!, /^training diverged at step 4 on rank 1: generative is NaN/);
+  });
 }
 
 test.run();

@@ -1,24 +1,42 @@
 /** A rank of a small training, which says what its state came to. */
 
+import { imageSetData } from "../../lib/data/index.ts";
 import { joinRanks } from "../../lib/distributed/rank-process.ts";
 import { fingerprint } from "../../lib/fingerprint.ts";
 import { flattenTree } from "../../lib/tensor/index.ts";
 import { type TrainConfig, train } from "../../lib/train/index.ts";
 import { smallConfig, smallImages } from "../train/small.ts";
 
-const { folder, change, resume, images } = JSON.parse(process.argv[2]) as {
+const {
+  folder,
+  change,
+  resume,
+  images,
+  broken = Number.NaN,
+} = JSON.parse(process.argv[2]) as {
   folder: string;
   change: Partial<TrainConfig>;
   resume?: boolean;
   /** Other ones for a rank. */
   images?: Record<string, number>;
+  /** The place in the run of an example that has a pixel which is no number. */
+  broken?: number;
 };
 const ranks = joinRanks();
 const rank = ranks?.rank ?? 0;
+const data = imageSetData(smallImages(images?.[rank] ?? 50));
 try {
   const result = await train(smallConfig(change as object), {
     folder,
-    images: smallImages(images?.[rank] ?? 50),
+    images: {
+      ...data,
+      async read(seed, position, count, streams) {
+        const examples = await data.read(seed, position, count, streams);
+        if (broken >= position && broken < position + count)
+          examples.values[(broken - position) * 64] = Number.NaN;
+        return examples;
+      },
+    },
     resume,
     ...(ranks && { ranks }),
   });
