@@ -40,7 +40,7 @@ export async function launch(
   { command, options }: Launcher,
   ranks: number,
   args: readonly string[],
-  during?: (child: ChildProcess, said: () => string) => Promise<void>,
+  during?: (child: ChildProcess) => Promise<void>,
   env: Record<string, string> = {},
 ): Promise<Launched> {
   const child = spawn(
@@ -56,7 +56,11 @@ export async function launch(
     stderr += chunk;
   });
   const closed = once(child, "close");
-  await during?.(child, () => stdout + stderr);
+  const early = closed.then(() => {
+    throw new Error(`${command} ended early: ${stdout}${stderr}`);
+  });
+  early.catch(() => {});
+  if (during) await Promise.race([during(child), early]);
   const [code] = await closed;
   return { code, stdout, stderr };
 }
