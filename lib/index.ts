@@ -3,6 +3,7 @@ export * from "./align/index.ts";
 export * from "./data/index.ts";
 export * from "./devices/index.ts";
 export * from "./diffusion/index.ts";
+export * from "./distributed/index.ts";
 export * from "./experiments/index.ts";
 export * from "./io/index.ts";
 export * from "./jit/index.ts";

@@ -2,7 +2,7 @@
 import { type Communicator, RankError } from "./communicator.ts";
 import { launchOf } from "./launch.ts";
 import { joinMpi, type MpiOptions, PATIENCE } from "./mpi.ts";
-import { killed, type RankMessage, SUPERVISED, sayEnd } from "./supervise.ts";
+import { killed, ordinaryTurn, type RankMessage, SUPERVISED, sayEnd } from "./supervise.ts";
 
 /** Joins the processes that a launcher started; nothing where this one is alone. */
 export function joinRanks(options: MpiOptions = {}): Communicator | undefined {
@@ -41,10 +41,15 @@ export function wakeWatcher(): void {
 export async function failRank(error: unknown): Promise<void> {
   const launch = process.env[SUPERVISED] ? launchOf() : undefined;
   if (!launch) return;
-  const { rank } = launch;
   const { message } = error instanceof Error ? error : new Error(String(error));
-  const speaks = !(error instanceof RankError) || error.speaker === rank;
-  tell({ failed: error instanceof RankError || rank === 0 ? message : `rank ${rank}: ${message}`, speaks });
+  // Those that wait for a rank know the same of it, and one of them speaks.
+  if (error instanceof RankError)
+    tell({ failed: message, turn: error.speaker === launch.rank ? "at once" : "never" });
+  else
+    tell({
+      failed: launch.rank === 0 ? message : `rank ${launch.rank}: ${message}`,
+      turn: ordinaryTurn(launch),
+    });
   // Until it is ended.
   await new Promise((resolve) => setTimeout(resolve, 60_000));
 }

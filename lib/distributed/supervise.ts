@@ -14,13 +14,19 @@ export type RankMessage =
   | { joining: number }
   | { joined: true }
   | { folder: string }
-  | { failed: string; speaks: boolean };
+  | { failed: string; turn: Turn };
+
+/** When a rank says why it ends all: others, for whom the same is wrong, are mostly gone before their turn. */
+export type Turn = "at once" | "later" | "never";
 
 /** In the environment of the process that computes. */
 export const SUPERVISED = "DITLAB_RANK_PROCESS";
 
-/** Milliseconds that other ranks' sentences wait for that of rank 0, which mostly says the same. */
-const TURN = 2000;
+/** Milliseconds until then. */
+const TURNS: Readonly<Record<Turn, number>> = { "at once": 0, later: 2000, never: 5000 };
+
+/** Rank 0 speaks first. */
+export const ordinaryTurn = ({ rank }: Pick<Launch, "rank">): Turn => (rank === 0 ? "at once" : "later");
 
 /** What is said of a rank that a signal ended. */
 export const killed = ({ rank, size }: Launch, signal: string): string =>
@@ -46,24 +52,22 @@ export async function superviseRank(): Promise<void> {
   let folder: string | undefined;
   let failure: string | undefined;
   const say = (what: string): void => sayEnd(what, folder);
-  const fail = (what: string, speaks: boolean): void => {
+  const fail = (what: string, turn: Turn): void => {
     failure = what;
-    const end = (): void => {
-      if (speaks) say(what);
+    setTimeout(() => {
+      if (turn !== "never") say(what);
       // Threads that wait for other ranks would keep it.
       child.kill("SIGKILL");
-    };
-    if (launch.rank === 0 || !speaks) end();
-    else setTimeout(end, TURN);
+    }, TURNS[turn]);
   };
   let joining: NodeJS.Timeout | undefined;
   child.on("message", (message: RankMessage) => {
     if ("joining" in message) {
       const late = `not all of ${launch.size} ranks have begun within ${message.joining} s`;
-      joining = setTimeout(() => fail(late, true), 1000 * message.joining);
+      joining = setTimeout(() => fail(late, ordinaryTurn(launch)), 1000 * message.joining);
     } else if ("joined" in message) clearTimeout(joining);
     else if ("folder" in message) folder = message.folder;
-    else fail(message.failed, message.speaks);
+    else fail(message.failed, message.turn);
   });
   let isTold = false;
   for (const signal of ["SIGINT", "SIGTERM", "SIGUSR2"] as const)
