@@ -52,15 +52,21 @@ export function joinMpi(launch: Launch, { patience = PATIENCE }: MpiOptions = {}
 
   /** Waits for a call, for as long as its ranks may take. */
   const patiently = async (call: Promise<number>, what: string): Promise<void> => {
-    const outcome = await within(patience, call);
-    if (outcome === "late") throw await missing();
-    check(outcome, what);
+    for (let isFirst = true; ; isFirst = false) {
+      const outcome = await within(patience, call);
+      if (outcome !== "late") return check(outcome, what);
+      const absent = await rollCall();
+      // All are there: it was this one that the others waited for, and it may still come to an end.
+      if (absent.length > 0 || !isFirst) throw late(absent);
+    }
   };
-  const missing = async (): Promise<RankError> => {
-    const absent = await rollCall();
+  const late = (absent: readonly number[]): RankError => {
     const speaker = Array.from({ length: size }, (_, i) => i).find((i) => !absent.includes(i))!;
-    const who = absent.length > 0 ? `${named(absent)} of ${size} did` : "some ranks did";
-    return new RankError(`${who} not come within ${patience} s to where the others wait`, speaker);
+    const what =
+      absent.length > 0
+        ? `${named(absent)} of ${size} did not come within ${patience} s to where the others wait`
+        : `the ${size} ranks wait for each other and have not come further within ${2 * patience} s`;
+    return new RankError(what, speaker);
   };
   const type = (numbers: Numbers): Handle => (numbers instanceof Float32Array ? mpi.float : mpi.double);
   const inPieces = async (numbers: Numbers, what: string, call: (piece: Numbers) => Promise<number>) => {
@@ -107,6 +113,7 @@ function rollCaller(mpi: MpiLibrary, rank: number, size: number): () => Promise<
   const { handle, float, world, ignore } = mpi;
   const send = mpi.function("MPI_Send", ["void *", "int", handle, "int", "int", handle]);
   const probe = mpi.function("MPI_Iprobe", ["int", "int", handle, "void *", "intptr"]);
+  const receive = mpi.function("MPI_Recv", ["void *", "int", handle, "int", "int", handle, "intptr"]);
   const others = Array.from({ length: size }, (_, i) => i).filter((i) => i !== rank);
   return async () => {
     const word = Float32Array.of(rank);
@@ -117,7 +124,9 @@ function rollCaller(mpi: MpiLibrary, rank: number, size: number): () => Promise<
     for (const until = Date.now() + ROLL_CALL; absent.size > 0 && Date.now() < until; await sleep(50))
       for (const other of absent) {
         probe(other, PRESENT, world, flag, ignore);
-        if (flag[0]) absent.delete(other);
+        if (!flag[0]) continue;
+        receive(new Float32Array(1), 1, float, other, PRESENT, world, ignore);
+        absent.delete(other);
       }
     return [...absent];
   };

@@ -32,7 +32,7 @@ export function tellFolder(path: string): void {
   tell({ folder: path });
 }
 
-/** Ends a rank's process, once its work is done: also where the one that watches it was stopped meanwhile. */
+/** Lets the process that watches this one see its end, also where that one was stopped meanwhile. */
 export function wakeWatcher(): void {
   if (process.env[SUPERVISED]) process.kill(process.ppid, "SIGCONT");
 }
