@@ -1,0 +1,10 @@
+export { type EnqueueOptions, type QueueState, runOnQueue } from "./enqueue.ts";
+export {
+  type Handler,
+  type Job,
+  type JobContext,
+  type JobProgress,
+  LostJobError,
+  UnfitWorkerError,
+} from "./jobs.ts";
+export { type ServeOptions, serveQueue } from "./worker.ts";

@@ -1,0 +1,56 @@
+/** What a job is: a kind, plain data that say all of it, and a name that is made of them. */
+import { fingerprint } from "../../fingerprint.ts";
+import { packageVersion } from "../../package.ts";
+import { z } from "../../schema.ts";
+
+export interface Job {
+  /** Which handler of a worker does it. */
+  readonly kind: string;
+  /** What it is, for people. */
+  readonly name: string;
+  /** All that decides its result, as JSON can hold it. */
+  readonly data: unknown;
+  /** How much work it is, in the unit of the whole's progress. */
+  readonly size: number;
+}
+
+/** A job as it lies on the queue. */
+export const queuedJob = z.object({ version: z.string(), name: z.string(), data: z.unknown() });
+export type QueuedJob = z.infer<typeof queuedJob>;
+
+/** How far a job is, in the unit of its size. */
+export const jobProgress = z.object({ done: z.number(), detail: z.string() });
+export type JobProgress = z.infer<typeof jobProgress>;
+
+export const queued = ({ name, data }: Job): QueuedJob => ({ version: packageVersion, name, data });
+
+/** The same for the same work, whoever asks for it and how often. */
+export const jobKey = ({ kind, data }: Job): string =>
+  `${kind}-${fingerprint([packageVersion, JSON.stringify(data)], 32)}`;
+
+/**
+ * Thrown by a handler where this worker cannot do what another one can, as without the shared folder: the job goes back to
+ * the queue, and the worker ends.
+ */
+export class UnfitWorkerError extends Error {
+  override name = "UnfitWorkerError";
+}
+
+/** Thrown where a job has been given to another worker, as after a long pause of this machine. */
+export class LostJobError extends Error {
+  override name = "LostJobError";
+}
+
+/** What a worker does with a job of one kind. */
+export type Handler = (data: unknown, context: JobContext) => Promise<unknown>;
+
+export interface JobContext {
+  /** Set when the worker is to stop: the work is saved, and `undefined` returned, which gives the job back. */
+  readonly signal: AbortSignal;
+  /**
+   * To be awaited before anything is written that another worker might write too: it waits while Redis is away.
+   * @throws LostJobError where the job has been given to another worker
+   */
+  hold(): Promise<void>;
+  progress(at: JobProgress): void;
+}
