@@ -12,7 +12,8 @@ export interface TrainOptions extends TrainingOptions {
   images: ImageSet | TrainingData;
   /** Stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
-  onProgress?: (progress: TrainingStep) => void;
+  /** Called after each step; a promise is waited for. */
+  onProgress?: (progress: TrainingStep) => unknown;
 }
 
 export interface TrainResult {
@@ -35,7 +36,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   const { images, signal, onProgress, ...rest } = options;
   const run = training(config, images, rest);
   for await (const progress of run) {
-    onProgress?.(progress);
+    await onProgress?.(progress);
     // After the last step there is nothing to stop but its evaluation.
     if (signal?.aborted && progress.step < progress.steps) break;
   }

@@ -16,7 +16,7 @@ const counting = z.object({
 });
 export type Counting = z.infer<typeof counting>;
 
-const count: Handler = async (data, { signal, hold, progress }) => {
+const count: Handler = async (data, { signal, isOurs, progress }) => {
   const { file, steps, sleepMs, blockMs } = counting.parse(data);
   const lines = async (): Promise<string[]> =>
     (await readFile(file, "utf8").catch(() => "")).split("\n").filter((line) => line !== "");
@@ -25,7 +25,7 @@ const count: Handler = async (data, { signal, hold, progress }) => {
     await sleep(sleepMs);
     const end = Date.now() + blockMs;
     while (Date.now() < end);
-    await hold();
+    if (!(await isOurs())) return undefined;
     await appendFile(file, `${step} ${process.pid}\n`);
     progress({ done: step, detail: `step ${step}` });
   }

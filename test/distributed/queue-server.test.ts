@@ -27,13 +27,19 @@ test("an address that is none says what is expected, and never the password", as
 
 test("a server that is not there is named", async () => {
   const port = await freePort();
-  await rejects(ask(`redis://127.0.0.1:${port}`), new RegExp(`^Redis at 127.0.0.1:${port} cannot be reached \\(`));
+  await rejects(
+    ask(`redis://127.0.0.1:${port}`),
+    new RegExp(`^Redis at 127.0.0.1:${port} cannot be reached \\(`),
+  );
 });
 
 redisTest("a wrong password, none, and one too many", async () => {
   const redis = await startRedis(["--requirepass", "right"]);
   await rejects(ask(redis.url), /asks for a password that --queue does not have/);
-  await rejects(ask(redis.url.replace("//", "//:wrong@")), /does not take this user and password \(WRONGPASS/);
+  await rejects(
+    ask(redis.url.replace("//", "//:wrong@")),
+    /does not take this user and password \(WRONGPASS/,
+  );
   assert.equal(await ask(redis.url.replace("//", "//:right@")), []);
   await rejects(ask(`${redis.url.replace("//", "//:right@")}/99`), /has no database of this number/);
   await redis.kill();
@@ -42,28 +48,34 @@ redisTest("a wrong password, none, and one too many", async () => {
 /** The rights that docs/howto/queue.md gives. */
 const RIGHTS = "resetchannels ~ditlab:* +@all -@dangerous +info".split(" ");
 
-redisTest("a user with rights to the queue's keys alone does jobs, and one without them is told so", async () => {
-  const redis = await startRedis();
-  const folder = await temporaryFolder();
-  const acl = join(folder, "users.acl");
-  await writeFile(
-    acl,
-    `user default off\nuser queue on >p%w ${RIGHTS.join(" ")}\nuser other on >pw ~other:* +@all\n`,
-  );
-  await redis.kill();
-  const guarded = await startRedis(["--aclfile", acl]);
-  await rejects(ask(guarded.url.replace("//", "//other:pw@")), /does not let this user do what a queue does/);
-  const url = guarded.url.replace("//", "//queue:p%25w@");
-  const stop = new AbortController();
-  const result = runOnQueue([job], { url, reporter: { note() {} }, signal: stop.signal });
-  // What a worker says of a job that it does not know comes from the queue.
-  const { code, stderr } = await ditlab(["worker", "--queue", url]);
-  assert.is(code, 1);
-  assert.match(stderr, /ditlab: a job is a job of the kind 'none'; this worker does run, samples$/m);
-  stop.abort();
-  assert.is(await result, undefined);
-  await guarded.kill();
-});
+redisTest(
+  "a user with rights to the queue's keys alone does jobs, and one without them is told so",
+  async () => {
+    const redis = await startRedis();
+    const folder = await temporaryFolder();
+    const acl = join(folder, "users.acl");
+    await writeFile(
+      acl,
+      `user default off\nuser queue on >p%w ${RIGHTS.join(" ")}\nuser other on >pw ~other:* +@all\n`,
+    );
+    await redis.kill();
+    const guarded = await startRedis(["--aclfile", acl]);
+    await rejects(
+      ask(guarded.url.replace("//", "//other:pw@")),
+      /does not let this user do what a queue does/,
+    );
+    const url = guarded.url.replace("//", "//queue:p%25w@");
+    const stop = new AbortController();
+    const result = runOnQueue([job], { url, reporter: { note() {} }, signal: stop.signal });
+    // What a worker says of a job that it does not know comes from the queue.
+    const { code, stderr } = await ditlab(["worker", "--queue", url]);
+    assert.is(code, 1);
+    assert.match(stderr, /ditlab: a job is a job of the kind 'none'; this worker does run, samples$/m);
+    stop.abort();
+    assert.is(await result, undefined);
+    await guarded.kill();
+  },
+);
 
 /** A certificate for 127.0.0.1, of its own authority. */
 async function certificate(): Promise<{ cert: string; key: string }> {
@@ -78,13 +90,24 @@ async function certificate(): Promise<{ cert: string; key: string }> {
 redisTest("TLS works with a trusted certificate, and is not silently left out", async () => {
   const { cert, key } = await certificate();
   const port = String(await freePort());
-  const tls = ["--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-auth-clients", "no"];
+  const tls = [
+    "--tls-port",
+    port,
+    "--tls-cert-file",
+    cert,
+    "--tls-key-file",
+    key,
+    "--tls-auth-clients",
+    "no",
+  ];
   const redis = await startRedis(tls);
   const url = `rediss://localhost:${port}`;
   await rejects(ask(url), /shows a certificate that is not trusted here; NODE_EXTRA_CA_CERTS names/);
   await rejects(ask(redis.url.replace("redis:", "rediss:")), /ends the connection, as one that speaks TLS/);
   await rejects(ask(`redis://127.0.0.1:${port}`), /ends the connection, as one that speaks TLS/);
-  const { code, stderr } = await ditlab(["worker", "--queue", url, "--until-empty"], { NODE_EXTRA_CA_CERTS: cert });
+  const { code, stderr } = await ditlab(["worker", "--queue", url, "--until-empty"], {
+    NODE_EXTRA_CA_CERTS: cert,
+  });
   assert.is(code, 0, stderr);
   assert.match(stderr, new RegExp(`Redis at localhost:${port}: waiting for jobs`));
   await redis.kill();
@@ -99,7 +122,10 @@ redisTest("jobs of another version of ditlab are given back, and both versions a
   await queue.add("run", { version: "0.0.1", name: "an old job", data: {} }, { jobId: "run-old" });
   const { code, stderr } = await ditlab(["worker", "--queue", redis.url]);
   assert.is(code, 1);
-  assert.match(stderr, /an old job was put on the queue by ditlab 0\.0\.1, but this worker is \d+\.\d+\.\d+; expected one version/);
+  assert.match(
+    stderr,
+    /an old job was put on the queue by ditlab 0\.0\.1, but this worker is \d+\.\d+\.\d+; expected one version/,
+  );
   assert.is(await queue.getWaitingCount(), 1, "it waits for a worker of its version");
   await queue.close();
   connection.disconnect();

@@ -1,5 +1,4 @@
 /** The queue on a real Redis: jobs are done once, taken over, kept over restarts, and what is wrong is one sentence. */
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,39 +7,13 @@ import * as assert from "uvu/assert";
 import { type Job, type QueueState, runOnQueue } from "../../lib/distributed/queue/index.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 import type { Counting } from "./counting-worker.ts";
+import { endProcess, startCounting, type TestProcess } from "./processes.ts";
 import { redisTest, startRedis, until } from "./redis.ts";
 
 const quiet = { note() {} };
 const LEASE = 2;
 
-interface TestWorker {
-  readonly child: ChildProcess;
-  /** What it has said so far. */
-  said(): string;
-}
-
-const workers = new Set<ChildProcess>();
-process.on("exit", () => {
-  for (const child of workers) child.kill("SIGKILL");
-});
-
-function startWorker(url: string, ...more: string[]): TestWorker {
-  const script = join(import.meta.dirname, "counting-worker.ts");
-  const child = spawn(process.execPath, ["--import", "tsx", script, url, String(LEASE), ...more], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  workers.add(child);
-  let text = "";
-  for (const stream of [child.stdout!, child.stderr!]) stream.on("data", (chunk) => (text += chunk));
-  return { child, said: () => text };
-}
-
-async function stopWorker({ child }: TestWorker, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, "exit");
-  child.kill(signal);
-  await ended;
-}
+const startWorker = (url: string, ...more: string[]): TestProcess => startCounting(url, LEASE, ...more);
 
 const counting = (name: string, folder: string, others: Partial<Counting> = {}): Job => {
   const data: Counting = { file: join(folder, name), steps: 3, sleepMs: 0, blockMs: 0, ...others };
@@ -78,7 +51,7 @@ redisTest(
     assert.equal(states[0].total, 18);
     assert.equal(states.at(-1), { jobs: 6, done: 6, failed: 0, begun: 0, work: 18, total: 18 });
     for (const worker of both) {
-      await stopWorker(worker);
+      await endProcess(worker);
       assert.match(worker.said(), /did \d jobs/);
     }
     await redis.kill();
@@ -91,7 +64,7 @@ redisTest("a worker that is killed in the middle loses nothing: another goes on 
   const result = runOnQueue([job], { url: redis.url, reporter: quiet });
   const victim = startWorker(redis.url);
   await until(async () => (await stepsOf(folder, "killed")).length >= 3, "the third step");
-  await stopWorker(victim, "SIGKILL");
+  await endProcess(victim, "SIGKILL");
   const heir = startWorker(redis.url);
   assert.equal(await result, [{ steps: 12 }]);
   assert.equal(
@@ -99,7 +72,7 @@ redisTest("a worker that is killed in the middle loses nothing: another goes on 
     Array.from({ length: 12 }, (_, i) => i + 1),
   );
   assert.is(new Set((await linesOf(folder, "killed")).map(([, pid]) => pid)).size, 2);
-  await stopWorker(heir);
+  await endProcess(heir);
   await redis.kill();
 });
 
@@ -115,7 +88,7 @@ redisTest("a step that blocks its process for longer than a lease keeps the job"
     ["1", "2"],
   );
   assert.is(lines[0][1], lines[1][1], "one worker did both");
-  for (const worker of both) await stopWorker(worker);
+  for (const worker of both) await endProcess(worker);
   await redis.kill();
 });
 
@@ -132,13 +105,13 @@ redisTest(
     const heir = startWorker(redis.url);
     await until(async () => (await stepsOf(folder, "frozen")).length >= before + 2, "the heir's second step");
     frozen.child.kill("SIGCONT");
-    await until(() => /frozen has been given to another worker/.test(frozen.said()), "the loss");
+    await until(() => /frozen: given to another worker/.test(frozen.said()), "the loss");
     assert.equal(await result, [{ steps: 40 }]);
     assert.equal(
       await stepsOf(folder, "frozen"),
       Array.from({ length: 40 }, (_, i) => i + 1),
     );
-    for (const worker of [frozen, heir]) await stopWorker(worker);
+    for (const worker of [frozen, heir]) await endProcess(worker);
     await redis.kill();
   },
 );
@@ -151,7 +124,7 @@ redisTest(
     const result = runOnQueue([job, counting("after", folder)], { url: redis.url, reporter: quiet });
     const first = startWorker(redis.url);
     await until(async () => (await stepsOf(folder, "stopped")).length >= 2, "the second step");
-    await stopWorker(first);
+    await endProcess(first);
     assert.match(first.said(), /did 0 jobs/);
     const second = startWorker(redis.url, "until-empty");
     assert.equal(await result, [{ steps: 8 }, { steps: 3 }]);
@@ -181,7 +154,7 @@ redisTest("Redis killed and started again loses nothing, and is waited for", asy
     notes.some((note) => /is back$/.test(note)),
     notes.join("\n"),
   );
-  await stopWorker(worker);
+  await endProcess(worker);
   await redis.kill();
 });
 
@@ -203,7 +176,7 @@ redisTest(
       assert.equal(await stepsOf(folder, `good-${time}`), [1, 2, 3]);
     }
     assert.is(worker.said().match(/the bad one: failed/g)?.length, 2);
-    await stopWorker(worker);
+    await endProcess(worker);
     await redis.kill();
   },
 );
@@ -248,7 +221,7 @@ redisTest(
       (await linesOf(folder, "had")).map(([, by]) => by),
       ["other", "other", "other"],
     );
-    await stopWorker(worker);
+    await endProcess(worker);
     await redis.kill();
   },
 );

@@ -4,7 +4,6 @@ export {
   type Job,
   type JobContext,
   type JobProgress,
-  LostJobError,
   UnfitWorkerError,
 } from "./jobs.ts";
 export { type ServeOptions, serveQueue } from "./worker.ts";

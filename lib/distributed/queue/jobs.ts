@@ -36,21 +36,19 @@ export class UnfitWorkerError extends Error {
   override name = "UnfitWorkerError";
 }
 
-/** Thrown where a job has been given to another worker, as after a long pause of this machine. */
-export class LostJobError extends Error {
-  override name = "LostJobError";
-}
-
 /** What a worker does with a job of one kind. */
 export type Handler = (data: unknown, context: JobContext) => Promise<unknown>;
 
 export interface JobContext {
-  /** Set when the worker is to stop: the work is saved, and `undefined` returned, which gives the job back. */
+  /**
+   * Set when the worker is to stop, or the job has been given to another one: what is done is saved, and `undefined`
+   * returned, which gives the job back.
+   */
   readonly signal: AbortSignal;
   /**
-   * To be awaited before anything is written that another worker might write too: it waits while Redis is away.
-   * @throws LostJobError where the job has been given to another worker
+   * Whether the job is still this worker's, to be asked before anything is written that another worker might write too. It
+   * waits while nobody knows, as while Redis is away.
    */
-  hold(): Promise<void>;
+  isOurs(): Promise<boolean>;
   progress(at: JobProgress): void;
 }

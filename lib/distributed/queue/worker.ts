@@ -4,7 +4,7 @@ import { Worker as Thread } from "node:worker_threads";
 import type { Reporter } from "../../experiments/reporter.ts";
 import { packageVersion } from "../../package.ts";
 import { checkServer, serverName } from "./connection.ts";
-import { type Handler, type JobProgress, LostJobError, UnfitWorkerError } from "./jobs.ts";
+import { type Handler, type JobProgress, UnfitWorkerError } from "./jobs.ts";
 import { type Lease, leaseOf } from "./lease.ts";
 import type { FromThread, ThreadData, ToThread } from "./messages.ts";
 
@@ -22,6 +22,8 @@ export interface ServeOptions {
   untilEmpty?: boolean;
 }
 
+type Taken = Extract<FromThread, { type: "job" }>;
+
 /** Progress is told so often at most. */
 const PROGRESS_MS = 1000;
 
@@ -32,7 +34,7 @@ const threadScript = import.meta.url.endsWith(".ts")
 
 /** What a worker does with a job that it has taken. */
 async function doJob(
-  { kind, job }: Extract<FromThread, { type: "job" }>,
+  { kind, job }: Taken,
   { handlers, signal }: { handlers: ServeOptions["handlers"]; signal: AbortSignal },
   lease: Lease,
   progress: (at: JobProgress) => void,
@@ -46,8 +48,8 @@ async function doJob(
     throw new UnfitWorkerError(
       `${job.name} is a job of the kind '${kind}'; this worker does ${Object.keys(handlers).join(", ")}`,
     );
-  await lease.hold();
-  return handler(job.data, { signal, hold: lease.hold, progress });
+  const stop = AbortSignal.any([signal, lease.lost]);
+  return handler(job.data, { signal: stop, isOurs: lease.isOurs, progress });
 }
 
 /** Progress as often as it is worth telling. */
@@ -84,15 +86,16 @@ export async function serveQueue(options: ServeOptions): Promise<number> {
   let unfit: Error | undefined;
   let done = 0;
 
-  async function take(taken: Extract<FromThread, { type: "job" }>): Promise<void> {
+  async function take(taken: Taken): Promise<void> {
     const { name } = taken.job;
     reporter.note(`${name}: begun`);
-    lease = leaseOf(buffer, name);
+    lease = leaseOf(buffer);
     try {
       const progress = seldom((at) => say({ type: "progress", at }));
       const value = await doJob(taken, { handlers, signal: stop.signal }, lease, progress);
-      await lease.hold();
-      if (value === undefined) return say({ type: "back" });
+      const isOurs = await lease.isOurs();
+      if (!isOurs) reporter.note(`${name}: given to another worker, as this one was not heard of`);
+      if (!isOurs || value === undefined) return say({ type: "back" });
       done++;
       reporter.note(`${name}: done`);
       say({ type: "done", value });
@@ -102,9 +105,6 @@ export async function serveQueue(options: ServeOptions): Promise<number> {
         unfit = error;
         say({ type: "back" });
         closing();
-      } else if (error instanceof LostJobError) {
-        reporter.note(message);
-        say({ type: "back" });
       } else {
         reporter.note(`${name}: failed: ${message}`);
         say({ type: "failed", message });
