@@ -9,7 +9,7 @@ import {
   shareFolder,
 } from "../distributed/queue/shared-folder.ts";
 import { exists } from "../io/files.ts";
-import { claimParts, type GatherOptions, writePart } from "../samplers/index.ts";
+import { claimParts, type GatherOptions, writePart } from "../samplers/gather.ts";
 import { z } from "../schema.ts";
 import { type Drawing, openDrawing } from "./draw-samples.ts";
 import { loadSampled, loadWeaker } from "./load-sampled.ts";

@@ -24,7 +24,7 @@ export const workerCommand = (): Command =>
       positiveInteger,
       30,
     )
-    .option("--until-empty", "end when no job waits, instead of waiting for more")
+    .option("--until-empty", "end when no job waits or is under way, instead of waiting for more")
     .action(async ({ queue = true, lease, untilEmpty }: Options) => {
       const reporter = progressReporter();
       const { note } = reporter;

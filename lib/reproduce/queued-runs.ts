@@ -111,17 +111,15 @@ async function openFor({ folder, source, run, images }: QueuedRun, reporter: Rep
   return openWorkshop(folder.path, dataset, run.evaluation, reporter);
 }
 
-/** Progress of a run's phases as that of its job, in steps. */
+/** The steps of a run as the progress of its job. */
 function jobReporter({ progress }: JobContext, note: Reporter["note"]): Reporter {
-  let [phase, step] = ["", 0];
+  let phase = "";
   return {
     begin(label) {
       phase = label;
-      progress({ done: step, detail: phase });
     },
-    update(done, detail = "") {
-      if (phase.endsWith("training")) step = done;
-      progress({ done: step, detail: `${phase} ${detail}`.trimEnd() });
+    update(done) {
+      if (phase.endsWith(": training")) progress(done);
     },
     end() {},
     note,

@@ -43,11 +43,11 @@ export interface ReproduceOptions {
 /** @returns the seconds of each run by phase, or nothing where they were not waited for */
 export type Distribute = (
   jobs: readonly RunJob[],
-  data: DataIdentity,
+  data: RunIdentity,
 ) => Promise<readonly Record<string, number>[] | undefined>;
 
 /** Of the images, and of the network that measures: what has to be the same wherever a run is made. */
-export interface DataIdentity {
+export interface RunIdentity {
   readonly images: string;
   readonly network: string;
 }

@@ -27,7 +27,7 @@ const count: Handler = async (data, { signal, isOurs, progress }) => {
     while (Date.now() < end);
     if (!(await isOurs())) return undefined;
     await appendFile(file, `${step} ${process.pid}\n`);
-    progress({ done: step, detail: `step ${step}` });
+    progress(step);
   }
   return { steps };
 };

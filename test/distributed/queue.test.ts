@@ -65,7 +65,8 @@ redisTest("a worker that is killed in the middle loses nothing: another goes on 
   const victim = startWorker(redis.url);
   await until(async () => (await stepsOf(folder, "killed")).length >= 3, "the third step");
   await endProcess(victim, "SIGKILL");
-  const heir = startWorker(redis.url);
+  // No job waits, but the one that was under way comes back.
+  const heir = startWorker(redis.url, "until-empty");
   assert.equal(await result, [{ steps: 12 }]);
   assert.equal(
     await stepsOf(folder, "killed"),

@@ -1,4 +1,5 @@
 /** The connection to Redis, and in one sentence what is wrong with it. Its packages are loaded when a queue is asked for. */
+import { isIP } from "node:net";
 import type { Redis, RedisOptions } from "ioredis";
 import { installCommand } from "../../package.ts";
 
@@ -42,13 +43,15 @@ export const serverName = (url: string): string => `Redis at ${parsed(url).host}
 /** What a connection that waits for a server that is away is made of. */
 export function redisOptions(url: string): RedisOptions {
   const { protocol, hostname, port, username, password, pathname } = parsed(url);
+  const host = hostname.replace(/^\[|\]$/g, "");
   return {
-    host: hostname.replace(/^\[|\]$/g, ""),
+    host,
     port: Number(port || 6379),
     ...(username !== "" && { username: decodeURIComponent(username) }),
     ...(password !== "" && { password: decodeURIComponent(password) }),
     db: Number(pathname.slice(1)),
-    ...(protocol === "rediss:" && { tls: { servername: hostname } }),
+    // Certificates name hosts; an address has no name to ask for.
+    ...(protocol === "rediss:" && { tls: isIP(host) ? {} : { servername: host } }),
     connectTimeout: CONNECT_MS,
     // Commands wait until the server is back.
     maxRetriesPerRequest: null,
@@ -67,14 +70,15 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
     /NOPERM/,
     `does not let this user do what a queue does; it needs the keys ~${PREFIX}:* and the commands of docs/howto/queue.md`,
   ],
-  [/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|timed? ?out/i, "cannot be reached"],
+  [/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH/i, "cannot be reached"],
+  [/ETIMEDOUT|timed? ?out/i, "does not answer, as one that speaks no TLS does to rediss://"],
   [
     /certificate|self.signed|altnames|CERT_/i,
     "shows a certificate that is not trusted here; NODE_EXTRA_CA_CERTS names the file of its authority",
   ],
   [
     /ECONNRESET|socket hang up|SSL|EPROTO|Connection is closed|Protocol error|disconnected before/i,
-    "ends the connection, as one that speaks TLS does to redis:// and one that does not to rediss://",
+    "ends the connection, as one that speaks TLS does to redis://",
   ],
   [/DB index|out of range/i, "has no database of this number"],
 ];
@@ -101,7 +105,9 @@ export async function checkServer(url: string): Promise<void> {
   redis.on("error", (error: Error) => seen.push(error));
   try {
     await redis.connect();
-    await redis.get(`${PREFIX}:${QUEUE}:meta-check`);
+    // A connection goes on in database 0 where there is none of the number.
+    await redis.select(options.db ?? 0);
+    await redis.exists(`${PREFIX}:${QUEUE}:meta`);
     await redis.info("server");
   } catch (error) {
     // What ended the connection says more than that it has ended.

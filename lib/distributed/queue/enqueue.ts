@@ -4,7 +4,7 @@ import type { Job as BullJob, Queue } from "bullmq";
 import pMap from "p-map";
 import type { Reporter } from "../../experiments/reporter.ts";
 import { checkServer, openConnection, PREFIX, QUEUE, queuePackages, serverName } from "./connection.ts";
-import { type Job, jobKey, jobProgress, queued } from "./jobs.ts";
+import { type Job, jobKey, queued } from "./jobs.ts";
 
 export interface EnqueueOptions {
   url: string;
@@ -63,8 +63,8 @@ async function look(queue: Queue, wanted: Wanted, isDone: EnqueueOptions["isDone
     else await put(queue, wanted);
     return;
   }
-  const at = jobProgress.safeParse(found.progress);
-  wanted.work = at.success ? Math.min(at.data.done, wanted.job.size) : 0;
+  // A job that has told nothing has an object in its place.
+  wanted.work = typeof found.progress === "number" ? Math.min(found.progress, wanted.job.size) : 0;
   wanted.isBegun = found.processedOn !== undefined;
   if (!found.finishedOn) return;
   // Redis keeps a failed job's reason, also where that is empty.

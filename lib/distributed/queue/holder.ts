@@ -16,6 +16,8 @@ const MOST_STALLS = 25;
 /** What of a lease counts after a renewal: the rest is for clocks and the network. */
 const SURE_SHARE = 0.75;
 
+const LOOK_MS = 1000;
+
 /** A job under way, and how it ends. */
 interface Held {
   readonly job: Job;
@@ -25,7 +27,7 @@ interface Held {
 }
 
 export async function holdJobs(): Promise<void> {
-  const { url, leaseSeconds, lease } = workerData as ThreadData;
+  const { url, leaseSeconds, lease, untilEmpty } = workerData as ThreadData;
   const port = parentPort!;
   const say = (message: FromThread): void => port.postMessage(message);
   const note = (message: string): void => say({ type: "note", message });
@@ -59,10 +61,18 @@ export async function holdJobs(): Promise<void> {
     Atomics.store(until, 0, 0n);
     say({ type: "lost" });
   });
-  worker.on("drained", () => say({ type: "empty" }));
   // Outages are noted by the connection; what else there is concerns a job that is lost.
   worker.on("error", () => {});
   await worker.waitUntilReady();
+
+  const queue = new bullmq.Queue(QUEUE, { connection, prefix: PREFIX });
+  queue.on("error", () => {});
+  /** A job under way elsewhere may come back, when its worker is killed. */
+  const look = async (): Promise<void> => {
+    const { waiting, active } = await queue.getJobCounts("waiting", "active");
+    if (waiting + active === 0) say({ type: "empty" });
+  };
+  const looking = untilEmpty ? setInterval(() => held || look().catch(() => {}), LOOK_MS) : undefined;
 
   const back = async ({ job, token, fail }: Held): Promise<void> => {
     // Where it is no longer ours, it is another worker's already.
@@ -71,15 +81,16 @@ export async function holdJobs(): Promise<void> {
   };
   port.on("message", async (message: ToThread) => {
     if (message.type === "close") {
+      clearInterval(looking);
       await worker.close();
+      await queue.close();
       connection.disconnect();
-      say({ type: "closed" });
       port.close();
       return;
     }
     if (!held) return;
     if (message.type === "progress") {
-      await held.job.updateProgress(message.at).catch(() => {});
+      await held.job.updateProgress(message.done).catch(() => {});
       return;
     }
     const ending = held;

@@ -3,7 +3,6 @@ export {
   type Handler,
   type Job,
   type JobContext,
-  type JobProgress,
   UnfitWorkerError,
 } from "./jobs.ts";
 export { type ServeOptions, serveQueue } from "./worker.ts";

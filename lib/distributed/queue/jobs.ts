@@ -18,10 +18,6 @@ export interface Job {
 export const queuedJob = z.object({ version: z.string(), name: z.string(), data: z.unknown() });
 export type QueuedJob = z.infer<typeof queuedJob>;
 
-/** How far a job is, in the unit of its size. */
-export const jobProgress = z.object({ done: z.number(), detail: z.string() });
-export type JobProgress = z.infer<typeof jobProgress>;
-
 export const queued = ({ name, data }: Job): QueuedJob => ({ version: packageVersion, name, data });
 
 /** The same for the same work, whoever asks for it and how often. */
@@ -50,5 +46,6 @@ export interface JobContext {
    * waits while nobody knows, as while Redis is away.
    */
   isOurs(): Promise<boolean>;
-  progress(at: JobProgress): void;
+  /** Tells how much is done, in the unit of the job's size. */
+  progress(done: number): void;
 }

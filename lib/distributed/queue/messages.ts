@@ -1,12 +1,13 @@
 /** What a worker and its thread say to each other. */
-import type { JobProgress, QueuedJob } from "./jobs.ts";
+import type { QueuedJob } from "./jobs.ts";
 
 export interface ThreadData {
   readonly url: string;
-  readonly kinds: readonly string[];
   readonly leaseSeconds: number;
   /** Holds one number: until when (ms since 1970) the job under way is surely this worker's. */
   readonly lease: SharedArrayBuffer;
+  /** Tell when no job waits or is under way anywhere. */
+  readonly untilEmpty: boolean;
 }
 
 export type FromThread =
@@ -15,11 +16,10 @@ export type FromThread =
   | { readonly type: "renewed" }
   | { readonly type: "lost" }
   | { readonly type: "empty" }
-  | { readonly type: "note"; readonly message: string }
-  | { readonly type: "closed" };
+  | { readonly type: "note"; readonly message: string };
 
 export type ToThread =
-  | { readonly type: "progress"; readonly at: JobProgress }
+  | { readonly type: "progress"; readonly done: number }
   | { readonly type: "done"; readonly value: unknown }
   | { readonly type: "failed"; readonly message: string }
   /** The job is for another worker, or for this one at another time. */

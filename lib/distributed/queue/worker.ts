@@ -4,7 +4,7 @@ import { Worker as Thread } from "node:worker_threads";
 import type { Reporter } from "../../experiments/reporter.ts";
 import { packageVersion } from "../../package.ts";
 import { checkServer, serverName } from "./connection.ts";
-import { type Handler, type JobProgress, UnfitWorkerError } from "./jobs.ts";
+import { type Handler, UnfitWorkerError } from "./jobs.ts";
 import { type Lease, leaseOf } from "./lease.ts";
 import type { FromThread, ThreadData, ToThread } from "./messages.ts";
 
@@ -18,7 +18,7 @@ export interface ServeOptions {
   signal?: AbortSignal;
   /** Seconds after which a worker that is not heard of loses its job to another. */
   leaseSeconds?: number;
-  /** End when no job waits. Default: wait for more. */
+  /** End when no job waits or is under way anywhere. Default: wait for more. */
   untilEmpty?: boolean;
 }
 
@@ -37,7 +37,7 @@ async function doJob(
   { kind, job }: Taken,
   { handlers, signal }: { handlers: ServeOptions["handlers"]; signal: AbortSignal },
   lease: Lease,
-  progress: (at: JobProgress) => void,
+  progress: (done: number) => void,
 ): Promise<unknown> {
   if (job.version !== packageVersion)
     throw new UnfitWorkerError(
@@ -53,18 +53,18 @@ async function doJob(
 }
 
 /** Progress as often as it is worth telling. */
-function seldom(tell: (at: JobProgress) => void): (at: JobProgress) => void {
+function seldom(tell: (done: number) => void): (done: number) => void {
   let told = Number.NEGATIVE_INFINITY;
-  return (at) => {
+  return (done) => {
     const now = performance.now();
     if (now - told < PROGRESS_MS) return;
     told = now;
-    tell(at);
+    tell(done);
   };
 }
 
 /**
- * Does jobs until the signal stops it, or with `untilEmpty` until none waits. What kills it, also between two lines of a
+ * Does jobs until the signal stops it, or with `untilEmpty` until all are done. What kills it, also between two lines of a
  * file, loses nothing: another worker takes the job over when its lease has run out.
  * @returns how many it has done
  * @throws where the server cannot be used, and where this worker cannot do a job that others can
@@ -73,7 +73,7 @@ export async function serveQueue(options: ServeOptions): Promise<number> {
   const { url, handlers, reporter, signal, leaseSeconds = 30, untilEmpty = false } = options;
   await checkServer(url);
   const buffer = new SharedArrayBuffer(8);
-  const workerData: ThreadData = { url, kinds: Object.keys(handlers), leaseSeconds, lease: buffer };
+  const workerData: ThreadData = { url, leaseSeconds, lease: buffer, untilEmpty };
   // What this process was started with is not for its thread.
   const thread = new Thread(new URL(threadScript, import.meta.url), { workerData, execArgv: [] });
   const say = (message: ToThread): void => thread.postMessage(message);
@@ -91,7 +91,7 @@ export async function serveQueue(options: ServeOptions): Promise<number> {
     reporter.note(`${name}: begun`);
     lease = leaseOf(buffer);
     try {
-      const progress = seldom((at) => say({ type: "progress", at }));
+      const progress = seldom((done) => say({ type: "progress", done }));
       const value = await doJob(taken, { handlers, signal: stop.signal }, lease, progress);
       const isOurs = await lease.isOurs();
       if (!isOurs) reporter.note(`${name}: given to another worker, as this one was not heard of`);
@@ -119,7 +119,7 @@ export async function serveQueue(options: ServeOptions): Promise<number> {
     else if (message.type === "note") reporter.note(message.message);
     else if (message.type === "job") void take(message);
     else if (message.type === "renewed" || message.type === "lost") lease?.tell(message.type);
-    else if (message.type === "empty" && untilEmpty && !lease) closing();
+    else if (message.type === "empty" && !lease) closing();
   });
   signal?.addEventListener("abort", closing, { once: true });
   if (signal?.aborted) closing();
