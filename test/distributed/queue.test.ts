@@ -144,7 +144,7 @@ redisTest("Redis killed and started again loses nothing, and is waited for", asy
   const worker = startWorker(redis.url);
   await until(async () => (await stepsOf(folder, "y")).length >= 2, "the second job");
   await redis.kill();
-  await until(() => notes.some((note) => /cannot be reached .*; waiting for it$/.test(note)), "the note");
+  await until(() => notes.some((note) => /does not answer .*; waiting for it$/.test(note)), "the note");
   await redis.start();
   assert.equal(
     await result,

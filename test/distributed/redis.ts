@@ -25,8 +25,14 @@ export interface TestRedis {
 }
 
 const servers = new Set<ChildProcess>();
-process.on("exit", () => {
+const killAll = (): void => {
   for (const server of servers) server.kill("SIGKILL");
+};
+process.on("exit", killAll);
+test.after(() => {
+  killAll();
+  // After a failure there may be somebody left who waits for a server.
+  setTimeout(() => process.exit(), 5000).unref();
 });
 
 export async function freePort(): Promise<number> {

@@ -83,13 +83,11 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
   [/DB index|out of range/i, "has no database of this number"],
 ];
 
-const describe = (url: string, message: string): string => {
-  const meaning = MEANINGS.find(([words]) => words.test(message))?.[1] ?? "does not work as a queue";
-  return `${serverName(url)} ${meaning} (${message})`;
-};
-
 /** A connection's error as one sentence. */
-export const connectionError = (url: string, { message }: Error): Error => new Error(describe(url, message));
+function connectionError(url: string, { message }: Error): Error {
+  const meaning = MEANINGS.find(([words]) => words.test(message))?.[1] ?? "does not work as a queue";
+  return new Error(`${serverName(url)} ${meaning} (${message})`);
+}
 
 /** Tries the server once: it is there, takes the password, and lets this user do what a queue does. */
 export async function checkServer(url: string): Promise<void> {
@@ -129,7 +127,7 @@ export async function openConnection(url: string, note: (message: string) => voi
 function noteOutages(redis: Redis, url: string, note: (message: string) => void): void {
   let isAway = false;
   redis.on("error", (error: Error) => {
-    if (!isAway) note(`${describe(url, error.message)}; waiting for it`);
+    if (!isAway) note(`${serverName(url)} does not answer (${error.message}); waiting for it`);
     isAway = true;
   });
   redis.on("ready", () => {
