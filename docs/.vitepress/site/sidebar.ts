@@ -60,7 +60,9 @@ export function sidebar(): Entry[] {
       entry("jit.md"),
     ]),
     group("How to", [
-      ...["train", "sample", "captions", "evaluate", "watch", "queue"].map((name) => entry(`howto/${name}.md`)),
+      ...["train", "sample", "captions", "evaluate", "watch", "queue"].map((name) =>
+        entry(`howto/${name}.md`),
+      ),
       entry("probe.md"),
       entry("reproduce.md"),
       entry("devices.md"),
