@@ -6,7 +6,7 @@ import { claimFolder } from "../io/folders.ts";
 import { type NdArray, readBytes, readNpz, threeChannels, writeAtomic, writePngGrid } from "../io/index.ts";
 import type { Network } from "../models/index.ts";
 import type { Pipeline } from "../pipeline/index.ts";
-import { gatherSamples } from "../samplers/index.ts";
+import { type GatherOptions, gatherSamples } from "../samplers/index.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import { captionCondition } from "../train/caption-condition.ts";
 import { progressReporter } from "./progress.ts";
@@ -83,42 +83,44 @@ interface Drawn {
   png?: string;
 }
 
-/** Draws images and writes them to `--out`, and where asked as pictures. */
-export async function drawSamples(
+/** Images to be drawn: what decides them, and how a batch is made. */
+export interface Drawing extends Pick<GatherOptions, "run" | "count" | "batchSize" | "make"> {
+  close(): Promise<void>;
+}
+
+/** Checks what is asked of a pipeline. @throws before anything is computed or written */
+export async function openDrawing(
   pipeline: Pipeline,
   options: SampleOptions,
   weaker?: Pipeline,
-): Promise<Drawn> {
+): Promise<Drawing> {
   const captions = await captionsFor(options, pipeline.network);
+  const close = async (): Promise<void> => captions?.features.close();
   try {
-    return await drawAll(pipeline, options, captions, weaker);
-  } finally {
-    await captions?.features.close();
+    return { ...(await drawingOf(pipeline, options, captions, weaker)), close };
+  } catch (error) {
+    await close();
+    throw error;
   }
 }
 
-async function drawAll(
+async function drawingOf(
   pipeline: Pipeline,
   options: SampleOptions,
   captions?: Captions,
   weaker?: Pipeline,
-): Promise<Drawn> {
-  const { first, batchSize, out, grid, png, weights, emaDecay, seeds } = options;
+): Promise<Omit<Drawing, "close">> {
+  const { first, batchSize, weights, emaDecay, seeds } = options;
   const { network, config, source, step } = pipeline;
   const { count, labels } = await drawnOf(options, network, captions);
   const drawn = samplerOptions(options);
   const seed = seeds ?? options.seed;
   pipeline.check({ ...drawn, ...(labels ? { labels } : { count }), seed, batchSize, weaker });
-  if (!pipeline.makesImages && (grid ?? png) !== undefined)
-    throw new Error(`a picture of ${network.input[0]} channels needs a --vae that makes images of them`);
-  if (png !== undefined) await claimFolder(png, PNG_FOLDER);
   const width = Math.min(batchSize, count);
   /** What belongs to a batch, filled up with its last: another batch size would be another program to compile. */
   const filled = <T>(all: readonly T[], from: number): T[] =>
     Array.from({ length: width }, (_, i) => all[Math.min(from + i, count - 1)]);
-  const reporter = progressReporter();
-  reporter.begin("sampling", count);
-  await gatherSamples(out, {
+  return {
     run: {
       ...drawn,
       source,
@@ -140,7 +142,6 @@ async function drawAll(
     },
     count,
     batchSize: width,
-    onProgress: (done) => reporter.update(done),
     async make(from, size): Promise<NdArray<"uint8" | "float32">> {
       const numbers = Array.from({ length: count }, (_, i) => first + i);
       const condition = captions && (await captionCondition(network, captions, filled(numbers, from)));
@@ -155,12 +156,35 @@ async function drawAll(
       disposeTree(condition);
       return images ? threeChannels(firstOf(images, size)) : firstOf(latents, size);
     },
-  });
-  reporter.end();
-  if (grid !== undefined || png !== undefined) {
-    const images = (await readNpz(out)).arr_0 as NdArray<"uint8">;
-    if (grid !== undefined) await writePngGrid(grid, images);
-    if (png !== undefined) await writePngs(png, images, first);
+  };
+}
+
+/** Draws images and writes them to `--out`, and where asked as pictures; batches may be drawn elsewhere. */
+export async function drawSamples(
+  pipeline: Pipeline,
+  options: SampleOptions,
+  { weaker, distribute }: { weaker?: Pipeline } & Pick<GatherOptions, "distribute"> = {},
+): Promise<Drawn> {
+  const { first, out, grid, png } = options;
+  const drawing = await openDrawing(pipeline, options, weaker);
+  try {
+    const { count } = drawing;
+    if (!pipeline.makesImages && (grid ?? png) !== undefined)
+      throw new Error(
+        `a picture of ${pipeline.network.input[0]} channels needs a --vae that makes images of them`,
+      );
+    if (png !== undefined) await claimFolder(png, PNG_FOLDER);
+    const reporter = progressReporter();
+    reporter.begin("sampling", count);
+    await gatherSamples(out, { ...drawing, distribute, onProgress: (done) => reporter.update(done) });
+    reporter.end();
+    if (grid !== undefined || png !== undefined) {
+      const images = (await readNpz(out)).arr_0 as NdArray<"uint8">;
+      if (grid !== undefined) await writePngGrid(grid, images);
+      if (png !== undefined) await writePngs(png, images, first);
+    }
+    return { count, out, grid, png };
+  } finally {
+    await drawing.close();
   }
-  return { count, out, grid, png };
 }

@@ -15,6 +15,7 @@ import { sampleCommand } from "./sample.ts";
 import { setupCommand } from "./setup.ts";
 import { trainCommand } from "./train.ts";
 import { watchCommand } from "./watch.ts";
+import { workerCommand } from "./worker.ts";
 
 /** A command, and those below it, with its parent's way of ending. */
 function inherited(command: Command, parent: Command): Command {
@@ -47,6 +48,7 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failure} failed, ${EXIT.usage} wrong usage, 
     probeCommand(),
     profileCommand(),
     reproduceCommand(),
+    workerCommand(),
     watchCommand(),
     devicesCommand(),
     setupCommand(),

@@ -65,6 +65,20 @@ export const withDevice = (command: Command): Command =>
 
 export const jsonOption = (): Option => new Option("--json", "print the result as JSON on stdout");
 
+/** Where jobs are put, or taken from. */
+export const queueOption = (what: string): Option =>
+  new Option(
+    "--queue [url]",
+    `${what}: redis://[user:password@]host[:port][/database], rediss:// for TLS (default: DITLAB_QUEUE)`,
+  );
+
+/** The address of a queue: that of the option, or where it names none that of the environment. */
+export function queueUrl(given: string | true): string {
+  const url = given === true ? process.env.DITLAB_QUEUE : given;
+  if (!url) throw new Error("--queue names no server; expected redis://host, here or in DITLAB_QUEUE");
+  return url;
+}
+
 /** Files by name: `dinov2=features.npy`. */
 export function namedFile(value: string, before: Record<string, string> = {}): Record<string, string> {
   const [, name, path] = /^([^=]+)=(.+)$/.exec(value) ?? [];

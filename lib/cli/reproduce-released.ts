@@ -20,7 +20,7 @@ import {
 import type { Reproduction } from "../reproduce/reproduce.ts";
 import { drawSamples } from "./draw-samples.ts";
 import { evaluateInception, type InceptionResult } from "./evaluate-inception.ts";
-import { loadSampled } from "./sample.ts";
+import { loadSampled } from "./load-sampled.ts";
 import type { SampleOptions } from "./sampler-options.ts";
 
 /** What `ditlab reproduce` takes for released weights. */

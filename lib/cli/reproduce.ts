@@ -9,6 +9,7 @@ import { allExperiments, experimentsNamed, withRows } from "../reproduce/catalog
 import type { Experiment } from "../reproduce/experiment.ts";
 import { fullPlan, writeFullPlan } from "../reproduce/full-scale.ts";
 import { planReproduction, type ReproductionPlan, trainedShape } from "../reproduce/plan.ts";
+import { distributeRuns } from "../reproduce/queued-runs.ts";
 import { type Reproduction, reproduce } from "../reproduce/reproduce.ts";
 import {
   captionedScale,
@@ -19,7 +20,15 @@ import {
   type SmallScale,
 } from "../reproduce/scales.ts";
 import { EXIT, stopSignal } from "./exit.ts";
-import { dataFolderOption, integer, jsonOption, positiveInteger, withDevice } from "./options.ts";
+import {
+  dataFolderOption,
+  integer,
+  jsonOption,
+  positiveInteger,
+  queueOption,
+  queueUrl,
+  withDevice,
+} from "./options.ts";
 import { progressReporter } from "./progress.ts";
 import { type ReleasedOptions, reproduceReleased } from "./reproduce-released.ts";
 
@@ -30,6 +39,7 @@ interface Options extends ReleasedOptions {
   dataset?: DatasetName;
   data?: string;
   out: string;
+  queue?: string | true;
   dryRun?: boolean;
   list?: boolean;
   json?: boolean;
@@ -153,6 +163,7 @@ export const reproduceCommand = (): Command =>
     .option("--count <number>", "images of released weights (default: 50000)", positiveInteger)
     .option("--sampler-steps <number>", "steps of their sampler (default: 250)", positiveInteger)
     .option("--inception <file>", "the FID network's weights (default: inception-2015)")
+    .addOption(queueOption("have the runs made by the workers of a queue"))
     .option("--dry-run", "say what is left to do and what it will take, and train nothing")
     .option("--list", "say which experiments and rows there are")
     .addOption(jsonOption())
@@ -178,6 +189,7 @@ export const reproduceCommand = (): Command =>
         return print(`${shown}\n`);
       }
       if (scaleName === "paper") {
+        if (options.queue) throw new Error("--queue is of runs that are made here, got --scale paper");
         const plan = fullPlan(experiments, options.seeds ?? 1);
         if (options.json) return print(`${JSON.stringify(plan, null, 2)}\n`);
         const file = options.dryRun ? undefined : await writeFullPlan(join(options.out, "paper"), plan);
@@ -201,10 +213,17 @@ export const reproduceCommand = (): Command =>
       for (const part of parts) {
         const ids = part.isWhole ? names : part.experiments.map(({ id }) => id);
         const command = `ditlab reproduce ${ids.join(" ")}${rows} --scale ${scaleName} --seeds ${seeds.length} --dataset ${part.name}`;
-        const results = await reproduce({ ...part, scaleName, seeds, signal, reporter, command });
+        const distribute =
+          options.queue &&
+          distributeRuns({ ...part, url: queueUrl(options.queue), data: options.data, reporter, signal });
+        const results = await reproduce({
+          ...{ ...part, scaleName, seeds, signal, reporter, command },
+          ...(distribute && { distribute }),
+        });
         if (!results) {
           const data = options.data ? ` --data ${options.data}` : "";
-          reporter.note(`Saved. Go on with: ${command}${data} --out ${options.out}`);
+          const [state, queue] = options.queue ? ["The jobs stay on the queue", " --queue"] : ["Saved", ""];
+          reporter.note(`${state}. Go on with: ${command}${data} --out ${options.out}${queue}`);
           process.exit(EXIT.interrupted);
         }
         all.push(...results);

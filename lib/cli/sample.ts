@@ -1,57 +1,21 @@
 /** `ditlab sample`: a pipeline, and where its images go. */
 import { Command, Option } from "commander";
-import { INTERPOLANTS, type InterpolantName, type ProcessConfig } from "../diffusion/index.ts";
-import { loadPipeline, type Pipeline, type PipelineOptions } from "../pipeline/index.ts";
+import { INTERPOLANTS } from "../diffusion/index.ts";
 import { SAMPLERS } from "../samplers/index.ts";
-import { readModel } from "./config.ts";
-import { loading } from "./download.ts";
 import { drawSamples } from "./draw-samples.ts";
-import { anyInteger, integer, jsonOption, positiveInteger, real, withDevice } from "./options.ts";
+import { loadSampled, loadWeaker } from "./load-sampled.ts";
+import {
+  anyInteger,
+  integer,
+  jsonOption,
+  positiveInteger,
+  queueOption,
+  queueUrl,
+  real,
+  withDevice,
+} from "./options.ts";
+import { distributeSamples } from "./queued-samples.ts";
 import { MODES, type SampleOptions } from "./sampler-options.ts";
-
-/** What to sample from: a run of ours, or a file of weights for a model of the zoo. */
-export async function loadSampled(run: string | undefined, options: SampleOptions): Promise<Pipeline> {
-  const { checkpoint, model, vae, weights, emaDecay, interpolant } = options;
-  const common = { vae, weights, emaDecay };
-  if (checkpoint !== undefined) {
-    if (run !== undefined) throw new Error(`expected a run or --checkpoint, got both: ${run}, ${checkpoint}`);
-    if (model === undefined) throw new Error("--checkpoint needs --model, for example --model SiT-XL/2");
-    return pipelineOf(checkpoint, { ...common, ...(await modelOf(model, interpolant)) });
-  }
-  if (run === undefined)
-    throw new Error("expected a run folder or checkpoint of ours, or --checkpoint and --model");
-  if (model !== undefined)
-    throw new Error(`--model is for the weights of --checkpoint; the run ${run} has a model of its own`);
-  return pipelineOf(run, common);
-}
-
-/** A model's name or config, and what it was trained on. */
-async function modelOf(model: string, interpolant: InterpolantName): Promise<PipelineOptions> {
-  const read = await readModel(model);
-  const process: ProcessConfig = { type: "interpolant", path: interpolant, times: "uniform" };
-  return { ...read, ...(interpolant !== "linear" && { process }) };
-}
-
-async function pipelineOf(source: string, options: PipelineOptions): Promise<Pipeline> {
-  const reporter = loading();
-  const pipeline = await loadPipeline(source, { ...options, onLoad: reporter.onLoad });
-  reporter.end();
-  return pipeline;
-}
-
-/** The weaker model that guides. */
-async function loadWeaker({
-  weaker,
-  weakerModel,
-  interpolant,
-}: SampleOptions): Promise<Pipeline | undefined> {
-  if (weaker === undefined) {
-    if (weakerModel !== undefined)
-      throw new Error("--weaker-model is for the weights of --weaker; expected both");
-    return undefined;
-  }
-  return pipelineOf(weaker, weakerModel === undefined ? {} : await modelOf(weakerModel, interpolant));
-}
 
 const classes = (value: string, previous: number[] = []): number[] => [...previous, integer(value)];
 const seeds = (value: string, previous: number[] = []): number[] => [...previous, anyInteger(value)];
@@ -146,21 +110,27 @@ export const sampleCommand = (): Command =>
     .option("--out <file>", "where the images go", "samples.npz")
     .option("--grid <file>", "also write them as one PNG")
     .option("--png <folder>", "also write each as a PNG, by its number")
+    .addOption(queueOption("have batches drawn by the workers of a queue"))
     .addOption(jsonOption())
-    .action(async (run: string | undefined, options: SampleOptions) => {
-      if (!options.out.endsWith(".npz"))
-        throw new Error(
-          `--out is a .npz file, got ${options.out}; --grid writes a picture, and --png a folder of them`,
+    .action(
+      async (run: string | undefined, { queue, ...options }: SampleOptions & { queue?: string | true }) => {
+        if (!options.out.endsWith(".npz"))
+          throw new Error(
+            `--out is a .npz file, got ${options.out}; --grid writes a picture, and --png a folder of them`,
+          );
+        if (options.guidanceInterval.length !== 2) {
+          throw new Error(`--guidance-interval takes two times, got ${options.guidanceInterval.length}`);
+        }
+        const [pipeline, weaker] = [await loadSampled(run, options), await loadWeaker(options)];
+        const distribute = queue
+          ? distributeSamples({ url: queueUrl(queue), source: run, options })
+          : undefined;
+        const result = await drawSamples(pipeline, options, { weaker, distribute });
+        await Promise.all([pipeline.dispose(), weaker?.dispose()]);
+        process.stdout.write(
+          options.json
+            ? `${JSON.stringify({ run: pipeline.source, step: pipeline.step, ...result }, null, 2)}\n`
+            : `${result.count} images${pipeline.step === undefined ? "" : ` of step ${pipeline.step}`}: ${options.out}\n`,
         );
-      if (options.guidanceInterval.length !== 2) {
-        throw new Error(`--guidance-interval takes two times, got ${options.guidanceInterval.length}`);
-      }
-      const [pipeline, weaker] = [await loadSampled(run, options), await loadWeaker(options)];
-      const result = await drawSamples(pipeline, options, weaker);
-      await Promise.all([pipeline.dispose(), weaker?.dispose()]);
-      process.stdout.write(
-        options.json
-          ? `${JSON.stringify({ run: pipeline.source, step: pipeline.step, ...result }, null, 2)}\n`
-          : `${result.count} images${pipeline.step === undefined ? "" : ` of step ${pipeline.step}`}: ${options.out}\n`,
-      );
-    });
+      },
+    );

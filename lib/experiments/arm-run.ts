@@ -26,16 +26,21 @@ export interface ArmRunOptions {
   evaluateAt: readonly number[];
   resume?: boolean;
   signal?: AbortSignal;
+  /** Asked before what others might write too is written: whether the run is still this process's. Default: it is. */
+  isOurs?: () => Promise<boolean>;
   reporter: Reporter;
 }
 
-/** Trains and evaluates one run, and adds its time to that of the phases. Returns undefined when the signal stopped it. */
+/**
+ * Trains and evaluates one run, and adds its time to that of the phases. Returns undefined when the signal stopped it, or
+ * the run is no longer ours.
+ */
 export async function runArm(
   options: ArmRunOptions,
   evaluator: ModelEvaluator,
   seconds: Record<string, number>,
 ): Promise<RunResult | undefined> {
-  const { folder, name, config, evaluateAt, signal, reporter } = options;
+  const { folder, name, config, evaluateAt, signal, reporter, isOurs = async () => true } = options;
   const runFolder = join(folder, name);
   const evaluationsPath = join(runFolder, "evaluations.jsonl");
   const donePath = join(runFolder, "result.json");
@@ -50,7 +55,7 @@ export async function runArm(
     signal,
     onWarning: reporter.note,
     evaluateAt,
-    onProgress: ({ step, steps, metrics, stepsPerSecond, secondsLeft }) => {
+    onProgress: async ({ step, steps, metrics, stepsPerSecond, secondsLeft }) => {
       if (!begun) reporter.begin(`${name}: training`, steps);
       begun = true;
       const losses = Object.entries(metrics).filter(([name]) => isLoss(name));
@@ -59,6 +64,8 @@ export async function runArm(
         step,
         `${shown.join("  ")}  ${stepsPerSecond.toFixed(1)} steps/s  ${Math.round(secondsLeft)} s left`,
       );
+      // Where it is not, the signal stops it.
+      await isOurs();
     },
     onEvaluate: async ({ ema }, step) => {
       if (begun) reporter.end();
@@ -70,6 +77,7 @@ export async function runArm(
       await writeGrid(evaluator, ema, join(folder, samples));
       const sampled = performance.now();
       const probe = await probeOf(evaluator, ema, `${name}: probe at step ${step}`);
+      if (!(await isOurs())) return;
       // A run killed between an evaluation and its next checkpoint makes it again: the later line counts.
       await truncateJsonLines<Evaluation>(evaluationsPath, (entry) => entry.step < step);
       await appendJsonLine(evaluationsPath, { step, metrics, probe, ...(facts && { facts }) });
@@ -81,8 +89,8 @@ export async function runArm(
   // The checkpoint has it.
   disposeTree(result.state);
   add(seconds, "training", result.trainSeconds * 1000);
-  if (result.step < config.steps) return undefined;
-  const log = await readJsonLines<LogEntry>(join(runFolder, "metrics.jsonl"));
+  if (result.step < config.steps || !(await isOurs())) return undefined;
+  const log = byStep(await readJsonLines<LogEntry>(join(runFolder, "metrics.jsonl")));
   const run: RunResult = {
     seed: config.seed,
     curve: {
@@ -97,6 +105,10 @@ export async function runArm(
   await writeAtomic(donePath, `${JSON.stringify(run)}\n`);
   return run;
 }
+
+/** One entry a step, in their order: a process that did not know yet that the run is another's may have added one of its own. */
+const byStep = <T extends { step: number }>(entries: readonly T[]): T[] =>
+  [...new Map(entries.map((entry) => [entry.step, entry])).values()].sort((a, b) => a.step - b.step);
 
 /** The losses of a log by name: the generative one, and each method's. */
 function curvesOf(log: readonly LogEntry[]): Record<string, number[]> {

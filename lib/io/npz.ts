@@ -42,6 +42,9 @@ export async function readNpz(
   }
 }
 
+/** What NumPy writes, too: the same arrays are the same bytes, whenever they are written. */
+const NO_TIME = new Date(1980, 0, 1);
+
 /**
  * Writes an .npz archive that `numpy.load` reads, under a temporary name, then renamed.
  * @param options.compress deflates the arrays (`numpy.savez_compressed`); stored by default
@@ -56,7 +59,7 @@ export async function writeNpz(
   const total = files.reduce((sum, [, content]) => sum + content.length, 0);
   if (total > 0xfff00000)
     throw new Error(`Cannot write ${path}: an .npz archive of ${total} bytes exceeds 4 GiB`);
-  const archive = zipSync(Object.fromEntries(files), { level: options.compress ? 6 : 0 });
+  const archive = zipSync(Object.fromEntries(files), { level: options.compress ? 6 : 0, mtime: NO_TIME });
   await writePartsAtomic(path, [archive]);
 }
 
@@ -87,7 +90,10 @@ export async function writeNpzStream(
       const pieces = "pieces" in array ? array.pieces : [toBytes(array)];
       const source = Readable.from(arrayFile(header, pieces, size, path));
       source.on("error", fail);
-      zip.addReadStream(source, `${key}.npy`, { compress: false, size: header.length + size });
+      zip.addReadStream(source, `${key}.npy`, {
+        ...{ compress: false, size: header.length + size },
+        ...{ mtime: NO_TIME, forceDosTimestamp: true },
+      });
     }
     zip.end();
     return output;

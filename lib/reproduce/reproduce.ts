@@ -1,12 +1,13 @@
 /** Experiments end to end: their runs trained and measured, each once, and what they came to written down. */
 import { join } from "node:path";
 import { imageSetFingerprint } from "../data/identity.ts";
-import { type Dataset, type ImageSet, imageSetData, type TrainingData, withCaptions } from "../data/index.ts";
-import { ARM_FILES, runArm } from "../experiments/arm-run.ts";
+import type { Dataset } from "../data/index.ts";
+import { QUEUE_FILE } from "../distributed/queue/shared-folder.ts";
+import { ARM_FILES, add } from "../experiments/arm-run.ts";
 import { isCaptioned } from "../experiments/captioned.ts";
 import { type Control, controlMetrics } from "../experiments/controls.ts";
 import { machine } from "../experiments/describe.ts";
-import { disposeEvaluator, evaluatorOfModel, makeEvaluator } from "../experiments/evaluator.ts";
+import { disposeEvaluator } from "../experiments/evaluator.ts";
 import type { Reporter } from "../experiments/reporter.ts";
 import type { Results, RunResult } from "../experiments/results.ts";
 import { type Timing, timingOf } from "../experiments/timing.ts";
@@ -16,9 +17,10 @@ import { costsOf } from "./costs.ts";
 import type { Cell, Column, Experiment, ModelSetting } from "./experiment.ts";
 import { writePages } from "./pages.ts";
 import { drawPictures, PICTURE_FILES, type PictureResult } from "./pictures.ts";
-import { configsOf, type PlannedSeed, plannedSeeds, trainedShape } from "./plan.ts";
+import { configsOf, plannedSeeds, trainedShape, type Wanted } from "./plan.ts";
 import { type ExperimentOutcome, outcomeOf } from "./result.ts";
-import { evaluatedSteps, isTrained, runNames, type SecondsOf } from "./runs.ts";
+import { networkFingerprint, openWorkshop, type RunJob, runJob, runJobOf } from "./run-job.ts";
+import { isTrained, runNames, type SecondsOf } from "./runs.ts";
 import type { SmallScale } from "./scales.ts";
 import { wholeReporter } from "./whole.ts";
 
@@ -34,6 +36,20 @@ export interface ReproduceOptions {
   reporter: Reporter;
   /** What was called, as the results are to name it. */
   command?: string;
+  /** Has the runs that are left trained and measured elsewhere, in the same folder. Default: here, one after another. */
+  distribute?: Distribute;
+}
+
+/** @returns the seconds of each run by phase, or nothing where they were not waited for */
+export type Distribute = (
+  jobs: readonly RunJob[],
+  data: RunIdentity,
+) => Promise<readonly Record<string, number>[] | undefined>;
+
+/** Of the images, and of the network that measures: what has to be the same wherever a run is made. */
+export interface RunIdentity {
+  readonly images: string;
+  readonly network: string;
 }
 
 /** What an experiment came to, as its JSON file holds it. */
@@ -77,6 +93,9 @@ const RESULT_FILES = ["md", "csv", "json", "html"].map((ending) => `*.${ending}`
 const COSTS_FILE = "costs.json";
 const TIMING_FILE = "timing.json";
 
+export const imagesOf = (dataset: Dataset): string =>
+  [dataset.train, dataset.test].map(imageSetFingerprint).join(" ");
+
 async function claim({ folder, scaleName, scale, dataset }: ReproduceOptions): Promise<void> {
   const { about: _, seeds: __, captioned: ___, judged: ____, textModel, ...others } = scale;
   // What the other data's runs do not depend on: a folder of them is gone on with whatever these say.
@@ -84,7 +103,7 @@ async function claim({ folder, scaleName, scale, dataset }: ReproduceOptions): P
   const identity = {
     scale: scaleName,
     dataset: dataset.name,
-    images: [dataset.train, dataset.test].map(imageSetFingerprint).join(" "),
+    images: imagesOf(dataset),
     settings: JSON.stringify(settings),
   };
   const found = await claimFolder(folder, {
@@ -95,54 +114,56 @@ async function claim({ folder, scaleName, scale, dataset }: ReproduceOptions): P
       ...PICTURE_FILES,
       COSTS_FILE,
       TIMING_FILE,
+      QUEUE_FILE,
       ...ARM_FILES.map((file) => `*-seed*/${file}`),
     ],
   });
   if (found) checkIdentity(found, identity, `cannot go on in ${folder}`);
 }
 
-/** What models are trained on: captioned pictures with their captions. */
-const trainedOn = (dataset: Dataset): ImageSet | TrainingData =>
-  isCaptioned(dataset) ? withCaptions(imageSetData(dataset.train), dataset.captions) : dataset.train;
-
 /** Trains and measures what is left. @returns nothing where the signal stopped it */
 async function trainAll(
   options: ReproduceOptions,
-  runs: readonly PlannedSeed[],
+  wanted: Wanted,
   { seconds, save }: Timing,
   secondsOf: SecondsOf,
 ): Promise<{ results: Map<string, RunResult>; controls: Control[] } | undefined> {
-  const { folder, dataset, scale, signal } = options;
-  const images = trainedOn(dataset);
-  const left = runs.filter(({ isComplete }) => !isComplete);
-  const whole = wholeReporter(
-    options.reporter,
-    left.reduce((sum, { config }) => sum + config.steps, 0),
-    left.reduce((sum, { done }) => sum + done, 0),
-  );
-  const evaluator = await makeEvaluator(dataset, scale.evaluation, options.reporter);
+  const { folder, dataset, scale, signal, reporter, distribute } = options;
+  const workshop = await openWorkshop(folder, dataset, scale.evaluation, reporter);
   try {
-    whole.begin();
-    const results = new Map<string, RunResult>();
-    for (const { folder: name, setting, config, isFollowed, isComplete } of runs) {
-      const evaluateAt = evaluatedSteps({ setting, isFollowed }, config.steps, secondsOf);
-      const reporter = whole.of(name);
-      const measuring = { ...evaluatorOfModel(evaluator, config), reporter };
-      const probeTimesteps = isFollowed ? scale.evaluation.probeTimesteps : [];
-      const run = await runArm(
-        { folder, name, config, images, evaluateAt, resume: true, signal, reporter },
-        { ...measuring, scale: { ...scale.evaluation, probeTimesteps } },
-        seconds,
-      );
+    if (distribute) {
+      const left = plannedSeeds(wanted).filter(({ isComplete }) => !isComplete);
+      const jobs = left.map((run) => runJobOf(run, scale.evaluation, secondsOf));
+      const data = { images: imagesOf(dataset), network: await networkFingerprint(workshop) };
+      const spent = await distribute(jobs, data);
+      if (!spent) return undefined;
+      for (const [phase, of] of spent.flatMap(Object.entries<number>)) add(seconds, phase, 1000 * of);
       await save();
-      if (!run || signal?.aborted) return undefined;
-      if (!isComplete) whole.finish(config.steps);
-      results.set(name, run);
     }
-    return { results, controls: await controlMetrics(evaluator) };
+    const runs = plannedSeeds(wanted);
+    const left = runs.filter(({ isComplete }) => !isComplete);
+    const whole = wholeReporter(
+      reporter,
+      left.reduce((sum, { config }) => sum + config.steps, 0),
+      left.reduce((sum, { done }) => sum + done, 0),
+    );
+    const results = new Map<string, RunResult>();
+    whole.begin();
+    try {
+      for (const planned of runs) {
+        const job = runJobOf(planned, scale.evaluation, secondsOf);
+        const run = await runJob(job, workshop, { signal, reporter: whole.of(job.name) }, seconds);
+        await save();
+        if (!run || signal?.aborted) return undefined;
+        if (!planned.isComplete) whole.finish(job.config.steps);
+        results.set(job.name, run);
+      }
+      return { results, controls: await controlMetrics(workshop.evaluator) };
+    } finally {
+      whole.end();
+    }
   } finally {
-    whole.end();
-    await disposeEvaluator(evaluator);
+    await disposeEvaluator(workshop.evaluator);
   }
 }
 
@@ -166,7 +187,7 @@ export async function reproduce(options: ReproduceOptions): Promise<Reproduction
   const cost = await costsOf(experiments, configOf, { ...options, file: join(folder, COSTS_FILE) });
   if (!cost) return undefined;
   const secondsOf = (setting: ModelSetting): number => cost(setting).seconds;
-  const trained = runs.length > 0 ? await trainAll(options, runs, timing, secondsOf) : undefined;
+  const trained = runs.length > 0 ? await trainAll(options, wanted, timing, secondsOf) : undefined;
   if (runs.length > 0 && !trained) return undefined;
   await timing.save();
 

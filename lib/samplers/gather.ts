@@ -1,6 +1,7 @@
 /** Many samples into one file, batch by batch: what was made before a run was cut off is not made again. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { QUEUE_FILE } from "../distributed/queue/shared-folder.ts";
 import { checkEmpty, removeIfEmpty, removeMade } from "../io/folders.ts";
 import {
   formatNpy,
@@ -19,8 +20,17 @@ export interface GatherOptions {
   batchSize: number;
   /** Samples number `first` to `first + count - 1`, along the first axis; uint8 images or float32 latents. */
   make(first: number, count: number): Promise<NdArray<"uint8" | "float32">>;
+  /** Has the parts that are missing made by others, who write them with `writePart`. Default: they are made here. */
+  distribute?(folder: string, missing: readonly GatherPart[]): Promise<void>;
   /** Called with the samples that exist. */
   onProgress?: (done: number, total: number) => void;
+}
+
+/** A batch, as a file in the folder of parts. */
+export interface GatherPart {
+  readonly file: string;
+  readonly first: number;
+  readonly count: number;
 }
 
 const RUN_FILE = "run.json";
@@ -31,6 +41,10 @@ const partName = (first: number): string => `${String(first).padStart(8, "0")}.n
 type Samples = NdArray<"uint8" | "float32">;
 
 const readPart = async (path: string): Promise<Samples> => parseNpy(await readBytes(path), path) as Samples;
+
+/** Writes a part of samples into its folder. */
+export const writePart = (folder: string, { file }: GatherPart, samples: Samples): Promise<void> =>
+  writeAtomic(join(folder, file), formatNpy(samples));
 
 /** The first `count` samples of a part. */
 const firstOf = ({ dtype, shape, data }: Samples, count: number): Samples =>
@@ -47,31 +61,44 @@ const firstOf = ({ dtype, shape, data }: Samples, count: number): Samples =>
  */
 export async function gatherSamples(
   path: string,
-  { run, count, batchSize, make, onProgress }: GatherOptions,
+  { run, count, batchSize, make, distribute, onProgress }: GatherOptions,
 ): Promise<void> {
   const folder = `${path}.parts`;
-  await begin(folder, { ...run, batchSize });
-  const firsts = Array.from({ length: Math.ceil(count / batchSize) }, (_, i) => i * batchSize);
-  const sizeAt = (first: number): number => Math.min(batchSize, count - first);
-  const fileOf = (first: number): string => join(folder, partName(first));
-  for (const first of firsts) {
-    // A part that ended an earlier, smaller count is too short.
-    const found = await readPart(fileOf(first)).catch(() => undefined);
-    if (!found || found.shape[0] < sizeAt(first))
-      await writeAtomic(fileOf(first), formatNpy(await make(first, sizeAt(first))));
-    onProgress?.(first + sizeAt(first), count);
+  await claimParts(folder, { run, batchSize });
+  const parts = Array.from({ length: Math.ceil(count / batchSize) }, (_, i): GatherPart => {
+    const first = i * batchSize;
+    return { file: partName(first), first, count: Math.min(batchSize, count - first) };
+  });
+  const fileOf = ({ file }: GatherPart): string => join(folder, file);
+  /** A part that ended an earlier, smaller count is too short. */
+  const isThere = async (part: GatherPart): Promise<boolean> => {
+    const found = await readPart(fileOf(part)).catch(() => undefined);
+    return found !== undefined && found.shape[0] >= part.count;
+  };
+  if (distribute) {
+    const missing: GatherPart[] = [];
+    for (const part of parts) if (!(await isThere(part))) missing.push(part);
+    if (missing.length > 0) await distribute(folder, missing);
   }
-  const { dtype, shape } = await readPart(fileOf(0));
+  for (const part of parts) {
+    if (!(await isThere(part))) await writePart(folder, part, await make(part.first, part.count));
+    onProgress?.(part.first + part.count, count);
+  }
+  const { dtype, shape } = await readPart(fileOf(parts[0]));
   async function* pieces(): AsyncGenerator<Uint8Array> {
-    for (const first of firsts) yield toBytes(firstOf(await readPart(fileOf(first)), sizeAt(first)));
+    for (const part of parts) yield toBytes(firstOf(await readPart(fileOf(part)), part.count));
   }
   await writeNpzStream(path, { arr_0: { dtype, shape: [count, ...shape.slice(1)], pieces: pieces() } });
-  await removeMade(folder, { makes: [RUN_FILE, PARTS] });
+  await removeMade(folder, { makes: [RUN_FILE, PARTS, QUEUE_FILE] });
   await removeIfEmpty(folder);
 }
 
-/** Claims the folder for a run, or finds that it was claimed for the same. */
-async function begin(folder: string, run: Record<string, unknown>): Promise<void> {
+/** Claims the folder of parts for a run, or finds that it was claimed for the same. @throws naming what differs */
+export async function claimParts(
+  folder: string,
+  { run: asked, batchSize }: Pick<GatherOptions, "run" | "batchSize">,
+): Promise<void> {
+  const run: Record<string, unknown> = { ...asked, batchSize };
   const file = join(folder, RUN_FILE);
   const before = await readFile(file, "utf8").catch(() => undefined);
   if (before === undefined) {

@@ -12,7 +12,8 @@ export interface TrainOptions extends TrainingOptions {
   images: ImageSet | TrainingData;
   /** Stops after the current step, with a checkpoint. */
   signal?: AbortSignal;
-  onProgress?: (progress: TrainingStep) => void;
+  /** Called after each step; a promise is waited for. */
+  onProgress?: (progress: TrainingStep) => unknown;
 }
 
 export interface TrainResult {
@@ -37,7 +38,7 @@ export async function train(config: TrainConfig, options: TrainOptions): Promise
   if (signal?.aborted) run.stop();
   signal?.addEventListener("abort", run.stop);
   try {
-    for await (const progress of run) onProgress?.(progress);
+    for await (const progress of run) await onProgress?.(progress);
   } finally {
     signal?.removeEventListener("abort", run.stop);
   }

@@ -10,6 +10,9 @@ const STYLE = `
 .runs .key { display: inline-block; width: 0.8rem; height: 0.8rem; border-radius: 50%; margin-right: 0.45rem; vertical-align: -1px; }
 .progress { display: block; width: 9rem; height: 5px; border-radius: 3px; background: var(--tint); margin-top: 0.3rem; }
 .progress span { display: block; height: 100%; border-radius: 3px; background: var(--link); }
+.queues { list-style: none; padding: 0; }
+.queues:empty { display: none; }
+.queues .progress { width: 100%; }
 .empty { color: var(--muted); }
 .gallery { display: grid; gap: 1.1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)); }
 #lost { color: var(--bad); min-height: 1.6em; }
@@ -30,6 +33,7 @@ export const WATCH_PAGE = `<!DOCTYPE html>
 <div class="page">
 <header><p class="kicker">ditlab watch</p><h1>Runs</h1><p id="lost" role="status"></p></header>
 <main id="main">
+<ul class="queues" id="queues" aria-label="Jobs on a queue"></ul>
 <div class="card scroll" tabindex="0" role="region" aria-label="Runs"><table class="runs">
 <thead><tr><th scope="col">Run</th><th scope="col">Method</th><th scope="col">Step</th><th scope="col">Time a step</th><th scope="col">Left</th><th scope="col">State</th></tr></thead>
 <tbody id="rows"></tbody></table><p class="empty" id="empty">Looking for runs ...</p></div>
@@ -164,12 +168,22 @@ export const WATCH_SCRIPT = `"use strict";
     element("samples-heading").hidden = shown.length === 0;
   };
 
+  /** How far the jobs of each folder are that many machines fill. */
+  const queues = (all) => element("queues").replaceChildren(...all.map(({ id, changed, state }) => {
+    const bar = made("span");
+    bar.style.width = (state.total > 0 ? (100 * state.work) / state.total : 100) + "%";
+    const failed = state.failed > 0 ? ", " + state.failed + " failed" : "";
+    const text = name(id) + ": " + state.done + " of " + state.jobs + " jobs done, " + state.begun + " under way" + failed;
+    return made("li", { title: "since " + new Date(changed).toLocaleString() }, text, made("span", { className: "progress" }, bar));
+  }));
+
   const draw = (runs) => { table(runs); curves(runs); features(runs); samples(runs); };
   const look = async () => {
     try {
       const response = await fetch("/runs.json");
       if (!response.ok) throw new Error(await response.text());
       const text = await response.text();
+      queues(await (await fetch("/queues.json")).json());
       element("lost").textContent = "";
       if (text !== last) {
         last = text;

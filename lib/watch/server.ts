@@ -8,6 +8,7 @@ import { pipeline } from "node:stream/promises";
 import { gzipSync } from "node:zlib";
 import { isFolder } from "../io/folders.ts";
 import { WATCH_PAGE, WATCH_SCRIPT } from "./page.ts";
+import { findQueues } from "./queues.ts";
 import { runScanner, type WatchedRun } from "./scan.ts";
 
 export interface WatchServer {
@@ -87,6 +88,8 @@ export async function watchRuns(folder: string, { port = 0 } = {}): Promise<Watc
     if (pathname === "/plotly.js")
       return { type: "text/javascript", body: plotlySource(), isCompressed: true };
     if (pathname === "/runs.json") return { type: "application/json", body: JSON.stringify(await runs()) };
+    if (pathname === "/queues.json")
+      return { type: "application/json", body: JSON.stringify(await findQueues(folder)) };
     if (pathname === "/samples") return samples(searchParams.get("run") ?? "", response);
     return refused(404, "there is nothing here");
   }

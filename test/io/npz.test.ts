@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { strToU8, zipSync } from "fflate";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type NdArray, ndarray, readNpz, scalarOf, writeNpz } from "../../lib/io/index.ts";
+import { type NdArray, ndarray, readNpz, scalarOf, writeNpz, writeNpzStream } from "../../lib/io/index.ts";
 import { fixture, rejects, temporaryFolder } from "./helpers.ts";
 
 const arrays: Record<string, NdArray> = {
@@ -12,6 +12,22 @@ const arrays: Record<string, NdArray> = {
   count: ndarray(BigInt64Array.of(-5n), []),
   flags: ndarray(Uint8Array.of(1, 0), [2], "bool"),
 };
+
+test("the same arrays are the same bytes, whenever they are written", async () => {
+  const folder = await temporaryFolder();
+  const [path, streamed] = ["a.npz", "b.npz"].map((name) => join(folder, name));
+  await writeNpz(path, arrays);
+  const pieces = (async function* () {
+    yield Uint8Array.of(7, 8);
+  })();
+  await writeNpzStream(streamed, { x: { dtype: "uint8", shape: [2], pieces } });
+  for (const file of [path, streamed]) {
+    const bytes = await readFile(file);
+    assert.is(bytes.readUInt16LE(10), 0, "midnight");
+    assert.is(bytes.readUInt16LE(12), (1 << 5) | 1, "1980-01-01, as NumPy writes it");
+    assert.is(bytes.readUInt16LE(28), 0, "no field with another time");
+  }
+});
 
 test("reads what numpy wrote", async () => {
   const metrics = await readNpz(fixture("metrics.npz"));

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { runScanner } from "../../lib/watch/index.ts";
+import { findQueues } from "../../lib/watch/queues.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 import { smallConfig } from "../train/small.ts";
 
@@ -137,6 +138,26 @@ test("of long logs some points are shown, the last among them", async () => {
   assert.is(curves.step.length, 400);
   assert.equal([curves.step[0], curves.step[399]], [13, 5000]);
   assert.is(curves.values.generative.length, 400);
+});
+
+test("queues are found in the folders that their jobs fill, and half a file is passed over", async () => {
+  const folder = await temporaryFolder();
+  const state = { jobs: 4, done: 1, failed: 0, begun: 2, work: 30, total: 120 };
+  const file = { format: "ditlab-queue/1", id: "x", changed: 5, state };
+  for (const [name, text] of [
+    ["reproduce/tiny-mnist", JSON.stringify(file)],
+    ["samples.npz.parts", JSON.stringify({ ...file, changed: 6 })],
+    ["half", JSON.stringify(file).slice(0, 50)],
+    ["another", '{"format":"other"}'],
+  ]) {
+    await mkdir(join(folder, name), { recursive: true });
+    await writeFile(join(folder, name, "queue.json"), text);
+  }
+  assert.equal(await findQueues(folder), [
+    { id: "reproduce/tiny-mnist", changed: 5, state },
+    { id: "samples.npz.parts", changed: 6, state },
+  ]);
+  assert.equal(await findQueues(join(folder, "none")), []);
 });
 
 test.run();

@@ -94,6 +94,11 @@ async function inBrowser(): Promise<void> {
   const folder = await temporaryFolder();
   let browser: Browser | undefined;
   const training = startTraining(join(folder, "mine"));
+  const state = { jobs: 12, done: 3, failed: 1, begun: 2, work: 30, total: 120 };
+  await writeFile(
+    join(folder, "queue.json"),
+    JSON.stringify({ format: "ditlab-queue/1", id: "a", changed: 0, state }),
+  );
   try {
     await served(folder, async ({ url }) => {
       browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
@@ -112,6 +117,10 @@ async function inBrowser(): Promise<void> {
         Number((await row.locator("td").nth(1).innerText()).replace(/ of [\s\S]*$/, "").replaceAll(",", ""));
       await row.waitFor({ timeout: 60_000 });
       await page.locator("[data-curve='generative'] .main-svg").first().waitFor({ timeout: 60_000 });
+      assert.is(
+        (await page.locator("#queues li").innerText()).trim(),
+        "(this folder): 3 of 12 jobs done, 2 under way, 1 failed",
+      );
       const before = await stepOf();
       await until(async () => (await stepOf()) > before);
       assert.is(await row.getAttribute("data-state"), "training");

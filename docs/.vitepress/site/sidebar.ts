@@ -60,7 +60,7 @@ export function sidebar(): Entry[] {
       entry("jit.md"),
     ]),
     group("How to", [
-      ...["train", "ranks", "sample", "captions", "evaluate", "watch"].map((name) =>
+      ...["train", "ranks", "sample", "captions", "evaluate", "watch", "queue"].map((name) =>
         entry(`howto/${name}.md`),
       ),
       entry("probe.md"),
