@@ -6,6 +6,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { writeSync } from "node:fs";
 import { availableParallelism, cpus, hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import { newestCheckpoint } from "../train/checkpoint-files.ts";
 import { type Launch, launchOf, threadsFor } from "./launch.ts";
 
@@ -79,7 +80,11 @@ export async function superviseRank(): Promise<void> {
     child.on("exit", (...how) => resolve(how)),
   );
   // A launcher that ends all ranks has its reason elsewhere.
-  if (failure === undefined && signal !== null && !isTold) say(killed(launch, signal));
+  if (failure === undefined && signal !== null && !isTold) {
+    // Libraries end a process whose peer is gone, which is then another rank's story.
+    if (signal !== "SIGKILL") await sleep(TURNS.later);
+    say(killed(launch, signal));
+  }
   process.exit(code ?? 1);
 }
 

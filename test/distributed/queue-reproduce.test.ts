@@ -102,7 +102,7 @@ redisTest(
     const victim = worker(redis.url);
     const middle = async (): Promise<boolean> =>
       (await runFolders("together").catch(() => [])).some(
-        (name) => newestCheckpoint(join("together", name)?.step ?? 0) >= 6,
+        (name) => (newestCheckpoint(join("together", name))?.step ?? 0) >= 6,
       );
     await until(middle, "a checkpoint");
     await endProcess(victim, "SIGKILL");
