@@ -9,8 +9,13 @@ export const QUEUE = "jobs";
 const CONNECT_MS = 10_000;
 const MOST_WAIT_MS = 2000;
 
+interface QueuePackages {
+  bullmq: typeof import("bullmq");
+  Client: typeof Redis;
+}
+
 /** The packages that speak to Redis. */
-export async function queuePackages() {
+export async function queuePackages(): Promise<QueuePackages> {
   try {
     const [bullmq, { Redis: Client }] = await Promise.all([import("bullmq"), import("ioredis")]);
     return { bullmq, Client };
