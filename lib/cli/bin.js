@@ -4,7 +4,8 @@
 import { load } from "../load.js";
 
 // Several processes that a launcher started; those that only look do not need each other.
-if (["train"].includes(process.argv[2])) await (await load("lib/distributed/supervise")).superviseRank();
+if (["train", "sample"].includes(process.argv[2]))
+  await (await load("lib/distributed/supervise")).superviseRank();
 
 const notebooks = await load("kernel/cli/main");
 const commands = notebooks.commands();

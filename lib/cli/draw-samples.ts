@@ -2,14 +2,17 @@
 import { join } from "node:path";
 import { contentHash } from "../data/identity.ts";
 import type { Captions } from "../data/index.ts";
+import type { Communicator } from "../distributed/communicator.ts";
 import { claimFolder } from "../io/folders.ts";
 import { type NdArray, readBytes, readNpz, threeChannels, writeAtomic, writePngGrid } from "../io/index.ts";
 import type { Network } from "../models/index.ts";
 import type { Pipeline } from "../pipeline/index.ts";
+import { partsFolder } from "../samplers/gather.ts";
 import { type GatherOptions, gatherSamples } from "../samplers/index.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import { captionCondition } from "../train/caption-condition.ts";
 import { progressReporter } from "./progress.ts";
+import { drawShare } from "./ranked-samples.ts";
 import { captionsFor } from "./sample-captions.ts";
 import { type SampleOptions, samplerOptions } from "./sampler-options.ts";
 
@@ -159,11 +162,18 @@ async function drawingOf(
   };
 }
 
+interface DrawOptions extends Pick<GatherOptions, "distribute"> {
+  /** The weaker model that guides. */
+  weaker?: Pipeline;
+  /** Those that draw together, of which the first writes the files. */
+  ranks?: Communicator;
+}
+
 /** Draws images and writes them to `--out`, and where asked as pictures; batches may be drawn elsewhere. */
 export async function drawSamples(
   pipeline: Pipeline,
   options: SampleOptions,
-  { weaker, distribute }: { weaker?: Pipeline } & Pick<GatherOptions, "distribute"> = {},
+  { weaker, ranks, distribute }: DrawOptions = {},
 ): Promise<Drawn> {
   const { first, out, grid, png } = options;
   const drawing = await openDrawing(pipeline, options, weaker);
@@ -173,10 +183,18 @@ export async function drawSamples(
       throw new Error(
         `a picture of ${pipeline.network.input[0]} channels needs a --vae that makes images of them`,
       );
+    if (ranks && ranks.rank > 0) {
+      await drawShare(ranks, partsFolder(out), drawing.make);
+      return { count, out, grid, png };
+    }
     if (png !== undefined) await claimFolder(png, PNG_FOLDER);
     const reporter = progressReporter();
     reporter.begin("sampling", count);
-    await gatherSamples(out, { ...drawing, distribute, onProgress: (done) => reporter.update(done) });
+    await gatherSamples(out, {
+      ...drawing,
+      distribute: ranks ? (folder, missing) => drawShare(ranks, folder, drawing.make, missing) : distribute,
+      onProgress: (done) => reporter.update(done),
+    });
     reporter.end();
     if (grid !== undefined || png !== undefined) {
       const images = (await readNpz(out)).arr_0 as NdArray<"uint8">;

@@ -38,6 +38,7 @@ export interface QueuedSamplesOptions {
 export const distributeSamples =
   ({ url, source, options }: QueuedSamplesOptions): GatherOptions["distribute"] =>
   async (folder, missing) => {
+    if (missing.length === 0) return;
     const shared = await shareFolder(folder);
     const reporter = progressReporter();
     const jobs = missing.map((part): Job => {

@@ -1,6 +1,7 @@
 /** `ditlab sample`: a pipeline, and where its images go. */
 import { Command, Option } from "commander";
 import { INTERPOLANTS } from "../diffusion/index.ts";
+import type { Communicator } from "../distributed/communicator.ts";
 import { SAMPLERS } from "../samplers/index.ts";
 import { drawSamples } from "./draw-samples.ts";
 import { loadSampled, loadWeaker } from "./load-sampled.ts";
@@ -15,6 +16,7 @@ import {
   withDevice,
 } from "./options.ts";
 import { distributeSamples } from "./queued-samples.ts";
+import { rankTimeoutOption, withRanks } from "./ranks.ts";
 import { MODES, type SampleOptions } from "./sampler-options.ts";
 
 const classes = (value: string, previous: number[] = []): number[] => [...previous, integer(value)];
@@ -112,25 +114,34 @@ export const sampleCommand = (): Command =>
     .option("--png <folder>", "also write each as a PNG, by its number")
     .addOption(queueOption("have batches drawn by the workers of a queue"))
     .addOption(jsonOption())
-    .action(
-      async (run: string | undefined, { queue, ...options }: SampleOptions & { queue?: string | true }) => {
-        if (!options.out.endsWith(".npz"))
-          throw new Error(
-            `--out is a .npz file, got ${options.out}; --grid writes a picture, and --png a folder of them`,
-          );
-        if (options.guidanceInterval.length !== 2) {
-          throw new Error(`--guidance-interval takes two times, got ${options.guidanceInterval.length}`);
-        }
-        const [pipeline, weaker] = [await loadSampled(run, options), await loadWeaker(options)];
-        const distribute = queue
-          ? distributeSamples({ url: queueUrl(queue), source: run, options })
-          : undefined;
-        const result = await drawSamples(pipeline, options, { weaker, distribute });
-        await Promise.all([pipeline.dispose(), weaker?.dispose()]);
-        process.stdout.write(
-          options.json
-            ? `${JSON.stringify({ run: pipeline.source, step: pipeline.step, ...result }, null, 2)}\n`
-            : `${result.count} images${pipeline.step === undefined ? "" : ` of step ${pipeline.step}`}: ${options.out}\n`,
-        );
-      },
+    .addOption(rankTimeoutOption())
+    .action((run: string | undefined, { queue, rankTimeout, ...options }: Options) =>
+      withRanks({ rankTimeout }, (ranks) => sample(run, options, queue, ranks)),
     );
+
+type Options = SampleOptions & { queue?: string | true; rankTimeout: number };
+
+async function sample(
+  run: string | undefined,
+  options: SampleOptions,
+  queue: string | true | undefined,
+  ranks: Communicator | undefined,
+): Promise<void> {
+  if (!options.out.endsWith(".npz"))
+    throw new Error(
+      `--out is a .npz file, got ${options.out}; --grid writes a picture, and --png a folder of them`,
+    );
+  if (options.guidanceInterval.length !== 2)
+    throw new Error(`--guidance-interval takes two times, got ${options.guidanceInterval.length}`);
+  if (queue && ranks) throw new Error("batches are drawn by ranks or by a queue; expected no --queue");
+  const [pipeline, weaker] = [await loadSampled(run, options), await loadWeaker(options)];
+  const distribute = queue ? distributeSamples({ url: queueUrl(queue), source: run, options }) : undefined;
+  const result = await drawSamples(pipeline, options, { weaker, ranks, distribute });
+  await Promise.all([pipeline.dispose(), weaker?.dispose()]);
+  if (ranks && ranks.rank > 0) return;
+  process.stdout.write(
+    options.json
+      ? `${JSON.stringify({ run: pipeline.source, step: pipeline.step, ...result }, null, 2)}\n`
+      : `${result.count} images${pipeline.step === undefined ? "" : ` of step ${pipeline.step}`}: ${options.out}\n`,
+  );
+}

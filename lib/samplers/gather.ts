@@ -20,7 +20,7 @@ export interface GatherOptions {
   batchSize: number;
   /** Samples number `first` to `first + count - 1`, along the first axis; uint8 images or float32 latents. */
   make(first: number, count: number): Promise<NdArray<"uint8" | "float32">>;
-  /** Has the parts that are missing made by others, who write them with `writePart`. Default: they are made here. */
+  /** Has the parts that are missing, if any, made by others, who write them with `writePart`. Default: they are made here. */
   distribute?(folder: string, missing: readonly GatherPart[]): Promise<void>;
   /** Called with the samples that exist. */
   onProgress?: (done: number, total: number) => void;
@@ -36,7 +36,16 @@ export interface GatherPart {
 const RUN_FILE = "run.json";
 /** The names of all parts, in a manifest's form. */
 const PARTS = "*.npy";
-const partName = (first: number): string => `${String(first).padStart(8, "0")}.npy`;
+
+/** The part of so many samples from `first` on. */
+export const partAt = (first: number, count: number): GatherPart => ({
+  file: `${String(first).padStart(8, "0")}.npy`,
+  first,
+  count,
+});
+
+/** Where the parts of a file lie until all are there. */
+export const partsFolder = (path: string): string => `${path}.parts`;
 
 type Samples = NdArray<"uint8" | "float32">;
 
@@ -63,11 +72,11 @@ export async function gatherSamples(
   path: string,
   { run, count, batchSize, make, distribute, onProgress }: GatherOptions,
 ): Promise<void> {
-  const folder = `${path}.parts`;
+  const folder = partsFolder(path);
   await claimParts(folder, { run, batchSize });
   const parts = Array.from({ length: Math.ceil(count / batchSize) }, (_, i): GatherPart => {
     const first = i * batchSize;
-    return { file: partName(first), first, count: Math.min(batchSize, count - first) };
+    return partAt(first, Math.min(batchSize, count - first));
   });
   const fileOf = ({ file }: GatherPart): string => join(folder, file);
   /** A part that ended an earlier, smaller count is too short. */
@@ -78,7 +87,7 @@ export async function gatherSamples(
   if (distribute) {
     const missing: GatherPart[] = [];
     for (const part of parts) if (!(await isThere(part))) missing.push(part);
-    if (missing.length > 0) await distribute(folder, missing);
+    await distribute(folder, missing);
   }
   for (const part of parts) {
     if (!(await isThere(part))) await writePart(folder, part, await make(part.first, part.count));

@@ -1,12 +1,15 @@
 /** Ranks under the real MPI libraries: the same sums everywhere, and the same training whoever computes which part. */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { readJsonLines, readSafetensors } from "../../lib/io/index.ts";
 import { type LogEntry, listCheckpoints, type TrainConfig, train } from "../../lib/train/index.ts";
+import { ditlab } from "../cli/helpers.ts";
 import { temporaryFolder } from "../io/helpers.ts";
 import { smallConfig, smallImages } from "../train/small.ts";
-import { LAUNCHERS, type Launcher, ranksOf } from "./helpers.ts";
+import { LAUNCHERS, type Launcher, launch, ranksOf } from "./helpers.ts";
 
 interface Said {
   rank: number;
@@ -138,6 +141,27 @@ for (const engine of LAUNCHERS) {
     );
     for (const { error } of ends)
       assert.match(error!, /^training diverged at step 4 on rank 1: generative is NaN/);
+  });
+
+  run(named("three ranks draw the images of one process, to the last byte"), async () => {
+    const folder = await alone({ steps: 2 });
+    const out = (name: string): string => join(folder, `${name}.npz`);
+    const args = ["lib/cli/bin.js", "sample", folder, "--count", "11", "--batch-size", "2", "--steps", "4"];
+    const one = await ditlab([...args.slice(1), "--out", out("one")]);
+    assert.is(one.code, 0, one.stderr);
+    const three = await launch(engine, 3, [
+      ...args,
+      "--out",
+      out("three"),
+      "--grid",
+      join(folder, "grid.png"),
+    ]);
+    assert.is(three.code, 0, three.stdout + three.stderr);
+    assert.equal(await readFile(out("three")), await readFile(out("one")));
+    assert.match(three.stdout, /^11 images of step 2: /m);
+    assert.is(three.stdout.match(/11 images/g)!.length, 1);
+    assert.not.ok(existsSync(`${out("three")}.parts`));
+    assert.ok(existsSync(join(folder, "grid.png")));
   });
 }
 
