@@ -97,6 +97,9 @@ function shortName(version: string): string {
  */
 export function openMpiLibrary(launch: Launch): MpiLibrary {
   deepStacks();
+  // UCX, on which MPICH may lie, tries its hooks by moving the heap's end to and fro, which tears memory from under Node's
+  // other threads now and then.
+  process.env.UCX_MEM_EVENTS ??= "n";
   const { DITLAB_MPI } = process.env;
   const names = DITLAB_MPI ? [DITLAB_MPI] : (NAMES[process.platform] ?? []);
   const refused: string[] = [];
