@@ -1,4 +1,3 @@
-import { freemem } from "node:os";
 import { basename, join } from "node:path";
 import { Command } from "commander";
 import {
@@ -14,21 +13,14 @@ import {
 } from "../data/index.ts";
 import type { Communicator } from "../distributed/communicator.ts";
 import { tellFolder, wakeWatcher } from "../distributed/rank-process.ts";
-import { LATENCY, largestCut, parseLink, predictStep, type Scaling } from "../distributed/scaling.ts";
 import { PAPER_PRESETS } from "../experiments/paper.ts";
-import { formatGigabytes } from "../experiments/report/text.ts";
-import { measuredStep } from "../reproduce/costs.ts";
 import {
   checkTrainConfig,
-  cutBatch,
   type DataSource,
   latestCheckpoint,
-  makeTask,
-  planTraining,
   readTeacher,
   type TrainConfig,
   type TrainingStep,
-  type TrainPlan,
   type TrainResult,
   train,
 } from "../train/index.ts";
@@ -39,12 +31,13 @@ import { readConfig, withModel, withOptions } from "./config.ts";
 import { type ConfigOptions, withConfigOptions } from "./config-options.ts";
 import { imageDecoder } from "./decoder.ts";
 import { fetched } from "./download.ts";
+import { type DryRunOptions, dryRun, LINK } from "./dry-run.ts";
 import { EXIT, stopSignal } from "./exit.ts";
 import { jsonOption, namedFile, positiveInteger, withDevice } from "./options.ts";
 import { progressReporter, quietReporter } from "./progress.ts";
 import { rankTimeoutOption, withRanks } from "./ranks.ts";
 
-interface Options extends ConfigOptions {
+interface Options extends ConfigOptions, DryRunOptions {
   images?: string;
   vae?: string;
   array?: Record<string, string>;
@@ -53,10 +46,7 @@ interface Options extends ConfigOptions {
   out: string;
   resume?: boolean;
   dryRun?: boolean;
-  json?: boolean;
   rankTimeout: number;
-  ranks?: number;
-  link?: string;
 }
 
 async function resumedConfig(folder: string): Promise<TrainConfig> {
@@ -71,87 +61,6 @@ const summary = ({ step, checkpoint, trainSeconds, stepSeconds }: TrainResult) =
   trainSeconds,
   stepSeconds,
 });
-
-function duration(seconds: number): string {
-  if (seconds < 90) return `${seconds.toPrecision(3)} s`;
-  const hours = seconds / 3600;
-  if (hours < 1.5) return `${Math.round(seconds / 60)} min`;
-  return hours < 48 ? `${hours.toFixed(1)} h` : `${Math.round(hours / 24)} days`;
-}
-
-/** What a step would take on so many ranks. @throws where they cannot share a batch */
-function scalingOf(
-  config: TrainConfig,
-  { optimizer }: TrainPlan["memory"],
-  stepSeconds: number | undefined,
-  { ranks, link }: Options,
-): Scaling | undefined {
-  if (ranks === undefined) {
-    if (link !== undefined) throw new Error("--link is that between --ranks, which is missing");
-    return undefined;
-  }
-  const task = makeTask(config);
-  const cuts = Array.from({ length: ranks }, (_, rank) => cutBatch(task, config, { rank, size: ranks }));
-  // The optimizer's two moments are as large as the gradients each.
-  const given = { batchSize: config.batchSize, ranks, cut: largestCut(cuts), gradientBytes: optimizer / 2 };
-  return stepSeconds === undefined ? undefined : predictStep(stepSeconds, given, parseLink(link ?? LINK));
-}
-
-/** The rows of a plan that say so. */
-function scalingRows(scaling: Scaling, link: string): string[][] {
-  const { ranks, images, bytes, compute, exchange, step, efficiency } = scaling;
-  return [
-    ["on ranks", `${ranks}, of at most ${images} image${images > 1 ? "s" : ""} each`],
-    ["gradients sent by each", `${formatGigabytes(bytes)} a step`],
-    [
-      "predicted step",
-      `${duration(step)}: ${duration(compute)} to compute, ${duration(exchange)} to exchange over ${link}/s`,
-    ],
-    ["efficiency", `${(100 * efficiency).toFixed(0)} %`],
-    [
-      "assumed",
-      `a ring of equal links, ${1e6 * LATENCY} us a message; nothing overlaps; ranks as fast as this machine`,
-    ],
-  ];
-}
-
-/** A link that clusters have today. */
-const LINK = "200Gb";
-
-/** The plan of a run, with the time that it takes where its memory is free. */
-async function dryRun(config: TrainConfig, options: Options): Promise<string> {
-  const { json, link = LINK } = options;
-  checkTrainConfig(config);
-  const plan = await planTraining(config);
-  const { weights, optimizer, activations } = plan.memory;
-  const needed = weights + optimizer + activations;
-  const fits = needed < 0.8 * freemem();
-  const stepSeconds = fits ? await measuredStep(config) : undefined;
-  const scaling = scalingOf(config, plan.memory, stepSeconds, options);
-  if (json) return `${JSON.stringify({ ...plan, stepSeconds, scaling }, null, 2)}\n`;
-  const time =
-    stepSeconds === undefined
-      ? `not measured: ${formatGigabytes(needed)} needed, ${formatGigabytes(freemem())} free`
-      : `at most ${duration(stepSeconds)} a step (${(plan.flopsPerStep / stepSeconds / 1e9).toFixed(0)} GFLOP/s), ${duration(stepSeconds * plan.steps)} in all`;
-  const rows = [
-    ["parameters", plan.parameters.toLocaleString("en")],
-    ["weights and their averages", formatGigabytes(weights)],
-    ["optimizer", formatGigabytes(optimizer)],
-    ["activations and gradients", `about ${formatGigabytes(activations)}`],
-    [
-      "batch",
-      `${config.batchSize} in ${plan.accumulate} run${plan.accumulate > 1 ? "s" : ""} of ${plan.microBatches} parts`,
-    ],
-    [
-      "matrix products a step",
-      `${(plan.flopsPerStep / 1e9).toLocaleString("en", { maximumFractionDigits: 1 })} GFLOP`,
-    ],
-    ["steps", plan.steps.toLocaleString("en")],
-    ["time", time],
-    ...(scaling ? scalingRows(scaling, link) : []),
-  ];
-  return rows.map(([name, value]) => `${name.padEnd(30)}${value}\n`).join("");
-}
 
 /** What of mixed precision is in use. */
 const precisionText = ({ storage, products }: TrainingStep["precision"]): string =>
