@@ -12,8 +12,6 @@ export interface Launch {
   readonly family?: "Open MPI" | "MPICH";
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** Names of the variables in which launchers say so. */
 const LAUNCHERS: readonly {
   family?: Launch["family"];
@@ -48,7 +46,9 @@ const LAUNCHERS: readonly {
  * What the launcher of this process says, where there are several.
  * @throws where tasks of Slurm have no way to find each other
  */
-export function launchOf(env: Environment = process.env): Launch | undefined {
+export function launchOf(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Launch | undefined {
   const launcher = LAUNCHERS.find(({ rank, size }) => env[rank] !== undefined && env[size] !== undefined);
   if (!launcher) {
     if (Number(env.SLURM_STEP_NUM_TASKS) > 1 && env.SLURM_PROCID !== undefined)

@@ -15,8 +15,15 @@ export type {
 export type { Family, PaperSRA, Size } from "./paper.ts";
 export type { PictureResult } from "./pictures.ts";
 export { type PlannedSeed, planReproduction, type ReproductionPlan, type Wanted } from "./plan.ts";
-export { type ReproduceOptions, type Reproduction, reproduce } from "./reproduce.ts";
+export {
+  type Distribute,
+  type ReproduceOptions,
+  type Reproduction,
+  type RunIdentity,
+  reproduce,
+} from "./reproduce.ts";
 export type { CellResult, ClaimResult, ExperimentOutcome, RowResult } from "./result.ts";
+export type { RunJob } from "./run-job.ts";
 export type { ConfigOf, PlannedRun } from "./runs.ts";
 export {
   fullConfig,

@@ -1,7 +1,7 @@
 export type { Segment } from "./compiled.ts";
 export type { DDIMSettings } from "./ddim.ts";
 export type { Churn, EDMSettings } from "./edm.ts";
-export { type GatherOptions, gatherSamples } from "./gather.ts";
+export { type GatherOptions, type GatherPart, gatherSamples } from "./gather.ts";
 export {
   checkGenerate,
   type DrawnOptions,

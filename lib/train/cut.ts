@@ -2,7 +2,7 @@
  * How a step's batch is cut into parts of one size. A gradient is the sum over parts, divided by their number, so that it is
  * the same whoever computes which part: one run of the compiled step, several runs, or several processes.
  */
-import { named } from "../distributed/communicator.ts";
+import { type Communicator, named } from "../distributed/communicator.ts";
 import { microBatchesFor } from "./micro-batches.ts";
 import type { Task } from "./task.ts";
 
@@ -22,9 +22,7 @@ export interface CutOptions {
   microBatches?: number;
 }
 
-/** A process among those of a run: alone, unless said otherwise. */
-type Place = { readonly rank: number; readonly size: number };
-const ALONE: Place = { rank: 0, size: 1 };
+const ALONE = { rank: 0, size: 1 };
 
 /** How much more than its share the process with the most parts may have, before smaller parts are made. */
 const UNEVEN = 1.1;
@@ -34,7 +32,11 @@ const UNEVEN = 1.1;
  * @throws where there are fewer samples than processes, and where a method compares the samples of a part and the config
  * has fewer parts than there are processes
  */
-export function cutBatch(task: Task, options: CutOptions, { rank, size } = ALONE): Cut {
+export function cutBatch(
+  task: Task,
+  options: CutOptions,
+  { rank, size }: Pick<Communicator, "rank" | "size"> = ALONE,
+): Cut {
   const { batchSize, accumulate = 1 } = options;
   const perRun = batchSize / accumulate;
   const inRun = options.microBatches ?? microBatchesFor(task, perRun);
