@@ -112,8 +112,7 @@ const byStep = <T extends { step: number }>(entries: readonly T[]): T[] =>
 
 /** The losses of a log by name: the generative one, and each method's. */
 function curvesOf(log: readonly LogEntry[]): Record<string, number[]> {
-  const { step: _, stepSeconds: __, ...metrics } = log[0];
-  const names = Object.keys(metrics).filter(isLoss);
+  const names = Object.keys(log[0]).filter(isLoss);
   return Object.fromEntries(names.map((name) => [name, log.map((entry) => entry[name])]));
 }
 

@@ -56,8 +56,8 @@ export interface StepOptions extends LossOptions {
  */
 export type StepMetrics = Record<string, Tensor>;
 
-/** Names among them that are no losses. */
-const NO_LOSSES = ["gradientNorm", "lossScale", "skippedSteps"];
+/** Names among them, and in lines of metrics.jsonl, that are no losses. */
+const NO_LOSSES = ["gradientNorm", "lossScale", "skippedSteps", "step", "stepSeconds", "ranks"];
 export const isLoss = (name: string): boolean => !NO_LOSSES.includes(name);
 
 export interface StepResult {

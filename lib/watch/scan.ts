@@ -138,7 +138,7 @@ function watched(id: string, config: Config, log: Log<Entry>, changed: number, n
       step: shown.map((entry) => entry.step!),
       values: Object.fromEntries(names.map((name) => [name, shown.map((entry) => entry[name] ?? null)])),
     },
-    losses: names.filter((name) => name !== "stepSeconds" && isLoss(name)),
+    losses: names.filter(isLoss),
   };
 }
 

@@ -43,6 +43,12 @@ test("a run's log is followed as it grows, whole lines alone", async () => {
   assert.equal((await scan())[0].curves.step, [1, 2, 3, 5]);
 });
 
+test("how many ranks made a step is no loss", async () => {
+  const folder = await temporaryFolder();
+  await writeFile(await makeRun(join(folder, "a")), line(1, { ranks: 4 }));
+  assert.equal((await runScanner(folder)())[0].losses, ["generative", "sra"]);
+});
+
 test("a log that is written over, shorter or another file, is read anew", async () => {
   const folder = await temporaryFolder();
   const scan = runScanner(folder);
