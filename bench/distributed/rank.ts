@@ -1,6 +1,6 @@
 /** A rank of the benchmark: sums of arrays, and steps of a small training. */
 import { parseArgs } from "node:util";
-import { loadDataset, loadImageSet } from "../../lib/data/index.ts";
+import { loadDataset } from "../../lib/data/index.ts";
 import { joinRanks } from "../../lib/distributed/index.ts";
 import { SCALES, scaleConfig } from "../../lib/experiments/index.ts";
 import { makeTask, training } from "../../lib/train/index.ts";
@@ -40,11 +40,11 @@ function copy(): number {
   return median(times);
 }
 
+const mnist = await loadDataset("mnist");
+const config = { ...scaleConfig(SCALES.small, mnist, [], 0), steps: Number(values.steps) };
+
 async function steps(): Promise<number> {
-  const mnist = await loadDataset("mnist");
-  const scale = SCALES.small;
-  const config = { ...scaleConfig(scale, mnist, [], 0), steps: Number(values.steps) };
-  const run = training(config, await loadImageSet("mnist", "train"), { ...(ranks && { ranks }) });
+  const run = training(config, mnist.train, { ...(ranks && { ranks }) });
   for await (const _ of run);
   return median(run.seconds.slice(5));
 }
@@ -52,8 +52,6 @@ async function steps(): Promise<number> {
 const stepSeconds = await steps();
 const exchange = ranks ? await sums() : {};
 if ((ranks?.rank ?? 0) === 0) {
-  const mnist = await loadDataset("mnist");
-  const config = scaleConfig(SCALES.small, mnist, [], 0);
   const numbers = Object.values(taskShapes(makeTask(config))).reduce(
     (sum, shape) => sum + shape.reduce((a, b) => a * b, 1),
     0,

@@ -1,5 +1,5 @@
 /** What processes of one run say to each other, whatever carries it. */
-import { createHash } from "node:crypto";
+import { digestOf } from "../fingerprint.ts";
 
 /** Numbers that all ranks have in the same order. */
 export type Numbers = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
@@ -33,29 +33,21 @@ export class RankError extends Error {
   }
 }
 
-/** Numbers of a text that are the same for the same text alone, as far as 6 bytes tell. */
-function textNumber(text: string): number {
-  return createHash("sha256").update(text).digest().readUIntBE(0, 6);
-}
-
 /**
  * Checks that all ranks were given the same.
  * @throws on every rank, naming those that have something else than rank 0
  */
-export async function checkAgreement(
-  { rank, size, ...communicator }: Communicator,
-  what: string,
-  text: string,
-): Promise<void> {
-  const own = textNumber(text);
+export async function checkAgreement(ranks: Communicator, what: string, text: string): Promise<void> {
+  // As much of its hash as one number holds.
+  const own = digestOf([text]).readUIntBE(0, 6);
   const first = Float64Array.of(own);
-  await communicator.broadcast(first);
-  const others = new Float64Array(size);
-  if (first[0] !== own) others[rank] = 1;
-  await communicator.sum(others);
-  const ranks = [...others.keys()].filter((i) => others[i] > 0);
-  if (ranks.length > 0)
-    throw new Error(`${named(ranks)} ${ranks.length > 1 ? "have" : "has"} another ${what} than rank 0`);
+  await ranks.broadcast(first);
+  const differs = new Float64Array(ranks.size);
+  if (first[0] !== own) differs[ranks.rank] = 1;
+  await ranks.sum(differs);
+  const others = [...differs.keys()].filter((rank) => differs[rank] > 0);
+  if (others.length > 0)
+    throw new Error(`${named(others)} ${others.length > 1 ? "have" : "has"} another ${what} than rank 0`);
 }
 
 /** `rank 2`, `ranks 2 and 5`. */

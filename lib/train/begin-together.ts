@@ -29,7 +29,7 @@ export async function beginTogether(
   await checkAgreement(ranks, "config", JSON.stringify(config));
   const content = [data.count, data.shape.join(), await data.fingerprint?.()];
   await checkAgreement(ranks, `set of images (${data.name})`, content.join());
-  const [begun, failure] = ranks.rank === 0 ? await outcome(begin()) : [];
+  const [begun, failure] = ranks.rank === 0 ? await outcome(begin) : [];
   const said = Float64Array.of(begun ? 1 : 0, begun?.start.step ?? 0);
   await ranks.broadcast(said);
   if (failure) throw failure;
@@ -37,14 +37,16 @@ export async function beginTogether(
   if (!hasBegun) throw new RankError("rank 0 could not begin the run", 0);
   const state = begun?.start.state ?? emptyState(task, config, data);
   const shared = await sharedState(ranks, state);
-  if (begun?.start.generator01)
-    throw new Error("a run that ditlab 0.1 began draws its numbers on one process; resume it on one");
   return begun ?? { start: { step, state: shared, config } };
 }
 
-async function outcome(begun: Promise<Begun>): Promise<[Begun?, Error?]> {
+/** What comes of rank 0's beginning. All have to know before any of them ends. */
+async function outcome(begin: () => Promise<Begun>): Promise<[Begun?, Error?]> {
   try {
-    return [await begun];
+    const begun = await begin();
+    if (begun.start.generator01)
+      throw new Error("a run that ditlab 0.1 began draws its numbers on one process; resume it on one");
+    return [begun];
   } catch (error) {
     return [undefined, error as Error];
   }

@@ -15,6 +15,19 @@ export interface Outcome {
   stderr: string;
 }
 
+/** What a process prints, and how it ends. */
+export async function outcomeOf(child: ChildProcess): Promise<Outcome> {
+  let [stdout, stderr] = ["", ""];
+  child.stdout!.on("data", (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr!.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  const [code] = await once(child, "close");
+  return { code, stdout, stderr };
+}
+
 /** Runs the command; `during` may act on the process while it runs. */
 export async function ditlab(
   args: string[],
@@ -22,17 +35,9 @@ export async function ditlab(
   during?: (child: ChildProcess) => Promise<void>,
 ): Promise<Outcome> {
   const child = spawn(process.execPath, [BIN, ...args], { env: { ...process.env, NO_COLOR: "1", ...env } });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.on("data", (chunk) => {
-    stdout += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    stderr += chunk;
-  });
-  const closed = once(child, "close");
+  const outcome = outcomeOf(child);
   await during?.(child);
-  const [code] = await closed;
-  return { code, stdout, stderr };
+  return outcome;
 }
 
 /** MNIST's format with few images: strokes whose place tells the class. */

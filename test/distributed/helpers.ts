@@ -1,9 +1,9 @@
 /** Processes under the launchers of both MPI libraries. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type Outcome, outcomeOf } from "../cli/helpers.ts";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -26,12 +26,6 @@ export const LAUNCHERS: readonly Launcher[] = [
   launcher("mpich", []),
 ];
 
-export interface Launched {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
 /** The limit in seconds after which a launch has hung. */
 const LIMIT = 240;
 
@@ -42,27 +36,19 @@ export async function launch(
   args: readonly string[],
   during?: (child: ChildProcess) => Promise<void>,
   env: Record<string, string> = {},
-): Promise<Launched> {
+): Promise<Outcome> {
   const child = spawn(
     "timeout",
     ["-k", "5", String(LIMIT), command, ...options, "-n", String(ranks), process.execPath, ...args],
     { cwd: root, env: { ...process.env, NO_COLOR: "1", DITLAB_THREADS: "1", ...env } },
   );
-  let [stdout, stderr] = ["", ""];
-  child.stdout.on("data", (chunk) => {
-    stdout += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    stderr += chunk;
-  });
-  const closed = once(child, "close");
-  const early = closed.then(() => {
+  const outcome = outcomeOf(child);
+  const early = outcome.then(({ stdout, stderr }) => {
     throw new Error(`${command} ended early: ${stdout}${stderr}`);
   });
   early.catch(() => {});
   if (during) await Promise.race([during(child), early]);
-  const [code] = await closed;
-  return { code, stdout, stderr };
+  return outcome;
 }
 
 /** Runs a script of this folder as so many ranks. @returns what each rank printed, as lines of JSON, by rank */
