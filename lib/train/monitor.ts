@@ -123,12 +123,32 @@ const GROWN = 1.5;
 
 const middle = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1];
 
+/** What a median of lines says of one time. */
+interface Point {
+  step: number;
+  loss: number;
+  /** Of a token in the block that is drawn. */
+  norm: number;
+}
+
+/**
+ * Where a loss was lowest, if it has grown since for good: as many steps later as there were before, and never back in the
+ * later half of them. Soon after the start losses rise and fall again, while features that are no more alike take shape.
+ */
+function lowestBeforeGrowth(points: readonly Point[]): Point | undefined {
+  const lowest = points.reduce((low, one) => (one.loss < low.loss ? one : low));
+  const now = points[points.length - 1];
+  if (lowest.loss <= 0 || now.step < 2 * lowest.step) return undefined;
+  const later = points.filter(({ step }) => step >= (lowest.step + now.step) / 2);
+  return later.every(({ loss }) => loss > GROWN * lowest.loss) ? lowest : undefined;
+}
+
 /**
  * Watches the loss of each method for a lasting rise, as the authors of SRA saw smooth-l1's late in training. The sentence,
  * once for each method: where the loss was lowest, where it is, and what the tokens' lengths did meanwhile.
  */
 export function growthWatch(task: Pick<Task, "methods">) {
-  const history = new Map<string, { step: number; loss: number; norm: number }[]>();
+  const history = new Map<string, Point[]>();
   const told = new Set<string>();
   return (metrics: Metrics, { step, studentNorms }: MonitorEntry): string[] => {
     const sentences: string[] = [];
@@ -142,9 +162,9 @@ export function growthWatch(task: Pick<Task, "methods">) {
         ...line,
         loss: middle(lines.slice(at, at + WINDOW).map(({ loss }) => loss)),
       }));
-      const lowest = windows.reduce((low, one) => (one.loss < low.loss ? one : low));
+      const lowest = lowestBeforeGrowth(windows);
+      if (!lowest) continue;
       const now = windows[windows.length - 1];
-      if (!(lowest.loss > 0 && now.loss > GROWN * lowest.loss)) continue;
       told.add(name);
       const [from, to] = [lowest.norm, now.norm].map((norm) => norm.toPrecision(3));
       sentences.push(

@@ -113,6 +113,12 @@ test("a loss that grows for good is told once, in a sentence", () => {
   const falling = Array.from({ length: 30 }, (_, i) => 1 / (1 + i));
   assert.equal(said(falling), []);
   assert.equal(said([...falling.slice(0, 20), 3, ...falling.slice(20)]), [], "one jump is no growth");
+  // As in a run of the demo: lowest at step 2,300, half as much again at 3,600, and falling from there.
+  const bump = Array.from(
+    { length: 60 },
+    (_, i) => 0.012 + 0.4 / (1 + i) ** 2 + 0.008 * Math.exp(-(((i - 36) / 6) ** 2)),
+  );
+  assert.equal(said(bump), [], "what rises early falls again");
   const growing = Array.from({ length: 60 }, (_, i) => 0.2 + 0.0005 * (i - 20) ** 2);
   const [sentence, ...others] = said(growing);
   assert.equal(others, []);
