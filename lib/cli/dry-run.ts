@@ -11,10 +11,13 @@ import {
   type TrainConfig,
   type TrainPlan,
 } from "../train/index.ts";
+import { shardBytes } from "../train/shards.ts";
+import { hasFrozenTeacher } from "../train/task.ts";
 
 export interface DryRunOptions {
   ranks?: number;
   link?: string;
+  shardOptimizer?: boolean;
   json?: boolean;
 }
 
@@ -41,6 +44,22 @@ function scalingOf(
   // The optimizer's two moments are as large as the gradients each.
   const given = { batchSize: config.batchSize, ranks, cut: largestCut(cuts), gradientBytes: optimizer / 2 };
   return stepSeconds === undefined ? undefined : predictStep(stepSeconds, given, parseLink(link ?? LINK));
+}
+
+const numbersOf = (shapes: Readonly<Record<string, readonly number[]>>): number =>
+  Object.values(shapes).reduce((sum, shape) => sum + shape.reduce((product, d) => product * d, 1), 0);
+
+/** Bytes that a rank needs, at most. A part of a batch is no larger than on one process. */
+function rankMemory(
+  config: TrainConfig,
+  { parameters, memory: { weights, optimizer, activations } }: TrainPlan,
+  { ranks, shardOptimizer }: DryRunOptions,
+): number | undefined {
+  if (ranks === undefined) return undefined;
+  if (!shardOptimizer) return weights + optimizer + activations;
+  const task = makeTask(config);
+  const frozen = hasFrozenTeacher(task) ? 4 * numbersOf(task.network.shapes) : 0;
+  return 4 * parameters + frozen + shardBytes(task, config, ranks) + activations;
 }
 
 /** The rows of a plan that say so. */
@@ -74,7 +93,8 @@ export async function dryRun(config: TrainConfig, options: DryRunOptions): Promi
   const fits = needed < 0.8 * freemem();
   const stepSeconds = fits ? await measuredStep(config) : undefined;
   const scaling = scalingOf(config, plan.memory, stepSeconds, options);
-  if (json) return `${JSON.stringify({ ...plan, stepSeconds, scaling }, null, 2)}\n`;
+  const memory = rankMemory(config, plan, options);
+  if (json) return `${JSON.stringify({ ...plan, stepSeconds, scaling, rankMemory: memory }, null, 2)}\n`;
   const time =
     stepSeconds === undefined
       ? `not measured: ${formatGigabytes(needed)} needed, ${formatGigabytes(freemem())} free`
@@ -94,6 +114,7 @@ export async function dryRun(config: TrainConfig, options: DryRunOptions): Promi
     ],
     ["steps", plan.steps.toLocaleString("en")],
     ["time", time],
+    ...(memory === undefined ? [] : [["memory of each rank", `about ${formatGigabytes(memory)}`]]),
     ...(scaling ? scalingRows(scaling, link) : []),
   ];
   return rows.map(([name, value]) => `${name.padEnd(30)}${value}\n`).join("");

@@ -47,6 +47,7 @@ interface Options extends ConfigOptions, DryRunOptions {
   resume?: boolean;
   dryRun?: boolean;
   rankTimeout: number;
+  shardOptimizer?: boolean;
 }
 
 async function resumedConfig(folder: string): Promise<TrainConfig> {
@@ -159,6 +160,10 @@ export const trainCommand = (): Command =>
       "--link <rate>",
       `with --ranks: what they exchange gradients over, as 25GB or 200Gb a second (default: ${LINK})`,
     )
+    .option(
+      "--shard-optimizer",
+      "of a run on several ranks: each keeps the optimizer's state of some parameters alone (ZeRO-1)",
+    )
     .option("--resume", "go on from the folder's newest checkpoint")
     .addOption(jsonOption())
     .addOption(rankTimeoutOption())
@@ -198,7 +203,7 @@ async function trainRun(options: Options, given: Given, ranks: Communicator | un
     folder: options.out,
     images,
     source,
-    ...(ranks && { ranks }),
+    ...(ranks && { ranks, shardOptimizer: options.shardOptimizer }),
     ...(decoder && { decode: decoder.decode }),
     ...(options.teacher !== undefined && { frozenTeacher: await readTeacher(options.teacher, config) }),
     resume: options.resume,

@@ -12,13 +12,13 @@ export interface Communicator {
   /** What carries it, as `Open MPI 4.1.4`. */
   readonly engine: string;
   /**
-   * Puts the sum over all ranks in the place of each number, the same to the last bit on every rank. Every rank calls it, and
-   * `broadcast`, in the same order with as many numbers.
+   * Puts the sum over all ranks in the place of each number, the same to the last bit on every rank, or on rank `to` alone.
+   * Every rank calls it, and `broadcast`, in the same order with as many numbers.
    * @throws RankError where a rank does not come
    */
-  sum(numbers: Numbers): Promise<void>;
-  /** Puts rank 0's numbers in the place of everybody's. @throws RankError where a rank does not come */
-  broadcast(numbers: Numbers): Promise<void>;
+  sum(numbers: Numbers, to?: number): Promise<void>;
+  /** Puts the numbers of rank `from` (default: 0) in the place of everybody's. @throws RankError where a rank does not come */
+  broadcast(numbers: Numbers, from?: number): Promise<void>;
   /** Waits for all ranks, and ends. Nothing can be said afterwards. */
   close(): Promise<void>;
 }

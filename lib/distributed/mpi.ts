@@ -46,6 +46,7 @@ export function joinMpi(launch: Launch, { patience = PATIENCE }: MpiOptions = {}
     );
 
   const allReduce = mpi.function("MPI_Allreduce", ["intptr", "void *", "int", handle, handle, handle]);
+  const reduce = mpi.function("MPI_Reduce", ["void *", "void *", "int", handle, handle, "int", handle]);
   const broadcast = mpi.function("MPI_Bcast", ["void *", "int", handle, "int", handle]);
   const finalize = mpi.function("MPI_Finalize", []);
   const rollCall = rollCaller(mpi, rank, size);
@@ -77,12 +78,28 @@ export function joinMpi(launch: Launch, { patience = PATIENCE }: MpiOptions = {}
     rank,
     size,
     engine: mpi.name,
-    sum: (numbers) =>
-      inPieces(numbers, "MPI_Allreduce", (piece) =>
-        apart(allReduce, inPlace, piece, piece.length, type(piece), sum, world),
+    sum: (numbers, to) =>
+      to === undefined
+        ? inPieces(numbers, "MPI_Allreduce", (piece) =>
+            apart(allReduce, inPlace, piece, piece.length, type(piece), sum, world),
+          )
+        : inPieces(numbers, "MPI_Reduce", (piece) =>
+            // Not in place: MPICH 4.0 reads from what stands for that.
+            apart(
+              reduce,
+              rank === to ? piece.slice() : piece,
+              piece,
+              piece.length,
+              type(piece),
+              sum,
+              to,
+              world,
+            ),
+          ),
+    broadcast: (numbers, from = 0) =>
+      inPieces(numbers, "MPI_Bcast", (piece) =>
+        apart(broadcast, piece, piece.length, type(piece), from, world),
       ),
-    broadcast: (numbers) =>
-      inPieces(numbers, "MPI_Bcast", (piece) => apart(broadcast, piece, piece.length, type(piece), 0, world)),
     close: async () => check(await apart(finalize), "MPI_Finalize"),
   };
 }

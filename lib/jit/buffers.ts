@@ -121,7 +121,7 @@ const host = new HostBackend();
 tf.registerBackend(BACKEND, () => host as unknown as Backend, 0);
 
 /** A tensor over a buffer. */
-export function tensorOver(buffer: Buffer, { shape, dtype }: Value): Tensor {
+export function tensorOver(buffer: Buffer, { shape, dtype }: Pick<Value, "shape" | "dtype">): Tensor {
   const engine = tf.engine();
   const make = engine as unknown as {
     makeTensorFromTensorInfo(info: { dataId: object; shape: number[]; dtype: DataType }, on: unknown): Tensor;
@@ -133,6 +133,10 @@ export function tensorOver(buffer: Buffer, { shape, dtype }: Value): Tensor {
     engine.findBackend(BACKEND),
   );
 }
+
+/** A tensor of numbers that nobody else has, such as a compiled function's results are. */
+export const ownTensor = (numbers: Float32Array<ArrayBuffer>, shape: readonly number[]): Tensor =>
+  tensorOver(newBuffer(numbers), { shape: [...shape], dtype: "float32" });
 
 /** Marks of a tensor that tfjs does not show. */
 interface Handle {

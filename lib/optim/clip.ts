@@ -3,7 +3,10 @@ import { type Definition, whole } from "../tensor/operations.ts";
 import { mapParams, type Params } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 
-const sumOfAllSquares: Definition = (tensors) => [tf.sum(tf.stack(tensors.map(sumOfSquares)))];
+/** The sum of squares of each tensor, [tensors]. */
+export const squaresOf = (tensors: readonly Tensor[]): Tensor => tf.stack(tensors.map(sumOfSquares));
+
+const sumOfAllSquares: Definition = (tensors) => [tf.sum(squaresOf(tensors))];
 
 /** The Euclidean norm of all gradients together, a scalar. */
 export const globalNorm = (gradients: Params): Tensor =>

@@ -7,6 +7,7 @@ import { disposeTree, flattenTree, mapTensors } from "../tensor/tree.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { TrainConfig } from "./config.ts";
 import { emptyState } from "./run-folder.ts";
+import { type Shards, shardState } from "./shards.ts";
 import type { TrainState } from "./step.ts";
 import type { Task } from "./task.ts";
 
@@ -25,6 +26,7 @@ export async function beginTogether(
   config: TrainConfig,
   data: TrainingData,
   begin: () => Promise<Begun>,
+  shards?: Shards,
 ): Promise<Begun> {
   await checkAgreement(ranks, "config", JSON.stringify(config));
   const content = [data.count, data.shape.join(), await data.fingerprint?.()];
@@ -36,8 +38,8 @@ export async function beginTogether(
   const [hasBegun, step] = said;
   if (!hasBegun) throw new RankError("rank 0 could not begin the run", 0);
   const state = begun?.start.state ?? emptyState(task, config, data);
-  const shared = await sharedState(ranks, state);
-  return begun ?? { start: { step, state: shared, config } };
+  const shared = await sharedState(ranks, state, shards);
+  return { ...begun, start: { ...(begun?.start ?? { step, config }), state: shared } };
 }
 
 /** What comes of rank 0's beginning. All have to know before any of them ends. */
@@ -52,16 +54,20 @@ async function outcome(begin: () => Promise<Begun>): Promise<[Begun?, Error?]> {
   }
 }
 
-/** Rank 0's state on every rank. */
-async function sharedState(ranks: Communicator, state: TrainState): Promise<TrainState> {
-  const leaves = flattenTree(state).sort((a, b) => (a.path < b.path ? -1 : 1));
+/** Rank 0's state on every rank, or the part of it that each one has. */
+async function sharedState(ranks: Communicator, whole: TrainState, shards?: Shards): Promise<TrainState> {
+  const isFirst = ranks.rank === 0;
+  const ownState = (): TrainState => (shards ? shardState(whole, shards) : whole);
+  const leaves = flattenTree(whole).sort((a, b) => (a.path < b.path ? -1 : 1));
+  const state = isFirst ? whole : ownState();
+  const kept = new Set(flattenTree(state).map(({ path }) => path));
   const received = new Map<string, Tensor>();
   for (const { path, tensor } of leaves) {
-    const numbers = Float32Array.from(await tensor.data());
+    const numbers = isFirst ? Float32Array.from(await tensor.data()) : new Float32Array(tensor.size);
     await ranks.broadcast(numbers);
-    if (ranks.rank > 0) received.set(path, tf.tensor(numbers, tensor.shape, tensor.dtype));
+    if (!isFirst && kept.has(path)) received.set(path, tf.tensor(numbers, tensor.shape, tensor.dtype));
   }
-  if (ranks.rank === 0) return state;
+  if (isFirst) return ownState();
   const shared = mapTensors(state, (_, path) => received.get(path)!);
   disposeTree(state);
   return shared;

@@ -6,6 +6,8 @@ import type { Tensor } from "../tensor/tf.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import { type Cut, cutBatch } from "./cut.ts";
 import type { Gradients } from "./losses.ts";
+import { compileShardedUpdate } from "./sharded-update.ts";
+import type { Shards } from "./shards.ts";
 import {
   accumulateGradients,
   applyGradients,
@@ -47,9 +49,18 @@ function checkBatch(batch: Batch): void {
 /** What a process computes of a step, and how it comes by what the others do. */
 export interface Share {
   readonly cut: Cut;
-  /** Adds the sums of the others to its own, in place. */
+  /** Adds the sums of the others to its own, in place; in shards those of its own parameters. */
   reduce?(sum: Gradients): Promise<void>;
+  /** What this rank updates, where that is not all. */
+  shards?: Shards;
 }
+
+const compileUpdate = (options: StepOptions & { parts: number }) =>
+  jit(
+    (state: TrainState, sum: Gradients, scalars: StepScalars): StepResult =>
+      applyGradients(state, sum, scalars, options),
+    { name: "applyGradients", donate: [0, 1] },
+  );
 
 /**
  * The same step in `accumulate` runs, each with some parts of the batch, and an update: two programs, whose memory is
@@ -58,7 +69,7 @@ export interface Share {
 export function compileRuns(
   task: Task,
   options: StepOptions & { accumulate?: number; batchSize: number },
-  { cut, reduce }: Share = { cut: cutBatch(task, options) },
+  { cut, reduce, shards }: Share = { cut: cutBatch(task, options) },
 ) {
   const add = jit(
     (
@@ -71,29 +82,29 @@ export function compileRuns(
       accumulateGradients(task, sum, weights, batch, methodWeights, { ...options, microBatches }),
     { name: "accumulateGradients", donate: [0], precision: options.precision },
   );
-  const apply = jit(
-    (state: TrainState, sum: Gradients, scalars: StepScalars): StepResult =>
-      applyGradients(state, sum, scalars, { ...options, parts: cut.parts }),
-    { name: "applyGradients", donate: [0, 1] },
-  );
+  const update = shards
+    ? compileShardedUpdate({ ...options, parts: cut.parts }, shards)
+    : compileUpdate({ ...options, parts: cut.parts });
   const run = async (...[state, batch, scalars]: StepArguments): Promise<StepResult> => {
     checkBatch(batch);
     const { params, ema, lossScale, frozen } = state;
-    const weights = { params, ema, ...(lossScale && { lossScale }), ...(frozen && { frozen }) };
+    // In shards it is not whole, and nobody looks at it.
+    const average = shards && !shards.keepsAverage ? {} : ema;
+    const weights = { params, ema: average, ...(lossScale && { lossScale }), ...(frozen && { frozen }) };
     let sum = noGradients(task, params);
     for (const [i, part] of runBatches(batch, cut.runs).entries()) {
       sum = await add(sum, weights, part, scalars.weights, cut.runs[i]);
       if (part !== batch) disposeTree(part);
     }
     await reduce?.(sum);
-    return apply(state, sum, scalars);
+    return update(state, sum, scalars);
   };
   const step = (...args: StepArguments): Promise<StepResult> => finishing(run(...args));
   return Object.assign(step, {
     /** Of the two programs. */
-    stats: [add.stats, apply.stats] as const,
+    stats: [add.stats, update.stats] as const,
     dispose: async (): Promise<void> => {
-      await Promise.all([add.dispose(), apply.dispose()]);
+      await Promise.all([add.dispose(), update.dispose()]);
     },
   });
 }

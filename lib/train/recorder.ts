@@ -38,6 +38,15 @@ export const median = (values: readonly number[]): number =>
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
+const isLogged = ({ logEvery, steps }: TrainConfig, step: number): boolean =>
+  step % logEvery === 0 || step === steps;
+const isDrawn = ({ sampleEvery }: TrainConfig, step: number): boolean =>
+  sampleEvery !== undefined && step % sampleEvery === 0;
+
+/** Whether a step is one whose state a recorder looks at. */
+export const looksAt = (config: TrainConfig, step: number): boolean =>
+  isLogged(config, step) || isDrawn(config, step);
+
 interface RecordOptions {
   data: TrainingData;
   generator01?: RandomGenerator;
@@ -68,7 +77,7 @@ export async function recordRun(
     checkpoint: path,
     async log(step, metrics, seconds, state) {
       pending.push({ metrics, seconds });
-      if (step % config.logEvery !== 0 && step !== config.steps) return;
+      if (!isLogged(config, step)) return;
       const curves = {
         ...meansOf(pending.map((one) => one.metrics)),
         stepSeconds: median(pending.map((one) => one.seconds)),
@@ -83,7 +92,7 @@ export async function recordRun(
       await events.flush();
     },
     async draw(step, state) {
-      if (grids && step % config.sampleEvery! === 0) await grids.write(state.ema, samplesPath(folder, step));
+      if (grids && isDrawn(config, step)) await grids.write(state.ema, samplesPath(folder, step));
     },
     async save(step, state) {
       if (savedAt === step) return;

@@ -157,9 +157,12 @@ function update(
   parts: number,
   scalars: StepScalars,
   { maxGradientNorm, adamW: optimizer, moreEmaDecays = [] }: StepOptions,
+  squares?: Tensor,
 ): StepResult {
   const mean = (value: Tensor): Tensor => tf.mul(value, 1 / parts);
-  const gradientNorm = namedScope("gradient_norm", () => mean(globalNorm(gradients)));
+  const gradientNorm = namedScope("gradient_norm", () =>
+    mean(squares ? tf.sqrt(tf.sum(squares)) : globalNorm(gradients)),
+  );
   const clip = maxGradientNorm > 0 ? clipFactor(gradientNorm, maxGradientNorm) : tf.scalar(1);
   const next = namedScope("optimizer", () =>
     adamW(state.params, gradients, state.optimizer, scalars.learningRate, optimizer, mean(clip)),
@@ -235,13 +238,16 @@ export const accumulateGradients = (
   options: StepOptions,
 ): Gradients => tidyTree(() => summedGradients(task, weights, batch, methodWeights, options, sum));
 
-/** Updates the state by what all `parts` of a step's batch have given. */
+/**
+ * Updates the state by what all `parts` of a step's batch have given: all of it, or the parameters that it has, where `squares`
+ * are the sums of squares of all gradients, [trained parameters].
+ */
 export const applyGradients = (
   state: TrainState,
   sum: Gradients,
   scalars: StepScalars,
-  options: StepOptions & { parts: number },
-): StepResult => tidyTree(() => update(state, sum, options.parts, scalars, options));
+  { parts, squares, ...options }: StepOptions & { parts: number; squares?: Tensor },
+): StepResult => tidyTree(() => update(state, sum, parts, scalars, options, squares));
 
 /** The tensors of a batch whose first axis is not its size, by path: such a batch cannot be cut into parts. */
 export const misfits = (batch: Batch): string[] =>

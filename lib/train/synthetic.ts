@@ -10,7 +10,7 @@ import type { StepScalars } from "./step.ts";
 import type { Task } from "./task.ts";
 
 /** Noise in the place of images, with all arrays that a task needs. */
-function syntheticData(task: Task): TrainingData {
+export function syntheticData(task: Task): TrainingData {
   const shapes = neededArrays(task);
   const sizeOf = (shape: readonly number[]): number => tf.util.sizeFromShape([...shape]);
   return {

@@ -10,19 +10,23 @@ import { finishing } from "../jit/jit.ts";
 import type { Params } from "../tensor/params.ts";
 import { type RandomGenerator, randomGenerator } from "../tensor/random.ts";
 import { disposeTree } from "../tensor/tree.ts";
-import { batchSource, neededArrays } from "./batches.ts";
+import { batchSource } from "./batches.ts";
 import { beginTogether } from "./begin-together.ts";
+import { checkData, checkTeacher } from "./check-data.ts";
 import { newestCheckpoint } from "./checkpoint-files.ts";
 import { checkTrainConfig, type TrainConfig } from "./config.ts";
 import { cutBatch } from "./cut.ts";
 import { currentConfig } from "./legacy.ts";
+import type { Gradients } from "./losses.ts";
 import { makeTask } from "./make-task.ts";
-import { compiledStep, oneStep, type Run, type TrainingStep } from "./one-step.ts";
+import { compiledStep, oneStep, type TrainingStep } from "./one-step.ts";
+import { evaluate, keep, type OpenRun, record, save } from "./open-run.ts";
 import { type Recorder, recordRun } from "./recorder.ts";
 import { beginRun, type DataSource, freshState } from "./run-folder.ts";
 import { checkGrids, type Decode } from "./sample-grids.ts";
+import { shardState, shardsOf } from "./shards.ts";
 import type { TrainState } from "./step.ts";
-import { hasFrozenTeacher, NO_TEACHER, type Task } from "./task.ts";
+import type { Task } from "./task.ts";
 
 export interface TrainingOptions {
   /** The run folder: `config.json`, `metrics.jsonl`, `monitor.jsonl`, TensorBoard events and `checkpoints/`. Default: nothing is written. */
@@ -45,6 +49,11 @@ export interface TrainingOptions {
    * and all come to the same state. The first writes the folder, which the others need not see.
    */
   ranks?: Communicator;
+  /**
+   * ZeRO-1: each of the ranks keeps the optimizer's moments of some parameters alone, and their moving averages where no
+   * method's teacher is one. `state` then has a rank's own part of these. Changes no number, and nothing on one process.
+   */
+  shardOptimizer?: boolean;
   onWarning?: (message: string) => void;
   /** Steps (counted from 1) after which `onEvaluate` is called. */
   evaluateAt?: readonly number[];
@@ -72,17 +81,6 @@ export interface Training extends AsyncIterable<TrainingStep> {
   stop(): void;
 }
 
-/** A training under way. */
-interface OpenRun extends Run {
-  readonly data: TrainingData;
-  readonly options: TrainingOptions;
-  /** Whether a loop is under way, and whether it is to end. */
-  isBusy: boolean;
-  isStopping: boolean;
-  /** The step that was evaluated last. */
-  evaluated?: number;
-}
-
 /**
  * The steps of a run, made as they are asked for: `for await (const { step, metrics } of training(config, images))`.
  * Leaving the loop at any point, also by a notebook's stop button, ends with the last finished step, which in a run folder
@@ -98,14 +96,15 @@ export function training(
   const config = currentConfig(given) as TrainConfig;
   checkTrainConfig(config, options.task);
   const data = asTrainingData(images);
-  const { task = makeTask(config), folder } = options;
+  const { task = makeTask(config), folder, ranks, shardOptimizer } = options;
   checkData(data, task, config.classDropout);
   if (folder !== undefined) checkGrids(config, options.decode);
   checkTeacher(task, options);
   const step = folder !== undefined && options.resume ? (newestCheckpoint(folder)?.step ?? 0) : 0;
   const run: OpenRun = {
     ...{ config, task, data, options, seconds: [], step, isBusy: false, isStopping: false },
-    ...(options.ranks && { reducer: reducer(options.ranks) }),
+    ...(ranks && { reducer: reducer(ranks) }),
+    ...(ranks && shardOptimizer && { shards: shardsOf(task, ranks) }),
   };
   return {
     config,
@@ -118,7 +117,7 @@ export function training(
       return Math.max(0, config.steps - run.step);
     },
     get state() {
-      if (folder === undefined) run.state ??= freshState(task, config, data, options.frozenTeacher);
+      if (folder === undefined) run.state ??= firstState(run);
       if (!run.state)
         throw new Error(`the training in ${folder} has not begun; its state is there with the first step`);
       return run.state;
@@ -174,7 +173,9 @@ async function* remaining(
   const { config, task, data, reducer } = run;
   const { ranks } = run.options;
   const cut = ranks && cutBatch(task, config, ranks);
-  const compiled = compiledStep(task, config, cut && { cut, reduce: (sum) => reducer!.reduce(sum) });
+  const { shards } = run;
+  const reduce = (sum: Gradients): Promise<void> => reducer!.reduce(sum, shards?.names);
+  const compiled = compiledStep(task, config, cut && { cut, reduce, ...(shards && { shards }) });
   const nextBatch = batchSource(data, config, { task, generator01, share: cut });
   let thrown: unknown;
   try {
@@ -182,8 +183,7 @@ async function* remaining(
       await evaluate(run);
       if (run.step >= config.steps) return;
       const progress = await oneStep(run, compiled, nextBatch);
-      await recorder?.log(run.step, progress.metrics, run.seconds[run.seconds.length - 1], progress.state);
-      await recorder?.draw(run.step, progress.state);
+      await record(run, recorder, progress);
       if (run.step % config.checkpointEvery === 0 || run.step === config.steps) await save(run, recorder);
       yield progress;
       // The last one's evaluation is still to come.
@@ -205,31 +205,10 @@ async function* remaining(
   }
 }
 
-/** Evaluates the state, where that is due. */
-async function evaluate(run: OpenRun): Promise<void> {
-  const { evaluateAt = [], onEvaluate } = run.options;
-  if (run.evaluated === run.step || !evaluateAt.includes(run.step)) return;
-  await onEvaluate?.(run.state!, run.step);
-  run.evaluated = run.step;
-}
-
-async function save(run: OpenRun, recorder: Recorder | undefined): Promise<void> {
-  await recorder?.save(run.step, run.state!);
-  run.checkpoint = recorder?.checkpoint;
-}
-
-/** Saves what the last whole step left, whatever it was that ended the loop. */
-async function keep(run: OpenRun, recorder: Recorder | undefined, thrown: unknown): Promise<void> {
-  if (run.failure || run.step === 0) return;
-  try {
-    await save(run, recorder);
-  } catch (error) {
-    if (thrown === undefined) throw error;
-    const [first, second] = [thrown, error].map((one) => (one instanceof Error ? one.message : String(one)));
-    throw new Error(`${first}; and then the state after step ${run.step} could not be saved: ${second}`, {
-      cause: thrown,
-    });
-  }
+/** The state before the first step, of a run in memory. */
+function firstState({ task, config, data, options, shards }: OpenRun): TrainState {
+  const state = freshState(task, config, data, options.frozenTeacher);
+  return shards ? shardState(state, shards) : state;
 }
 
 /** Begins a run, or goes on with it: in its folder from the newest checkpoint, in memory from where it was left. */
@@ -241,17 +220,19 @@ async function begin(run: OpenRun): Promise<{ recorder?: Recorder; generator01?:
       throw new Error(`this training has no state to go on from: ${run.failure.message}`, {
         cause: run.failure,
       });
-    run.state ??= freshState(task, config, data, options.frozenTeacher);
+    run.state ??= firstState(run);
     return {};
   }
   const resume = options.resume || run.checkpoint !== undefined;
   const begin = () => beginRun(task, config, data, { ...options, folder, resume });
-  const begun = options.ranks ? await beginTogether(options.ranks, task, config, data, begin) : await begin();
+  const { ranks } = options;
+  const begun = ranks ? await beginTogether(ranks, task, config, data, begin, run.shards) : await begin();
   const { start, path } = begun;
   const generator01 = start.generator01 && randomGenerator(start.generator01);
   if (run.state) disposeTree(run.state);
-  Object.assign(run, { step: start.step, state: start.state, checkpoint: path, failure: undefined });
-  const { rank, size } = options.ranks ?? { rank: 0, size: 1 };
+  const { step, state } = start;
+  Object.assign(run, { step, state, checkpoint: path, savedAt: step, failure: undefined });
+  const { rank, size } = ranks ?? { rank: 0, size: 1 };
   if (rank > 0) return {};
   return {
     generator01,
@@ -263,38 +244,4 @@ async function begin(run: OpenRun): Promise<{ recorder?: Recorder; generator01?:
       onWarning,
     }),
   };
-}
-
-/** A frozen teacher is given where a method has one, and only there. */
-function checkTeacher(task: Task, { frozenTeacher, folder, resume }: TrainingOptions): void {
-  const isKept = folder !== undefined && resume;
-  if (!hasFrozenTeacher(task) && frozenTeacher)
-    throw new Error("a frozen teacher was given, but no method of the config has one; expected none");
-  if (hasFrozenTeacher(task) && !frozenTeacher && !isKept) throw new Error(NO_TEACHER);
-}
-
-function checkData(
-  { name, shape, classes, arrays = {}, nothing = {} }: TrainingData,
-  task: Task,
-  dropout: number,
-): void {
-  const { input, classes: known } = task.network;
-  if (shape.join() !== input.join())
-    throw new Error(`${name} are ${shape.join("x")}, but the model expects ${input.join("x")}`);
-  if (known > 0 && classes > known)
-    throw new Error(`labels of ${name} go up to ${classes - 1}, but the model has ${known} classes`);
-  if (classes === 0 && known > 1)
-    throw new Error(`${name} have no labels, but the model has ${known} classes, expected 1 or none`);
-  for (const [array, expected] of Object.entries(neededArrays(task))) {
-    const got = arrays[array];
-    if (got?.join() !== expected.join())
-      throw new Error(
-        `${name} need the array '${array}' with [${expected}] numbers for each image, got ${got ? `[${got}]` : "none"}`,
-      );
-  }
-  for (const array of Object.keys(task.network.nothing ?? {}))
-    if (dropout > 0 && !nothing[array])
-      throw new Error(
-        `${name} do not say what the array '${array}' is where nothing is said of an image, as of the empty caption; expected it, or classDropout 0`,
-      );
 }

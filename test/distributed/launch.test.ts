@@ -7,6 +7,8 @@ import { launchOf, parseLink, predictStep } from "../../lib/distributed/index.ts
 import { threadsFor } from "../../lib/distributed/launch.ts";
 import { checkConnection } from "../../lib/distributed/mpi-library.ts";
 import { cutBatch, makeTask } from "../../lib/train/index.ts";
+import { shardBytes, shardsOf } from "../../lib/train/shards.ts";
+import { isAveraged, isTrained, type Task, taskShapes } from "../../lib/train/task.ts";
 import { smallConfig } from "../train/small.ts";
 
 test("each launcher's environment says which rank this is", () => {
@@ -122,6 +124,27 @@ test("a step on many ranks is predicted as the model says", () => {
   };
   for (const [name, value] of Object.entries(expected))
     assert.ok(Math.abs(found[name as keyof typeof found] - value) < 1e-9 * value, name);
+});
+
+test("an optimizer in shards leaves each rank its part of the moments, and of averages that no step reads", () => {
+  const plain = makeTask(smallConfig({ methods: [] }));
+  const shapes = Object.entries(taskShapes(plain));
+  const bytes = (keep: (task: Task, name: string) => boolean): number =>
+    shapes
+      .filter(([name]) => keep(plain, name))
+      .reduce((sum, [, shape]) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
+  const [moments, average] = [2 * bytes(isTrained), bytes(isAveraged)];
+  assert.is(shardBytes(plain, {}, 1), moments + average);
+  assert.is(shardBytes(plain, { moreEmaDecays: [0.9] }, 1), moments + 2 * average);
+  const half = shardBytes(plain, {}, 2);
+  assert.ok(half >= (moments + average) / 2 && half < 0.55 * (moments + average), `${half}`);
+  for (const size of [2, 3]) {
+    const { names } = shardsOf(plain, { size });
+    assert.equal(names.flat().sort(), shapes.map(([name]) => name).sort());
+  }
+  // A teacher that is a moving average is read in every step.
+  const taught = makeTask(smallConfig());
+  assert.ok(shardsOf(taught, { size: 2 }).keepsAverage && !shardsOf(plain, { size: 2 }).keepsAverage);
 });
 
 test.run();

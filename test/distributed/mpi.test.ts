@@ -18,7 +18,8 @@ interface Said {
   bits: string;
   error: number;
   doubles: number[];
-  told: number;
+  told: number[];
+  means: number[];
   other: string;
 }
 
@@ -26,6 +27,8 @@ interface Trained {
   rank: number;
   step: number;
   state: string;
+  /** Numbers of the optimizer's first moments that it keeps. */
+  moments?: number;
   error?: string;
 }
 
@@ -59,15 +62,19 @@ async function together(
   engine: Launcher,
   ranks: number,
   change: Partial<TrainConfig>,
-  more: { folder?: string; resume?: boolean } = {},
+  more: { folder?: string; resume?: boolean; shardOptimizer?: boolean } = {},
 ): Promise<string> {
   const folder = more.folder ?? (await temporaryFolder());
   const ends = await ranksOf<Trained>(engine, ranks, "train-child.ts", { change, ...more, folder });
   assert.is(ends.length, ranks);
-  for (const end of ends) assert.equal({ ...end, rank: 0 }, ends[0]);
+  for (const end of ends) assert.equal({ ...end, rank: 0, moments: ends[0].moments }, ends[0]);
+  const moments = ends.map((end) => end.moments!);
+  if (more.shardOptimizer) assert.ok(Math.max(...moments) < (1.3 * sum(moments)) / ranks, `${moments}`);
   assert.is(ends[0].error, undefined);
   return folder;
 }
+
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b);
 
 for (const engine of LAUNCHERS) {
   const run = engine.isInstalled ? test : test.skip;
@@ -77,9 +84,11 @@ for (const engine of LAUNCHERS) {
   run(named("sums are the same to the last bit on every rank, and ranks that differ are named"), async () => {
     const said = await ranksOf<Said>(engine, 3, "communicator-child.ts");
     assert.equal(
-      said.map(({ rank, size, told, doubles }) => [rank, size, told, ...doubles]),
-      [0, 1, 2].map((rank) => [rank, 3, 0.1, 6, 3 * 2 ** 40]),
+      said.map(({ rank, size, told, doubles }) => [rank, size, told, doubles]),
+      [0, 1, 2].map((rank) => [rank, 3, [0.1, 2], [6, 3 * 2 ** 40, ...(rank === 1 ? [6] : [])]]),
     );
+    // 0 + 1 + 2, the same with 1 added, and rank 1's own.
+    for (const { means } of said) assert.equal(means, [3, 6, 3]);
     assert.match(said[0].engine, engine.name === "openmpi" ? /^Open MPI \d/ : /^MPICH \d/);
     assert.is(new Set(said.map(({ bits }) => bits)).size, 1);
     for (const { error } of said) assert.ok(error < 1e-6, `${error}`);
@@ -103,6 +112,27 @@ for (const engine of LAUNCHERS) {
       ]),
       first.map(({ step, generative, sra, gradientNorm }) => [step, generative, sra, gradientNorm, 2]),
     );
+  });
+
+  run(named("an optimizer in shards changes no number, and its checkpoints are the same files"), async () => {
+    // A teacher that is a moving average is whole everywhere; without one averages are in shards, too.
+    const teacher = {
+      steps: 4,
+      batchSize: 12,
+      microBatches: 2,
+      precision: "float16",
+      lossScaling: "dynamic",
+    } as const;
+    const inShards = await together(engine, 2, teacher, { shardOptimizer: true });
+    assert.equal(await numbersOf(inShards), await numbersOf(await alone(teacher)));
+    const plain = { steps: 4, batchSize: 12, microBatches: 2, methods: [], moreEmaDecays: [0.9] };
+    const folder = await together(engine, 2, plain, { shardOptimizer: true });
+    const whole = await alone(plain);
+    assert.equal(await numbersOf(folder), await numbersOf(whole));
+    await together(engine, 3, { ...plain, steps: 6 }, { folder, resume: true, shardOptimizer: true });
+    await train(smallConfig({ ...plain, steps: 6 }), { folder: whole, images: smallImages(), resume: true });
+    const error = difference(await numbersOf(folder), await numbersOf(whole));
+    assert.ok(error < 1e-5, `${error}`);
   });
 
   run(

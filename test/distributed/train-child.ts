@@ -11,12 +11,14 @@ const {
   folder,
   change,
   resume,
+  shardOptimizer,
   images,
   broken = Number.NaN,
 } = JSON.parse(process.argv[2]) as {
   folder: string;
   change: Partial<TrainConfig>;
   resume?: boolean;
+  shardOptimizer?: boolean;
   /** Other ones for a rank. */
   images?: Record<string, number>;
   /** The place in the run of an example that has a pixel which is no number. */
@@ -38,12 +40,14 @@ try {
       },
     },
     resume,
-    ...(ranks && { ranks }),
+    ...(ranks && { ranks, shardOptimizer }),
   });
-  const leaves = flattenTree(result.state);
+  // In shards the rest is another part on each.
+  const leaves = flattenTree(shardOptimizer ? result.state.params : result.state);
   const content = await Promise.all(leaves.map(async ({ path, tensor }) => [path, await tensor.data()]));
   const state = fingerprint(content.flat() as (string | Float32Array)[]);
-  console.log(JSON.stringify({ rank, step: result.step, state }));
+  const moments = Object.values(result.state.optimizer.first).reduce((sum, { size }) => sum + size, 0);
+  console.log(JSON.stringify({ rank, step: result.step, state, moments }));
 } catch (error) {
   console.log(JSON.stringify({ rank, error: (error as Error).message }));
 }
