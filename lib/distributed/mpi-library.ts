@@ -119,6 +119,7 @@ export function openMpiLibrary(launch: Launch): MpiLibrary {
       refused.push(`${name} (${shortName(version)})`);
       continue;
     }
+    keepLoaded(name);
     const constants = constantsOf(name, version, library);
     return {
       ...constants,
@@ -130,6 +131,15 @@ export function openMpiLibrary(launch: Launch): MpiLibrary {
   throw new Error(
     `this process is one of ${launch.size}, and needs the library of ${wanted}; looked for ${refused.join(", ") || "none on this system"}; install it, or name its file as DITLAB_MPI`,
   );
+}
+
+/**
+ * Keeps a library in memory until the process is gone. Node's own threads, which called it, end after koffi has let go of it,
+ * and run then what it left for that: without this Open MPI crashed every process that had spoken over TCP.
+ */
+function keepLoaded(name: string): void {
+  const RTLD_NOW = 2;
+  koffi.load(null).func("void *dlopen(str, int)")(name, RTLD_NOW);
 }
 
 function constantsOf(name: string, version: string, library: LibraryHandle): Constants {
