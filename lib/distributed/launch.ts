@@ -48,7 +48,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * What the launcher of this process says, where there are several.
  * @throws where tasks of Slurm have no way to find each other
  */
-export function launchOf(env: Environment = process.env): Launch | undefined {
+export function launchOf(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Launch | undefined {
   if (!launcherIn(env) && Number(env.SLURM_STEP_NUM_TASKS) > 1 && env.SLURM_PROCID !== undefined)
     throw new Error(
       `srun started ${env.SLURM_STEP_NUM_TASKS} tasks that cannot find each other; start them by 'srun --mpi=pmix' (Open MPI) or 'srun --mpi=pmi2' (MPICH)`,

@@ -20,7 +20,8 @@ export interface Reducer {
   readonly losses: Float64Array;
 }
 
-export function reducer(ranks: Communicator): Reducer {
+/** Sums over ranks; `onNote` is told why GPUs cannot do it by themselves. */
+export function reducer(ranks: Communicator, onNote?: (note: string) => void): Reducer {
   const losses = new Float64Array(ranks.size);
   let stops = false;
   return {
@@ -36,8 +37,8 @@ export function reducer(ranks: Communicator): Reducer {
       await ranks.sum(said);
       losses.set(said.subarray(0, ranks.size));
       stops = said[ranks.size] > 0;
-      await sumTensors(ranks, sum.gradients);
-      await sumTensors(ranks, sum.losses);
+      await sumTensors(ranks, sum.gradients, onNote);
+      await sumTensors(ranks, sum.losses, onNote);
     },
   };
 }
@@ -51,7 +52,12 @@ interface Passenger {
 }
 
 /** Sums the tensors of a record over all ranks, in its order, which is the same everywhere. */
-async function sumTensors(ranks: Communicator, tensors: Record<string, Tensor>): Promise<void> {
+async function sumTensors(
+  ranks: Communicator,
+  tensors: Record<string, Tensor>,
+  onNote?: (note: string) => void,
+): Promise<void> {
+  const summed = await ranks.sumOnDevices?.(Object.values(tensors), onNote);
   let bucket: Passenger[] = [];
   let filled = 0;
   const leave = async (): Promise<void> => {
@@ -60,6 +66,7 @@ async function sumTensors(ranks: Communicator, tensors: Record<string, Tensor>):
     filled = 0;
   };
   for (const [name, tensor] of Object.entries(tensors)) {
+    if (summed?.has(tensor)) continue;
     const place = ownNumbers(tensor) as Float32Array<ArrayBuffer> | undefined;
     if (place && tensor.size >= LARGE) await ranks.sum(place);
     else {

@@ -105,7 +105,7 @@ export function training(
   const step = folder !== undefined && options.resume ? (newestCheckpoint(folder)?.step ?? 0) : 0;
   const run: OpenRun = {
     ...{ config, task, data, options, seconds: [], step, isBusy: false, isStopping: false },
-    ...(options.ranks && { reducer: reducer(options.ranks) }),
+    ...(options.ranks && { reducer: reducer(options.ranks, options.onWarning) }),
   };
   return {
     config,

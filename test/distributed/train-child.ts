@@ -3,6 +3,7 @@
 import { imageSetData } from "../../lib/data/index.ts";
 import { joinRanks } from "../../lib/distributed/rank-process.ts";
 import { fingerprint } from "../../lib/fingerprint.ts";
+import { type TargetName, useTarget } from "../../lib/jit/targets/index.ts";
 import { flattenTree } from "../../lib/tensor/index.ts";
 import { type TrainConfig, train } from "../../lib/train/index.ts";
 import { smallConfig, smallImages } from "../train/small.ts";
@@ -13,6 +14,7 @@ const {
   resume,
   images,
   broken = Number.NaN,
+  target = "cpu",
 } = JSON.parse(process.argv[2]) as {
   folder: string;
   change: Partial<TrainConfig>;
@@ -21,10 +23,13 @@ const {
   images?: Record<string, number>;
   /** The place in the run of an example that has a pixel which is no number. */
   broken?: number;
+  target?: TargetName;
 };
+useTarget(target);
 const ranks = joinRanks();
 const rank = ranks?.rank ?? 0;
 const data = imageSetData(smallImages(images?.[rank] ?? 50));
+const notes: string[] = [];
 try {
   const result = await train(smallConfig(change as object), {
     folder,
@@ -38,12 +43,13 @@ try {
       },
     },
     resume,
+    onWarning: (note) => notes.push(note),
     ...(ranks && { ranks }),
   });
   const leaves = flattenTree(result.state);
   const content = await Promise.all(leaves.map(async ({ path, tensor }) => [path, await tensor.data()]));
   const state = fingerprint(content.flat() as (string | Float32Array)[]);
-  console.log(JSON.stringify({ rank, step: result.step, state }));
+  console.log(JSON.stringify({ rank, step: result.step, state, notes }));
 } catch (error) {
   console.log(JSON.stringify({ rank, error: (error as Error).message }));
 }
