@@ -72,7 +72,7 @@ export function launchIn(env: Environment): Launch | undefined {
   const [rank, size] = [number(launcher.rank, 0), number(launcher.size, 1)];
   if (size < 2) return undefined;
   const localSize = number(launcher.localSize, slurmTasks(env) ?? size);
-  const localRank = number(launcher.localRank, rank % localSize);
+  const localRank = number(launcher.localRank, number("SLURM_LOCALID", rank % localSize));
   return { rank, size, localRank, localSize, ...(launcher.family && { family: launcher.family }) };
 }
 

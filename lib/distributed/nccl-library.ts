@@ -44,7 +44,7 @@ export function ncclVersion(code: number): string {
   return [Math.floor(code / major), Math.floor(code / 100) % (major / 100), code % 100].join(".");
 }
 
-export type Native = KoffiFunc<(...args: unknown[]) => number>;
+type Native = KoffiFunc<(...args: unknown[]) => number>;
 
 /** What of NCCL is used; a communicator is an address. */
 export interface NcclLibrary {

@@ -112,11 +112,13 @@ async function newGpuRanks(ranks: Communicator, device: CudaDevice, nccl: NcclLi
   device.enter();
   const communicator = nccl.initialize(size, Uint8Array.from(id), rank);
   let isOver = false;
+  const checkThere = (): void => {
+    if (isOver) throw new Error(`${nccl.name}: the ranks' GPUs were given up before`);
+  };
   /** Waits until something is so, with a look at what has failed. */
   const until = async (isSo: () => boolean): Promise<void> => {
     for (let asked = 0; ; asked++) {
-      // Nobody waits any more, and the communicator is gone.
-      if (isOver) throw new Error("the ranks' GPUs were given up");
+      checkThere();
       device.enter();
       if (nccl.isReady(communicator) && isSo()) return;
       await pause(asked);
@@ -124,6 +126,7 @@ async function newGpuRanks(ranks: Communicator, device: CudaDevice, nccl: NcclLi
   };
   /** Does something with all ranks, and gives the communicator up where that fails. */
   const together = async (work: () => Promise<void>): Promise<void> => {
+    checkThere();
     try {
       await ranks.together(work());
     } catch (error) {

@@ -18,12 +18,13 @@ const SIZES = [100_003, 1, 256];
 const given = (of: number) =>
   SIZES.map((count, i) => Float32Array.from(randomStream(i, "numbers", of).normals(count)));
 const notes: string[] = [];
+let tensors: Tensor[] = [];
 const say = (more: object): void => console.log(JSON.stringify({ rank, notes, ...more }));
 try {
   const twice = jit((tensors: Tensor[]) => tensors.map((tensor) => tf.add(tensor, tensor) as Tensor), {
     target: "cuda",
   });
-  const tensors = await twice(given(rank).map((numbers) => tf.tensor1d(numbers)));
+  tensors = await twice(given(rank).map((numbers) => tf.tensor1d(numbers)));
   // What was read before is read again behind the sum.
   await tensors[1].data();
   const sum = () => ranks.sumOnDevices!(tensors, (note) => notes.push(note));
@@ -45,6 +46,8 @@ try {
   const local = launchOf()!.localRank;
   say({ summed, error, left, bits: fingerprint(got), ratio, local, device, collectives, faults });
 } catch (error) {
-  say({ error: (error as Error).message, kind: (error as Error).constructor.name });
+  // What was given up is not used again.
+  const again = await ranks.sumOnDevices!(tensors).catch(({ message }: Error) => message);
+  say({ error: (error as Error).message, kind: (error as Error).constructor.name, again });
 }
 process.exit(0);
