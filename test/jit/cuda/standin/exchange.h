@@ -76,6 +76,8 @@ class Exchange {
   Outcome attach(int device) {
     shared->devices[rank] = device + 1;
     if (Outcome outcome = meet()) return outcome;
+    // All have it: the name need not outlive processes that are killed.
+    shm_unlink(name.c_str());
     for (int i = 0; i < size; i++)
       for (int j = 0; j < i; j++)
         if (shared->devices[i] == shared->devices[j]) return SHARED_DEVICE;
