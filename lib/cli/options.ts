@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type DatasetName, datasetNames } from "../data/index.ts";
 import { DEVICES, type Device, useDevice } from "../devices/index.ts";
+import { failRank } from "../distributed/rank-process.ts";
 import { describeField, type z } from "../schema.ts";
 
 export function integer(value: string): number {
@@ -60,7 +61,13 @@ export const deviceOption = (): Option =>
 export const withDevice = (command: Command): Command =>
   command.addOption(deviceOption()).hook("preAction", async () => {
     const { device } = command.opts<{ device?: Device | "auto" }>();
-    await useDevice(device ?? (process.env.DITLAB_DEVICE ? undefined : "cpu"));
+    try {
+      await useDevice(device ?? (process.env.DITLAB_DEVICE ? undefined : "cpu"));
+    } catch (error) {
+      // Other ranks mostly lack the same: one of them speaks.
+      await failRank(error);
+      throw error;
+    }
   });
 
 export const jsonOption = (): Option => new Option("--json", "print the result as JSON on stdout");

@@ -105,6 +105,7 @@ function surroundings(device: Device): string[] {
     "VK_DRIVER_FILES",
     "DITLAB_THREADS",
     "CUDA_VISIBLE_DEVICES",
+    "DITLAB_CUDA_DEVICE",
     "DISPLAY",
     ...(device === "cuda" ? CUDA_VARIABLES : []),
   ];

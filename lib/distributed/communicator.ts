@@ -1,5 +1,6 @@
 /** What processes of one run say to each other, whatever carries it. */
 import { digestOf } from "../fingerprint.ts";
+import type { Tensor } from "../tensor/tf.ts";
 
 /** Numbers that all ranks have in the same order. */
 export type Numbers = Float32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
@@ -19,6 +20,14 @@ export interface Communicator {
   sum(numbers: Numbers, to?: number): Promise<void>;
   /** Puts the numbers of rank `from` (default: 0) in the place of everybody's. @throws RankError where a rank does not come */
   broadcast(numbers: Numbers, from?: number): Promise<void>;
+  /**
+   * Puts sums in the place of compiled functions' results of float32 that lie on the ranks' GPUs, as `sum` does and where all ranks
+   * can; every rank gives as many tensors of the same shapes. Returns those that are summed; the others are as they were. `onNote`
+   * is told why some ranks cannot where others could.
+   */
+  sumOnDevices?(tensors: readonly Tensor[], onNote?: (note: string) => void): Promise<ReadonlySet<Tensor>>;
+  /** Waits for what all ranks do at the same time by other means. @throws RankError where a rank does not come */
+  together<T>(work: Promise<T>): Promise<T>;
   /** Waits for all ranks, and ends. Nothing can be said afterwards. */
   close(): Promise<void>;
 }

@@ -42,6 +42,8 @@ const LAUNCHERS: readonly {
   },
 ];
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /**
  * What the launcher of this process says, where there are several.
  * @throws where tasks of Slurm have no way to find each other
@@ -49,23 +51,40 @@ const LAUNCHERS: readonly {
 export function launchOf(
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): Launch | undefined {
-  const launcher = LAUNCHERS.find(({ rank, size }) => env[rank] !== undefined && env[size] !== undefined);
-  if (!launcher) {
-    if (Number(env.SLURM_STEP_NUM_TASKS) > 1 && env.SLURM_PROCID !== undefined)
-      throw new Error(
-        `srun started ${env.SLURM_STEP_NUM_TASKS} tasks that cannot find each other; start them by 'srun --mpi=pmix' (Open MPI) or 'srun --mpi=pmi2' (MPICH)`,
-      );
-    return undefined;
-  }
+  if (!launcherIn(env) && Number(env.SLURM_STEP_NUM_TASKS) > 1 && env.SLURM_PROCID !== undefined)
+    throw new Error(
+      `srun started ${env.SLURM_STEP_NUM_TASKS} tasks that cannot find each other; start them by 'srun --mpi=pmix' (Open MPI) or 'srun --mpi=pmi2' (MPICH)`,
+    );
+  return launchIn(env);
+}
+
+const launcherIn = (env: Environment) =>
+  LAUNCHERS.find(({ rank, size }) => env[rank] !== undefined && env[size] !== undefined);
+
+/** The same; tasks that cannot find each other are taken for processes that are alone. */
+export function launchIn(env: Environment): Launch | undefined {
+  const launcher = launcherIn(env);
+  if (!launcher) return undefined;
   const number = (name: string, otherwise: number): number => {
     const value = Number.parseInt(env[name] ?? "", 10);
     return Number.isNaN(value) ? otherwise : value;
   };
   const [rank, size] = [number(launcher.rank, 0), number(launcher.size, 1)];
   if (size < 2) return undefined;
-  const localSize = number(launcher.localSize, size);
-  const localRank = number(launcher.localRank, rank % localSize);
+  const localSize = number(launcher.localSize, slurmTasks(env) ?? size);
+  const localRank = number(launcher.localRank, number("SLURM_LOCALID", rank % localSize));
   return { rank, size, localRank, localSize, ...(launcher.family && { family: launcher.family }) };
+}
+
+/** Tasks on this node of Slurm's, of all nodes' in one text: `4(x2),3` is 4, 4 and 3. */
+function slurmTasks({
+  SLURM_STEP_TASKS_PER_NODE: all = "",
+  SLURM_NODEID: node = "0",
+}: Environment): number | undefined {
+  const tasks = [...all.matchAll(/(\d+)(?:\(x(\d+)\))?/g)].flatMap(([, count, nodes = "1"]) =>
+    Array<number>(Number(nodes)).fill(Number(count)),
+  );
+  return tasks[Number(node)];
 }
 
 /** Threads that each process on a machine may use, so that together they are as many as its processors. */

@@ -51,11 +51,11 @@ export function joinMpi(launch: Launch, { patience = PATIENCE }: MpiOptions = {}
   const finalize = mpi.function("MPI_Finalize", []);
   const rollCall = rollCaller(mpi, rank, size);
 
-  /** Waits for a call, for as long as its ranks may take. */
-  const patiently = async (call: Promise<number>, what: string): Promise<void> => {
+  /** Waits for what all ranks do, for as long as they may take. */
+  const together = async <T>(work: Promise<T>): Promise<T> => {
     for (let isFirst = true; ; isFirst = false) {
-      const outcome = await within(patience, call);
-      if (outcome !== "late") return check(outcome, what);
+      const outcome = await within(patience, work);
+      if (outcome !== LATE) return outcome;
       const absent = await rollCall();
       // All are there: it was this one that the others waited for, and it may still come to an end.
       if (absent.length > 0 || !isFirst) throw late(absent);
@@ -69,6 +69,8 @@ export function joinMpi(launch: Launch, { patience = PATIENCE }: MpiOptions = {}
         : `the ${size} ranks wait for each other and have not come further within ${2 * patience} s`;
     return new RankError(what, speaker);
   };
+  const patiently = async (call: Promise<number>, what: string): Promise<void> =>
+    check(await together(call), what);
   const type = (numbers: Numbers): Handle => (numbers instanceof Float32Array ? mpi.float : mpi.double);
   const inPieces = async (numbers: Numbers, what: string, call: (piece: Numbers) => Promise<number>) => {
     for (let from = 0; from < numbers.length; from += MOST)
@@ -102,6 +104,7 @@ export function joinMpi(launch: Launch, { patience = PATIENCE }: MpiOptions = {}
       inPieces(numbers, "MPI_Bcast", (piece) =>
         apart(broadcast, piece, piece.length, type(piece), from, world),
       ),
+    together,
     close: async () => {
       await allSum(new Float64Array(1));
       // By the thread that began, as the standard has it; all are there.
@@ -110,20 +113,22 @@ export function joinMpi(launch: Launch, { patience = PATIENCE }: MpiOptions = {}
   };
 }
 
-/** What comes of a call, or that it takes longer than so many seconds. */
-async function within(seconds: number, call: Promise<number>): Promise<number | "late"> {
+const LATE = Symbol("late");
+
+/** What comes of some work, or that it takes longer than so many seconds. */
+async function within<T>(seconds: number, work: Promise<T>): Promise<T | typeof LATE> {
   const waiting = new AbortController();
-  const late = sleep(1000 * seconds, "late" as const, { signal: waiting.signal });
+  const late = sleep(1000 * seconds, LATE, { signal: waiting.signal });
   late.catch(() => {});
   try {
-    return await Promise.race([call, late]);
+    return await Promise.race([work, late]);
   } finally {
     waiting.abort();
   }
 }
 
 /** Calls a function on a thread of its own. */
-const apart = (call: KoffiFunc<(...args: unknown[]) => number>, ...args: unknown[]): Promise<number> =>
+export const apart = (call: KoffiFunc<(...args: unknown[]) => number>, ...args: unknown[]): Promise<number> =>
   new Promise((resolve, reject) => {
     call.async(...args, (error: Error | null, status: number) => (error ? reject(error) : resolve(status)));
   });

@@ -2,6 +2,7 @@
 import { type Communicator, RankError } from "./communicator.ts";
 import { launchOf } from "./launch.ts";
 import { joinMpi, type MpiOptions, PATIENCE } from "./mpi.ts";
+import { withNccl } from "./nccl.ts";
 import { killed, ordinaryTurn, type RankMessage, SUPERVISED, sayEnd } from "./supervise.ts";
 
 /** Joins the processes that a launcher started; nothing where this one is alone. */
@@ -17,7 +18,7 @@ export function joinRanks(options: MpiOptions = {}): Communicator | undefined {
   process.channel?.unref();
   // What waits for all ranks to begin cannot watch the time itself.
   tell({ joining: options.patience ?? PATIENCE });
-  const ranks = joinMpi(launch, options);
+  const ranks = withNccl(joinMpi(launch, options));
   tell({ joined: true });
   return ranks;
 }

@@ -14,7 +14,8 @@ export interface Reducer {
   readonly losses: Float64Array;
 }
 
-export function reducer(ranks: Communicator): Reducer {
+/** Sums over ranks; `onNote` is told why GPUs cannot do it by themselves. */
+export function reducer(ranks: Communicator, onNote?: (note: string) => void): Reducer {
   const losses = new Float64Array(ranks.size);
   let stops = false;
   return {
@@ -32,7 +33,7 @@ export function reducer(ranks: Communicator): Reducer {
       stops = said[ranks.size] > 0;
       if (namesOf)
         for (const [to, names] of namesOf.entries()) await sumTensors(ranks, sum.gradients, { names, to });
-      else await sumTensors(ranks, sum.gradients);
+      else await sumTensors(ranks, sum.gradients, { onNote });
       await sumTensors(ranks, sum.losses);
     },
   };

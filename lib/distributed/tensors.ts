@@ -24,20 +24,36 @@ interface Exchange {
   writes: boolean;
 }
 
+export interface SumOptions {
+  names?: readonly string[];
+  to?: number;
+  /** Told why some ranks cannot sum on their devices where others could. */
+  onNote?: (note: string) => void;
+}
+
 /**
  * Puts the sums over all ranks in the place of a record's tensors (those of `names` that it has; default: all), in an order
  * that is the same everywhere; with `to` they are on that rank alone, and the others' numbers are of no use any more.
  */
-export const sumTensors = (
+export async function sumTensors(
   ranks: Communicator,
   tensors: Record<string, Tensor>,
-  { names, to }: { names?: readonly string[]; to?: number } = {},
-): Promise<void> =>
-  exchangeTensors(tensors, names ?? Object.keys(tensors), {
+  { names = Object.keys(tensors), to, onNote }: SumOptions = {},
+): Promise<void> {
+  const summed =
+    to === undefined
+      ? await ranks.sumOnDevices?.(
+          names.map((name) => tensors[name]),
+          onNote,
+        )
+      : undefined;
+  const left = names.filter((name) => !summed?.has(tensors[name]));
+  await exchangeTensors(tensors, left, {
     exchange: (numbers) => ranks.sum(numbers, to),
     reads: true,
     writes: to === undefined || to === ranks.rank,
   });
+}
 
 /** Puts one rank's numbers in the place of everybody's, of those of `names` that the record has. */
 export const shareTensors = (

@@ -102,6 +102,10 @@ class HostBackend extends IdleBackend {
     entry.numbers ??= (await entry.buffer.data.read()) as Values;
     return entry.numbers;
   }
+  /** Drops what was brought to the host of an array that will have other numbers. */
+  forget(dataId: object): void {
+    delete this.entries.get(dataId)?.numbers;
+  }
   /** Gives an array of a device away as it is, with the holds that its tensors have on it. */
   handOver(dataId: object, device: object): { array: DeviceArray; references: number } | undefined {
     const entry = this.entries.get(dataId);
@@ -183,14 +187,28 @@ export async function hostNumbers(tensor: Tensor): Promise<GraphData> {
 /** The buffer of a tensor that a compiled function made, unless tfjs has moved it to another backend since. */
 export const bufferOf = (tensor: Tensor): Buffer | undefined => host.bufferOf(tensor);
 
+/** Where the numbers of a compiled function's result lie; nothing where somebody else may see them. */
+function ownMemory(tensor: Tensor): Memory | undefined {
+  const buffer = bufferOf(tensor);
+  if (!buffer || buffer.left || buffer.calls.size > 0 || host.refCount(tensor.dataId) > 1) return undefined;
+  return buffer.data;
+}
+
 /**
  * The numbers of a compiled function's result on the host, to be written over: nothing where they lie elsewhere, or where
  * somebody else may see them.
  */
 export function ownNumbers(tensor: Tensor): GraphData | undefined {
-  const buffer = bufferOf(tensor);
-  if (!buffer || buffer.left || buffer.calls.size > 0 || host.refCount(tensor.dataId) > 1) return undefined;
-  return isOnHost(buffer.data) ? buffer.data : undefined;
+  const memory = ownMemory(tensor);
+  return memory && isOnHost(memory) ? memory : undefined;
+}
+
+/** The same of numbers on a device. */
+export function ownArray(tensor: Tensor): DeviceArray | undefined {
+  const memory = ownMemory(tensor);
+  if (!memory || isOnHost(memory) || memory.users > 1) return undefined;
+  host.forget(tensor.dataId);
+  return memory;
 }
 
 /** Takes a tensor's array from here, if it is one of that device: who calls this releases it. */

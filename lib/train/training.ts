@@ -103,7 +103,7 @@ export function training(
   const step = folder !== undefined && options.resume ? (newestCheckpoint(folder)?.step ?? 0) : 0;
   const run: OpenRun = {
     ...{ config, task, data, options, seconds: [], step, isBusy: false, isStopping: false },
-    ...(ranks && { reducer: reducer(ranks) }),
+    ...(ranks && { reducer: reducer(ranks, options.onWarning) }),
     ...(ranks && shardOptimizer && { shards: shardsOf(task, ranks) }),
   };
   return {

@@ -57,13 +57,26 @@ export async function ranksOf<T extends { rank: number }>(
   ranks: number,
   script: string,
   given: unknown = {},
+  env: Record<string, string> = {},
 ): Promise<T[]> {
-  const { code, stdout, stderr } = await launch(engine, ranks, [
-    ...["--import", "tsx", "--import", "./test/setup.ts"],
-    join("test/distributed", script),
-    JSON.stringify(given),
-  ]);
+  const { code, stdout, stderr } = await launch(
+    engine,
+    ranks,
+    [
+      ...["--import", "tsx", "--import", "./test/setup.ts"],
+      join("test/distributed", script),
+      JSON.stringify(given),
+    ],
+    undefined,
+    env,
+  );
   if (code !== 0) throw new Error(`${engine.name} ended with ${code}: ${stdout}${stderr}`);
-  const lines = stdout.split("\n").filter((line) => line.startsWith("{"));
-  return lines.map((line) => JSON.parse(line) as T).sort((a, b) => a.rank - b.rank);
+  return linesOf<T>(stdout).sort((a, b) => a.rank - b.rank);
 }
+
+/** What ranks said in lines of JSON, in the order that they came. */
+export const linesOf = <T>(text: string): T[] =>
+  text
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line) as T);

@@ -28,6 +28,12 @@ test("each launcher's environment says which rank this is", () => {
     SLURM_NTASKS_PER_NODE: "4",
   };
   assert.equal(launchOf({ ...slurm, PMIX_RANK: "5" }), { rank: 5, size: 6, localRank: 1, localSize: 4 });
+  const { SLURM_NTASKS_PER_NODE: _, ...uneven } = { ...slurm, PMIX_RANK: "5", SLURM_NODEID: "2" };
+  assert.is(launchOf({ ...uneven, SLURM_STEP_TASKS_PER_NODE: "1(x2),4" })!.localSize, 4);
+  assert.is(launchOf(uneven)!.localSize, 6);
+  const mpich = { PMI_RANK: "5", PMI_SIZE: "6", SLURM_LOCALID: "3", SLURM_NODEID: "1" };
+  const { localRank, localSize } = launchOf({ ...mpich, SLURM_STEP_TASKS_PER_NODE: "2,4" })!;
+  assert.equal([localRank, localSize], [3, 4]);
   assert.throws(() => launchOf(slurm), /srun started 6 tasks that cannot find each other; .*--mpi=pmix/);
   // A batch script itself is one process, whatever it may start.
   assert.is(launchOf({ SLURM_NTASKS: "6", SLURM_PROCID: "0" }), undefined);

@@ -3,6 +3,7 @@
 import { imageSetData } from "../../lib/data/index.ts";
 import { joinRanks } from "../../lib/distributed/rank-process.ts";
 import { fingerprint } from "../../lib/fingerprint.ts";
+import { type TargetName, useTarget } from "../../lib/jit/targets/index.ts";
 import { flattenTree } from "../../lib/tensor/index.ts";
 import { type TrainConfig, train } from "../../lib/train/index.ts";
 import { smallConfig, smallImages } from "../train/small.ts";
@@ -14,6 +15,7 @@ const {
   shardOptimizer,
   images,
   broken = Number.NaN,
+  target = "cpu",
 } = JSON.parse(process.argv[2]) as {
   folder: string;
   change: Partial<TrainConfig>;
@@ -23,10 +25,13 @@ const {
   images?: Record<string, number>;
   /** The place in the run of an example that has a pixel which is no number. */
   broken?: number;
+  target?: TargetName;
 };
+useTarget(target);
 const ranks = joinRanks();
 const rank = ranks?.rank ?? 0;
 const data = imageSetData(smallImages(images?.[rank] ?? 50));
+const notes: string[] = [];
 try {
   const result = await train(smallConfig(change as object), {
     folder,
@@ -40,6 +45,7 @@ try {
       },
     },
     resume,
+    onWarning: (note) => notes.push(note),
     ...(ranks && { ranks, shardOptimizer }),
   });
   // In shards the rest is another part on each.
@@ -47,7 +53,7 @@ try {
   const content = await Promise.all(leaves.map(async ({ path, tensor }) => [path, await tensor.data()]));
   const state = fingerprint(content.flat() as (string | Float32Array)[]);
   const moments = Object.values(result.state.optimizer.first).reduce((sum, { size }) => sum + size, 0);
-  console.log(JSON.stringify({ rank, step: result.step, state, moments }));
+  console.log(JSON.stringify({ rank, step: result.step, state, moments, notes }));
 } catch (error) {
   console.log(JSON.stringify({ rank, error: (error as Error).message }));
 }

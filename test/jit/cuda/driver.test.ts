@@ -275,6 +275,22 @@ test("what the device says of itself", (c) => {
   c.call("cuDeviceGetName", name, 64, 0);
   assert.match(name.toString(), /^CPU in place of a GPU/);
   assert.is(c.status("cuDeviceGet", value, 1), 101);
+  process.env.DITLAB_STANDIN_DEVICES = "2";
+  try {
+    c.call("cuDeviceGetCount", value);
+    assert.is(value[0], 2);
+    const uuids = [0, 1].map((device) => {
+      const uuid = Buffer.alloc(16);
+      c.call("cuDeviceGetUuid_v2", uuid, device);
+      return uuid.toString("hex");
+    });
+    assert.is.not(uuids[0], uuids[1]);
+    assert.is(c.status("cuDeviceGet", value, 2), 101);
+    // Its context is of the first one.
+    assert.is(c.status("cuDevicePrimaryCtxRetain", new BigUint64Array(1), 1), 801);
+  } finally {
+    delete process.env.DITLAB_STANDIN_DEVICES;
+  }
 });
 
 runTests();

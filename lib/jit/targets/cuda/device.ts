@@ -1,10 +1,11 @@
 /** A GPU of NVIDIA's through its driver: one context, one stream. */
+import type { DeviceArray } from "../../buffers.ts";
 import { type Device, lossError, type Piece } from "../planned/device.ts";
 import { tuningOf } from "../planned/tuning.ts";
 import { OWN_KERNELS } from "./attention.ts";
 import { cubinsOf } from "./cubins.ts";
 import { openProducts } from "./cublaslt.ts";
-import { CudaError, type Driver, NoDriverError, openDriver } from "./driver.ts";
+import { CudaError, type Driver, deviceName, deviceUuid, NoDriverError, openDriver } from "./driver.ts";
 import { compileKernels } from "./kernels.ts";
 import { CUDA } from "./language.ts";
 import { MAJORS, majorsFor, versionText } from "./libraries.ts";
@@ -18,6 +19,7 @@ import {
   type Pool,
 } from "./memory.ts";
 import { openCompiler } from "./nvrtc.ts";
+import { ordinalAmong } from "./ordinal.ts";
 import { type ProductShelf, productShelf } from "./products.ts";
 import { beginWork } from "./work.ts";
 
@@ -25,6 +27,8 @@ export interface CudaDevice extends Device {
   readonly name: string;
   /** As `sm_90`. */
   readonly architecture: string;
+  /** Which piece of hardware it is: no two have the same. */
+  readonly uuid: string;
   /** Bytes of its memory. */
   readonly memory: number;
   /** Whether a processor plays it, as in the tests. */
@@ -43,6 +47,8 @@ export interface CudaDevice extends Device {
   cubin(text: string, cache: boolean | string): Promise<Buffer>;
   /** Makes it the device of what follows: other libraries of the process may have devices of their own. */
   enter(): void;
+  /** An event that the stream comes to behind the work that was given by now. */
+  mark(): bigint;
   /** Keeps pinned memory until the work that was given by now is done. */
   keepUntilDone(staged: readonly Pinned[]): void;
   /** Gives back what was kept for work that is done. */
@@ -97,6 +103,10 @@ export async function openDevice(): Promise<CudaDevice> {
   return opened;
 }
 
+/** The device that an array lies on, if it is the one that is open. */
+export const deviceOf = ({ device }: DeviceArray): CudaDevice | undefined =>
+  device === opened ? opened : undefined;
+
 /** A driver that throws what `tell` makes of errors behind which a device is of no use. */
 const telling = (driver: Driver, tell: (error: CudaError) => Error): Driver => {
   const told =
@@ -118,14 +128,8 @@ const telling = (driver: Driver, tell: (error: CudaError) => Error): Driver => {
   };
 };
 
-function nameOf(driver: Driver, ordinal: number): string {
-  const text = Buffer.alloc(256);
-  driver.call("cuDeviceGetName", text, text.length, ordinal);
-  return text.toString("utf8").replace(/\0.*$/s, "");
-}
-
 /** A turn of the event loop, then longer and longer ones, up to a millisecond. */
-const pause = (asked: number): Promise<void> =>
+export const pause = (asked: number): Promise<void> =>
   new Promise((resolve) => (asked < 16 ? setImmediate(resolve) : setTimeout(resolve, 1)));
 
 function open(raw: Driver): CudaDevice {
@@ -134,10 +138,10 @@ function open(raw: Driver): CudaDevice {
       `NVIDIA's driver is for CUDA ${versionText(raw.version)}, expected ${MAJORS.at(-1)}.0 or newer`,
       "old driver",
     );
-  if (raw.getInt("cuDeviceGetCount") === 0)
-    throw new NoDriverError("NVIDIA's driver has no GPU", "no device");
-  const ordinal = raw.getInt("cuDeviceGet", 0);
-  const name = nameOf(raw, ordinal);
+  const count = raw.getInt("cuDeviceGetCount");
+  if (count === 0) throw new NoDriverError("NVIDIA's driver has no GPU", "no device");
+  const ordinal = raw.getInt("cuDeviceGet", ordinalAmong(count));
+  const name = deviceName(raw, ordinal);
   const [major, minor] = [ATTRIBUTE.major, ATTRIBUTE.minor].map((id) =>
     raw.getInt("cuDeviceGetAttribute", id, ordinal),
   );
@@ -174,7 +178,7 @@ function open(raw: Driver): CudaDevice {
   /** What is kept until an event is reached, the oldest first. */
   const kept: { event: bigint; staged: readonly Pinned[] }[] = [];
   const TIMELESS = 2;
-  const event = (): bigint => {
+  const mark = (): bigint => {
     const made = driver.get("cuEventCreate", TIMELESS);
     driver.call("cuEventRecord", made, stream);
     return made;
@@ -213,6 +217,7 @@ function open(raw: Driver): CudaDevice {
   const device: CudaDevice = {
     name,
     architecture,
+    uuid: deviceUuid(raw, ordinal),
     memory,
     isSoftware: name === STAND_IN,
     driver,
@@ -246,8 +251,9 @@ function open(raw: Driver): CudaDevice {
     compile: (kernels, cache) => compileKernels(device, kernels, cache),
     begin: () => beginWork(device),
     enter,
+    mark,
     keepUntilDone(staged) {
-      if (staged.length > 0) kept.push({ event: event(), staged });
+      if (staged.length > 0) kept.push({ event: mark(), staged });
     },
     tidy() {
       while (kept.length > 0 && driver.isReached(kept[0].event)) {
@@ -276,7 +282,7 @@ function open(raw: Driver): CudaDevice {
     },
     async done() {
       enter();
-      const end = event();
+      const end = mark();
       await reached(end);
       driver.call("cuEventDestroy_v2", end);
     },

@@ -14,6 +14,7 @@ const SIGNATURES = {
   cuDeviceGetCount: [P],
   cuDeviceGet: [P, I],
   cuDeviceGetName: [P, I, I],
+  cuDeviceGetUuid_v2: [P, I],
   cuDeviceGetAttribute: [P, I, I],
   cuDeviceTotalMem_v2: [P, I],
   cuDevicePrimaryCtxRetain: [P, I],
@@ -165,4 +166,18 @@ export function openDriver(): Driver {
     },
   };
   return driver;
+}
+
+/** What a device is called. */
+export function deviceName(driver: Driver, ordinal: number): string {
+  const text = Buffer.alloc(256);
+  driver.call("cuDeviceGetName", text, text.length, ordinal);
+  return text.toString("utf8").replace(/\0.*$/s, "");
+}
+
+/** Which piece of hardware it is. */
+export function deviceUuid(driver: Driver, ordinal: number): string {
+  const bytes = Buffer.alloc(16);
+  driver.call("cuDeviceGetUuid_v2", bytes, ordinal);
+  return bytes.toString("hex");
 }

@@ -1,4 +1,4 @@
-/** Where NVIDIA's libraries are: the driver's, and of a toolkit the compiler and the products. */
+/** Where NVIDIA's libraries are: the driver's, of a toolkit the compiler and the products, and NCCL. */
 import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -29,7 +29,7 @@ const TARGETS = { x64: "x86_64-linux", arm64: "sbsa-linux" } as Readonly<Record<
 
 /** Folders of libraries below one that holds them, as toolkits and NVIDIA's wheels (of 13, and of 12) are laid out. */
 export function foldersBelow(root: string): string[] {
-  const inWheels = ["cu13", "cuda_nvrtc", "cublas"].map((name) => join(root, "nvidia", name));
+  const inWheels = ["cu13", "cuda_nvrtc", "cublas", "nccl"].map((name) => join(root, "nvidia", name));
   return [root, join(root, "targets", TARGETS[process.arch] ?? ""), ...inWheels].flatMap((folder) => [
     folder,
     join(folder, "lib64"),
@@ -112,6 +112,16 @@ export function candidatesFor(
     ...filesBelow(places, names),
     ...names,
   ];
+}
+
+/** NCCL's file on Linux, the only system that it is for; of all versions of CUDA. */
+export const NCCL = "libnccl.so.2";
+
+/** What may be loaded for NCCL: the file that `DITLAB_NCCL` names, or else what is there, then the name for the loader. */
+export function ncclCandidates(environment: NodeJS.ProcessEnv = process.env): string[] {
+  const { DITLAB_NCCL } = environment;
+  if (DITLAB_NCCL) return [DITLAB_NCCL];
+  return [...filesBelow([...givenFolders(environment), ...placesOf(environment)], [NCCL]), NCCL];
 }
 
 const DRIVER = isWindows ? "nvcuda.dll" : "libcuda.so.1";

@@ -23,10 +23,15 @@ const FLAGS = [
   ...["-std=c++20", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-gnu-unique", "-pthread"],
   ...OWN_LIBRARY,
 ];
-const LIBRARIES = { libcuda: "libcuda.so.1", libnvrtc: "libnvrtc.so.13", libcublasLt: "libcublasLt.so.13" };
+const LIBRARIES = {
+  libcuda: "libcuda.so.1",
+  libnvrtc: "libnvrtc.so.13",
+  libcublasLt: "libcublasLt.so.13",
+  libnccl: "libnccl.so.2",
+};
 
 export interface StandIns {
-  /** Holds the three libraries, under the names of CUDA's own. */
+  /** Holds the libraries, under the names of CUDA's own. */
   readonly folder: string;
 }
 /** Undefined where they cannot be: they need g++ and Linux on x86-64. */
@@ -48,7 +53,8 @@ export async function buildStandIns(): Promise<StandIns | undefined> {
     return run("g++", [...FLAGS, ...names, ...more]);
   };
   await Promise.all([build("libcuda", "-ldl"), build("libnvrtc", "-ldl")]);
-  await build("libcublasLt", `-L${made}`, "-l:libcuda.so.1", "-Wl,-rpath,$ORIGIN");
+  const onDriver = [`-L${made}`, "-l:libcuda.so.1", "-Wl,-rpath,$ORIGIN"];
+  await Promise.all([build("libcublasLt", ...onDriver), build("libnccl", ...onDriver)]);
   try {
     renameSync(made, folder);
   } catch (error) {
@@ -67,6 +73,10 @@ export interface Report {
   readonly nodesReplayed: number;
   /** Products of the stand-in cuBLASLt that were given to a stream. */
   readonly products: number;
+  /** Sums over processes of the stand-in NCCL that were given to a stream. */
+  readonly collectives: number;
+  /** Which of its devices the process computed on. */
+  readonly device: number;
   readonly bytes: number;
   readonly mostBytes: number;
   readonly allocations: number;

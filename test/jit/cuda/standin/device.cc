@@ -18,7 +18,8 @@ long kernelsBeforeLoss;
 int lossError;
 
 static bool initialized;
-static int retained;
+/** A process computes on one device at a time here, which its context is of. */
+static int retained, retainedDevice;
 /** Each context that is made has an address of its own, so that one that is gone is not taken for a new one. */
 static char contexts[1024];
 static int contextNumber;
@@ -92,27 +93,30 @@ API cuGetErrorString(int error, const char **out) {
   return *out = nullptr, INVALID_VALUE;
 }
 
+static int devices() { return wanted("DITLAB_STANDIN_DEVICES", 1); }
+static bool isThere(int device) { return device >= 0 && device < devices(); }
 API cuDeviceGetCount(int *count) {
   if (!initialized) return NOT_INITIALIZED;
-  return *count = 1, OK;
+  return *count = devices(), OK;
 }
 API cuDeviceGet(int *device, int ordinal) {
   if (!initialized) return NOT_INITIALIZED;
-  return ordinal ? INVALID_DEVICE : (*device = 0, OK);
+  return isThere(ordinal) ? (*device = ordinal, OK) : INVALID_DEVICE;
 }
 API cuDeviceGetName(char *name, int bytes, int device) {
-  if (device) return INVALID_DEVICE;
+  if (!isThere(device)) return INVALID_DEVICE;
   if (bytes < 1) return INVALID_VALUE;
   const char *other = getenv("DITLAB_STANDIN_NAME");
   snprintf(name, bytes, "%s", other ? other : "CPU in place of a GPU");
   return OK;
 }
 API cuDeviceGetUuid_v2(char *uuid, int device) {
-  if (device) return INVALID_DEVICE;
+  if (!isThere(device)) return INVALID_DEVICE;
   memcpy(uuid, "ditlab stand-in!", 16);
+  uuid[15] += device;
   return OK;
 }
-API cuDeviceTotalMem_v2(size_t *bytes, int device) { return device ? INVALID_DEVICE : (*bytes = memory::total(), OK); }
+API cuDeviceTotalMem_v2(size_t *bytes, int device) { return !isThere(device) ? INVALID_DEVICE : (*bytes = memory::total(), OK); }
 API cuDeviceGetAttribute(int *value, int attribute, int device) {
   static const std::map<int, int> VALUES = {
       {1, 1024}, {2, 1024}, {3, 1024}, {4, 64}, {5, 0x7fffffff}, {6, 65535}, {7, 65535}, {8, 48 << 10}, {9, 65536},
@@ -120,7 +124,7 @@ API cuDeviceGetAttribute(int *value, int attribute, int device) {
       {20, 0}, {31, 1}, {32, 1}, {33, 1}, {34, 0}, {35, 0}, {36, 2619000}, {37, 5120}, {38, 50 << 20}, {39, 2048},
       {40, 3}, {41, 1}, {78, 1}, {79, 1}, {80, 1}, {81, 228 << 10},
       {82, 65536}, {83, 1}, {95, 1}, {97, MOST_SHARED}, {106, 32}, {111, 1024}, {115, 1}};
-  if (device) return INVALID_DEVICE;
+  if (!isThere(device)) return INVALID_DEVICE;
   const int arch = wanted("DITLAB_STANDIN_ARCH", DEVICE_ARCH);
   if (attribute == 75 || attribute == 76) return *value = attribute == 75 ? arch / 10 : arch % 10, OK;
   const auto at = VALUES.find(attribute);
@@ -130,9 +134,11 @@ API cuDeviceGetAttribute(int *value, int attribute, int device) {
 
 API cuDevicePrimaryCtxRetain(void **context, int device) {
   if (!initialized) return NOT_INITIALIZED;
-  if (device) return INVALID_DEVICE;
+  if (!isThere(device)) return INVALID_DEVICE;
   std::lock_guard lock(mutex);
+  if (retained && device != retainedDevice) return NOT_SUPPORTED;
   if (!retained++) {
+    retainedDevice = device;
     contextNumber++;
     defaultStream = std::make_shared<Stream>();
     readFault();
@@ -142,9 +148,9 @@ API cuDevicePrimaryCtxRetain(void **context, int device) {
 }
 /** The last release ends the context and all that belongs to it, an error it is lost by too. */
 API cuDevicePrimaryCtxRelease_v2(int device) {
-  if (device) return INVALID_DEVICE;
+  if (!isThere(device)) return INVALID_DEVICE;
   std::lock_guard lock(mutex);
-  if (!retained) return INVALID_CONTEXT;
+  if (!retained || device != retainedDevice) return INVALID_CONTEXT;
   if (--retained) return OK;
   queue::clear();
   streams.clear();
@@ -173,16 +179,19 @@ API cuCtxSynchronize() {
 
 STANDIN_EXPORT int standin_context() { return ready(); }
 STANDIN_EXPORT bool standin_inside(uint64_t address, size_t bytes) { return memory::inside(address, bytes); }
-STANDIN_EXPORT int standin_submit(void *handle, Work *work) {
+STANDIN_EXPORT int standin_device() { return retainedDevice; }
+static int submit(void *handle, Work *work, report::Counter counter) {
   auto stream = streamOf(handle);
   if (!stream) return INVALID_HANDLE;
-  report::count(report::PRODUCTS);
+  report::count(counter);
   return queue::submit(stream, std::move(*work));
 }
+STANDIN_EXPORT int standin_submit(void *handle, Work *work) { return submit(handle, work, report::PRODUCTS); }
+STANDIN_EXPORT int standin_collective(void *handle, Work *work) { return submit(handle, work, report::COLLECTIVES); }
 STANDIN_EXPORT const char *standin_report() {
   static thread_local std::string text;
   auto member = [](const char *name, size_t value) { return std::string("\"") + name + "\":" + std::to_string(value) + ","; };
-  text = "{" + member("modules", modules.size()) + member("events", events.size()) + member("streams", streams.size()) +
+  text = "{" + member("device", retainedDevice) + member("modules", modules.size()) + member("events", events.size()) + member("streams", streams.size()) +
          member("graphs", graphs.size()) + member("executables", executables.size()) + memory::members() + "," +
          queue::members() + "," + report::members() + "}";
   return text.c_str();

@@ -48,7 +48,7 @@ static std::string quoted(const std::string &text) {
 }
 std::string members() {
   std::lock_guard lock(mutex);
-  static const char *names[] = {"launches", "graphLaunches", "captures", "nodesReplayed", "products"};
+  static const char *names[] = {"launches", "graphLaunches", "captures", "nodesReplayed", "products", "collectives"};
   std::string out;
   for (int i = 0; i < COUNTERS; i++) out += quoted(names[i]) + ":" + std::to_string(counters[i]) + ",";
   out += "\"kernels\":{";
