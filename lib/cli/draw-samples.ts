@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { contentHash } from "../data/identity.ts";
 import type { Captions } from "../data/index.ts";
-import type { Communicator } from "../distributed/communicator.ts";
+import { type Communicator, checkAgreement } from "../distributed/communicator.ts";
 import { fromFirst, isFirst, shareAll } from "../distributed/share.ts";
 import { claimFolder } from "../io/folders.ts";
 import { type NdArray, readBytes, readNpz, threeChannels, writeAtomic, writePngGrid } from "../io/index.ts";
@@ -195,6 +195,8 @@ export async function drawSamples(
       throw new Error(
         `a picture of ${pipeline.network.input[0]} channels needs a --vae that makes images of them`,
       );
+    // A run may go on meanwhile, and its newest checkpoint be another one on each rank.
+    if (ranks) await checkAgreement(ranks, "checkpoint or option", JSON.stringify(drawing.run));
     if (ranks && !isFirst(ranks)) {
       await drawShare(ranks, partsFolder(out), drawing.make);
       return { count, out, grid, png };

@@ -20,6 +20,27 @@ export async function* shareOut<P, T>(
   }
 }
 
+/** Parts that many ranks have something of. */
+const MANY = 64;
+
+/** The numbers `from` to `from + count - 1` of all. */
+export interface Part {
+  readonly from: number;
+  readonly count: number;
+}
+
+/**
+ * Cuts `count` things into parts of `most`, or smaller ones where there would be few of them, always multiples of `unit`. How
+ * many ranks there are has no say in it, so that what depends on the cut does not depend on them.
+ */
+export function partsOf(count: number, { unit = 1, most }: { unit?: number; most: number }): Part[] {
+  const size = Math.min(most, unit * Math.ceil(count / unit / MANY));
+  return Array.from({ length: Math.ceil(count / size) }, (_, i) => ({
+    from: i * size,
+    count: Math.min(size, count - i * size),
+  }));
+}
+
 /** Waits until all parts are made. */
 export async function shareAll<P>(
   parts: readonly P[],

@@ -24,6 +24,9 @@ export type Turn = "at once" | "later" | "never";
 /** In the environment of the process that computes. */
 export const SUPERVISED = "DITLAB_RANK_PROCESS";
 
+/** Whether this process is alone, or of several ranks the first one. */
+export const speaksForAll = (): boolean => !process.env[SUPERVISED] || launchOf()?.rank === 0;
+
 /** Milliseconds until then. */
 const TURNS: Readonly<Record<Turn, number>> = { "at once": 0, later: 2000, never: 5000 };
 
