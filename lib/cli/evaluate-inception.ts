@@ -2,7 +2,6 @@
 import { type Communicator, checkAgreement } from "../distributed/communicator.ts";
 import { isFirst } from "../distributed/share.ts";
 import { pathOrPublished } from "../io/index.ts";
-import { shareFeatures } from "../metrics/inception/collect.ts";
 import {
   type CollectOptions,
   collectFeatures,
@@ -20,6 +19,7 @@ import {
   readInception,
   type SetFeatures,
   type SuiteName,
+  shareFeatures,
 } from "../metrics/index.ts";
 import { readVAE } from "../vae/index.ts";
 import { fetched } from "./download.ts";

@@ -96,7 +96,8 @@ export async function runPreparation(
     if (broken.length === total)
       throw new Error(`None of the ${total} images of ${source.path} can be read: ${broken[0].error}`);
     const finished = written + skipped + broken.length === total;
-    if (finished && isFirst(ranks)) await preparation.finish(broken);
+    // Before anybody goes on: a finished folder may be what is read next.
+    if (finished) await firstAlone(() => preparation.finish(broken), ranks);
     return { count: total, written, skipped, broken, others: source.others, finished };
   } finally {
     await preparation.close();

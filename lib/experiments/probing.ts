@@ -4,6 +4,7 @@ import type { ProcessConfig } from "../diffusion/process.ts";
 import type { Communicator } from "../distributed/communicator.ts";
 import { shareOut } from "../distributed/share.ts";
 import type { Network } from "../models/network.ts";
+import type { ExtractRequest } from "../probe/cached.ts";
 import { blocksOf } from "../probe/extract.ts";
 import {
   cachedExtractor,
@@ -80,24 +81,33 @@ export async function probeBlocks(options: BlockProbesOptions): Promise<BlockPro
   const extractor = cachedExtractor(network, process, { identity, blocks, folder: cache });
   type Look = (typeof looks)[number];
   /** Training and test images as a look has them: test images have noise of their own. */
-  const setsOf = ({ weights, time, level }: Look) => {
-    const named = (what: string, images: ProbedSet, count: number, own: number) => ({
-      ...{ what: `${weights}, t = ${time}: features of ${what} images`, images },
-      options: {
-        ...{ ...level, count, seed: own, signal, onProgress: (done: number) => reporter.update(done) },
-      },
+  const askedOf = ({ params, level }: Look) => {
+    const asked = (images: ProbedSet, count: number, own: number): ExtractRequest => ({
+      ...{ params, images, options: { ...level, count, seed: own, signal } },
     });
-    return [
-      named("training", options.train, options.trainCount, seed),
-      named("test", options.test, options.testCount, seed + 1),
-    ];
+    return {
+      training: asked(options.train, options.trainCount, seed),
+      test: asked(options.test, options.testCount, seed + 1),
+    };
   };
+  /** The files of all features, before each rank trains the probes of other looks on them. */
+  async function shareFeatures(ranks: Communicator): Promise<void> {
+    const asked = looks.flatMap((look) => Object.values(askedOf(look)));
+    let begun = false;
+    await extractor.share(asked, ranks, (done, total) => {
+      if (!begun) reporter.begin(`files of features, by ${ranks.size} ranks`, total);
+      begun = true;
+      reporter.update(done);
+    });
+    reporter.end();
+  }
   async function probesOf(look: Look): Promise<BlockProbe[]> {
-    const { weights, params, time } = look;
+    const { weights, time } = look;
     const found: StoredFeatures[] = [];
-    for (const { what, images, options } of setsOf(look)) {
-      reporter.begin(what, options.count);
-      found.push(await extractor.extract(params, images, options));
+    for (const [what, { params, images, options }] of Object.entries(askedOf(look))) {
+      reporter.begin(`${weights}, t = ${time}: features of ${what} images`, options.count);
+      const onProgress = (done: number): void => reporter.update(done);
+      found.push(await extractor.extract(params, images, { ...options, onProgress }));
       reporter.end();
     }
     const [train, test] = found;
@@ -112,15 +122,6 @@ export async function probeBlocks(options: BlockProbesOptions): Promise<BlockPro
     });
     if (begun) reporter.end();
     return accuracies.map((accuracy, i) => ({ weights, time, block: blocks[i], accuracy }));
-  }
-  /** The files of all features, before each rank trains the probes of other looks on them. */
-  async function shareFeatures(ranks: Communicator): Promise<void> {
-    for (const look of looks)
-      for (const { what, images, options } of setsOf(look)) {
-        reporter.begin(`${what}, by ${ranks.size} ranks`, options.count);
-        await extractor.share(look.params, images, options, ranks);
-        reporter.end();
-      }
   }
   const results: BlockProbe[] = [];
   try {

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { ProcessConfig } from "../diffusion/process.ts";
 import type { Communicator } from "../distributed/communicator.ts";
-import { shareAll } from "../distributed/share.ts";
+import { shareOut } from "../distributed/share.ts";
 import { contentOfParams, digestOf, fingerprint } from "../fingerprint.ts";
 import { cacheFolder } from "../home.ts";
 import { keptName, noteUse, removeUnused } from "../io/kept.ts";
@@ -28,9 +28,23 @@ export interface CacheOptions {
   folder?: string;
 }
 
+/** What `extract` is asked for. */
+export interface ExtractRequest {
+  params: Params;
+  images: ProbedSet;
+  options: ProbedImages;
+}
+
 export interface CachedExtractor extends Extractor<StoredFeatures> {
-  /** Has the files of what `extract` would take made by ranks together, in a folder that all of them see. */
-  share(params: Params, images: ProbedSet, options: ProbedImages, ranks: Communicator): Promise<void>;
+  /**
+   * Has the files of all that `extract` will be asked for made by ranks together, in a folder that all of them see.
+   * @param onProgress is told how many files there are, and how many are to be
+   */
+  share(
+    asked: readonly ExtractRequest[],
+    ranks: Communicator,
+    onProgress?: (done: number, total: number) => void,
+  ): Promise<void>;
 }
 
 const FORMAT = "ditlab-features/1";
@@ -184,10 +198,15 @@ export function cachedExtractor(
 
   return {
     dispose,
-    async share(params, images, options, ranks) {
-      const { parts, read } = await open(params, images, options);
-      const make = async (files: readonly Part[]): Promise<void> => void (await read(files));
-      await shareAll(parts, make, ranks);
+    async share(asked, ranks, onProgress) {
+      const reads: (() => Promise<Kept[]>)[] = [];
+      for (const { params, images, options } of asked) {
+        const { parts, read } = await open(params, images, options);
+        reads.push(...parts.map((files) => () => read(files)));
+      }
+      let done = 0;
+      for await (const _ of shareOut(reads, async (read) => void (await read()), ranks))
+        onProgress?.(++done, reads.length);
     },
     async extract(params, images, options) {
       const { count } = options;

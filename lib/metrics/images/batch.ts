@@ -15,16 +15,16 @@ export interface ImageBatch {
 }
 
 /** Of batches in order those with the numbers `rank`, `rank + size` and so on. */
-export type Share = Pick<Communicator, "rank" | "size">;
+export type BatchShare = Pick<Communicator, "rank" | "size">;
 
 /** Of all of them. */
-export const WHOLE: Share = { rank: 0, size: 1 };
+export const WHOLE: BatchShare = { rank: 0, size: 1 };
 
 export interface ImageFiles {
   /** Images. */
   count: number;
   /** The images in order, `size` at a time, the last time fewer; or a share of these batches. */
-  batches(size: number, share?: Share): AsyncGenerator<ImageBatch>;
+  batches(size: number, share?: BatchShare): AsyncGenerator<ImageBatch>;
   /** Of a reference batch: the statistics that were published with it, of pooled and of spatial features. */
   statistics: { pool?: GaussianStatistics; spatial?: GaussianStatistics };
   close(): Promise<void>;
@@ -69,7 +69,7 @@ export async function* inPieces<T, U>(
   items: AsyncIterable<T>,
   size: number,
   make: (items: T[], first: number) => U,
-  share: Share = WHOLE,
+  share: BatchShare = WHOLE,
 ): AsyncGenerator<U> {
   let piece: T[] = [];
   let done = 0;
