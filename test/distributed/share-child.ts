@@ -4,7 +4,7 @@ import { joinMpi } from "../../lib/distributed/mpi.ts";
 import { isFirst, shareOut } from "../../lib/distributed/share.ts";
 import { doWork } from "./shared-work.ts";
 
-const { inputs, out } = JSON.parse(process.argv[2]);
+const { inputs, out, isWhole } = JSON.parse(process.argv[2]);
 const ranks = joinMpi(launchOf()!);
 const { rank } = ranks;
 const makers: unknown[] = [];
@@ -16,6 +16,6 @@ const make = async (part: number) => ({
 });
 for await (const { part, by, values } of shareOut([0, 1, 2, 3, 4, 5, 6], make, ranks))
   makers.push([part, by, values[0], Object.is(values[1], -0), Number.isNaN(values[2]), values[3]]);
-const work = await doWork(inputs, out, ranks);
+const work = await doWork(inputs, out, { isWhole, ranks });
 await ranks.close();
 console.log(JSON.stringify({ rank, makers, ...(isFirst(ranks) && { work }) }));

@@ -62,8 +62,21 @@ export async function writeInputs(folder: string): Promise<void> {
   await writeNpz(at("samples.npz"), { arr_0: noise(32, 24, 2) });
 }
 
-/** Does all of it into a folder. @returns what is printed of it, of rank 0 alone where there are several */
-export async function doWork(inputs: string, out: string, ranks?: Communicator): Promise<unknown> {
+/** What is printed of the work. */
+export interface Work {
+  counts: unknown;
+  scores: unknown;
+  probes: unknown;
+  /** Of the FID network, which takes most of the time. */
+  features?: string;
+}
+
+/** Does all of it into a folder, or all but the FID network's part. */
+export async function doWork(
+  inputs: string,
+  out: string,
+  { isWhole, ranks }: { isWhole: boolean; ranks?: Communicator },
+): Promise<Work> {
   const from = (name: string): string => join(inputs, name);
   const to = (name: string): string => join(out, name);
   const more = { ranks };
@@ -84,7 +97,8 @@ export async function doWork(inputs: string, out: string, ranks?: Communicator):
     { samples: from("samples.npz"), captions: to("captions"), pickscore: from("pickscore") },
     ranks,
   );
-  return { counts, scores, features: await featuresOf(inputs, ranks), probes: await probesOf(out, ranks) };
+  const probes = await probesOf(out, ranks);
+  return { counts, scores, probes, ...(isWhole && { features: await featuresOf(inputs, ranks) }) };
 }
 
 /** The statistics and features that FID and all other measures are made of, as a hash. */
