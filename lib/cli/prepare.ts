@@ -16,7 +16,7 @@ import type { Reporter } from "../experiments/reporter.ts";
 import { inceptionExtractor, openImageFiles, readInception, writeReference } from "../metrics/index.ts";
 import { fetched } from "./download.ts";
 import { computeFeatures } from "./evaluate-inception.ts";
-import { EXIT, stopSignal } from "./exit.ts";
+import { EXIT } from "./exit.ts";
 import {
   dataFolderOption,
   datasetOption,
@@ -31,7 +31,7 @@ import {
 import { openTask, type PrepareTask } from "./prepare-tasks.ts";
 import { imageProgress, progressReporter } from "./progress.ts";
 import { distributeParts } from "./queued-preparation.ts";
-import { rankTimeoutOption, withRanks } from "./ranks.ts";
+import { rankStopSignal, rankTimeoutOption, withRanks } from "./ranks.ts";
 
 interface Options {
   queue?: string | true;
@@ -51,7 +51,9 @@ const prepare = (what: string, task: PrepareTask, options: Options, threads?: nu
   withRanks(options, async (ranks) => {
     if (options.queue && ranks) throw new Error("parts are made by ranks or by a queue; expected no --queue");
     const reporter = progressReporter();
-    const signal = stopSignal(() => reporter.note("\nStopping; press Ctrl-C again to stop at once."));
+    const signal = rankStopSignal(ranks, () =>
+      reporter.note("\nStopping; press Ctrl-C again to stop at once."),
+    );
     const { onProgress, end } = rateProgress(what, reporter);
     const result = await runPreparation(task.destination, await openTask(task, threads), {
       ...{ ranks, signal, onProgress },

@@ -10,7 +10,7 @@ import { packageVersion } from "../package.ts";
 import { PAPER_PROBE, type ProbeRecipe } from "../probe/index.ts";
 import { probeRecipe } from "../probe/linear.ts";
 import { listCheckpoints } from "../train/index.ts";
-import { EXIT, stopSignal } from "./exit.ts";
+import { EXIT } from "./exit.ts";
 import {
   anyInteger,
   dataFolderOption,
@@ -30,7 +30,7 @@ import {
 import { PICTURE_IMAGES, writePictures } from "./probe-pictures.ts";
 import { claimResults, type NormsFile, type ProbeFile, printed, writeResults } from "./probe-tables.ts";
 import { progressReporter } from "./progress.ts";
-import { rankTimeoutOption, withRanks } from "./ranks.ts";
+import { rankStopSignal, rankTimeoutOption, withRanks } from "./ranks.ts";
 
 interface Options extends ProbedOptions, ProbeRecipe {
   blocks?: number[];
@@ -234,7 +234,8 @@ export const probeCommand = (): Command =>
 async function probe(source: string, options: Options, ranks?: Communicator): Promise<void> {
   if (ranks && options.pictures)
     throw new Error("--pictures are drawn by one process; expected no launcher such as mpirun");
-  const signal = stopSignal(() => process.stderr.write("\nStopping; press Ctrl-C again to stop at once.\n"));
+  const { note } = progressReporter();
+  const signal = rankStopSignal(ranks, () => note("\nStopping; press Ctrl-C again to stop at once."));
   await firstAlone(() => claimResults(options.out), ranks);
   try {
     if (options.pictures) {
@@ -251,7 +252,7 @@ async function probe(source: string, options: Options, ranks?: Communicator): Pr
     const stopped = "Stopped. The same command goes on with the features that are on disk.";
     // One of the ranks says it for all.
     if (ranks) throw new Error(stopped, { cause: error });
-    process.stderr.write(`${stopped}\n`);
+    note(stopped);
     process.exit(EXIT.interrupted);
   }
 }
