@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import {
@@ -10,6 +11,7 @@ import {
 } from "../data/index.ts";
 import { runPreparation } from "../data/preparation.ts";
 import type { Communicator } from "../distributed/communicator.ts";
+import { QUEUE_FILE } from "../distributed/queue/shared-folder.ts";
 import { wakeWatcher } from "../distributed/rank-process.ts";
 import { isFirst } from "../distributed/share.ts";
 import type { Reporter } from "../experiments/reporter.ts";
@@ -60,6 +62,8 @@ const prepare = (what: string, task: PrepareTask, options: Options, threads?: nu
       ...(options.queue && { distribute: distributeParts(queueUrl(options.queue), task, signal) }),
     });
     end();
+    // It may be left of an earlier call with --queue.
+    if (result.finished && isFirst(ranks)) await rm(join(task.destination, QUEUE_FILE), { force: true });
     if (isFirst(ranks)) say(what, task.destination, result, options, reporter);
     if (result.finished) return;
     reporter.note("Stopped; the same command goes on.");
@@ -115,7 +119,7 @@ const images = (): Command =>
     .argument("<source>", "images in class folders, or with a dataset.json, or without labels")
     .argument("<destination>", "folder for PNG files and dataset.json")
     .option("--size <pixels>", "side of the images", positiveInteger, 256)
-    .option("--threads <number>", "threads (default: processors)", positiveInteger)
+    .option("--threads <number>", "threads (default: DITLAB_THREADS, or the processors)", positiveInteger)
     .action((source: string, destination: string, options: Options & { size: number; threads?: number }) => {
       const { size, threads } = options;
       return prepare("images", { kind: "images", source, destination, size }, options, threads);

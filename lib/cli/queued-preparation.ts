@@ -1,17 +1,10 @@
 /** Preparations on a queue: parts of the images, or of the texts, each a job. */
 
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { describedAs } from "../data/destination.ts";
 import type { PartOutcome, Preparation, RunOptions } from "../data/preparation.ts";
 import { type Handler, type Job, runOnQueue, UnfitWorkerError } from "../distributed/queue/index.ts";
 import { folderProgress } from "../distributed/queue/progress.ts";
-import {
-  checkSharedFolder,
-  QUEUE_FILE,
-  sharedFolder,
-  shareFolder,
-} from "../distributed/queue/shared-folder.ts";
+import { checkSharedFolder, sharedFolder, shareFolder } from "../distributed/queue/shared-folder.ts";
 import { z } from "../schema.ts";
 import { openTask, type PrepareTask, prepareTask } from "./prepare-tasks.ts";
 import { progressReporter } from "./progress.ts";
@@ -56,7 +49,6 @@ export const distributeParts =
       onProgress: folderProgress(folder, reporter, "parts"),
     }).finally(reporter.end);
     if (!outcomes) return undefined;
-    await rm(join(destination, QUEUE_FILE), { force: true });
     return outcomes.map((outcome): PartOutcome => partOutcome.parse(outcome));
   };
 

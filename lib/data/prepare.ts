@@ -1,9 +1,9 @@
 /** Images of any size as square PNGs in the layout that the reference's tools write. */
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import pMap from "p-map";
 import Tinypool from "tinypool";
 import { exists, writeAtomic } from "../io/files.ts";
+import { defaultThreads } from "../jit/jit.ts";
 import { type CropResult, type CropTask, checkPositive } from "./crop.ts";
 import {
   type BrokenImage,
@@ -20,7 +20,7 @@ import { openSource, type Source } from "./sources.ts";
 export interface PrepareImagesOptions extends PrepareOptions {
   /** Side of the images in pixels, 256 or 512 as a rule. */
   size: number;
-  /** Threads; the number of processors by default. */
+  /** Threads; by default `DITLAB_THREADS`, or the number of processors. */
   threads?: number;
 }
 
@@ -45,7 +45,7 @@ export async function prepareImages(
 export async function openImages(
   sourcePath: string,
   destination: string,
-  { size, threads = availableParallelism() }: Pick<PrepareImagesOptions, "size" | "threads">,
+  { size, threads = defaultThreads() }: Pick<PrepareImagesOptions, "size" | "threads">,
 ): Promise<Preparation> {
   checkPositive("size", size);
   checkPositive("threads", threads);
