@@ -3,9 +3,8 @@
 // start without the library.
 import { load } from "../load.js";
 
-// Several processes that a launcher started; those that only look do not need each other.
-if (["train", "sample"].includes(process.argv[2]))
-  await (await load("lib/distributed/supervise")).superviseRank();
+// One of several processes that a launcher started is watched by another; most commands are not for several.
+await (await load("lib/distributed/supervise")).superviseRank();
 
 const notebooks = await load("kernel/cli/main");
 const commands = notebooks.commands();

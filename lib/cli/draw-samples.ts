@@ -2,17 +2,17 @@
 import { join } from "node:path";
 import { contentHash } from "../data/identity.ts";
 import type { Captions } from "../data/index.ts";
-import type { Communicator } from "../distributed/communicator.ts";
+import { type Communicator, checkAgreement } from "../distributed/communicator.ts";
+import { fromFirst, isFirst, shareAll } from "../distributed/share.ts";
 import { claimFolder } from "../io/folders.ts";
 import { type NdArray, readBytes, readNpz, threeChannels, writeAtomic, writePngGrid } from "../io/index.ts";
 import type { Network } from "../models/index.ts";
 import type { Pipeline } from "../pipeline/index.ts";
-import { partsFolder } from "../samplers/gather.ts";
+import { type GatherPart, partsFolder, writePart } from "../samplers/gather.ts";
 import { type GatherOptions, gatherSamples } from "../samplers/index.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import { captionCondition } from "../train/caption-condition.ts";
 import { progressReporter } from "./progress.ts";
-import { drawShare } from "./ranked-samples.ts";
 import { captionsFor } from "./sample-captions.ts";
 import { type SampleOptions, samplerOptions } from "./sampler-options.ts";
 
@@ -169,6 +169,18 @@ interface DrawOptions extends Pick<GatherOptions, "distribute"> {
   ranks?: Communicator;
 }
 
+/** Draws the batches that rank 0 finds missing, into a folder that all ranks see. */
+async function drawShare(
+  ranks: Communicator,
+  folder: string,
+  make: GatherOptions["make"],
+  missing: readonly GatherPart[] = [],
+): Promise<void> {
+  const draw = async (part: GatherPart): Promise<void> =>
+    writePart(folder, part, await make(part.first, part.count));
+  await shareAll(await fromFirst(missing, ranks), draw, ranks);
+}
+
 /** Draws images and writes them to `--out`, and where asked as pictures; batches may be drawn elsewhere. */
 export async function drawSamples(
   pipeline: Pipeline,
@@ -183,7 +195,9 @@ export async function drawSamples(
       throw new Error(
         `a picture of ${pipeline.network.input[0]} channels needs a --vae that makes images of them`,
       );
-    if (ranks && ranks.rank > 0) {
+    // A run may go on meanwhile, and its newest checkpoint be another one on each rank.
+    if (ranks) await checkAgreement(ranks, "checkpoint or option", JSON.stringify(drawing.run));
+    if (ranks && !isFirst(ranks)) {
       await drawShare(ranks, partsFolder(out), drawing.make);
       return { count, out, grid, png };
     }

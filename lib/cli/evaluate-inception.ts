@@ -1,6 +1,9 @@
 /** `ditlab evaluate` with the FID network. */
+import { type Communicator, checkAgreement } from "../distributed/communicator.ts";
+import { isFirst } from "../distributed/share.ts";
 import { pathOrPublished } from "../io/index.ts";
 import {
+  type CollectOptions,
   collectFeatures,
   type ImageFiles,
   type ImageFilesOptions,
@@ -16,6 +19,7 @@ import {
   readInception,
   type SetFeatures,
   type SuiteName,
+  shareFeatures,
 } from "../metrics/index.ts";
 import { readVAE } from "../vae/index.ts";
 import { fetched } from "./download.ts";
@@ -58,12 +62,21 @@ async function featuresOf(
   label: string,
   files: ImageFiles,
   extractor: InceptionExtractor,
-  options: { metrics: readonly MetricName[]; intervals?: boolean },
+  options: Pick<CollectOptions, "metrics" | "intervals" | "ranks">,
 ): Promise<SetFeatures> {
   const { onProgress, end } = imageProgress(label, files.count);
   const features = await collectFeatures(files, extractor, { ...options, onProgress });
   end();
   return features;
+}
+
+/** Computes the features that rank 0 collects, without keeping any. */
+export async function computeFeatures(
+  sets: readonly ImageFiles[],
+  extractor: InceptionExtractor,
+  ranks: Communicator,
+): Promise<void> {
+  for (const files of sets) for await (const _ of shareFeatures(files, extractor, ranks));
 }
 
 /** What of a reference is published, what must be computed, and which metrics there are. */
@@ -96,9 +109,10 @@ async function referenceOf(
   files: ImageFiles,
   { published, missing }: Plan,
   extractor: InceptionExtractor,
+  ranks: Communicator | undefined,
 ): Promise<SetFeatures> {
   if (missing.length === 0) return { count: files.count, statistics: published };
-  const features = await featuresOf("reference", files, extractor, { metrics: missing });
+  const features = await featuresOf("reference", files, extractor, { metrics: missing, ranks });
   const own = features.statistics;
   return {
     ...features,
@@ -120,7 +134,16 @@ async function withFiles<T>(
   }
 }
 
-export async function evaluateInception(options: InceptionEvaluation): Promise<InceptionResult> {
+/** @returns what rank 0 has found; of the other ranks, which compute features for it, nothing */
+export async function evaluateInception(options: InceptionEvaluation): Promise<InceptionResult>;
+export async function evaluateInception(
+  options: InceptionEvaluation,
+  ranks: Communicator | undefined,
+): Promise<InceptionResult | undefined>;
+export async function evaluateInception(
+  options: InceptionEvaluation,
+  ranks?: Communicator,
+): Promise<InceptionResult | undefined> {
   const { samples, reference, suite, intervals, cache } = options;
   const vae = options.vae === undefined ? undefined : await readVAE(await fetched(options.vae));
   return withFiles(samples, { vae }, async (sampleFiles) =>
@@ -129,11 +152,19 @@ export async function evaluateInception(options: InceptionEvaluation): Promise<I
         throw new Error(`${samples} has ${sampleFiles.count} images, expected at least 2`);
       const plan = planOf(referenceFiles, options);
       const sizes = await differentSizes(sampleFiles, referenceFiles);
+      const counts = [sampleFiles.count, referenceFiles.count, ...plan.missing];
+      if (ranks) await checkAgreement(ranks, "set of samples or of reference images", counts.join());
       const params = await readInception(await fetched(options.weights));
       const extractor = inceptionExtractor(params, { suite, cache });
-      const expected = await referenceOf(referenceFiles, plan, extractor);
+      if (ranks && !isFirst(ranks)) {
+        const sets = plan.missing.length > 0 ? [referenceFiles, sampleFiles] : [sampleFiles];
+        await computeFeatures(sets, extractor, ranks);
+        await extractor.dispose();
+        return undefined;
+      }
+      const expected = await referenceOf(referenceFiles, plan, extractor, ranks);
       const { metrics } = plan;
-      const features = await featuresOf("samples", sampleFiles, extractor, { metrics, intervals });
+      const features = await featuresOf("samples", sampleFiles, extractor, { metrics, intervals, ranks });
       await extractor.dispose();
       const results = await inceptionMetrics(expected, features, metrics);
       const { pool, spatial } = referenceFiles.statistics;

@@ -1,5 +1,8 @@
 /** `ditlab evaluate --pickscore`: how well images fit the captions that they were drawn by. */
 import { readCaptionsIndex } from "../data/captions.ts";
+import type { Communicator } from "../distributed/communicator.ts";
+import { type Part, partsOf, shareOut } from "../distributed/share.ts";
+import { nextBatch } from "../metrics/images/batch.ts";
 import { type Interval, meanInterval, openImageFiles, openPickScore } from "../metrics/index.ts";
 import { readPickScoreConfig } from "../metrics/pickscore.ts";
 import { captionTexts } from "../train/caption-condition.ts";
@@ -22,16 +25,14 @@ export async function checkPickScore({ captions, pickscore }: Omit<PickScoreEval
   await readPickScoreConfig(pickscore);
 }
 
-/** Images that are read at a time. */
-const PIECE = 64;
+/** Images that are read at a time; a multiple of those that are scored together. */
+const PIECE = { unit: 8, most: 64 };
 
-/** The mean over images, and its 95 % interval for other images of as many captions. */
-export async function evaluatePickScore({
-  samples,
-  captions,
-  pickscore,
-  vae,
-}: PickScoreEvaluation): Promise<{ pickscore: number; interval: Interval }> {
+/** The mean over images, and its 95 % interval for other images of as many captions; every rank has it. */
+export async function evaluatePickScore(
+  { samples, captions, pickscore, vae }: PickScoreEvaluation,
+  ranks?: Communicator,
+): Promise<{ pickscore: number; interval: Interval }> {
   const index = await readCaptionsIndex(captions);
   const model = await openPickScore(pickscore);
   const files = await openImageFiles(samples, {
@@ -39,18 +40,21 @@ export async function evaluatePickScore({
   });
   const { onProgress, end } = imageProgress("PickScore", files.count);
   const scores: number[] = [];
+  const pieces = partsOf(files.count, PIECE);
+  const own = files.batches(pieces[0]?.count, ranks);
+  async function scoresOf({ from }: Part): Promise<Float32Array> {
+    const images = await (await nextBatch(own)).pixels();
+    const numbers = images.map((_, i) => from + i);
+    return model.score(images, captionTexts(index, numbers));
+  }
   try {
-    for await (const batch of files.batches(PIECE)) {
-      const images = await batch.pixels();
-      const texts = captionTexts(
-        index,
-        images.map((_, i) => scores.length + i),
-      );
-      scores.push(...(await model.score(images, texts)));
+    for await (const some of shareOut(pieces, scoresOf, ranks)) {
+      scores.push(...some);
       onProgress(scores.length);
     }
   } finally {
     end();
+    await own.return(undefined);
     await files.close();
     await model.dispose();
   }

@@ -1,11 +1,15 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type DatasetName, loadDataset } from "../data/index.ts";
+import { type Communicator, checkAgreement } from "../distributed/communicator.ts";
+import { firstAlone, isFirst } from "../distributed/share.ts";
 import { loadFeatureNetwork } from "../experiments/evaluator.ts";
+import { contentOfParams, fingerprint } from "../fingerprint.ts";
 import { type Images, ndarray, readSamplesNpz } from "../io/index.ts";
 import {
   cnnFeaturesOfSet,
   METRICS,
   type MetricName,
+  type SmallCnn,
   SUITE_NAMES,
   type SuiteName,
   sampleMetrics,
@@ -14,6 +18,7 @@ import { evaluateInception, inceptionTable } from "./evaluate-inception.ts";
 import { checkPickScore, evaluatePickScore } from "./evaluate-pickscore.ts";
 import { dataFolderOption, datasetOption, jsonOption, positiveInteger, withDevice } from "./options.ts";
 import { progressReporter } from "./progress.ts";
+import { rankTimeoutOption, withRanks } from "./ranks.ts";
 
 interface Options {
   dataset: DatasetName;
@@ -28,6 +33,7 @@ interface Options {
   pickscore?: string;
   cache: boolean;
   json?: boolean;
+  rankTimeout: number;
 }
 
 /** The small classifier of the data sets of small grey images. */
@@ -49,7 +55,7 @@ function toGrey(images: Images, path: string): Images {
 const indices = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 /** Metrics from the features of a small classifier that is trained on the data set. */
-async function evaluateSmall(path: string, options: Options): Promise<object> {
+async function evaluateSmall(path: string, options: Options, ranks?: Communicator): Promise<object> {
   const wanted = positiveInteger(options.reference);
   const dataset = await loadDataset(options.dataset, { folder: options.data });
   const { train } = dataset;
@@ -63,12 +69,25 @@ async function evaluateSmall(path: string, options: Options): Promise<object> {
   if (wanted > train.count)
     throw new Error(`--reference ${wanted} is more than the ${train.count} training images`);
   const reporter = progressReporter();
-  const network = await loadFeatureNetwork(dataset, reporter);
+  const network = await sharedNetwork(() => loadFeatureNetwork(dataset, reporter), ranks);
   const set = { images: images.data, labels: new Uint8Array(count), count, height, width, channels };
-  const samples = await cnnFeaturesOfSet(network, set, indices(count));
-  const reference = await cnnFeaturesOfSet(network, train, indices(wanted));
+  const samples = await cnnFeaturesOfSet(network, set, indices(count), ranks);
+  const reference = await cnnFeaturesOfSet(network, train, indices(wanted), ranks);
+  if (!isFirst(ranks)) return {};
   const metrics = await sampleMetrics(reference, samples);
   return { samples: count, reference: wanted, suite: network.name, ...metrics };
+}
+
+/** The network, which rank 0 trains where it is not kept yet, and which must be one and the same on all ranks. */
+async function sharedNetwork(load: () => Promise<SmallCnn>, ranks?: Communicator): Promise<SmallCnn> {
+  let network: SmallCnn | undefined;
+  await firstAlone(async () => {
+    network = await load();
+  }, ranks);
+  network ??= await load();
+  if (ranks)
+    await checkAgreement(ranks, "feature network", fingerprint(await contentOfParams(network.params)));
+  return network;
 }
 
 const isCount = (reference: string): boolean => /^\d+$/.test(reference);
@@ -120,52 +139,59 @@ export const evaluateCommand = (): Command =>
     .addOption(datasetOption())
     .addOption(dataFolderOption())
     .addOption(jsonOption())
+    .addOption(rankTimeoutOption())
     .addHelpText(
       "after",
       "\nNumbers of two suites do not compare, nor do those of different numbers of samples.",
     )
-    .action(async (path: string, options: Options) => {
-      const { reference, suite = isCount(reference) ? SMALL : "adm", metrics, weights, cache } = options;
-      const { captions, pickscore } = options;
-      if ((captions === undefined) !== (pickscore === undefined))
-        throw new Error("--pickscore says how well images fit their --captions; expected both");
-      if (suite === SMALL && pickscore !== undefined)
-        throw new Error(
-          `PickScore goes with the FID network; expected a --reference, got the suite ${SMALL}`,
-        );
-      if ((suite === SMALL) !== isCount(reference))
-        throw new Error(
-          suite === SMALL
-            ? `the suite ${SMALL} takes a number of training images as --reference, got ${reference}`
-            : `the suite ${suite} takes reference images as --reference, got ${reference}`,
-        );
-      const print = (result: object, text: string): void =>
-        void process.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : text);
-      if (suite === SMALL) {
-        const result = await evaluateSmall(path, options);
-        const lines = Object.entries(result).map(([name, value]) => `${name.padEnd(16)}${value}\n`);
-        return print(result, lines.join(""));
-      }
-      const { intervals = false, vae } = options;
-      const isLiked = captions !== undefined && pickscore !== undefined;
-      if (isLiked) await checkPickScore({ captions, pickscore });
-      const result = await evaluateInception({
-        samples: path,
-        reference,
-        suite,
-        metrics,
-        intervals,
-        weights,
-        vae,
-        cache,
-      });
-      for (const warning of result.warnings) process.stderr.write(`warning: ${warning}\n`);
-      if (!isLiked) return print(result, inceptionTable(result));
-      const liked = await evaluatePickScore({ samples: path, captions, pickscore, vae });
-      const all = {
-        ...result,
+    .action((path: string, options: Options) =>
+      withRanks(options, (ranks) => evaluate(path, options, ranks)),
+    );
+
+/** @throws where options contradict each other */
+function checkOptions({ reference, captions, pickscore }: Options, suite: string): void {
+  if ((captions === undefined) !== (pickscore === undefined))
+    throw new Error("--pickscore says how well images fit their --captions; expected both");
+  if (suite === SMALL && pickscore !== undefined)
+    throw new Error(`PickScore goes with the FID network; expected a --reference, got the suite ${SMALL}`);
+  if ((suite === SMALL) !== isCount(reference))
+    throw new Error(
+      suite === SMALL
+        ? `the suite ${SMALL} takes a number of training images as --reference, got ${reference}`
+        : `the suite ${suite} takes reference images as --reference, got ${reference}`,
+    );
+}
+
+/** Measures; features are computed by all ranks, and rank 0 prints what is made of them. */
+async function evaluate(path: string, options: Options, ranks?: Communicator): Promise<void> {
+  const { reference, suite = isCount(reference) ? SMALL : "adm", metrics, weights, cache } = options;
+  const { intervals = false, vae, captions, pickscore } = options;
+  checkOptions(options, suite);
+  const print = (result: object, text: string): void => {
+    if (isFirst(ranks)) process.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : text);
+  };
+  if (suite === SMALL) {
+    const result = await evaluateSmall(path, options, ranks);
+    const lines = Object.entries(result).map(([name, value]) => `${name.padEnd(16)}${value}\n`);
+    return print(result, lines.join(""));
+  }
+  const liking =
+    captions === undefined || pickscore === undefined
+      ? undefined
+      : { samples: path, captions, pickscore, vae };
+  if (liking) await checkPickScore(liking);
+  const asked = { samples: path, reference, suite, metrics, intervals, weights, vae, cache };
+  // Scores first: rank 0 takes its time for distances, while the others wait for nothing any more.
+  const liked = liking && (await evaluatePickScore(liking, ranks));
+  const found = await evaluateInception(asked, ranks);
+  if (!found) return;
+  for (const warning of found.warnings) process.stderr.write(`warning: ${warning}\n`);
+  const result = liked
+    ? {
+        ...found,
         pickscore: liked.pickscore,
-        intervals: { ...result.intervals, pickscore: liked.interval },
-      };
-      print(all, inceptionTable(all));
-    });
+        intervals: { ...found.intervals, pickscore: liked.interval },
+      }
+    : found;
+  print(result, inceptionTable(result));
+}

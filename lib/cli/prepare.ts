@@ -1,25 +1,24 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import {
   captionedDigits,
   type DatasetName,
   loadDataset,
-  type PrepareOptions,
   type PrepareResult,
-  packShards,
-  prepareCaptions,
-  prepareFeatures,
-  prepareImages,
-  prepareLatents,
   type Split,
   writeCaptioned,
 } from "../data/index.ts";
+import { runPreparation } from "../data/preparation.ts";
+import type { Communicator } from "../distributed/communicator.ts";
+import { QUEUE_FILE } from "../distributed/queue/shared-folder.ts";
+import { wakeWatcher } from "../distributed/rank-process.ts";
+import { isFirst } from "../distributed/share.ts";
+import type { Reporter } from "../experiments/reporter.ts";
 import { inceptionExtractor, openImageFiles, readInception, writeReference } from "../metrics/index.ts";
-import { openTextEncoder } from "../text/index.ts";
-import { readVAE } from "../vae/index.ts";
-import { openImageEncoder } from "../vision/index.ts";
 import { fetched } from "./download.ts";
-import { EXIT, stopSignal } from "./exit.ts";
+import { computeFeatures } from "./evaluate-inception.ts";
+import { EXIT } from "./exit.ts";
 import {
   dataFolderOption,
   datasetOption,
@@ -27,27 +26,57 @@ import {
   jsonOption,
   namedFile,
   positiveInteger,
+  queueOption,
+  queueUrl,
   withDevice,
 } from "./options.ts";
+import { openTask, type PrepareTask } from "./prepare-tasks.ts";
 import { imageProgress, progressReporter } from "./progress.ts";
+import { distributeParts } from "./queued-preparation.ts";
+import { rankStopSignal, rankTimeoutOption, withRanks } from "./ranks.ts";
 
 interface Options {
+  queue?: string | true;
+  rankTimeout: number;
   json?: boolean;
 }
 
-/** Runs one preparation with progress, stopped by Ctrl-C, and says what it did. */
-async function prepare(
-  what: string,
-  destination: string,
-  { json }: Options,
-  run: (options: PrepareOptions) => Promise<PrepareResult>,
-): Promise<void> {
-  const reporter = progressReporter();
-  const signal = stopSignal(() => reporter.note("\nStopping; press Ctrl-C again to stop at once."));
+/** A command whose work several may share. */
+const shared = (command: Command): Command =>
+  command
+    .addOption(queueOption("have parts made by the workers of a queue"))
+    .addOption(jsonOption())
+    .addOption(rankTimeoutOption());
+
+/** Makes one preparation with progress, stopped by Ctrl-C, and says what it did. */
+const prepare = (what: string, task: PrepareTask, options: Options, threads?: number): Promise<void> =>
+  withRanks(options, async (ranks) => {
+    if (options.queue && ranks) throw new Error("parts are made by ranks or by a queue; expected no --queue");
+    const reporter = progressReporter();
+    const signal = rankStopSignal(ranks, () =>
+      reporter.note("\nStopping; press Ctrl-C again to stop at once."),
+    );
+    const { onProgress, end } = rateProgress(what, reporter);
+    const result = await runPreparation(task.destination, await openTask(task, threads), {
+      ...{ ranks, signal, onProgress },
+      ...(options.queue && { distribute: distributeParts(queueUrl(options.queue), task, signal) }),
+    });
+    end();
+    // It may be left of an earlier call with --queue.
+    if (result.finished && isFirst(ranks)) await rm(join(task.destination, QUEUE_FILE), { force: true });
+    if (isFirst(ranks)) say(what, task.destination, result, options, reporter);
+    if (result.finished) return;
+    reporter.note("Stopped; the same command goes on.");
+    await ranks?.close();
+    wakeWatcher();
+    process.exit(EXIT.interrupted);
+  });
+
+/** Progress with its rate, begun when something is first done. */
+function rateProgress(what: string, reporter: Reporter) {
   let began: { time: number; done: number } | undefined;
-  const result = await run({
-    signal,
-    onProgress(done, total) {
+  return {
+    onProgress(done: number, total: number): void {
       if (!began) {
         reporter.begin(what, total);
         began = { time: performance.now(), done };
@@ -55,14 +84,26 @@ async function prepare(
       const rate = (done - began.done) / ((performance.now() - began.time) / 1000);
       reporter.update(done, Number.isFinite(rate) && rate > 0 ? `${rate.toPrecision(3)} a second` : "");
     },
-  });
-  if (began) reporter.end();
+    end(): void {
+      if (began) reporter.end();
+    },
+  };
+}
+
+/** Says what a preparation did. */
+function say(
+  what: string,
+  destination: string,
+  result: PrepareResult,
+  { json }: Options,
+  { note }: Reporter,
+): void {
   const { count, written, skipped, broken, others, finished } = result;
-  for (const { name, error } of broken.slice(0, 10)) reporter.note(`left out ${name}: ${error}`);
+  for (const { name, error } of broken.slice(0, 10)) note(`left out ${name}: ${error}`);
   if (broken.length > 10)
-    reporter.note(`and ${broken.length - 10} more${finished ? `, see ${destination}/broken.json` : ""}`);
+    note(`and ${broken.length - 10} more${finished ? `, see ${destination}/broken.json` : ""}`);
   if (others.length > 0)
-    reporter.note(
+    note(
       `left out ${others.length} image${others.length > 1 ? "s" : ""} of other kinds, such as ${others[0]}; expected JPEG, PNG, WebP, GIF or TIFF`,
     );
   if (json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
@@ -70,39 +111,29 @@ async function prepare(
     process.stdout.write(
       `${destination}: ${count - broken.length} ${what}${skipped ? `, ${written} of them new` : ""}${broken.length ? `; ${broken.length} could not be read` : ""}\n`,
     );
-  if (!finished) {
-    reporter.note("Stopped; the same command goes on.");
-    process.exit(EXIT.interrupted);
-  }
 }
 
 const images = (): Command =>
-  new Command("images")
+  shared(new Command("images"))
     .description("crop a folder or ZIP archive of images to squares, as ADM does")
     .argument("<source>", "images in class folders, or with a dataset.json, or without labels")
     .argument("<destination>", "folder for PNG files and dataset.json")
     .option("--size <pixels>", "side of the images", positiveInteger, 256)
-    .option("--threads <number>", "threads (default: processors)", positiveInteger)
-    .addOption(jsonOption())
-    .action((source: string, destination: string, options: Options & { size: number; threads?: number }) =>
-      prepare("images", destination, options, (more) =>
-        prepareImages(source, destination, { size: options.size, threads: options.threads, ...more }),
-      ),
-    );
+    .option("--threads <number>", "threads (default: DITLAB_THREADS, or the processors)", positiveInteger)
+    .action((source: string, destination: string, options: Options & { size: number; threads?: number }) => {
+      const { size, threads } = options;
+      return prepare("images", { kind: "images", source, destination, size }, options, threads);
+    });
 
 const latents = (): Command =>
-  withDevice(new Command("latents"))
+  shared(withDevice(new Command("latents")))
     .description("encode images of one size with a VAE: mean and standard deviation, a .npy file for each")
     .argument("<source>", "what 'prepare images' made")
     .argument("<destination>", "folder for .npy files and dataset.json")
     .requiredOption("--vae <folder>", "diffusers' files of the VAE, or the name of a published one")
-    .addOption(jsonOption())
-    .action(async (source: string, destination: string, options: Options & { vae: string }) => {
-      const vae = await readVAE(await fetched(options.vae));
-      await prepare("latents", destination, options, (more) =>
-        prepareLatents(source, destination, { vae, ...more }),
-      );
-    });
+    .action((source: string, destination: string, options: Options & { vae: string }) =>
+      prepare("latents", { kind: "latents", source, destination, vae: options.vae }, options),
+    );
 
 interface FeatureOptions {
   encoder: string;
@@ -111,7 +142,7 @@ interface FeatureOptions {
 }
 
 const features = (): Command =>
-  withDevice(new Command("features"))
+  shared(withDevice(new Command("features")))
     .description("encode square images with DINOv2, for REPA: a .npy file of patch features for each")
     .argument("<source>", "what 'prepare images' made")
     .argument("<destination>", "folder for .npy files and dataset.json")
@@ -127,17 +158,10 @@ const features = (): Command =>
       "queries and keys of these blocks instead of features, for HASTE: 9 10 11 12",
       (value: string, before: number[] = []) => [...before, positiveInteger(value)],
     )
-    .addOption(jsonOption())
-    .action(async (source: string, destination: string, options: Options & FeatureOptions) => {
-      const { grid, attention } = options;
-      const encoder = await openImageEncoder(options.encoder, { grid, attention });
-      try {
-        await prepare("features", destination, options, (more) =>
-          prepareFeatures(source, destination, { encoder, ...more }),
-        );
-      } finally {
-        await encoder.dispose();
-      }
+    .action((source: string, destination: string, options: Options & FeatureOptions) => {
+      const { encoder, grid, attention } = options;
+      const task = { kind: "features", source, destination, encoder, grid, attention } as const;
+      return prepare("features", task, options);
     });
 
 interface ShardOptions {
@@ -146,7 +170,7 @@ interface ShardOptions {
 }
 
 const shards = (): Command =>
-  new Command("shards")
+  shared(new Command("shards"))
     .description("pack latents, or images of one size, into a few large files in random order")
     .argument("<source>", "what 'prepare latents' or 'prepare images' made")
     .argument("<destination>", "folder for the shards and index.json")
@@ -156,15 +180,13 @@ const shards = (): Command =>
       "an array to pack along: an .npy file [images, ...], or what 'prepare features' made, by name, in the order of the source's names (repeatable)",
       namedFile,
     )
-    .addOption(jsonOption())
-    .action((source: string, destination: string, options: Options & ShardOptions) =>
-      prepare("examples", destination, options, (more) =>
-        packShards(source, destination, { shardSize: options.shardSize, arrays: options.array, ...more }),
-      ),
-    );
+    .action((source: string, destination: string, options: Options & ShardOptions) => {
+      const { shardSize, array: arrays } = options;
+      return prepare("examples", { kind: "shards", source, destination, shardSize, arrays }, options);
+    });
 
 const captions = (): Command =>
-  withDevice(new Command("captions"))
+  shared(withDevice(new Command("captions")))
     .description("encode the captions of images, as COCO distributes them, for a text-to-image model")
     .argument("<source>", "the images that 'prepare images' was given")
     .argument("<annotations>", "COCO's captions_*.json")
@@ -178,26 +200,16 @@ const captions = (): Command =>
       "texts in a file of features (default: 256 MiB of them)",
       positiveInteger,
     )
-    .addOption(jsonOption())
     .action(
-      async (
+      (
         source: string,
         annotations: string,
         destination: string,
         options: Options & { encoder: string; shardSize?: number },
       ) => {
-        const encoder = await openTextEncoder(options.encoder);
-        try {
-          await prepare("captions", destination, options, (more) =>
-            prepareCaptions(source, annotations, destination, {
-              encoder,
-              shardSize: options.shardSize,
-              ...more,
-            }),
-          );
-        } finally {
-          await encoder.dispose();
-        }
+        const { encoder, shardSize } = options;
+        const task = { kind: "captions", source, annotations, destination, encoder, shardSize } as const;
+        return prepare("captions", task, options);
       },
     );
 
@@ -240,26 +252,42 @@ const reference = (): Command =>
     .option("--images <number>", "images that go along, evenly spread", positiveInteger, 10_000)
     .option("--weights <file>", "the FID network's weights, or the name of published ones", "inception-2015")
     .addOption(jsonOption())
-    .action(
-      async (source: string, destination: string, options: Options & { images: number; weights: string }) => {
-        if (!destination.endsWith(".npz"))
-          throw new Error(`a reference is a .npz file, got "${destination}" as its name`);
-        const files = await openImageFiles(source);
-        const params = await readInception(await fetched(options.weights));
-        const extractor = inceptionExtractor(params, { suite: "adm", cache: true });
-        try {
-          const { onProgress, end } = imageProgress("images", files.count);
-          const { images } = options;
-          const result = await writeReference(destination, files, extractor, { images, onProgress });
-          end();
-          const text = `${destination}: statistics of ${result.count} images, and ${result.images} of them\n`;
-          process.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : text);
-        } finally {
-          await extractor.dispose();
-          await files.close();
-        }
-      },
+    .addOption(rankTimeoutOption())
+    .action((source: string, destination: string, options: ReferenceOptions) =>
+      withRanks(options, (ranks) => takeStatistics(source, destination, options, ranks)),
     );
+
+interface ReferenceOptions {
+  images: number;
+  weights: string;
+  rankTimeout: number;
+  json?: boolean;
+}
+
+/** Features of images are computed by all ranks, and rank 0 writes what is made of them. */
+async function takeStatistics(
+  source: string,
+  destination: string,
+  { images, weights, json }: ReferenceOptions,
+  ranks: Communicator | undefined,
+): Promise<void> {
+  if (!destination.endsWith(".npz"))
+    throw new Error(`a reference is a .npz file, got "${destination}" as its name`);
+  const files = await openImageFiles(source);
+  const params = await readInception(await fetched(weights));
+  const extractor = inceptionExtractor(params, { suite: "adm", cache: true });
+  try {
+    if (ranks && !isFirst(ranks)) return await computeFeatures([files], extractor, ranks);
+    const { onProgress, end } = imageProgress("images", files.count);
+    const result = await writeReference(destination, files, extractor, { images, ranks, onProgress });
+    end();
+    const text = `${destination}: statistics of ${result.count} images, and ${result.images} of them\n`;
+    process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : text);
+  } finally {
+    await extractor.dispose();
+    await files.close();
+  }
+}
 
 export const prepareCommand = (): Command =>
   new Command("prepare")

@@ -2,13 +2,15 @@
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { datasetNames } from "../data/index.ts";
+import { type Communicator, checkAgreement } from "../distributed/communicator.ts";
+import { firstAlone, fromFirst, isFirst, shareOut } from "../distributed/share.ts";
 import { normMeter, probeBlocks } from "../experiments/probing.ts";
 import { isFolder } from "../io/folders.ts";
 import { packageVersion } from "../package.ts";
 import { PAPER_PROBE, type ProbeRecipe } from "../probe/index.ts";
 import { probeRecipe } from "../probe/linear.ts";
 import { listCheckpoints } from "../train/index.ts";
-import { EXIT, stopSignal } from "./exit.ts";
+import { EXIT } from "./exit.ts";
 import {
   anyInteger,
   dataFolderOption,
@@ -28,6 +30,7 @@ import {
 import { PICTURE_IMAGES, writePictures } from "./probe-pictures.ts";
 import { claimResults, type NormsFile, type ProbeFile, printed, writeResults } from "./probe-tables.ts";
 import { progressReporter } from "./progress.ts";
+import { rankStopSignal, rankTimeoutOption, withRanks } from "./ranks.ts";
 
 interface Options extends ProbedOptions, ProbeRecipe {
   blocks?: number[];
@@ -39,6 +42,7 @@ interface Options extends ProbedOptions, ProbeRecipe {
   norms?: boolean;
   pictures?: boolean;
   out: string;
+  rankTimeout: number;
   json?: boolean;
 }
 
@@ -62,18 +66,24 @@ const common = (source: string, { seed }: Options, data: string) => ({
   createdAt: new Date().toISOString(),
 });
 
-async function probes(source: string, options: Options, signal: AbortSignal): Promise<ProbeFile> {
+async function probes(
+  source: string,
+  options: Options,
+  signal: AbortSignal,
+  ranks?: Communicator,
+): Promise<ProbeFile> {
   const { blocks, times, seed, cache, epochs, batchSize, learningRate } = options;
   const recipe = { epochs, batchSize, learningRate };
   const loaded = await loadWeights(source, options);
   const { network, process, config, weights, step } = loaded;
+  if (ranks) await checkAgreement(ranks, "checkpoint", String(step));
   const { train, test, classes, name, close } = await openProbedData(source, options, loaded, true);
   try {
     const trainCount = countOf(train, options.trainCount, "--train-count");
     const testCount = countOf(test, options.testCount, "--test-count");
     const probes = await probeBlocks({
       ...{ network, process, weights, identity: config, blocks, times, seed, cache },
-      ...{ train, test, trainCount, testCount, classes, recipe, signal },
+      ...{ train, test, trainCount, testCount, classes, recipe, signal, ranks },
       reporter: progressReporter(),
     });
     return {
@@ -97,10 +107,15 @@ async function checkpointsOf(source: string): Promise<string[]> {
   return found.map(({ path }) => path);
 }
 
-async function norms(source: string, options: Options, signal: AbortSignal): Promise<NormsFile> {
+async function norms(
+  source: string,
+  options: Options,
+  signal: AbortSignal,
+  ranks?: Communicator,
+): Promise<NormsFile | undefined> {
   const { times, seed, blocks } = options;
   const reporter = progressReporter();
-  const paths = await checkpointsOf(source);
+  const paths = await fromFirst(await checkpointsOf(source), ranks);
   const begin = async (loaded: LoadedWeights) => {
     const data = await openProbedData(source, options, loaded, false);
     const { count: there } = data.train;
@@ -110,24 +125,30 @@ async function norms(source: string, options: Options, signal: AbortSignal): Pro
   // The network is the same in every checkpoint of a run.
   let opened: Awaited<ReturnType<typeof begin>> | undefined;
   const found: NormsFile["norms"] = [];
+  async function measure(path: string): Promise<typeof found> {
+    signal.throwIfAborted();
+    const loaded = await loadWeights(path, options);
+    try {
+      opened ??= await begin(loaded);
+      const { weights, step } = loaded;
+      const { count, meter, data } = opened;
+      const measured = await meter.measure({ images: data.train, count, weights, times, seed, signal });
+      return measured.map((norm) => ({ ...(step !== undefined && { step }), ...norm }));
+    } finally {
+      loaded.dispose();
+    }
+  }
   try {
     reporter.begin("norms", paths.length);
-    for (const [i, path] of paths.entries()) {
-      signal.throwIfAborted();
-      const loaded = await loadWeights(path, options);
-      try {
-        opened ??= await begin(loaded);
-        const { weights, step } = loaded;
-        const { count, meter, data } = opened;
-        const measured = await meter.measure({ images: data.train, count, weights, times, seed, signal });
-        found.push(...measured.map((norm) => ({ ...(step !== undefined && { step }), ...norm })));
-      } finally {
-        loaded.dispose();
-      }
-      reporter.update(i + 1);
+    let done = 0;
+    for await (const some of shareOut(paths, measure, ranks)) {
+      found.push(...some);
+      reporter.update(++done);
     }
     reporter.end();
-    const { data, count } = opened!;
+    // A rank for which there was no checkpoint knows nothing of the data.
+    if (!opened) return undefined;
+    const { data, count } = opened;
     return { format: "ditlab-norms/1", ...common(source, options, data.name), count, norms: found };
   } finally {
     await opened?.meter.dispose();
@@ -200,27 +221,38 @@ export const probeCommand = (): Command =>
     )
     .option("--out <folder>", "where tables go, as JSON, Markdown and CSV", "runs/probe")
     .addOption(jsonOption())
+    .addOption(rankTimeoutOption())
     .addHelpText(
       "after",
       "\nFeatures are kept on disk: called again, it goes on with those that there are. docs/probe.md says what the recipe leaves open.",
     )
-    .action(async (source: string, options: Options) => {
-      const signal = stopSignal(() =>
-        process.stderr.write("\nStopping; press Ctrl-C again to stop at once.\n"),
-      );
-      await claimResults(options.out);
-      try {
-        if (options.pictures) {
-          const paths = await writePictures(source, options, signal);
-          process.stdout.write(options.json ? `${JSON.stringify(paths)}\n` : `${paths.join("\n")}\n`);
-          return;
-        }
-        const file = await (options.norms ? norms : probes)(source, options, signal);
-        await writeResults(options.out, file);
-        process.stdout.write(options.json ? `${JSON.stringify(file, null, 2)}\n` : printed(file));
-      } catch (error) {
-        if (!signal.aborted) throw error;
-        process.stderr.write("Stopped. The same command goes on with the features that are on disk.\n");
-        process.exit(EXIT.interrupted);
-      }
-    });
+    .action((source: string, options: Options) =>
+      withRanks(options, (ranks) => probe(source, options, ranks)),
+    );
+
+/** Probes, or what is asked for instead; ranks share the work, and rank 0 writes and prints what they found. */
+async function probe(source: string, options: Options, ranks?: Communicator): Promise<void> {
+  if (ranks && options.pictures)
+    throw new Error("--pictures are drawn by one process; expected no launcher such as mpirun");
+  const { note } = progressReporter();
+  const signal = rankStopSignal(ranks, () => note("\nStopping; press Ctrl-C again to stop at once."));
+  await firstAlone(() => claimResults(options.out), ranks);
+  try {
+    if (options.pictures) {
+      const paths = await writePictures(source, options, signal);
+      process.stdout.write(options.json ? `${JSON.stringify(paths)}\n` : `${paths.join("\n")}\n`);
+      return;
+    }
+    const file = await (options.norms ? norms : probes)(source, options, signal, ranks);
+    if (!file || !isFirst(ranks)) return;
+    await writeResults(options.out, file);
+    process.stdout.write(options.json ? `${JSON.stringify(file, null, 2)}\n` : printed(file));
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    const stopped = "Stopped. The same command goes on with the features that are on disk.";
+    // One of the ranks says it for all.
+    if (ranks) throw new Error(stopped, { cause: error });
+    note(stopped);
+    process.exit(EXIT.interrupted);
+  }
+}

@@ -1,5 +1,6 @@
 /** Progress in a terminal as a bar, elsewhere as a line now and then. Goes to stderr: stdout is for results. */
 import { Presets, SingleBar } from "cli-progress";
+import { speaksForAll } from "../distributed/supervise.ts";
 import type { Reporter } from "../experiments/reporter.ts";
 
 const LINE_SECONDS = 10;
@@ -49,7 +50,11 @@ function lineReporter(): Reporter {
   };
 }
 
-export const progressReporter = (): Reporter => (process.stderr.isTTY ? terminalReporter() : lineReporter());
+/** Of several ranks the first one shows the progress of all. */
+export function progressReporter(): Reporter {
+  if (!speaksForAll()) return quietReporter();
+  return process.stderr.isTTY ? terminalReporter() : lineReporter();
+}
 
 /** Of a process whose progress another one shows. */
 export const quietReporter = (): Reporter => ({ begin() {}, update() {}, end() {}, note() {} });

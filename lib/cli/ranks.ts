@@ -3,6 +3,7 @@ import { Option } from "commander";
 import type { Communicator } from "../distributed/communicator.ts";
 import { PATIENCE } from "../distributed/mpi.ts";
 import { failRank, joinRanks, wakeWatcher } from "../distributed/rank-process.ts";
+import { stopSignal } from "./exit.ts";
 import { positiveInteger } from "./options.ts";
 
 export const rankTimeoutOption = (): Option =>
@@ -12,6 +13,13 @@ export const rankTimeoutOption = (): Option =>
   )
     .argParser(positiveInteger)
     .default(PATIENCE);
+
+/** Milliseconds after which a signal was no launcher's that ends all ranks, which begins like one that asks them to stop. */
+const ENDING = 1500;
+
+/** A signal that Ctrl-C sets (see `stopSignal`); rank 0 says what follows from it. */
+export const rankStopSignal = (ranks: Communicator | undefined, onStop: () => void): AbortSignal =>
+  stopSignal(ranks ? () => void setTimeout(onStop, ENDING).unref() : onStop);
 
 /** Does this process's part of the work, and ends with the others; an error on one ends them all. */
 export async function withRanks(

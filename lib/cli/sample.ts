@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import { INTERPOLANTS } from "../diffusion/index.ts";
 import type { Communicator } from "../distributed/communicator.ts";
+import { isFirst } from "../distributed/share.ts";
 import { SAMPLERS } from "../samplers/index.ts";
 import { drawSamples } from "./draw-samples.ts";
 import { loadSampled, loadWeaker } from "./load-sampled.ts";
@@ -138,7 +139,7 @@ async function sample(
   const distribute = queue ? distributeSamples({ url: queueUrl(queue), source: run, options }) : undefined;
   const result = await drawSamples(pipeline, options, { weaker, ranks, distribute });
   await Promise.all([pipeline.dispose(), weaker?.dispose()]);
-  if (ranks && ranks.rank > 0) return;
+  if (!isFirst(ranks)) return;
   process.stdout.write(
     options.json
       ? `${JSON.stringify({ run: pipeline.source, step: pipeline.step, ...result }, null, 2)}\n`

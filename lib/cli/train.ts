@@ -32,10 +32,10 @@ import { type ConfigOptions, withConfigOptions } from "./config-options.ts";
 import { imageDecoder } from "./decoder.ts";
 import { fetched } from "./download.ts";
 import { type DryRunOptions, dryRun, LINK } from "./dry-run.ts";
-import { EXIT, stopSignal } from "./exit.ts";
+import { EXIT } from "./exit.ts";
 import { jsonOption, namedFile, positiveInteger, withDevice } from "./options.ts";
 import { progressReporter, quietReporter } from "./progress.ts";
-import { rankTimeoutOption, withRanks } from "./ranks.ts";
+import { rankStopSignal, rankTimeoutOption, withRanks } from "./ranks.ts";
 
 interface Options extends ConfigOptions, DryRunOptions {
   images?: string;
@@ -191,10 +191,9 @@ async function trainRun(options: Options, given: Given, ranks: Communicator | un
   const decoder = config.sampleEvery && source.vae ? await imageDecoder(source.vae, config.model) : undefined;
   const isFirst = (ranks?.rank ?? 0) === 0;
   const reporter = isFirst ? progressReporter() : quietReporter();
-  const stopping = (): void =>
-    reporter.note("\nStopping after this step; press Ctrl-C again to stop at once.");
-  // A launcher that ends all ranks begins like one that asks them to stop.
-  const signal = stopSignal(ranks ? () => void setTimeout(stopping, 1500).unref() : stopping);
+  const signal = rankStopSignal(ranks, () =>
+    reporter.note("\nStopping after this step; press Ctrl-C again to stop at once."),
+  );
   reporter.begin(basename(options.out), config.steps);
   if (ranks && isFirst) reporter.note(`${ranks.size} ranks by ${ranks.engine}.`);
   tellFolder(options.out);

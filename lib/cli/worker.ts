@@ -4,6 +4,7 @@ import { RUN_KIND, runHandler } from "../reproduce/queued-runs.ts";
 import { stopSignal } from "./exit.ts";
 import { positiveInteger, queueOption, queueUrl, withDevice } from "./options.ts";
 import { progressReporter } from "./progress.ts";
+import { PREPARE_KIND, preparationHandler } from "./queued-preparation.ts";
 import { SAMPLES_KIND, samplesHandler } from "./queued-samples.ts";
 
 interface Options {
@@ -15,7 +16,7 @@ interface Options {
 export const workerCommand = (): Command =>
   withDevice(new Command("worker"))
     .description(
-      "do the jobs of a queue, which 'reproduce --queue' and 'sample --queue' fill; start it where these are",
+      "do the jobs of a queue, which 'reproduce', 'sample' and 'prepare' fill with --queue; start it where these are",
     )
     .addOption(queueOption("the Redis that has the jobs"))
     .option(
@@ -28,18 +29,22 @@ export const workerCommand = (): Command =>
     .action(async ({ queue = true, lease, untilEmpty }: Options) => {
       const reporter = progressReporter();
       const { note } = reporter;
-      const [runs, samples] = [runHandler(reporter), samplesHandler()];
+      const kinds = {
+        [RUN_KIND]: runHandler(reporter),
+        [SAMPLES_KIND]: samplesHandler(),
+        [PREPARE_KIND]: preparationHandler(),
+      };
       const signal = stopSignal(() =>
         note("\nStopping after this step; press Ctrl-C again to stop at once."),
       );
       const done = await serveQueue({
         url: queueUrl(queue),
-        handlers: { [RUN_KIND]: runs.handler, [SAMPLES_KIND]: samples.handler },
+        handlers: Object.fromEntries(Object.entries(kinds).map(([kind, { handler }]) => [kind, handler])),
         reporter,
         signal,
         leaseSeconds: lease,
         untilEmpty,
       });
-      await Promise.all([runs.close(), samples.close()]);
+      await Promise.all(Object.values(kinds).map(({ close }) => close()));
       process.stdout.write(`${done} job${done === 1 ? "" : "s"} done\n`);
     });

@@ -1,6 +1,7 @@
 /** A folder that preparation fills: what it is filled with, what is done, what was broken. */
 import { rm } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
+import type { Communicator } from "../distributed/communicator.ts";
 import { fingerprint } from "../fingerprint.ts";
 import { exists, readBytes, writeAtomic } from "../io/files.ts";
 import { contentsOf } from "../io/folders.ts";
@@ -13,7 +14,7 @@ const DESCRIPTION_FILE = "prepare.json";
 const BROKEN_FILE = "broken.json";
 
 /** What a folder is filled with; a rerun must say the same. */
-type Description = Record<string, string | number | boolean>;
+export type Description = Record<string, string | number | boolean>;
 
 export interface BrokenImage {
   /** Position in the source's list, which is also the number that its output would have. */
@@ -24,6 +25,8 @@ export interface BrokenImage {
 }
 
 export interface PrepareOptions {
+  /** Those that fill the folder together, which all of them must see. */
+  ranks?: Communicator;
   /** Stops after the images that are being worked on; a rerun goes on. */
   signal?: AbortSignal;
   /** Called with the number of images done, broken or found finished, of `total`. */
@@ -88,38 +91,24 @@ export async function describedAs(destination: string): Promise<Record<string, u
   return (await exists(path)) ? readJson(path) : undefined;
 }
 
-/** What a run did, of which `finishDestination` makes the result. */
-interface Outcome {
-  source: Source;
-  /** Of the output with a number. */
-  nameOf: (index: number) => string;
-  broken: BrokenImage[];
-  written: number;
-  skipped: number;
-}
-
 /**
- * Once nothing is left to do, writes `dataset.json` with the outputs that exist, and `broken.json`, which is removed
- * where no image is broken.
- * @throws when every image is broken.
+ * Writes `dataset.json` with the outputs, of all images but the broken ones, and `broken.json`, which is removed where no image
+ * is broken.
+ * @param nameOf the output with a number
  */
-export async function finishDestination(destination: string, outcome: Outcome): Promise<PrepareResult> {
-  const { source, nameOf, written, skipped } = outcome;
-  const { files } = source;
-  const broken = outcome.broken.toSorted((a, b) => a.index - b.index);
-  if (broken.length === files.length)
-    throw new Error(`None of the ${files.length} images of ${source.path} can be read: ${broken[0].error}`);
-  const finished = written + skipped + broken.length === files.length;
-  if (finished) {
-    const path = join(destination, BROKEN_FILE);
-    if (broken.length > 0) await writeAtomic(path, `${JSON.stringify(broken, null, 2)}\n`);
-    else await rm(path, { force: true });
-    const holes = new Set(broken.map(({ index }) => index));
-    const labels = files.flatMap(({ label }, index) => (holes.has(index) ? [] : [[nameOf(index), label]]));
-    const labelled = files.every(({ label }) => label !== null);
-    await writeAtomic(join(destination, LABELS_FILE), JSON.stringify({ labels: labelled ? labels : null }));
-  }
-  return { count: files.length, written, skipped, broken, others: source.others, finished };
+export async function finishDestination(
+  destination: string,
+  { files }: Source,
+  nameOf: (index: number) => string,
+  broken: readonly BrokenImage[],
+): Promise<void> {
+  const path = join(destination, BROKEN_FILE);
+  if (broken.length > 0) await writeAtomic(path, `${JSON.stringify(broken, null, 2)}\n`);
+  else await rm(path, { force: true });
+  const holes = new Set(broken.map(({ index }) => index));
+  const labels = files.flatMap(({ label }, index) => (holes.has(index) ? [] : [[nameOf(index), label]]));
+  const labelled = files.every(({ label }) => label !== null);
+  await writeAtomic(join(destination, LABELS_FILE), JSON.stringify({ labels: labelled ? labels : null }));
 }
 
 /** @throws where a preparation of the folder has not come to its end. */

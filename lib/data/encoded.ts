@@ -5,15 +5,13 @@ import { formatNpy, type NdArray, writeAtomic } from "../io/index.ts";
 import { decodeImage } from "./crop.ts";
 import {
   type BrokenImage,
-  claimDestination,
   describeSource,
   finishDestination,
   messageOf,
   numberedName,
-  type PrepareOptions,
-  type PrepareResult,
 } from "./destination.ts";
 import type { Pixels } from "./pillow-resize.ts";
+import { allExist, numbersOf, type Preparation } from "./preparation.ts";
 import { openSource, type Source } from "./sources.ts";
 
 export interface Encoding {
@@ -23,57 +21,81 @@ export interface Encoding {
   readonly prefix: string;
   /** Images that are encoded together. */
   readonly batch: number;
-  /** An array for each of some images, whose names errors may say. @throws naming the image that does not fit. */
-  encode(images: readonly Pixels[], names: readonly string[]): Promise<NdArray<"float32">[]>;
+  /** @throws naming the image where it does not fit the first one that was checked */
+  check(image: Pixels, name: string): void;
+  /** An array for each of some images, which fit. */
+  encode(images: readonly Pixels[]): Promise<NdArray<"float32">[]>;
+  dispose?(): Promise<void>;
 }
+
+/** Images that are encoded by one of several who share them, at most. */
+const PART = 256;
 
 /**
  * Encodes the images of a folder or ZIP archive into a .npy file each, `00000/<prefix>00000000.npy` and so on, with
  * `dataset.json`. The next images are read while some are encoded. Broken images and reruns are as in `prepareImages`.
  */
-export async function prepareEncoded(
+export async function openEncoded(
   sourcePath: string,
   destination: string,
-  { description, prefix, batch, encode }: Encoding,
-  { signal, onProgress }: PrepareOptions,
-): Promise<PrepareResult> {
+  { description, prefix, batch, check, encode, dispose }: Encoding,
+): Promise<Preparation> {
   const source = await openSource(sourcePath);
-  try {
-    const { files } = source;
-    await claimDestination(destination, { ...description, ...describeSource(source) });
-    const nameOf = (index: number): string => numberedName(prefix, index, "npy");
-    const pending: number[] = [];
-    for (let index = 0; index < files.length; index++)
-      if (!(await exists(join(destination, nameOf(index))))) pending.push(index);
-    const skipped = files.length - pending.length;
-    const broken: BrokenImage[] = [];
-    let written = 0;
-    const read = (start: number) => readImages(source, pending.slice(start, start + batch));
-    let next = read(0);
-    for (let start = 0; start < pending.length; start += batch) {
-      if (signal?.aborted) break;
-      const images = await next;
-      next = read(start + batch);
-      const whole = images.filter((image): image is ReadImage => "pixels" in image);
-      for (const image of images) if ("error" in image) broken.push(image);
-      const arrays = await encode(
-        whole.map(({ pixels }) => pixels),
-        whole.map(({ name }) => `${source.path}: ${name}`),
-      );
-      for (const [i, array] of arrays.entries()) {
-        const { index, name } = whole[i];
-        if (!array.data.every(Number.isFinite))
-          throw new Error(`What ${name} of ${source.path} is encoded as is not finite`);
-        await writeAtomic(join(destination, nameOf(index)), formatNpy(array));
-        written += 1;
-      }
-      onProgress?.(skipped + written + broken.length, files.length);
+  const { files } = source;
+  const nameOf = (index: number): string => numberedName(prefix, index, "npy");
+  const pathOf = (index: number): string => join(destination, nameOf(index));
+  const checkOne = ({ pixels, name }: ReadImage): void => check(pixels, `${source.path}: ${name}`);
+  let isFirstSeen = false;
+  /** All images are to fit the first one, also those of others. */
+  async function seeFirst(): Promise<void> {
+    for (let index = 0; index < files.length && !isFirstSeen; index++) {
+      const [image] = await readImages(source, [index]);
+      if (!("pixels" in image)) continue;
+      checkOne(image);
+      isFirstSeen = true;
     }
-    await next;
-    return await finishDestination(destination, { source, nameOf, broken, written, skipped });
-  } finally {
-    await source.close();
   }
+  return {
+    source,
+    description: { ...description, ...describeSource(source) },
+    total: files.length,
+    cut: { unit: batch, most: PART },
+    async make(part, { signal, onProgress }) {
+      if (part.from > 0) await seeFirst();
+      const pending: number[] = [];
+      for (const index of numbersOf(part)) if (!(await exists(pathOf(index)))) pending.push(index);
+      const skipped = part.count - pending.length;
+      const broken: BrokenImage[] = [];
+      let written = 0;
+      const read = (start: number) => readImages(source, pending.slice(start, start + batch));
+      let next = read(0);
+      for (let start = 0; start < pending.length; start += batch) {
+        if (signal?.aborted) break;
+        const images = await next;
+        next = read(start + batch);
+        const whole = images.filter((image): image is ReadImage => "pixels" in image);
+        for (const image of images) if ("error" in image) broken.push(image);
+        whole.forEach(checkOne);
+        const arrays = whole.length > 0 ? await encode(whole.map(({ pixels }) => pixels)) : [];
+        for (const [i, array] of arrays.entries()) {
+          const { index, name } = whole[i];
+          if (!array.data.every(Number.isFinite))
+            throw new Error(`What ${name} of ${source.path} is encoded as is not finite`);
+          await writeAtomic(pathOf(index), formatNpy(array));
+          written += 1;
+        }
+        onProgress?.(skipped + written + broken.length);
+      }
+      await next;
+      return { written, skipped, broken, stopped: signal?.aborted ?? false };
+    },
+    isDone: (part) => allExist(numbersOf(part).map(pathOf)),
+    finish: (broken) => finishDestination(destination, source, nameOf, broken),
+    async close() {
+      await dispose?.();
+      await source.close();
+    },
+  };
 }
 
 interface ReadImage {

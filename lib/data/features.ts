@@ -2,7 +2,8 @@
 import { ndarray } from "../io/index.ts";
 import type { ImageEncoder } from "../vision/encoder.ts";
 import type { PrepareOptions, PrepareResult } from "./destination.ts";
-import { prepareEncoded, sizeCheck } from "./encoded.ts";
+import { openEncoded, sizeCheck } from "./encoded.ts";
+import { type Preparation, runPreparation } from "./preparation.ts";
 
 export interface PrepareFeaturesOptions extends PrepareOptions {
   /** From `openImageEncoder`. */
@@ -24,22 +25,29 @@ export async function prepareFeatures(
   destination: string,
   { encoder, ...options }: PrepareFeaturesOptions,
 ): Promise<PrepareResult> {
+  return runPreparation(destination, await openFeatures(sourcePath, destination, encoder), options);
+}
+
+/** What `prepareFeatures` does, in parts. */
+export async function openFeatures(
+  sourcePath: string,
+  destination: string,
+  encoder: ImageEncoder,
+): Promise<Preparation> {
   const { shape, attention } = encoder;
   const tokens = shape.at(-2)!;
-  const check = sizeCheck(1);
-  const encoding = {
+  return openEncoded(sourcePath, destination, {
     description: {
       ...{ kind: "features", encoder: await encoder.fingerprint(), tokens },
       ...(attention && { attention: attention.join(",") }),
     },
     prefix: "img-feature-",
     batch: BATCH,
-    async encode(images: Parameters<ImageEncoder["encode"]>[0], names: readonly string[]) {
-      for (const [i, image] of images.entries()) check(image, names[i]);
+    check: sizeCheck(1),
+    async encode(images) {
       const values = await encoder.encode(images);
       const size = values.length / images.length;
       return images.map((_, i) => ndarray(values.slice(i * size, (i + 1) * size), [...shape]));
     },
-  };
-  return prepareEncoded(sourcePath, destination, encoding, options);
+  });
 }

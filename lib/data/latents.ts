@@ -4,8 +4,9 @@ import { ndarray, parseNpy, toFloat32 } from "../io/index.ts";
 import type { Params } from "../tensor/params.ts";
 import { downsampling, latentEncoder, type VAE } from "../vae/index.ts";
 import type { PrepareOptions, PrepareResult } from "./destination.ts";
-import { prepareEncoded, sizeCheck } from "./encoded.ts";
+import { openEncoded, sizeCheck } from "./encoded.ts";
 import type { Pixels } from "./pillow-resize.ts";
+import { type Preparation, runPreparation } from "./preparation.ts";
 import { pixelTensor } from "./tensors.ts";
 
 export interface PrepareLatentsOptions extends PrepareOptions {
@@ -25,32 +26,27 @@ export async function prepareLatents(
   destination: string,
   { vae, ...options }: PrepareLatentsOptions,
 ): Promise<PrepareResult> {
-  const encoder = latentEncoder(vae);
+  return runPreparation(destination, await openLatents(sourcePath, destination, vae), options);
+}
+
+/** What `prepareLatents` does, in parts. */
+export async function openLatents(sourcePath: string, destination: string, vae: VAE): Promise<Preparation> {
   const factor = downsampling(vae.config);
-  const check = sizeCheck(factor);
-  const encoding = {
-    description: {
-      kind: "latents",
-      vae: await encoderFingerprint(vae.params),
-      scale: vae.config.scale,
-    },
+  const weights = await encoderFingerprint(vae.params);
+  const encoder = latentEncoder(vae);
+  return openEncoded(sourcePath, destination, {
+    description: { kind: "latents", vae: weights, scale: vae.config.scale },
     prefix: "img-mean-std-",
     batch: 1,
-    async encode(images: readonly Pixels[], [name]: readonly string[]) {
-      const [image] = images;
-      if (!image) return [];
-      check(image, name);
+    check: sizeCheck(factor),
+    async encode([image]: readonly Pixels[]) {
       const x = pixelTensor([image]);
       const values = await encoder.encode(x);
       x.dispose();
       return [ndarray(values, [2 * vae.config.latentChannels, image.height / factor, image.width / factor])];
     },
-  };
-  try {
-    return await prepareEncoded(sourcePath, destination, encoding, options);
-  } finally {
-    await encoder.dispose();
-  }
+    dispose: () => encoder.dispose(),
+  });
 }
 
 /**

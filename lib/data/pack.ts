@@ -2,13 +2,13 @@
 
 import { join } from "node:path";
 import pMap from "p-map";
+import type { Part } from "../distributed/share.ts";
 import { exists } from "../io/files.ts";
 import { elementCount, type NdArray, ndarray, writeAtomic, writeSafetensors } from "../io/index.ts";
 import type { ArrayRows } from "../io/npy-rows.ts";
 import { checkRows, closeArrays, contentOfArrays, openArrays } from "./arrays.ts";
 import { checkPositive, decodeImage } from "./crop.ts";
 import {
-  claimDestination,
   describedAs,
   describeSource,
   INDEX,
@@ -18,6 +18,7 @@ import {
   type PrepareResult,
 } from "./destination.ts";
 import { parseMoments } from "./latents.ts";
+import { allExist, type Preparation, runPreparation } from "./preparation.ts";
 import { arrayTensor, FORMAT, type PackOrder, packedOrder, type ShardIndex, type Stored } from "./shards.ts";
 import { EXAMPLE_NAME, openSource, type Source } from "./sources.ts";
 
@@ -43,66 +44,113 @@ export interface PackOptions extends PrepareOptions {
 export async function packShards(
   sourcePath: string,
   destination: string,
-  { shardSize, arrays: paths = {}, signal, onProgress }: PackOptions = {},
+  { shardSize, arrays, ...options }: PackOptions = {},
 ): Promise<PrepareResult> {
+  return runPreparation(
+    destination,
+    await openPacking(sourcePath, destination, { shardSize, arrays }),
+    options,
+  );
+}
+
+/** What `packShards` does, in parts. */
+export async function openPacking(
+  sourcePath: string,
+  destination: string,
+  { shardSize, arrays: paths = {} }: Pick<PackOptions, "shardSize" | "arrays">,
+): Promise<Preparation> {
   const source = await openSource(sourcePath, EXAMPLE_NAME);
   let arrays: Awaited<ReturnType<typeof openArrays>> = {};
+  const close = async (): Promise<void> => {
+    await closeArrays(arrays);
+    await source.close();
+  };
   try {
-    const { files } = source;
     arrays = await openArrays(paths);
-    checkRows(arrays, source.path, files.length);
-    const kind = files[0].name.toLowerCase().endsWith(".npy") ? "latents" : "images";
-    const { shape, data } = await readExample(source, files[0].name, kind);
-    const shapes = Object.fromEntries(Object.entries(arrays).map(([name, rows]) => [name, [...rows.shape]]));
-    const beside = Object.values(shapes).reduce((sum, one) => sum + 4 * elementCount(one), 0);
-    const perShard = shardSize ?? Math.max(1, Math.floor(SHARD_BYTES / (data.byteLength + beside)));
-    checkPositive("shardSize", perShard);
-    const description = {
+    checkRows(arrays, source.path, source.files.length);
+    return { ...(await packingOf(source, arrays, destination, shardSize)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** How the examples of a source are packed along with arrays. */
+async function packingOf(
+  source: Source,
+  arrays: Readonly<Record<string, ArrayRows>>,
+  destination: string,
+  shardSize: number | undefined,
+): Promise<Omit<Preparation, "close">> {
+  const { files } = source;
+  const kind = files[0].name.toLowerCase().endsWith(".npy") ? "latents" : "images";
+  const { shape, data } = await readExample(source, files[0].name, kind);
+  const shapes = Object.fromEntries(Object.entries(arrays).map(([name, rows]) => [name, [...rows.shape]]));
+  const beside = Object.values(shapes).reduce((sum, one) => sum + 4 * elementCount(one), 0);
+  const perShard = shardSize ?? Math.max(1, Math.floor(SHARD_BYTES / (data.byteLength + beside)));
+  checkPositive("shardSize", perShard);
+  // A folder that ditlab 0.1 began says nothing of its order, and is gone on with in that one.
+  const begun = await describedAs(destination);
+  const named: PackOrder = begun && begun.order === undefined ? "0.1" : "stream";
+  const order = packedOrder(named, files.length);
+  const labelled = files.every(({ label }) => label !== null);
+  const shards = Array.from({ length: Math.ceil(files.length / perShard) }, (_, i) => ({
+    name: `shard-${String(i).padStart(5, "0")}.safetensors`,
+    count: Math.min(perShard, files.length - i * perShard),
+  }));
+  /** The shards of a part, each with the place of its first example. */
+  const shardsOf = ({ from, count }: Part) =>
+    shards
+      .slice(from / perShard, Math.ceil((from + count) / perShard))
+      .map((shard, i) => ({ ...shard, path: join(destination, shard.name), from: from + i * perShard }));
+
+  async function writeShard({ path, from, count }: ReturnType<typeof shardsOf>[number]): Promise<void> {
+    const all = new (kind === "images" ? Uint8Array : Float32Array)(count * data.length);
+    const indices = [...order.subarray(from, from + count)];
+    const place = async (index: number, n: number): Promise<void> => {
+      const example = await readExample(source, files[index].name, kind);
+      if (example.shape.join() !== shape.join())
+        throw new Error(
+          `${files[index].name} of ${source.path} is [${example.shape.join(", ")}], expected [${shape.join(", ")}] as ${files[0].name}`,
+        );
+      all.set(example.data, n * data.length);
+    };
+    await pMap(indices, place, { concurrency: CONCURRENCY });
+    const labels = Int32Array.from(indices, (index) => files[index].label ?? 0);
+    await writeSafetensors(path, {
+      [kind === "images" ? "images" : "moments"]: ndarray(all, [count, ...shape]),
+      ...(labelled && { labels: ndarray(labels, [count]) }),
+      ...(await rowsOf(arrays, indices)),
+    });
+  }
+
+  return {
+    source,
+    description: {
       kind: "shards",
       content: kind,
       ...describeSource(source),
       shardSize: perShard,
       ...(await describeArrays(arrays)),
-    };
-    // A folder that ditlab 0.1 began says nothing of its order, and is gone on with in that one.
-    const begun = await describedAs(destination);
-    const named: PackOrder = begun && begun.order === undefined ? "0.1" : "stream";
-    await claimDestination(destination, { ...description, ...(named !== "0.1" && { order: named }) });
-    const order = packedOrder(named, files.length);
-    const labelled = files.every(({ label }) => label !== null);
-    const shards = Array.from({ length: Math.ceil(files.length / perShard) }, (_, i) => ({
-      name: `shard-${String(i).padStart(5, "0")}.safetensors`,
-      count: Math.min(perShard, files.length - i * perShard),
-    }));
-    let [written, skipped] = [0, 0];
-    for (const [i, { name, count }] of shards.entries()) {
-      if (signal?.aborted) break;
-      const path = join(destination, name);
-      if (await exists(path)) skipped += count;
-      else {
-        const all = new (kind === "images" ? Uint8Array : Float32Array)(count * data.length);
-        const indices = [...order.subarray(i * perShard, i * perShard + count)];
-        const place = async (index: number, n: number): Promise<void> => {
-          const example = await readExample(source, files[index].name, kind);
-          if (example.shape.join() !== shape.join())
-            throw new Error(
-              `${files[index].name} of ${source.path} is [${example.shape.join(", ")}], expected [${shape.join(", ")}] as ${files[0].name}`,
-            );
-          all.set(example.data, n * data.length);
-        };
-        await pMap(indices, place, { concurrency: CONCURRENCY });
-        const labels = Int32Array.from(indices, (index) => files[index].label ?? 0);
-        await writeSafetensors(path, {
-          [kind === "images" ? "images" : "moments"]: ndarray(all, [count, ...shape]),
-          ...(labelled && { labels: ndarray(labels, [count]) }),
-          ...(await rowsOf(arrays, indices)),
-        });
-        written += count;
+      ...(named !== "0.1" && { order: named }),
+    },
+    total: files.length,
+    cut: { unit: perShard, most: perShard },
+    async make(part, { signal, onProgress }) {
+      let [written, skipped] = [0, 0];
+      for (const shard of shardsOf(part)) {
+        if (signal?.aborted) break;
+        if (await exists(shard.path)) skipped += shard.count;
+        else {
+          await writeShard(shard);
+          written += shard.count;
+        }
+        onProgress?.(written + skipped);
       }
-      onProgress?.(written + skipped, files.length);
-    }
-    const finished = written + skipped === files.length;
-    if (finished) {
+      return { written, skipped, broken: [], stopped: signal?.aborted ?? false };
+    },
+    isDone: (part) => allExist(shardsOf(part).map(({ path }) => path)),
+    async finish() {
       const index: ShardIndex = {
         format: FORMAT,
         kind,
@@ -114,12 +162,8 @@ export async function packShards(
         ...(Object.keys(shapes).length > 0 && { arrays: shapes }),
       };
       await writeAtomic(join(destination, INDEX), `${JSON.stringify(index, null, 2)}\n`);
-    }
-    return { count: files.length, written, skipped, broken: [], others: source.others, finished };
-  } finally {
-    await closeArrays(arrays);
-    await source.close();
-  }
+    },
+  };
 }
 
 /** What a folder notes of arrays, a line for each: another file's rows are not to be packed beside those of the first. */

@@ -1,6 +1,7 @@
 /** Captions of images as COCO distributes them, and what a text encoder makes of them, written once. */
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import type { Part } from "../distributed/share.ts";
 import { exists, readBytes, writeAtomic } from "../io/files.ts";
 import { ndarray } from "../io/index.ts";
 import { toBytes } from "../io/ndarray.ts";
@@ -9,14 +10,9 @@ import { check, z } from "../schema.ts";
 import type { CLIPTextEncoder } from "../text/index.ts";
 import { CAPTIONS_FILE, CAPTIONS_FORMAT, type CaptionsIndex } from "./captions.ts";
 import { checkPositive } from "./crop.ts";
-import {
-  claimDestination,
-  describeSource,
-  type PrepareOptions,
-  type PrepareResult,
-  readJson,
-} from "./destination.ts";
+import { describeSource, type PrepareOptions, type PrepareResult, readJson } from "./destination.ts";
 import { contentHash } from "./identity.ts";
+import { type PartOptions, type Preparation, runPreparation } from "./preparation.ts";
 import { openSource, type Source } from "./sources.ts";
 
 export interface PrepareCaptionsOptions extends PrepareOptions {
@@ -81,8 +77,19 @@ export async function prepareCaptions(
   sourcePath: string,
   annotations: string,
   destination: string,
-  { encoder, shardSize, signal, onProgress }: PrepareCaptionsOptions,
+  { encoder, shardSize, ...options }: PrepareCaptionsOptions,
 ): Promise<PrepareResult> {
+  const opened = await openCaptioning(sourcePath, annotations, destination, { encoder, shardSize });
+  return runPreparation(destination, opened, options);
+}
+
+/** What `prepareCaptions` does, in parts. */
+export async function openCaptioning(
+  sourcePath: string,
+  annotations: string,
+  destination: string,
+  { encoder, shardSize }: Pick<PrepareCaptionsOptions, "encoder" | "shardSize">,
+): Promise<Preparation> {
   const [tokens, width] = encoder.shape;
   const perFile = shardSize ?? Math.max(1, Math.floor(SHARD_BYTES / (4 * tokens * width)));
   checkPositive("shardSize", perFile);
@@ -92,41 +99,69 @@ export async function prepareCaptions(
     check(cocoCaptions as z.ZodType, json, annotations);
     const index = indexOf(captionsOf(source, json as z.infer<typeof cocoCaptions>, annotations), perFile);
     const { texts, features } = index;
-    await claimDestination(destination, {
-      kind: "captions",
-      ...describeSource(source),
-      captions: contentHash([await readBytes(annotations)]),
-      encoder: await encoder.fingerprint(),
-      shardSize: perFile,
-    });
-    const finishedBefore = await exists(join(destination, CAPTIONS_FILE));
-    let [written, skipped] = [0, finishedBefore ? texts.length : 0];
-    if (!finishedBefore)
-      for (const [i, name] of features.entries()) {
-        if (signal?.aborted) break;
-        const [before, after] = await writeFeatures(
-          join(destination, name),
-          texts.slice(i * perFile, (i + 1) * perFile),
-          encoder,
-          { signal, onProgress: (done) => onProgress?.(i * perFile + done, texts.length) },
-        );
-        written += after - before;
-        skipped += before;
-      }
-    const finished = written + skipped === texts.length;
-    if (finished && !finishedBefore)
-      await writeAtomic(join(destination, CAPTIONS_FILE), `${JSON.stringify(index)}\n`);
+    const indexPath = join(destination, CAPTIONS_FILE);
+    /** The files of a part, each with the place of its first text. */
+    const filesOf = ({ from, count }: Part) =>
+      features.slice(from / perFile, Math.ceil((from + count) / perFile)).map((name, i) => {
+        const first = from + i * perFile;
+        return { path: join(destination, name), texts: texts.slice(first, first + perFile) };
+      });
     return {
-      count: texts.length,
-      written,
-      skipped,
-      broken: [],
-      others: source.others,
-      finished,
+      source,
+      description: {
+        kind: "captions",
+        ...describeSource(source),
+        captions: contentHash([await readBytes(annotations)]),
+        encoder: await encoder.fingerprint(),
+        shardSize: perFile,
+      },
+      total: texts.length,
+      cut: { unit: perFile, most: perFile },
+      async make(part, { signal, onProgress }) {
+        let [written, skipped] = [0, 0];
+        // The index is written last.
+        const open = (await exists(indexPath)) ? [] : filesOf(part);
+        if (open.length === 0) skipped = part.count;
+        for (const { path, texts } of open) {
+          if (signal?.aborted) break;
+          const begun = written + skipped;
+          const [before, after] = await writeFeatures(path, texts, encoder, {
+            signal,
+            onProgress: (done) => onProgress?.(begun + done),
+          });
+          written += after - before;
+          skipped += before;
+        }
+        return { written, skipped, broken: [], stopped: signal?.aborted ?? false };
+      },
+      async isDone(part) {
+        for (const { path, texts } of filesOf(part))
+          if ((await textsIn(path, texts.length, encoder)) < texts.length) return false;
+        return true;
+      },
+      finish: () => writeAtomic(indexPath, `${JSON.stringify(index)}\n`),
+      close: source.close,
     };
-  } finally {
+  } catch (error) {
     await source.close();
+    throw error;
   }
+}
+
+/** A file of the features of so many texts: its header, and the bytes of one text. */
+const layoutOf = (count: number, { shape }: CLIPTextEncoder) => ({
+  header: npyHeader("float32", [count, ...shape]),
+  row: 4 * shape[0] * shape[1],
+});
+
+/** How many texts' features there are in a file for so many. A chunk that was being written is written again. */
+async function textsIn(path: string, count: number, encoder: CLIPTextEncoder): Promise<number> {
+  const { header, row } = layoutOf(count, encoder);
+  const size = await stat(path).then(
+    (info) => info.size,
+    () => 0,
+  );
+  return Math.max(0, Math.floor((size - header.length) / row));
 }
 
 /** Appends the features of texts to those that are there. @returns how many texts were done before, and now */
@@ -134,15 +169,12 @@ async function writeFeatures(
   path: string,
   texts: readonly string[],
   encoder: CLIPTextEncoder,
-  { signal, onProgress }: PrepareOptions,
+  { signal, onProgress }: PartOptions,
 ): Promise<[before: number, after: number]> {
-  const header = npyHeader("float32", [texts.length, ...encoder.shape]);
-  const row = 4 * encoder.shape[0] * encoder.shape[1];
+  const { header, row } = layoutOf(texts.length, encoder);
+  const before = await textsIn(path, texts.length, encoder);
   const handle = await open(path, (await exists(path)) ? "r+" : "w+");
   try {
-    const { size } = await handle.stat();
-    // A chunk that was being written is written again.
-    const before = Math.max(0, Math.floor((size - header.length) / row));
     await handle.write(header, 0, header.length, 0);
     let done = before;
     while (done < texts.length && !signal?.aborted) {
@@ -153,7 +185,7 @@ async function writeFeatures(
       const bytes = toBytes(ndarray(values as Float32Array<ArrayBuffer>, [chunk.length, ...encoder.shape]));
       await handle.write(bytes, 0, bytes.length, header.length + done * row);
       done += chunk.length;
-      onProgress?.(done, texts.length);
+      onProgress?.(done);
     }
     return [before, done];
   } finally {

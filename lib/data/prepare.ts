@@ -1,13 +1,12 @@
 /** Images of any size as square PNGs in the layout that the reference's tools write. */
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import pMap from "p-map";
 import Tinypool from "tinypool";
 import { exists, writeAtomic } from "../io/files.ts";
+import { defaultThreads } from "../jit/jit.ts";
 import { type CropResult, type CropTask, checkPositive } from "./crop.ts";
 import {
   type BrokenImage,
-  claimDestination,
   describeSource,
   finishDestination,
   messageOf,
@@ -15,14 +14,18 @@ import {
   type PrepareOptions,
   type PrepareResult,
 } from "./destination.ts";
-import { openSource, type Source, type SourceFile } from "./sources.ts";
+import { allExist, numbersOf, type Preparation, runPreparation } from "./preparation.ts";
+import { openSource, type Source } from "./sources.ts";
 
 export interface PrepareImagesOptions extends PrepareOptions {
   /** Side of the images in pixels, 256 or 512 as a rule. */
   size: number;
-  /** Threads; the number of processors by default. */
+  /** Threads; by default `DITLAB_THREADS`, or the number of processors. */
   threads?: number;
 }
+
+/** Images that are cropped by one of several who share them, at most. */
+const PART = 1024;
 
 /**
  * Crops the images of a folder or ZIP archive (see `openSource`) to `size` x `size` (see `centerCrop`) and writes them
@@ -33,41 +36,57 @@ export interface PrepareImagesOptions extends PrepareOptions {
 export async function prepareImages(
   sourcePath: string,
   destination: string,
-  options: PrepareImagesOptions,
+  { size, threads, ...options }: PrepareImagesOptions,
 ): Promise<PrepareResult> {
-  const { size, threads = availableParallelism(), signal, onProgress } = options;
+  return runPreparation(destination, await openImages(sourcePath, destination, { size, threads }), options);
+}
+
+/** What `prepareImages` does, in parts. */
+export async function openImages(
+  sourcePath: string,
+  destination: string,
+  { size, threads = defaultThreads() }: Pick<PrepareImagesOptions, "size" | "threads">,
+): Promise<Preparation> {
   checkPositive("size", size);
   checkPositive("threads", threads);
   const source = await openSource(sourcePath);
   const workers = cropWorkers(threads);
-  try {
-    const { files } = source;
-    await claimDestination(destination, { kind: "images", ...describeSource(source), size });
-    const nameOf = (index: number): string => numberedName("img", index, "png");
-    const broken: BrokenImage[] = [];
-    let [written, skipped] = [0, 0];
-    const prepareOne = async (_: SourceFile, index: number): Promise<void> => {
-      if (signal?.aborted) return;
-      const path = join(destination, nameOf(index));
-      if (await exists(path)) skipped += 1;
-      else {
-        const { name } = files[index];
-        const result = await cropped(source, name, size, workers);
-        if ("error" in result) broken.push({ index, name, error: result.error });
+  const { files } = source;
+  const nameOf = (index: number): string => numberedName("img", index, "png");
+  const pathOf = (index: number): string => join(destination, nameOf(index));
+  return {
+    source,
+    description: { kind: "images", ...describeSource(source), size },
+    total: files.length,
+    cut: { most: PART },
+    async make(part, { signal, onProgress }) {
+      const broken: BrokenImage[] = [];
+      let [written, skipped] = [0, 0];
+      const prepareOne = async (index: number): Promise<void> => {
+        if (signal?.aborted) return;
+        if (await exists(pathOf(index))) skipped += 1;
         else {
-          await writeAtomic(path, result.png);
-          written += 1;
+          const { name } = files[index];
+          const result = await cropped(source, name, size, workers);
+          if ("error" in result) broken.push({ index, name, error: result.error });
+          else {
+            await writeAtomic(pathOf(index), result.png);
+            written += 1;
+          }
         }
-      }
-      onProgress?.(written + skipped + broken.length, files.length);
-    };
-    // One image more than threads is read while they work, and written after.
-    await pMap(files, prepareOne, { concurrency: 2 * threads });
-    return await finishDestination(destination, { source, nameOf, broken, written, skipped });
-  } finally {
-    await workers.destroy();
-    await source.close();
-  }
+        onProgress?.(written + skipped + broken.length);
+      };
+      // One image more than threads is read while they work, and written after.
+      await pMap(numbersOf(part), prepareOne, { concurrency: 2 * threads });
+      return { written, skipped, broken, stopped: signal?.aborted ?? false };
+    },
+    isDone: (part) => allExist(numbersOf(part).map(pathOf)),
+    finish: (broken) => finishDestination(destination, source, nameOf, broken),
+    async close() {
+      await workers.destroy();
+      await source.close();
+    },
+  };
 }
 
 /** A script that knows the sources and the build; in a package it lies outside of the build. */

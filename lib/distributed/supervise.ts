@@ -8,6 +8,7 @@ import { writeSync } from "node:fs";
 import { availableParallelism, cpus, hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { newestCheckpoint } from "../train/checkpoint-files.ts";
+import { togetherness } from "./commands.ts";
 import { type Launch, launchOf, threadsFor } from "./launch.ts";
 
 /** What the process that computes tells this one. */
@@ -22,6 +23,9 @@ export type Turn = "at once" | "later" | "never";
 
 /** In the environment of the process that computes. */
 export const SUPERVISED = "DITLAB_RANK_PROCESS";
+
+/** Whether this process is alone, or of several ranks the first one. */
+export const speaksForAll = (): boolean => !process.env[SUPERVISED] || launchOf()?.rank === 0;
 
 /** Milliseconds until then. */
 const TURNS: Readonly<Record<Turn, number>> = { "at once": 0, later: 2000, never: 5000 };
@@ -44,11 +48,16 @@ export function sayEnd(what: string, folder: string | undefined): void {
   }
 }
 
-/** Starts this command again as the process that computes, and ends as it ends. Returns where there is nothing to do. */
+/**
+ * Starts this command again as the process that computes, and ends as it ends. Returns where there is nothing to do, and ends
+ * where several processes would do the same work into the same files.
+ */
 export async function superviseRank(): Promise<void> {
-  if (process.env[SUPERVISED]) return;
+  const { command, kind } = togetherness(process.argv.slice(2));
+  if (process.env[SUPERVISED] || kind === "separate") return;
   const launch = launchOf();
   if (!launch) return;
+  if (kind === "refused") return refuse(command, launch);
   const child = startRank(launch);
   let folder: string | undefined;
   let failure: string | undefined;
@@ -86,6 +95,15 @@ export async function superviseRank(): Promise<void> {
     say(killed(launch, signal));
   }
   process.exit(code ?? 1);
+}
+
+/** Says once that a command is not one for several processes. */
+async function refuse(command: string, launch: Launch): Promise<never> {
+  const what = `'${command}' is done by one process, but ${launch.size} were started; expected it without a launcher such as mpirun`;
+  if (launch.rank === 0) sayEnd(what, undefined);
+  // A launcher ends all when the first one fails, which is to be the one that speaks.
+  else await sleep(TURNS.never);
+  process.exit(1);
 }
 
 function startRank(launch: Launch): ChildProcess {

@@ -1,7 +1,10 @@
 /** Linear probes of a network by block, noise level and weights, and the norms of its features (paper, figures 2 and 7). */
 import { levelAt } from "../diffusion/levels.ts";
 import type { ProcessConfig } from "../diffusion/process.ts";
+import type { Communicator } from "../distributed/communicator.ts";
+import { shareOut } from "../distributed/share.ts";
 import type { Network } from "../models/network.ts";
+import type { ExtractRequest } from "../probe/cached.ts";
 import { blocksOf } from "../probe/extract.ts";
 import {
   cachedExtractor,
@@ -9,6 +12,7 @@ import {
   linearProbe,
   type ProbedSet,
   type ProbeRecipe,
+  type StoredFeatures,
 } from "../probe/index.ts";
 import { probeRecipe } from "../probe/linear.ts";
 import { check } from "../schema.ts";
@@ -44,6 +48,8 @@ export interface BlockProbesOptions extends LookOptions {
   recipe: ProbeRecipe;
   /** The folder of features. Default: `probes` in the cache folder. */
   cache?: string;
+  /** Those that probe together, and all get the results; they all see the folder of features. */
+  ranks?: Communicator;
   reporter: Reporter;
 }
 
@@ -67,39 +73,60 @@ function looksOf(process: ProcessConfig, { weights, times }: LookOptions) {
  * on them. Called again, it goes on with the features that there are.
  */
 export async function probeBlocks(options: BlockProbesOptions): Promise<BlockProbe[]> {
-  const { network, process, identity, seed, signal, reporter, cache, classes, recipe } = options;
+  const { network, process, identity, seed, signal, reporter, cache, classes, recipe, ranks } = options;
   const blocks = blocksOf(network, options.blocks);
   const looks = looksOf(process, options);
   // Before hours of work, not after.
   check(probeRecipe, recipe, "probe");
   const extractor = cachedExtractor(network, process, { identity, blocks, folder: cache });
+  type Look = (typeof looks)[number];
+  /** Training and test images as a look has them: test images have noise of their own. */
+  const askedOf = ({ params, level }: Look) => {
+    const asked = (images: ProbedSet, count: number, own: number): ExtractRequest => ({
+      ...{ params, images, options: { ...level, count, seed: own, signal } },
+    });
+    return {
+      training: asked(options.train, options.trainCount, seed),
+      test: asked(options.test, options.testCount, seed + 1),
+    };
+  };
+  /** The files of all features, before each rank trains the probes of other looks on them. */
+  async function shareFeatures(ranks: Communicator): Promise<void> {
+    const asked = looks.flatMap((look) => Object.values(askedOf(look)));
+    let begun = false;
+    await extractor.share(asked, ranks, (done, total) => {
+      if (!begun) reporter.begin(`files of features, by ${ranks.size} ranks`, total);
+      begun = true;
+      reporter.update(done);
+    });
+    reporter.end();
+  }
+  async function probesOf(look: Look): Promise<BlockProbe[]> {
+    const { weights, time } = look;
+    const found: StoredFeatures[] = [];
+    for (const [what, { params, images, options }] of Object.entries(askedOf(look))) {
+      reporter.begin(`${weights}, t = ${time}: features of ${what} images`, options.count);
+      const onProgress = (done: number): void => reporter.update(done);
+      found.push(await extractor.extract(params, images, { ...options, onProgress }));
+      reporter.end();
+    }
+    const [train, test] = found;
+    let begun = false;
+    const accuracies = await linearProbe(train, train.labels, test, test.labels, {
+      ...{ ...recipe, classes, seed, signal },
+      onProgress(done, total) {
+        if (!begun) reporter.begin(`${weights}, t = ${time}: probes`, total);
+        begun = true;
+        reporter.update(done);
+      },
+    });
+    if (begun) reporter.end();
+    return accuracies.map((accuracy, i) => ({ weights, time, block: blocks[i], accuracy }));
+  }
   const results: BlockProbe[] = [];
   try {
-    for (const { weights, params, time, level } of looks) {
-      const about = `${weights}, t = ${time}`;
-      const featuresOf = async (what: string, images: ProbedSet, count: number, own: number) => {
-        reporter.begin(`${about}: features of ${what} images`, count);
-        const onProgress = (done: number): void => reporter.update(done);
-        const found = await extractor.extract(params, images, {
-          ...{ ...level, count, seed: own, signal, onProgress },
-        });
-        reporter.end();
-        return found;
-      };
-      const train = await featuresOf("training", options.train, options.trainCount, seed);
-      const test = await featuresOf("test", options.test, options.testCount, seed + 1);
-      let begun = false;
-      const accuracies = await linearProbe(train, train.labels, test, test.labels, {
-        ...{ ...recipe, classes, seed, signal },
-        onProgress(done, total) {
-          if (!begun) reporter.begin(`${about}: probes`, total);
-          begun = true;
-          reporter.update(done);
-        },
-      });
-      if (begun) reporter.end();
-      results.push(...accuracies.map((accuracy, i) => ({ weights, time, block: blocks[i], accuracy })));
-    }
+    if (ranks) await shareFeatures(ranks);
+    for await (const found of shareOut(looks, probesOf, ranks)) results.push(...found);
   } finally {
     await extractor.dispose();
   }

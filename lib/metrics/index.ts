@@ -3,7 +3,7 @@ export { type CaptionAgreement, type FactReader, factReader } from "./caption-fa
 export { type SampleMetrics, sampleMetrics } from "./evaluate.ts";
 export { checkFeatures, type Features } from "./features.ts";
 export { frechetDistance } from "./frechet.ts";
-export { type ImageBatch, type ImageFiles, imageSize } from "./images/batch.ts";
+export { type BatchShare, type ImageBatch, type ImageFiles, imageSize } from "./images/batch.ts";
 export { type ImageFilesOptions, openImageFiles } from "./images/files.ts";
 export {
   type CollectOptions,
@@ -11,6 +11,7 @@ export {
   METRICS,
   type MetricName,
   type SetFeatures,
+  shareFeatures,
 } from "./inception/collect.ts";
 export { type InceptionMetrics, inceptionMetrics } from "./inception/evaluate.ts";
 export {

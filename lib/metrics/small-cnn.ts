@@ -3,6 +3,8 @@
  * as Inception's, but are numbers of another space: compare them only with each other, for the same data set and version.
  */
 import { type ImageSet, imageTensor } from "../data/index.ts";
+import type { Communicator } from "../distributed/communicator.ts";
+import { shareOut } from "../distributed/share.ts";
 import type { NdArray } from "../io/index.ts";
 import { jit } from "../jit/index.ts";
 import { linear } from "../nn/layers.ts";
@@ -44,11 +46,12 @@ export interface Evaluated {
 
 const EVALUATION_BATCH = 250;
 
-/** A compiled evaluation of images, given by a maker of batches [B,C,H,W] in [-1, 1]. */
+/** A compiled evaluation of images, given by a maker of batches [B,C,H,W] in [-1, 1], which ranks share. */
 async function evaluateImages(
   params: Params,
   count: number,
   batchAt: (start: number, size: number) => Tensor,
+  ranks?: Communicator,
 ): Promise<Evaluated> {
   const forward = jit(
     (params: Params, x: Tensor) => {
@@ -60,13 +63,20 @@ async function evaluateImages(
   const [featureSize, classes] = [params["features.bias"].shape[0], params["classes.bias"].shape[0]];
   const features = new Float32Array(count * featureSize);
   const probabilities = new Float64Array(count * classes);
+  const batches = Array.from({ length: Math.ceil(count / EVALUATION_BATCH) }, (_, i) => i * EVALUATION_BATCH);
+  async function ofBatch(start: number) {
+    const x = batchAt(start, Math.min(EVALUATION_BATCH, count - start));
+    const result = await forward(params, x).finally(() => x.dispose());
+    const [features, probabilities] = [await result.features.data(), await result.probabilities.data()];
+    disposeTree(result);
+    return { features, probabilities };
+  }
   try {
-    for (let start = 0; start < count; start += EVALUATION_BATCH) {
-      const x = batchAt(start, Math.min(EVALUATION_BATCH, count - start));
-      const result = await forward(params, x).finally(() => x.dispose());
-      features.set(await result.features.data(), start * featureSize);
-      probabilities.set(await result.probabilities.data(), start * classes);
-      disposeTree(result);
+    let done = 0;
+    for await (const found of shareOut(batches, ofBatch, ranks)) {
+      features.set(found.features, done * featureSize);
+      probabilities.set(found.probabilities, done * classes);
+      done += found.features.length / featureSize;
     }
   } finally {
     await forward.dispose();
@@ -77,18 +87,20 @@ async function evaluateImages(
   };
 }
 
-/** Features and class probabilities of the images `indices` of a set. */
+/** Features and class probabilities of the images `indices` of a set, of which each of some ranks computes its share. */
 export const cnnFeaturesOfSet = (
   network: Pick<SmallCnn, "params">,
   images: ImageSet,
   indices: ArrayLike<number>,
-): Promise<Evaluated> =>
-  evaluateImages(network.params, indices.length, (start, size) =>
+  ranks?: Communicator,
+): Promise<Evaluated> => {
+  const batchAt = (start: number, size: number): Tensor =>
     imageTensor(
       images,
       Array.from({ length: size }, (_, i) => indices[start + i]),
-    ),
-  );
+    );
+  return evaluateImages(network.params, indices.length, batchAt, ranks);
+};
 
 /** Features and class probabilities of float images [N,C,H,W] in [-1, 1]. */
 export function cnnFeatures(

@@ -1,6 +1,8 @@
 /** Features on disk: what was once taken of the same weights, images, noise and blocks is not computed again. */
 import { join } from "node:path";
 import type { ProcessConfig } from "../diffusion/process.ts";
+import type { Communicator } from "../distributed/communicator.ts";
+import { shareOut } from "../distributed/share.ts";
 import { contentOfParams, digestOf, fingerprint } from "../fingerprint.ts";
 import { cacheFolder } from "../home.ts";
 import { keptName, noteUse, removeUnused } from "../io/kept.ts";
@@ -8,7 +10,8 @@ import { ndarray } from "../io/ndarray.ts";
 import { openSafetensors, readSafetensors, writeSafetensors } from "../io/safetensors.ts";
 import type { Network } from "../models/network.ts";
 import type { Params } from "../tensor/params.ts";
-import { blocksOf, compileTaps, type Extractor, openProbed, pooled } from "./extract.ts";
+import { blocksOf, compileTaps, type Extractor, openProbed, type ProbedImages, pooled } from "./extract.ts";
+import type { ProbedSet } from "./images.ts";
 import type { FeatureRows } from "./rows.ts";
 
 /** Pooled features that lie in files, with the classes of their images. */
@@ -25,6 +28,25 @@ export interface CacheOptions {
   folder?: string;
 }
 
+/** What `extract` is asked for. */
+export interface ExtractRequest {
+  params: Params;
+  images: ProbedSet;
+  options: ProbedImages;
+}
+
+export interface CachedExtractor extends Extractor<StoredFeatures> {
+  /**
+   * Has the files of all that `extract` will be asked for made by ranks together, in a folder that all of them see.
+   * @param onProgress is told how many files there are, and how many are to be
+   */
+  share(
+    asked: readonly ExtractRequest[],
+    ranks: Communicator,
+    onProgress?: (done: number, total: number) => void,
+  ): Promise<void>;
+}
+
 const FORMAT = "ditlab-features/1";
 /** Images of one file: what a run that is cut off loses at most. */
 const PART = 2000;
@@ -36,6 +58,8 @@ interface Part {
   path: string;
   /** What its features are of; its name. */
   key: string;
+  /** The number of the first image. */
+  from: number;
   count: number;
 }
 
@@ -76,7 +100,7 @@ function writePart({ path, key, count }: Part, width: number, { features, labels
 /** Rows of files, by part and block; of those in memory, from there. */
 export function storedRows(
   { blocks, count, width }: Pick<FeatureRows, "blocks" | "count" | "width">,
-  parts: readonly (readonly Part[])[],
+  parts: readonly (readonly Pick<Part, "path">[])[],
   memory: readonly (readonly Float32Array[])[] | undefined,
 ): FeatureRows {
   return {
@@ -103,7 +127,7 @@ export function storedRows(
   };
 }
 
-async function readRows({ path }: Part, rows: readonly number[]): Promise<Float32Array> {
+async function readRows({ path }: Pick<Part, "path">, rows: readonly number[]): Promise<Float32Array> {
   const file = await openSafetensors(path);
   try {
     return (await file.readRows("features", rows)).data as Float32Array;
@@ -122,7 +146,7 @@ export function cachedExtractor(
   network: Network,
   config: ProcessConfig,
   { identity, blocks, folder }: CacheOptions,
-): Extractor<StoredFeatures> {
+): CachedExtractor {
   const chosen = blocksOf(network, blocks);
   const { width } = network;
   const { extract, dispose } = compileTaps(network, config, chosen, pooled);
@@ -134,44 +158,66 @@ export function cachedExtractor(
     known.set(params, found);
     return found;
   };
+
+  /** The files of images' features, part by part, and how those of a part are read, or made where they are not there. */
+  async function open(params: Params, images: ProbedSet, options: ProbedImages) {
+    const { count, seed, signal, onProgress } = options;
+    const { reader, t } = openProbed(network, config, images, options);
+    await tidied;
+    const data = await reader.fingerprint();
+    if (data === undefined)
+      throw new Error("probe: the images do not say what they are, so their features cannot be kept");
+    const of = [FORMAT, identity, config, t, seed, data, reader.count, await weightsOf(params)];
+    const parts = Array.from({ length: Math.ceil(count / PART) }, (_, i): Part[] => {
+      const [from, size] = [i * PART, Math.min(PART, count - i * PART)];
+      return chosen.map((block) => {
+        const key = fingerprint([JSON.stringify([...of, from, size, block])]);
+        return { key, path: join(where, keptName(key)), from, count: size };
+      });
+    });
+    async function read(files: readonly Part[]): Promise<Kept[]> {
+      signal?.throwIfAborted();
+      const { from, count: size } = files[0];
+      const kept = await Promise.all(files.map((part) => readPart(part, width)));
+      await Promise.all(files.filter((_, i) => kept[i]).map(({ path }) => noteUse(path)));
+      if (!kept.includes(undefined)) onProgress?.(from + size);
+      else {
+        const onBatch = (done: number): void => onProgress?.(from + done);
+        const taken = await extract(params, { reader, t, seed, from, count: size, signal, onBatch });
+        for (const [i, part] of files.entries()) {
+          if (kept[i]) continue;
+          const features = taken.values.subarray(i * size * width, (i + 1) * size * width);
+          kept[i] = { features, labels: taken.labels };
+          await writePart(part, width, kept[i]!);
+        }
+      }
+      return kept as Kept[];
+    }
+    return { parts, read };
+  }
+
   return {
     dispose,
+    async share(asked, ranks, onProgress) {
+      const reads: (() => Promise<Kept[]>)[] = [];
+      for (const { params, images, options } of asked) {
+        const { parts, read } = await open(params, images, options);
+        reads.push(...parts.map((files) => () => read(files)));
+      }
+      let done = 0;
+      for await (const _ of shareOut(reads, async (read) => void (await read()), ranks))
+        onProgress?.(++done, reads.length);
+    },
     async extract(params, images, options) {
-      const { count, seed, signal, onProgress } = options;
-      const { reader, t } = openProbed(network, config, images, options);
-      await tidied;
-      const data = await reader.fingerprint();
-      if (data === undefined)
-        throw new Error("probe: the images do not say what they are, so their features cannot be kept");
-      const of = [FORMAT, identity, config, t, seed, data, reader.count, await weightsOf(params)];
-      const partsAt = (from: number, size: number): Part[] =>
-        chosen.map((block) => {
-          const key = fingerprint([JSON.stringify([...of, from, size, block])]);
-          return { key, path: join(where, keptName(key)), count: size };
-        });
+      const { count } = options;
+      const { parts, read } = await open(params, images, options);
       const labels = new Int32Array(count);
       const inMemory = 4 * chosen.length * count * width <= MEMORY_BYTES;
-      const parts: Part[][] = [];
       const memory: Float32Array[][] = [];
-      for (let from = 0; from < count; from += PART) {
-        signal?.throwIfAborted();
-        const size = Math.min(PART, count - from);
-        const files = partsAt(from, size);
-        const kept = await Promise.all(files.map((part) => readPart(part, width)));
-        await Promise.all(files.filter((_, i) => kept[i]).map(({ path }) => noteUse(path)));
-        if (kept.some((one) => one === undefined)) {
-          const onBatch = (done: number): void => onProgress?.(from + done);
-          const taken = await extract(params, { reader, t, seed, from, count: size, signal, onBatch });
-          for (const [i, part] of files.entries()) {
-            if (kept[i]) continue;
-            const features = taken.values.subarray(i * size * width, (i + 1) * size * width);
-            kept[i] = { features, labels: taken.labels };
-            await writePart(part, width, kept[i]);
-          }
-        } else onProgress?.(from + size);
-        labels.set(kept[0]!.labels, from);
-        parts.push(files);
-        if (inMemory) memory.push(kept.map((one) => one!.features));
+      for (const files of parts) {
+        const kept = await read(files);
+        labels.set(kept[0].labels, files[0].from);
+        if (inMemory) memory.push(kept.map(({ features }) => features));
       }
       const sizes = { blocks: chosen.length, count, width };
       return { ...storedRows(sizes, parts, inMemory ? memory : undefined), labels };

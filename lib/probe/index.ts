@@ -1,4 +1,10 @@
-export { type CacheOptions, cachedExtractor, type StoredFeatures } from "./cached.ts";
+export {
+  type CachedExtractor,
+  type CacheOptions,
+  cachedExtractor,
+  type ExtractRequest,
+  type StoredFeatures,
+} from "./cached.ts";
 export { linearCKA } from "./cka.ts";
 export type { Extractor, ProbedImages } from "./extract.ts";
 export {

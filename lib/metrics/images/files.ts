@@ -4,7 +4,7 @@ import { messageOf } from "../../data/destination.ts";
 import { decodeImage, openSource, type Pixels, type Source } from "../../data/index.ts";
 import { EXAMPLE_NAME } from "../../data/sources.ts";
 import type { VAE } from "../../vae/index.ts";
-import { type ImageFiles, inPieces, pixelBatch } from "./batch.ts";
+import { type ImageFiles, inPieces, pixelBatch, WHOLE } from "./batch.ts";
 import { latentFiles, latentImages } from "./latents.ts";
 import { openNpzRows } from "./npz.ts";
 
@@ -44,7 +44,7 @@ export async function openImageFiles(path: string, { vae }: ImageFilesOptions = 
     const image = (data: Uint8Array): Pixels => ({ data, width, height });
     return {
       count,
-      batches: (size) => inPieces(rows.rows(), size, (pieces) => pixelBatch(pieces.map(image))),
+      batches: (size, share) => inPieces(rows.rows(), size, (piece) => pixelBatch(piece.map(image)), share),
       statistics,
       close,
     };
@@ -76,11 +76,11 @@ function imageFiles(source: Source): ImageFiles {
   };
   return {
     count: files.length,
-    async *batches(size) {
-      for (let start = 0; start < files.length; start += size) {
+    async *batches(size, { rank, size: ranks } = WHOLE) {
+      for (let start = rank * size; start < files.length; start += ranks * size) {
         const names = files.slice(start, start + size).map(({ name }) => name);
         const images = await pMap(names, read, { concurrency: CONCURRENCY });
-        first ??= images[0];
+        first ??= start === 0 ? images[0] : await read(files[0].name);
         for (const [i, { width, height }] of images.entries())
           if (width !== first.width || height !== first.height)
             throw new Error(

@@ -52,14 +52,10 @@ export function latentImages(latents: LatentRows, vae: VAE, name: string): Image
   });
   return {
     count,
-    async *batches(size) {
+    async *batches(size, share) {
       content ??= decoderContent(vae);
       const recipe = await content;
-      let done = 0;
-      yield* inPieces(latents.rows(), size, (rows) => {
-        done += rows.length;
-        return batch(recipe, rows, done - rows.length);
-      });
+      yield* inPieces(latents.rows(), size, (rows, first) => batch(recipe, rows, first), share);
     },
     statistics: {},
     async close() {

@@ -1,8 +1,10 @@
 /** What metrics need of a set of images, gathered in one pass over them. */
+import type { Communicator } from "../../distributed/communicator.ts";
+import { partsOf, shareOut } from "../../distributed/share.ts";
 import { randomGenerator } from "../../tensor/random.ts";
 import { type GaussianAccumulator, gaussianAccumulator } from "../accumulate.ts";
 import type { Features } from "../features.ts";
-import type { ImageFiles } from "../images/batch.ts";
+import { type ImageFiles, nextBatch } from "../images/batch.ts";
 import { inceptionScoreAccumulator } from "../inception-score.ts";
 import type { GaussianStatistics } from "../stats.ts";
 import { FEATURE_SIZES, type InceptionExtractor, type InceptionFeatures } from "./features.ts";
@@ -25,6 +27,8 @@ export interface SetFeatures {
 }
 
 export interface CollectOptions {
+  /** Those that compute the features together, of which this is the first; the others call `shareFeatures`. */
+  ranks?: Communicator;
   /** What is gathered. Default: for all of them. */
   metrics?: readonly MetricName[];
   /** Also what the confidence intervals of FID and sFID need: 1 GB. Default: no. */
@@ -32,8 +36,8 @@ export interface CollectOptions {
   onProgress?(done: number, total: number): void;
 }
 
-/** Images that one file of the cache holds the features of. */
-const PIECE = 256;
+/** Images that one file of the cache holds the features of, at most; a multiple of those that the network takes at a time. */
+const PIECE = { unit: 16, most: 256 };
 /** Groups of images that are left out in turn. */
 const GROUPS = 10;
 
@@ -45,7 +49,7 @@ const GROUPS = 10;
 export async function collectFeatures(
   files: ImageFiles,
   extractor: InceptionExtractor,
-  { metrics = METRICS, intervals = false, onProgress }: CollectOptions = {},
+  { ranks, metrics = METRICS, intervals = false, onProgress }: CollectOptions = {},
 ): Promise<SetFeatures> {
   const { count } = files;
   if (count < 2) throw new Error(`metrics need at least 2 images, got ${count}`);
@@ -62,16 +66,15 @@ export async function collectFeatures(
   const inHalf = (group: number): boolean => group < parts / 2;
   let [done, half] = [0, 0];
   try {
-    for await (const images of files.batches(PIECE)) {
-      const features = await extractor.extract(images);
+    for await (const features of shareFeatures(files, extractor, ranks)) {
       checkFinite(features, done);
-      const rows = { count: images.count };
-      const groups = Array.from({ length: images.count }, groupOf);
+      const rows = { count: features.pool.length / size };
+      const groups = Array.from({ length: rows.count }, groupOf);
       await gaussians.pool?.add({ data: features.pool, size, ...rows }, groups);
       await gaussians.spatial?.add({ data: features.spatial, size: spatialSize, ...rows }, groups);
       scores?.add({ data: features.probabilities, size: classes, ...rows });
       pool?.data.set(features.pool, done * size);
-      done += images.count;
+      done += rows.count;
       half += groups.filter(inHalf).length;
       onProgress?.(done, count);
     }
@@ -99,6 +102,22 @@ export async function collectFeatures(
       without: { groups: parts, pool: without(gaussians.pool), spatial: without(gaussians.spatial) },
     }),
   };
+}
+
+/** Features of all images in their order, piece by piece; with ranks each computes those of its pieces, and has all. */
+export async function* shareFeatures(
+  files: ImageFiles,
+  extractor: InceptionExtractor,
+  ranks?: Communicator,
+): AsyncGenerator<InceptionFeatures> {
+  const pieces = partsOf(files.count, PIECE);
+  const own = files.batches(pieces[0].count, ranks);
+  const next = async (): Promise<InceptionFeatures> => extractor.extract(await nextBatch(own));
+  try {
+    yield* shareOut(pieces, next, ranks);
+  } finally {
+    await own.return(undefined);
+  }
 }
 
 /**

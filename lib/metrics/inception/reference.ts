@@ -2,10 +2,10 @@
 import { ndarray, writeNpzStream } from "../../io/index.ts";
 import { type ImageFiles, imageSize } from "../images/batch.ts";
 import type { GaussianStatistics } from "../stats.ts";
-import { collectFeatures } from "./collect.ts";
+import { type CollectOptions, collectFeatures } from "./collect.ts";
 import { FEATURE_SIZES, type InceptionExtractor } from "./features.ts";
 
-export interface ReferenceOptions {
+export interface ReferenceOptions extends Pick<CollectOptions, "ranks"> {
   /** Images that go along, for precision, recall and KID: evenly spread over the set. Default: 10000, or all. */
   images?: number;
   onProgress?(done: number, total: number): void;
@@ -21,10 +21,11 @@ export async function writeReference(
   path: string,
   files: ImageFiles,
   extractor: InceptionExtractor,
-  { images = 10_000, onProgress }: ReferenceOptions = {},
+  { images = 10_000, ranks, onProgress }: ReferenceOptions = {},
 ): Promise<{ count: number; images: number }> {
   const { count, statistics } = await collectFeatures(files, extractor, {
     metrics: ["fid", "sfid"],
+    ranks,
     onProgress,
   });
   const kept = Math.min(images, count);
