@@ -2,7 +2,7 @@
  * `ditlab train` on several ranks, one of which is killed or stopped at a random moment: all end, by one sentence, and the run
  * goes on from its last checkpoint. More often with DITLAB_RANK_FAULTS=50; DITLAB_RANDOM_SEED repeats what failed.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,11 +11,9 @@ import * as assert from "uvu/assert";
 import { readJsonLines } from "../../lib/io/index.ts";
 import { randomGenerator } from "../../lib/tensor/index.ts";
 import { type LogEntry, latestCheckpoint, listCheckpoints } from "../../lib/train/index.ts";
-import { smallIdxFolder } from "../cli/helpers.ts";
-import { temporaryFolder } from "../io/helpers.ts";
-import { SMALL_MODEL } from "../models/small.ts";
 import { smallConfig } from "../train/small.ts";
 import { LAUNCHERS, type Launcher, launch } from "./helpers.ts";
+import { data, hasCheckpoint, model, processesOf, sentences, trainCommand, until } from "./train-command.ts";
 
 const seed = Number(process.env.DITLAB_RANDOM_SEED ?? Date.now() % 1e6);
 const FAULTS = Number(process.env.DITLAB_RANK_FAULTS ?? 4);
@@ -24,73 +22,11 @@ const PATIENCE = 12;
 console.log(`seed ${seed}, ${FAULTS} faults`);
 const random = randomGenerator(seed);
 
-const model = { ...SMALL_MODEL, inputSize: 28, patchSize: 7, numClasses: 10 };
-const data = await smallIdxFolder();
-
-/** A run that would take a minute, in a folder of its own. */
-async function arguments_(steps = 3000): Promise<{ out: string; args: string[] }> {
-  const out = join(await temporaryFolder(), "run");
-  const config = `${out}.json`;
-  await writeFile(config, JSON.stringify(smallConfig({ model, steps, checkpointEvery: 20, logEvery: 10 })));
-  const args = [
-    "lib/cli/bin.js",
-    "train",
-    "--config",
-    config,
-    "--dataset",
-    "mnist",
-    "--data",
-    data,
-    "--out",
-    out,
-  ];
-  return { out, args: [...args, "--rank-timeout", String(PATIENCE)] };
-}
-
-interface Process {
-  pid: number;
-  rank: number;
-  /** Whether it computes, or watches the one that does. */
-  computes: boolean;
-  state: string;
-}
-
-/** The ranks' processes whose command line holds a text. */
-function processesOf(text: string): Process[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => {
-      try {
-        if (!readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(text)) return [];
-        const environment = readFileSync(`/proc/${pid}/environ`, "utf8");
-        const rank = /\b(?:OMPI_COMM_WORLD_RANK|PMI_RANK)=(\d+)/.exec(environment)?.[1];
-        const state = /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))![1];
-        if (rank === undefined || state === "Z") return [];
-        const computes = environment.includes("DITLAB_RANK_PROCESS=1");
-        return [{ pid: Number(pid), rank: Number(rank), computes, state }];
-      } catch {
-        // It has ended meanwhile.
-        return [];
-      }
-    });
-}
-
-async function until(what: () => boolean, seconds = 60): Promise<void> {
-  for (const end = Date.now() + 1000 * seconds; !what(); await sleep(50))
-    if (Date.now() > end) throw new Error(`waited ${seconds} s in vain`);
-}
-
-const hasCheckpoint = (out: string): boolean =>
-  existsSync(join(out, "checkpoints")) &&
-  readdirSync(join(out, "checkpoints")).some((name) => name.endsWith(".safetensors"));
-
-const sentences = (text: string): string[] => text.split("\n").filter((line) => line.startsWith("ditlab: "));
-
 /** Lets a fault happen to a rank of a run. */
 async function fault(engine: Launcher, signal: "SIGKILL" | "SIGSTOP", computes: boolean): Promise<void> {
   const ranks = 2 + random.integer(2);
   const victim = random.integer(ranks);
-  const { out, args } = await arguments_();
+  const { out, args } = await trainCommand(PATIENCE);
   const moment = 2000 * random.uniform();
   const what = `${signal} to rank ${victim} of ${ranks} (${computes ? "computing" : "watching"}) after ${moment.toFixed(0)} ms by ${engine.name}`;
   let began = 0;
@@ -135,7 +71,7 @@ for (const engine of LAUNCHERS) {
   });
 
   run(named("a signal to one rank's process stops all of them after a step, saved once"), async () => {
-    const { out, args } = await arguments_();
+    const { out, args } = await trainCommand(PATIENCE);
     const { code, stdout, stderr } = await launch(engine, 2, args, async () => {
       await until(() => hasCheckpoint(out));
       process.kill(processesOf(out).find(({ rank, computes }) => rank === 0 && !computes)!.pid, "SIGINT");
@@ -156,7 +92,7 @@ for (const engine of LAUNCHERS) {
   });
 
   run(named("what is wrong with a run is said once"), async () => {
-    const { out, args } = await arguments_();
+    const { out, args } = await trainCommand(PATIENCE);
     await writeFile(`${out}.json`, JSON.stringify(smallConfig({ model, steps: -1 })));
     const { code, stdout, stderr } = await launch(engine, 2, args);
     assert.is.not(code, 0);
