@@ -10,14 +10,10 @@ import {
   writeCaptioned,
 } from "../data/index.ts";
 import { runPreparation } from "../data/preparation.ts";
-import type { Communicator } from "../distributed/communicator.ts";
 import { QUEUE_FILE } from "../distributed/queue/shared-folder.ts";
 import { wakeWatcher } from "../distributed/rank-process.ts";
 import { isFirst } from "../distributed/share.ts";
 import type { Reporter } from "../experiments/reporter.ts";
-import { inceptionExtractor, openImageFiles, readInception, writeReference } from "../metrics/index.ts";
-import { fetched } from "./download.ts";
-import { computeFeatures } from "./evaluate-inception.ts";
 import { EXIT } from "./exit.ts";
 import {
   dataFolderOption,
@@ -30,8 +26,9 @@ import {
   queueUrl,
   withDevice,
 } from "./options.ts";
+import { referenceCommand } from "./prepare-reference.ts";
 import { openTask, type PrepareTask } from "./prepare-tasks.ts";
-import { imageProgress, progressReporter } from "./progress.ts";
+import { progressReporter } from "./progress.ts";
 import { distributeParts } from "./queued-preparation.ts";
 import { rankStopSignal, rankTimeoutOption, withRanks } from "./ranks.ts";
 
@@ -146,7 +143,10 @@ const features = (): Command =>
     .description("encode square images with DINOv2, for REPA: a .npy file of patch features for each")
     .argument("<source>", "what 'prepare images' made")
     .argument("<destination>", "folder for .npy files and dataset.json")
-    .requiredOption("--encoder <path>", "folder or file of DINOv2's weights, such as facebook/dinov2-base's")
+    .requiredOption(
+      "--encoder <path>",
+      "folder or file of DINOv2's weights, such as facebook/dinov2-base's, or any encoder of patches as an .onnx file",
+    )
     .option(
       "--grid <number>",
       "patches along a side, as the model has tokens: 16 at 256 pixels, 32 at 512",
@@ -193,7 +193,7 @@ const captions = (): Command =>
     .argument("<destination>", "folder for captions.json and the features' files")
     .requiredOption(
       "--encoder <folder>",
-      "CLIP's text encoder: config.json, model.safetensors, tokenizer.json and tokenizer_config.json",
+      "CLIP's text encoder: config.json, model.safetensors or model.onnx, tokenizer.json and tokenizer_config.json",
     )
     .option(
       "--shard-size <number>",
@@ -242,53 +242,6 @@ const pictures = (): Command =>
       process.stdout.write(`${destination}: ${count} pictures with captions; train with ${named}\n`);
     });
 
-const reference = (): Command =>
-  withDevice(new Command("reference"))
-    .description(
-      "take the statistics that 'evaluate' compares with, as ADM publishes them, of images of one size",
-    )
-    .argument("<source>", "what 'prepare images' made, or a .npz of images")
-    .argument("<destination>", ".npz for mu, sigma, mu_s, sigma_s and some of the images")
-    .option("--images <number>", "images that go along, evenly spread", positiveInteger, 10_000)
-    .option("--weights <file>", "the FID network's weights, or the name of published ones", "inception-2015")
-    .addOption(jsonOption())
-    .addOption(rankTimeoutOption())
-    .action((source: string, destination: string, options: ReferenceOptions) =>
-      withRanks(options, (ranks) => takeStatistics(source, destination, options, ranks)),
-    );
-
-interface ReferenceOptions {
-  images: number;
-  weights: string;
-  rankTimeout: number;
-  json?: boolean;
-}
-
-/** Features of images are computed by all ranks, and rank 0 writes what is made of them. */
-async function takeStatistics(
-  source: string,
-  destination: string,
-  { images, weights, json }: ReferenceOptions,
-  ranks: Communicator | undefined,
-): Promise<void> {
-  if (!destination.endsWith(".npz"))
-    throw new Error(`a reference is a .npz file, got "${destination}" as its name`);
-  const files = await openImageFiles(source);
-  const params = await readInception(await fetched(weights));
-  const extractor = inceptionExtractor(params, { suite: "adm", cache: true });
-  try {
-    if (ranks && !isFirst(ranks)) return await computeFeatures([files], extractor, ranks);
-    const { onProgress, end } = imageProgress("images", files.count);
-    const result = await writeReference(destination, files, extractor, { images, ranks, onProgress });
-    end();
-    const text = `${destination}: statistics of ${result.count} images, and ${result.images} of them\n`;
-    process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : text);
-  } finally {
-    await extractor.dispose();
-    await files.close();
-  }
-}
-
 export const prepareCommand = (): Command =>
   new Command("prepare")
     .description("make training data of images; each step goes on where it was stopped")
@@ -298,4 +251,4 @@ export const prepareCommand = (): Command =>
     .addCommand(shards())
     .addCommand(captions())
     .addCommand(pictures())
-    .addCommand(reference());
+    .addCommand(referenceCommand());

@@ -4,7 +4,7 @@
  */
 import { arch, cpus, totalmem } from "node:os";
 import { defaultThreads, jit } from "../jit/jit.ts";
-import { runtimeVersion } from "../jit/targets/onnxruntime/session.ts";
+import { runtimeVersion } from "../jit/targets/onnxruntime/api.ts";
 import { openDevice } from "../jit/targets/webgpu/device.ts";
 import { nameOf } from "../jit/targets/webgpu/gpu.ts";
 import { type Tensor, tf, valueAndGrad } from "../tensor/index.ts";

@@ -2,7 +2,7 @@
 import { cpus, type as osType, release, totalmem } from "node:os";
 import { openDevice as openCuda } from "../jit/targets/cuda/device.ts";
 import { currentTarget } from "../jit/targets/index.ts";
-import { runtimeVersion } from "../jit/targets/onnxruntime/session.ts";
+import { runtimeVersion } from "../jit/targets/onnxruntime/api.ts";
 import { openDevice } from "../jit/targets/webgpu/device.ts";
 import { nameOf } from "../jit/targets/webgpu/gpu.ts";
 import { makeNetwork, parameterCount } from "../models/index.ts";

@@ -146,6 +146,12 @@ function stateOf(
 /** Weights in a published folder, the first that is there. */
 const PUBLISHED = ["model.safetensors", "pytorch_model.bin"] as const;
 
+/** Whether a folder has one of them. */
+export async function hasWeights(folder: string): Promise<boolean> {
+  for (const name of PUBLISHED) if (await exists(join(folder, name))) return true;
+  return false;
+}
+
 /** The file of weights in a folder as on the Hugging Face hub. @throws naming the folder where there is none. */
 export async function weightsIn(folder: string): Promise<string> {
   for (const name of PUBLISHED) if (await exists(join(folder, name))) return join(folder, name);

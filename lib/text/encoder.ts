@@ -2,12 +2,14 @@
 import { join } from "node:path";
 import { contentOfParams, fingerprint } from "../fingerprint.ts";
 import { openWeights, toFloat32 } from "../io/index.ts";
-import { weightsIn } from "../io/weights.ts";
+import { hasWeights, weightsIn } from "../io/weights.ts";
 import { jit } from "../jit/index.ts";
 import { checkShapes, type Params } from "../tensor/params.ts";
 import { tf } from "../tensor/tf.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import { CLIP_TEXT, type CLIPTextConfig, clipTextFeatures, clipTextShapes, parseCLIPText } from "./clip.ts";
+import { onnxIn, openOnnxText } from "./onnx-encoder.ts";
+import { BATCH, type TextNetwork } from "./text-network.ts";
 import { readJson, readTokenizer } from "./tokenizer.ts";
 
 export interface CLIPTextEncoder {
@@ -19,9 +21,6 @@ export interface CLIPTextEncoder {
   fingerprint(): Promise<string>;
   dispose(): Promise<void>;
 }
-
-/** Texts that are encoded together; fewer are filled up, as another number would be another program to compile. */
-const BATCH = 16;
 
 async function readParams(folder: string, config: CLIPTextConfig): Promise<Params> {
   const file = await openWeights(await weightsIn(folder));
@@ -43,44 +42,61 @@ async function readParams(folder: string, config: CLIPTextConfig): Promise<Param
   }
 }
 
+/** CLIP's text half by its weights, compiled. */
+async function openCLIP(folder: string, config: CLIPTextConfig): Promise<TextNetwork> {
+  const params = await readParams(folder, config);
+  const key = fingerprint(await contentOfParams(params), 16);
+  const features = jit(
+    (params: Params, ids: ReturnType<typeof tf.tensor>) => clipTextFeatures(params, config, ids),
+    { name: "textFeatures" },
+  );
+  return {
+    batch: BATCH,
+    fingerprint: key,
+    async run(ids) {
+      const input = tf.tensor(ids, [BATCH, config.tokens], "int32");
+      const output = await features(params, input);
+      try {
+        return (await output.data()) as Float32Array;
+      } finally {
+        tf.dispose([input, output]);
+      }
+    },
+    async dispose() {
+      disposeTree(params);
+      await features.dispose();
+    },
+  };
+}
+
 /**
  * Opens CLIP's text encoder: a folder with `config.json`, `model.safetensors` (or `pytorch_model.bin`), `tokenizer.json`
- * and `tokenizer_config.json`, such as openai/clip-vit-large-patch14's.
+ * and `tokenizer_config.json`, such as openai/clip-vit-large-patch14's. In the place of weights it may have an ONNX file
+ * (`model.onnx` or `text_model.onnx`, also in a folder `onnx`).
  * @throws naming the file that is missing or does not fit.
  */
 export async function openTextEncoder(folder: string): Promise<CLIPTextEncoder> {
   const path = join(folder, "config.json");
   const config = parseCLIPText(await readJson(path, "a text encoder's"), path);
   const { tokenize } = await readTokenizer(folder, config);
-  const params = await readParams(folder, config);
+  const onnx = (await hasWeights(folder)) ? undefined : await onnxIn(folder);
+  const network = onnx ? await openOnnxText(onnx, config) : await openCLIP(folder, config);
   const { tokens, width } = config;
-  const features = jit(
-    (params: Params, ids: ReturnType<typeof tf.tensor>) => clipTextFeatures(params, config, ids),
-    { name: "textFeatures" },
-  );
+  const { batch } = network;
   const ofBatch = async (texts: readonly string[]): Promise<Float32Array> => {
-    const ids = new Int32Array(BATCH * tokens);
-    for (let i = 0; i < BATCH; i++) ids.set(tokenize(texts[Math.min(i, texts.length - 1)]), i * tokens);
-    const input = tf.tensor(ids, [BATCH, tokens], "int32");
-    const output = await features(params, input);
-    try {
-      return ((await output.data()) as Float32Array).slice(0, texts.length * tokens * width);
-    } finally {
-      tf.dispose([input, output]);
-    }
+    const ids = new Int32Array(batch * tokens);
+    for (let i = 0; i < batch; i++) ids.set(tokenize(texts[Math.min(i, texts.length - 1)]), i * tokens);
+    return (await network.run(ids)).slice(0, texts.length * tokens * width);
   };
   return {
     shape: [tokens, width],
     async encode(texts) {
       const all = new Float32Array(texts.length * tokens * width);
-      for (let start = 0; start < texts.length; start += BATCH)
-        all.set(await ofBatch(texts.slice(start, start + BATCH)), start * tokens * width);
+      for (let start = 0; start < texts.length; start += batch)
+        all.set(await ofBatch(texts.slice(start, start + batch)), start * tokens * width);
       return all;
     },
-    fingerprint: async () => fingerprint(await contentOfParams(params), 16),
-    async dispose() {
-      disposeTree(params);
-      await features.dispose();
-    },
+    fingerprint: async () => network.fingerprint,
+    dispose: network.dispose,
   };
 }

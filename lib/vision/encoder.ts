@@ -7,6 +7,8 @@ import { type Tensor, tf } from "../tensor/tf.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import { bicubic } from "./bicubic.ts";
 import { type DINOv2Config, dinov2Attention, dinov2Features } from "./dinov2.ts";
+import { openOnnxNetwork } from "./onnx-encoder.ts";
+import { BATCH, type Colours, IMAGENET, type PatchNetwork } from "./patch-network.ts";
 import { readDINOv2 } from "./weights.ts";
 
 export interface ImageEncoder {
@@ -31,18 +33,16 @@ export interface ImageEncoderOptions {
   attention?: readonly number[];
 }
 
-/** Means and standard deviations of ImageNet's colours, which the encoder was trained with. */
-const MEAN = [0.485, 0.456, 0.406];
-const DEVIATION = [0.229, 0.224, 0.225];
-/** Images that are encoded together; fewer are filled up, as another number would be another program to compile. */
-const BATCH = 8;
-
-/** RGB pixels as the encoder takes them: [3,side,side], normalized, then resized. */
-export function normalizedPixels({ data, width, height }: Pixels, side: number): Float32Array<ArrayBuffer> {
+/** RGB pixels as an encoder takes them: [3,side,side], normalized, then resized. */
+export function normalizedPixels(
+  { data, width, height }: Pixels,
+  side: number,
+  { mean, deviation }: Colours = IMAGENET,
+): Float32Array<ArrayBuffer> {
   const area = width * height;
   const values = new Float32Array(3 * area);
   for (let i = 0; i < area; i++)
-    for (let c = 0; c < 3; c++) values[c * area + i] = (data[3 * i + c] / 255 - MEAN[c]) / DEVIATION[c];
+    for (let c = 0; c < 3; c++) values[c * area + i] = (data[3 * i + c] / 255 - mean[c]) / deviation[c];
   return bicubic(values, [3, height, width], [side, side]);
 }
 
@@ -57,14 +57,12 @@ export function resizedPositions(table: Tensor, from: number, to: number): Tenso
   return tf.concat([first, tf.reshape(resized, [1, to ** 2, width])], 1);
 }
 
-/**
- * Opens DINOv2 (see `readDINOv2`) for images of any size, which it sees at `grid` times its patches' size: of 256 pixels at
- * 224, as REPA does.
- */
-export async function openImageEncoder(
+/** DINOv2 by its weights (see `readDINOv2`), compiled. */
+async function openDINOv2(
   path: string,
-  { grid = 16, attention }: ImageEncoderOptions = {},
-): Promise<ImageEncoder> {
+  grid: number,
+  attention: readonly number[] | undefined,
+): Promise<PatchNetwork> {
   const { config, params: stored } = await readDINOv2(path);
   const unknown = attention?.find((block) => !(block >= 1 && block <= config.depth));
   if (unknown !== undefined)
@@ -84,20 +82,49 @@ export async function openImageEncoder(
     { name: "imageFeatures" },
   );
   const { heads, width } = config;
-  const shape = attention ? [2 * attention.length, heads, grid ** 2, width / heads] : [grid ** 2, width];
+  return {
+    ...{ batch: BATCH, side, colours: IMAGENET, fingerprint: key },
+    shape: attention ? [2 * attention.length, heads, grid ** 2, width / heads] : [grid ** 2, width],
+    async run(values) {
+      const x = tf.tensor(values, [BATCH, 3, side, side]);
+      const output = await features(params, x);
+      try {
+        return (await output.data()) as Float32Array;
+      } finally {
+        tf.dispose([x, output]);
+      }
+    },
+    async dispose() {
+      disposeTree(params);
+      await features.dispose();
+    },
+  };
+}
+
+/**
+ * Opens an encoder for images of any size, which it sees at `grid` times its patches' size: of 256 pixels DINOv2 sees 224, as
+ * REPA does. DINOv2 is read from its weights (`readDINOv2`); any encoder of patches from an ONNX file (`.onnx`), whose
+ * attention cannot be asked for.
+ */
+export async function openImageEncoder(
+  path: string,
+  { grid = 16, attention }: ImageEncoderOptions = {},
+): Promise<ImageEncoder> {
+  if (!path.endsWith(".onnx")) return encoderOf(await openDINOv2(path, grid, attention), attention);
+  if (attention)
+    throw new Error(`${path} gives features alone; expected DINOv2's weights, of which attention is made`);
+  return encoderOf(await openOnnxNetwork(path, grid));
+}
+
+function encoderOf(network: PatchNetwork, attention?: readonly number[]): ImageEncoder {
+  const { batch, side, shape, colours } = network;
   const numbers = shape.reduce((product, d) => product * d, 1);
 
   async function ofBatch(images: readonly Pixels[]): Promise<Float32Array> {
     const size = 3 * side ** 2;
-    const values = new Float32Array(BATCH * size);
-    for (const [i, image] of images.entries()) values.set(normalizedPixels(image, side), i * size);
-    const x = tf.tensor(values, [BATCH, 3, side, side]);
-    const output = await features(params, x);
-    try {
-      return ((await output.data()) as Float32Array).slice(0, images.length * numbers);
-    } finally {
-      tf.dispose([x, output]);
-    }
+    const values = new Float32Array(batch * size);
+    for (const [i, image] of images.entries()) values.set(normalizedPixels(image, side, colours), i * size);
+    return (await network.run(values)).slice(0, images.length * numbers);
   }
 
   return {
@@ -108,14 +135,11 @@ export async function openImageEncoder(
         if (width !== height)
           throw new Error(`the image encoder takes square images, got ${width} x ${height}`);
       const all = new Float32Array(images.length * numbers);
-      for (let start = 0; start < images.length; start += BATCH)
-        all.set(await ofBatch(images.slice(start, start + BATCH)), start * numbers);
+      for (let start = 0; start < images.length; start += batch)
+        all.set(await ofBatch(images.slice(start, start + batch)), start * numbers);
       return all;
     },
-    fingerprint: async () => key,
-    async dispose() {
-      disposeTree(params);
-      await features.dispose();
-    },
+    fingerprint: async () => network.fingerprint,
+    dispose: network.dispose,
   };
 }

@@ -14,6 +14,7 @@ import {
   toFloat64,
   writeSafetensors,
 } from "../../lib/io/index.ts";
+import { jit } from "../../lib/jit/index.ts";
 import { type Tensor, tf } from "../../lib/tensor/tf.ts";
 import { clipTextFeatures, openTextEncoder, parseCLIPText } from "../../lib/text/index.ts";
 import { fixture, rejects, temporaryFolder } from "../io/helpers.ts";
@@ -58,6 +59,46 @@ async function changed(change: (folder: string) => Promise<void>): Promise<strin
   await change(folder);
   return folder;
 }
+
+test("an ONNX file in the place of weights gives the same features", async () => {
+  const config = parseCLIPText(JSON.parse(await readFile(join(FOLDER, "config.json"), "utf8")), "config");
+  const { tensors } = await readSafetensors(join(FOLDER, "model.safetensors"));
+  const params = Object.fromEntries(
+    Object.entries(tensorsOf(tensors)).map(([name, tensor]) => [`text_model.${name}`, tensor]),
+  );
+  const ids = tf.zeros([3, 16], "int32");
+  const exported = (width = 24) =>
+    jit((ids: Tensor) => tf.slice(clipTextFeatures(params, config, ids), [0, 0, 0], [3, 16, width])).lower(
+      [ids],
+      { portable: true },
+    ).onnx;
+  const folder = await changed(async (folder) => {
+    await rm(join(folder, "model.safetensors"));
+    await writeFile(join(folder, "text_model.onnx"), exported());
+  });
+  const encoder = await openTextEncoder(folder);
+  assert.equal(encoder.shape, [16, 24]);
+  assert.ok(relativeError(await encoder.encode(texts), expected.features) < 1e-4);
+  assert.match(await encoder.fingerprint(), /^[0-9a-f]+$/);
+  await encoder.dispose();
+  await writeFile(join(folder, "text_model.onnx"), exported(12));
+  const other = await openTextEncoder(folder);
+  await rejects(
+    other.encode(texts),
+    /text_model\.onnx makes \[3,16,12\] of 3 texts; its config\.json says \[3,16,24\]$/,
+  );
+  await other.dispose();
+  await writeFile(
+    join(folder, "text_model.onnx"),
+    jit((x: Tensor) => tf.neg(x)).lower([tf.zeros([2, 3])]).onnx,
+  );
+  await rejects(
+    openTextEncoder(folder),
+    /text_model\.onnx is no text encoder that can be run here: expected input_ids, .* and last_hidden_state; got .*\[2,3\]/,
+  );
+  await rm(join(folder, "text_model.onnx"));
+  await rejects(openTextEncoder(folder), /has no weights; expected model\.safetensors or pytorch_model\.bin/);
+});
 
 test("names with the text half's prefix, and a config of the whole CLIP, are read too", async () => {
   const folder = await changed(async (folder) => {

@@ -1,19 +1,21 @@
 /** DINOv2 against the transformers library, whose random small model is in fixtures/dinov2, and PyTorch's resizing. */
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type NdArray, ndarray, toFloat64, writeSafetensors } from "../../lib/io/index.ts";
-import { tf } from "../../lib/tensor/index.ts";
+import { jit } from "../../lib/jit/index.ts";
+import { type Tensor, tf } from "../../lib/tensor/index.ts";
 import {
   bicubic,
+  dinov2Features,
   normalizedPixels,
   openImageEncoder,
   readDINOv2,
   resizedPositions,
 } from "../../lib/vision/index.ts";
-import { fixture } from "../io/helpers.ts";
+import { fixture, rejects, temporaryFolder } from "../io/helpers.ts";
 import { arrays, relativeError } from "../parity.ts";
 
 const folder = fixture("dinov2");
@@ -70,6 +72,51 @@ test("queries and keys of patches by block, without the class's, as HASTE takes 
   } catch (error) {
     assert.match((error as Error).message, /has blocks 1 to 2; expected attention of some of them, got 3$/);
   }
+});
+
+test("an ONNX file gives the same features, whatever tokens come before the patches'", async () => {
+  const { config, params } = await readDINOv2(folder);
+  const home = await temporaryFolder();
+  await mkdir(join(home, "onnx"));
+  const path = join(home, "onnx", "model.onnx");
+  const describe = (description: object) => writeFile(join(home, "config.json"), JSON.stringify(description));
+  const seen = { ...config, grid: 4 };
+  const positions = resizedPositions(params.pos_embed, 6, 4);
+  const exported = async (registers: number): Promise<void> => {
+    const network = jit((x: Tensor) => {
+      const features = dinov2Features({ ...params, pos_embed: positions }, seen, x);
+      return { last_hidden_state: tf.concat([tf.zeros([2, 1 + registers, config.width]), features], 1) };
+    });
+    const side = 4 * config.patchSize;
+    await writeFile(path, network.lower([tf.zeros([2, 3, side, side])], { portable: true }).onnx);
+  };
+  await describe({ patch_size: config.patchSize });
+  for (const registers of [0, 4]) {
+    await exported(registers);
+    const encoder = await openImageEncoder(path, { grid: 4 });
+    assert.equal(encoder.shape, [16, 24]);
+    close(await encoder.encode(images), given.features, 1e-4, `${registers} registers`);
+    assert.match(await encoder.fingerprint(), /^[0-9a-f]+$/);
+    await encoder.dispose();
+  }
+  // Other colours, as CLIP's, are other numbers.
+  await writeFile(
+    join(home, "onnx", "preprocessor_config.json"),
+    JSON.stringify({ image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.5] }),
+  );
+  const other = await openImageEncoder(path, { grid: 4 });
+  assert.ok(relativeError(await other.encode(images), given.features) > 1e-2);
+  await other.dispose();
+  const refused = (options: object, message: RegExp) => rejects(openImageEncoder(path, options), message);
+  await refused({ grid: 6 }, /its images are \d+ wide, but 6 patches of \d+ are \d+$/);
+  await refused({ grid: 4, attention: [1] }, /gives features alone; expected DINOv2's weights/);
+  await writeFile(path, "not a model");
+  await refused({ grid: 4 }, /model\.onnx is no ONNX model$/);
+  await writeFile(path, jit((x: Tensor) => tf.neg(x)).lower([tf.zeros([2, 3])], { portable: true }).onnx);
+  await refused(
+    { grid: 4 },
+    /is no image encoder that can be run here: expected one input of float32 pixels/,
+  );
 });
 
 test("the authors' own file has other names, and the same features", async () => {

@@ -10,7 +10,8 @@ import { join } from "node:path";
 import { digestOf } from "../../../fingerprint.ts";
 import { cacheFolder } from "../../../home.ts";
 import { writeWhole } from "../../../whole.ts";
-import { createSession, runtimeVersion, type Session, type SessionOptions } from "./session.ts";
+import { runtimeVersion } from "./api.ts";
+import { createSession, type Session, type SessionOptions } from "./session.ts";
 
 /** Part of every name: raise it when what is stored, or how, changes. */
 const FORMAT = 1;

@@ -1,12 +1,11 @@
 /**
- * onnxruntime through its C API. The binding of the package `onnxruntime-node` runs on the main thread and copies every
- * output, also one that was given memory; here a run happens on a thread of its own, and writes into the arrays that it is
+ * Sessions of onnxruntime through its C API. The binding of the package `onnxruntime-node` runs on the main thread and copies
+ * every output, also one that was given memory; here a run happens on a thread of its own, and writes into the arrays that it is
  * given, which may be those that it reads.
  */
-import koffi, { type KoffiFunc, type LibraryHandle } from "koffi";
-import { deepStacks } from "../../../native-stacks.ts";
+import koffi from "koffi";
 import { type GraphData, type GraphType, ONNX_TYPE } from "../../element-types.ts";
-import { installed, libraryPath } from "./library.ts";
+import { called, check, cStrings, FATAL_ONLY, get, load, type Native, type Pointer } from "./api.ts";
 
 /** An array under the name of a graph's input or output. */
 export interface Binding {
@@ -14,6 +13,12 @@ export interface Binding {
   readonly data: GraphData;
   readonly shape: readonly number[];
   readonly dtype: GraphType;
+}
+
+/** An output that the runtime made. */
+export interface Output {
+  readonly shape: readonly number[];
+  readonly data: Float32Array<ArrayBuffer>;
 }
 
 export interface SessionOptions {
@@ -34,127 +39,16 @@ export interface Optimization {
 export interface Session {
   /** Reads `inputs` and writes `outputs`; the arrays must not be touched before it is done. */
   run(inputs: readonly Binding[], outputs: readonly Binding[]): Promise<void>;
+  /** The same with one output of float32, whose shape nobody knows before. */
+  runFor(inputs: readonly Binding[], output: string): Promise<Output>;
   /** Ends the profile and returns its file. */
   endProfile(): string;
   /** No run may be under way. */
   release(): void;
 }
 
-/** The version of the C API that is asked for: the table of functions only ever grows. */
-const API_VERSION = 22;
-
-type Pointer = bigint;
-const OUT = "void *";
-const PATH = process.platform === "win32" ? "str16" : "str";
-/** The functions in use: position in the table of the C API, and type. A status is null when all went well. */
-const FUNCTIONS = {
-  GetErrorMessage: [2, "str", ["void *"]],
-  CreateEnv: [3, "void *", ["int", "str", OUT]],
-  CreateSessionFromArray: [8, "void *", ["void *", "void *", "size_t", "void *", OUT]],
-  Run: [9, "void *", ["void *", "void *", "void *", "void *", "size_t", "void *", "size_t", "void *"]],
-  CreateSessionOptions: [10, "void *", [OUT]],
-  SetOptimizedModelFilePath: [11, "void *", ["void *", PATH]],
-  EnableProfiling: [14, "void *", ["void *", PATH]],
-  DisableMemPattern: [17, "void *", ["void *"]],
-  SetSessionLogSeverityLevel: [22, "void *", ["void *", "int"]],
-  SetSessionGraphOptimizationLevel: [23, "void *", ["void *", "int"]],
-  SetIntraOpNumThreads: [24, "void *", ["void *", "int"]],
-  SetInterOpNumThreads: [25, "void *", ["void *", "int"]],
-  CreateTensorWithDataAsOrtValue: [
-    49,
-    "void *",
-    ["void *", "void *", "size_t", "void *", "size_t", "int", OUT],
-  ],
-  CreateCpuMemoryInfo: [69, "void *", ["int", "int", OUT]],
-  AllocatorFree: [76, "void *", ["void *", "void *"]],
-  GetAllocatorWithDefaultOptions: [78, "void *", [OUT]],
-  ReleaseStatus: [93, "void", ["void *"]],
-  ReleaseSession: [95, "void", ["void *"]],
-  ReleaseValue: [96, "void", ["void *"]],
-  ReleaseSessionOptions: [100, "void", ["void *"]],
-  SessionEndProfiling: [110, "void *", ["void *", "void *", OUT]],
-  AddSessionConfigEntry: [130, "void *", ["void *", "str", "str"]],
-} as const;
-
-type Native = Record<keyof typeof FUNCTIONS, KoffiFunc<(...args: unknown[]) => never>>;
-
 const NO_OPTIMIZATIONS = 0;
 const ALL_OPTIMIZATIONS = 99;
-/** Errors are thrown, and need not be printed too. */
-const FATAL_ONLY = 4;
-interface Runtime {
-  version: string;
-  /** Held, because the library is unloaded with it. */
-  library: LibraryHandle;
-  native: Native;
-  environment: Pointer;
-  memory: Pointer;
-  allocator: Pointer;
-}
-
-let loaded: Runtime | undefined;
-
-/** Receives what a function gives through a pointer. */
-const received = new BigUint64Array(1);
-
-/** Throws what a status says. */
-function check(native: Native, status: Pointer | null, what: string): void {
-  if (!status) return;
-  const message = native.GetErrorMessage(status) as unknown as string;
-  native.ReleaseStatus(status);
-  throw new Error(`onnxruntime: ${what}: ${message}`);
-}
-
-/** Calls a function whose last argument is where it puts its result. */
-function get(native: Native, name: keyof Native, ...args: unknown[]): Pointer {
-  check(native, native[name](...args, received), name);
-  return received[0];
-}
-
-function load(): Runtime {
-  if (loaded) return loaded;
-  deepStacks();
-  const library = koffi.load(libraryPath(process.platform, process.arch, installed));
-  const base = library.func("OrtGetApiBase", "void *", [])() as Pointer;
-  const getApi = koffi.decode(koffi.decode(base, "void *"), koffi.proto("void *(uint32_t)"));
-  const getVersion = koffi.decode(koffi.decode(base, 8, "void *"), koffi.proto("str", []));
-  const table = getApi(API_VERSION) as Pointer | null;
-  if (!table)
-    throw new Error(
-      `onnxruntime-node is too old: version ${API_VERSION} of the C API is needed, which 1.22 brought`,
-    );
-  const native = Object.fromEntries(
-    Object.entries(FUNCTIONS).map(([name, [position, result, parameters]]) => [
-      name,
-      koffi.decode(koffi.decode(table, position * 8, "void *"), koffi.proto(result, [...parameters])),
-    ]),
-  ) as Native;
-  loaded = {
-    library,
-    native,
-    version: getVersion() as string,
-    environment: get(native, "CreateEnv", FATAL_ONLY, "ditlab"),
-    memory: get(native, "CreateCpuMemoryInfo", 1, 0),
-    allocator: get(native, "GetAllocatorWithDefaultOptions"),
-  };
-  return loaded;
-}
-
-/** Names as C wants them: the addresses of strings that end with a zero. */
-function cStrings(names: readonly string[]): { pointers: BigUint64Array; text: Uint8Array } {
-  const text = new TextEncoder().encode(names.map((name) => `${name}\0`).join(""));
-  const start = koffi.address(text);
-  const pointers = new BigUint64Array(names.length);
-  let offset = 0;
-  names.forEach((name, i) => {
-    pointers[i] = start + BigInt(offset);
-    offset += Buffer.byteLength(name) + 1;
-  });
-  return { pointers, text };
-}
-
-/** The version of onnxruntime. */
-export const runtimeVersion = (): string => load().version;
 
 /** Compiles a model. */
 export async function createSession(
@@ -207,25 +101,49 @@ export async function createSession(
       ONNX_TYPE[dtype],
     );
 
+  /** Runs it; of outputs whose value is 0 the runtime makes one. */
+  async function run(
+    inputs: readonly Binding[],
+    outputs: readonly Pick<Binding, "name">[],
+    results: BigUint64Array,
+  ): Promise<void> {
+    const names = [inputs, outputs].map((bindings) => cStrings(bindings.map(({ name }) => name)));
+    const values = BigUint64Array.from(inputs, tensorOf);
+    const counts = [inputs.length, outputs.length];
+    try {
+      const args = [
+        session,
+        null,
+        names[0].pointers,
+        values,
+        counts[0],
+        names[1].pointers,
+        counts[1],
+        results,
+      ];
+      const status = await called(native.Run, args, names, inputs, outputs);
+      check(native, status, "the run failed");
+    } finally {
+      for (const pointer of values) native.ReleaseValue(pointer);
+    }
+  }
+
   return {
     async run(inputs, outputs) {
-      const names = [inputs, outputs].map((bindings) => cStrings(bindings.map(({ name }) => name)));
-      const values = [inputs, outputs].map((bindings) => BigUint64Array.from(bindings, tensorOf));
+      const results = BigUint64Array.from(outputs, tensorOf);
       try {
-        const args = [
-          session,
-          null,
-          names[0].pointers,
-          values[0],
-          inputs.length,
-          names[1].pointers,
-          outputs.length,
-          values[1],
-        ];
-        const status = await called(native.Run, args, names, inputs, outputs);
-        check(native, status, "the run failed");
+        await run(inputs, outputs, results);
       } finally {
-        for (const pointers of values) for (const pointer of pointers) native.ReleaseValue(pointer);
+        for (const pointer of results) native.ReleaseValue(pointer);
+      }
+    },
+    async runFor(inputs, name) {
+      const results = new BigUint64Array(1);
+      try {
+        await run(inputs, [{ name }], results);
+        return outputOf(native, results[0], name);
+      } finally {
+        if (results[0]) native.ReleaseValue(results[0]);
       }
     },
     endProfile() {
@@ -238,22 +156,21 @@ export async function createSession(
   };
 }
 
-/** What native code reads or writes at the moment: the garbage collector must not take it. */
-const inUse = new Set<unknown>();
-
-/** Calls a function on another thread, and keeps `memory` until it is done. */
-function called(
-  fn: KoffiFunc<(...args: unknown[]) => never>,
-  args: unknown[],
-  ...memory: unknown[]
-): Promise<Pointer | null> {
-  const held = [args, memory];
-  inUse.add(held);
-  return new Promise((resolve, reject) => {
-    fn.async(...args, (error: unknown, result: Pointer | null) => {
-      inUse.delete(held);
-      if (error) reject(error);
-      else resolve(result);
-    });
-  });
+/** A copy of a value that the runtime made. */
+function outputOf(native: Native, value: Pointer, name: string): Output {
+  const info = get(native, "GetTensorTypeAndShape", value);
+  try {
+    const type = new Int32Array(1);
+    check(native, native.GetTensorElementType(info, type), name);
+    if (type[0] !== ONNX_TYPE.float32)
+      throw new Error(`onnxruntime: ${name} is of ONNX's type ${type[0]}; expected float32`);
+    const dims = new BigInt64Array(Number(get(native, "GetDimensionsCount", info)));
+    check(native, native.GetDimensions(info, dims, dims.length), name);
+    const shape = [...dims].map(Number);
+    const bytes = shape.reduce((product, d) => product * d, 4);
+    const data = koffi.view(get(native, "GetTensorMutableData", value), bytes);
+    return { shape, data: new Float32Array(data.slice(0)) };
+  } finally {
+    native.ReleaseTensorTypeAndShapeInfo(info);
+  }
 }
