@@ -82,10 +82,14 @@ maybe("memory that is short is named in one sentence, and what there was can be 
 });
 
 maybe("300 donating steps leave nothing behind: bytes, events, graphs, modules", async () => {
-  const { seen, faults } = await outcome<{ seen: object[]; faults: string[] }>("steps");
+  const { seen, faults } = await outcome<{ seen: { events: number }[]; faults: string[] }>("steps");
   assert.equal(faults, []);
   assert.is(seen.length, 4);
-  for (const later of seen) assert.equal(later, seen[0]);
+  for (const later of seen) {
+    // That of the last step may not have been reached yet.
+    assert.ok(later.events <= 1, `${later.events} events`);
+    assert.equal({ ...later, events: 0 }, { ...seen[0], events: 0 });
+  }
 });
 
 maybe("ditlab devices tries it, knows that a processor plays it, and auto leaves it", async () => {
