@@ -36,6 +36,7 @@ export type { LogEntry } from "./recorder.ts";
 export { readReferenceState, writeReferenceState } from "./reference.ts";
 export type { DataSource } from "./run-folder.ts";
 export type { Decode } from "./sample-grids.ts";
+export type { Shards } from "./shards.ts";
 export {
   accumulateGradients,
   applyGradients,

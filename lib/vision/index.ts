@@ -7,4 +7,5 @@ export {
   openImageEncoder,
   resizedPositions,
 } from "./encoder.ts";
+export type { Colours } from "./patch-network.ts";
 export { readDINOv2 } from "./weights.ts";
