@@ -4,7 +4,8 @@
 import { load } from "../load.js";
 
 // One of several processes that a launcher started is watched by another; most commands are not for several.
-await (await load("lib/distributed/supervise")).superviseRank();
+if ((await load("lib/distributed/launch")).isLaunched())
+  await (await load("lib/distributed/supervise")).superviseRank();
 
 const notebooks = await load("kernel/cli/main");
 const commands = notebooks.commands();

@@ -12,7 +12,6 @@ import {
   type TrainPlan,
 } from "../train/index.ts";
 import { shardBytes } from "../train/shards.ts";
-import { hasFrozenTeacher } from "../train/task.ts";
 
 export interface DryRunOptions {
   ranks?: number;
@@ -46,20 +45,17 @@ function scalingOf(
   return stepSeconds === undefined ? undefined : predictStep(stepSeconds, given, parseLink(link ?? LINK));
 }
 
-const numbersOf = (shapes: Readonly<Record<string, readonly number[]>>): number =>
-  Object.values(shapes).reduce((sum, shape) => sum + shape.reduce((product, d) => product * d, 1), 0);
-
 /** Bytes that a rank needs, at most. A part of a batch is no larger than on one process. */
 function rankMemory(
   config: TrainConfig,
-  { parameters, memory: { weights, optimizer, activations } }: TrainPlan,
+  { memory: { weights, optimizer, activations } }: TrainPlan,
   { ranks, shardOptimizer }: DryRunOptions,
 ): number | undefined {
   if (ranks === undefined) return undefined;
-  if (!shardOptimizer) return weights + optimizer + activations;
+  const whole = weights + optimizer + activations;
+  if (!shardOptimizer) return whole;
   const task = makeTask(config);
-  const frozen = hasFrozenTeacher(task) ? 4 * numbersOf(task.network.shapes) : 0;
-  return 4 * parameters + frozen + shardBytes(task, config, ranks) + activations;
+  return whole - shardBytes(task, config, 1) + shardBytes(task, config, ranks);
 }
 
 /** The rows of a plan that say so. */

@@ -13,6 +13,7 @@ import {
 } from "../data/index.ts";
 import type { Communicator } from "../distributed/communicator.ts";
 import { tellFolder, wakeWatcher } from "../distributed/rank-process.ts";
+import { isFirst } from "../distributed/share.ts";
 import { PAPER_PRESETS } from "../experiments/paper.ts";
 import {
   checkTrainConfig,
@@ -34,7 +35,7 @@ import { fetched } from "./download.ts";
 import { type DryRunOptions, dryRun, LINK } from "./dry-run.ts";
 import { EXIT } from "./exit.ts";
 import { jsonOption, namedFile, positiveInteger, withDevice } from "./options.ts";
-import { progressReporter, quietReporter } from "./progress.ts";
+import { progressReporter } from "./progress.ts";
 import { rankStopSignal, rankTimeoutOption, withRanks } from "./ranks.ts";
 
 interface Options extends ConfigOptions, DryRunOptions {
@@ -189,13 +190,12 @@ async function trainRun(options: Options, given: Given, ranks: Communicator | un
       `${options.out} has its frozen teacher in its checkpoints; expected no --teacher with --resume`,
     );
   const decoder = config.sampleEvery && source.vae ? await imageDecoder(source.vae, config.model) : undefined;
-  const isFirst = (ranks?.rank ?? 0) === 0;
-  const reporter = isFirst ? progressReporter() : quietReporter();
+  const reporter = progressReporter();
   const signal = rankStopSignal(ranks, () =>
     reporter.note("\nStopping after this step; press Ctrl-C again to stop at once."),
   );
   reporter.begin(basename(options.out), config.steps);
-  if (ranks && isFirst) reporter.note(`${ranks.size} ranks by ${ranks.engine}.`);
+  if (ranks && isFirst(ranks)) reporter.note(`${ranks.size} ranks by ${ranks.engine}.`);
   tellFolder(options.out);
   let isToldOf = (config.precision ?? "float32") === "float32";
   const result = await train(config, {
@@ -223,8 +223,9 @@ async function trainRun(options: Options, given: Given, ranks: Communicator | un
   reporter.end();
   await Promise.all([images.close(), decoder?.dispose()]);
   const stopped = result.step < config.steps;
-  if (options.json && isFirst) process.stdout.write(`${JSON.stringify(summary(result), null, 2)}\n`);
-  else if (!stopped && isFirst) process.stdout.write(`${result.step} steps done: ${result.checkpoint}\n`);
+  if (options.json && isFirst(ranks)) process.stdout.write(`${JSON.stringify(summary(result), null, 2)}\n`);
+  else if (!stopped && isFirst(ranks))
+    process.stdout.write(`${result.step} steps done: ${result.checkpoint}\n`);
   if (stopped) {
     reporter.note(`Saved step ${result.step}. Go on with: ditlab train --out ${options.out} --resume`);
     await ranks?.close();

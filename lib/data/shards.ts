@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openForReading, readExactly } from "../io/files.ts";
 import { openSafetensors } from "../io/index.ts";
+import { sizeOf } from "../tensor/params.ts";
 import { randomStream, type Streams, streams01 } from "../tensor/random.ts";
 import { checkPositive } from "./crop.ts";
 import { INDEX, readJson } from "./destination.ts";
@@ -42,8 +43,6 @@ export const packedOrder = (order: PackOrder, count: number): Uint32Array =>
 
 /** The tensor of a shard that holds an array. */
 export const arrayTensor = (name: string): string => `array.${name}`;
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
 
 export const isShards = (path: string): Promise<boolean> =>
   readFile(join(path, INDEX), "utf8").then(

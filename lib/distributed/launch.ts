@@ -87,6 +87,10 @@ function slurmTasks({
   return tasks[Number(node)];
 }
 
+/** Whether there is anything of a launcher's to look at, which costs next to nothing. */
+export const isLaunched = (env: Readonly<Record<string, string | undefined>> = process.env): boolean =>
+  [...LAUNCHERS.map(({ rank }) => rank), "SLURM_PROCID"].some((name) => env[name] !== undefined);
+
 /** Threads that each process on a machine may use, so that together they are as many as its processors. */
 export const threadsFor = ({ localSize }: Launch, machine: number, allowed: number): number =>
   // Launchers that bind processes to processors have divided them already.

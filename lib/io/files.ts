@@ -2,7 +2,7 @@
 
 import { createWriteStream } from "node:fs";
 import { access, type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { writeWhole } from "../whole.ts";
 
@@ -76,6 +76,12 @@ export const exists = (path: string): Promise<boolean> =>
     () => true,
     () => false,
   );
+
+/** The first of some names that a folder has, as a path. */
+export async function firstIn(folder: string, names: readonly string[]): Promise<string | undefined> {
+  for (const name of names) if (await exists(join(folder, name))) return join(folder, name);
+  return undefined;
+}
 
 /** Writes a file under a temporary name and renames it. Missing folders are created. */
 export async function writeAtomic(path: string, data: string | Uint8Array): Promise<void> {

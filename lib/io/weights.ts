@@ -1,7 +1,6 @@
 /** Weights of a checkpoint, PyTorch's or safetensors, by name: told apart by content, and read one tensor at a time. */
-import { join } from "node:path";
 import { UnsupportedType } from "./dtypes.ts";
-import { exists, openForReading, readExactly } from "./files.ts";
+import { firstIn, openForReading, readExactly } from "./files.ts";
 import type { NdArray, NumericDType } from "./ndarray.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { type Dict, openTorch, PythonObject, TorchTensor } from "./torch/index.ts";
@@ -146,14 +145,12 @@ function stateOf(
 /** Weights in a published folder, the first that is there. */
 const PUBLISHED = ["model.safetensors", "pytorch_model.bin"] as const;
 
-/** Whether a folder has one of them. */
-export async function hasWeights(folder: string): Promise<boolean> {
-  for (const name of PUBLISHED) if (await exists(join(folder, name))) return true;
-  return false;
-}
+/** The file of weights in a folder, if it has one. */
+export const findWeights = (folder: string): Promise<string | undefined> => firstIn(folder, PUBLISHED);
 
 /** The file of weights in a folder as on the Hugging Face hub. @throws naming the folder where there is none. */
 export async function weightsIn(folder: string): Promise<string> {
-  for (const name of PUBLISHED) if (await exists(join(folder, name))) return join(folder, name);
-  throw new Error(`${folder} has no weights; expected ${PUBLISHED.join(" or ")}`);
+  const found = await findWeights(folder);
+  if (found === undefined) throw new Error(`${folder} has no weights; expected ${PUBLISHED.join(" or ")}`);
+  return found;
 }

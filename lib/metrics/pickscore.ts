@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import type { Pixels } from "../data/pillow-resize.ts";
+import { inBatches } from "../in-batches.ts";
 import { openWeights, toFloat32 } from "../io/index.ts";
 import { weightsIn } from "../io/weights.ts";
 import { jit } from "../jit/index.ts";
@@ -138,10 +139,12 @@ export async function openPickScore(folder: string): Promise<PickScore> {
         throw new Error(
           `PickScore takes a text for each image, got ${images.length} images and ${texts.length} texts`,
         );
-      const all = new Float32Array(images.length);
-      for (let start = 0; start < images.length; start += BATCH)
-        all.set(await ofBatch(images.slice(start, start + BATCH), texts.slice(start, start + BATCH)), start);
-      return all;
+      return inBatches([...images.keys()], { batch: BATCH, size: 1 }, (some) =>
+        ofBatch(
+          some.map((i) => images[i]),
+          some.map((i) => texts[i]),
+        ),
+      );
     },
     async dispose() {
       disposeTree(params);

@@ -11,6 +11,9 @@ export function param(params: Params, name: string): Tensor {
   return tensor;
 }
 
+/** How many numbers a tensor of a shape has. */
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, d) => product * d, 1);
+
 export const mapParams = (params: Params, fn: (tensor: Tensor, name: string) => Tensor): Params =>
   Object.fromEntries(Object.entries(params).map(([name, tensor]) => [name, fn(tensor, name)]));
 

@@ -1,8 +1,9 @@
 /** A text encoder from a folder of published files: captions in, features out. */
 import { join } from "node:path";
 import { contentOfParams, fingerprint } from "../fingerprint.ts";
+import { inBatches } from "../in-batches.ts";
 import { openWeights, toFloat32 } from "../io/index.ts";
-import { hasWeights, weightsIn } from "../io/weights.ts";
+import { findWeights, weightsIn } from "../io/weights.ts";
 import { jit } from "../jit/index.ts";
 import { checkShapes, type Params } from "../tensor/params.ts";
 import { tf } from "../tensor/tf.ts";
@@ -79,23 +80,18 @@ export async function openTextEncoder(folder: string): Promise<CLIPTextEncoder> 
   const path = join(folder, "config.json");
   const config = parseCLIPText(await readJson(path, "a text encoder's"), path);
   const { tokenize } = await readTokenizer(folder, config);
-  const onnx = (await hasWeights(folder)) ? undefined : await onnxIn(folder);
+  const onnx = (await findWeights(folder)) ? undefined : await onnxIn(folder);
   const network = onnx ? await openOnnxText(onnx, config) : await openCLIP(folder, config);
   const { tokens, width } = config;
   const { batch } = network;
-  const ofBatch = async (texts: readonly string[]): Promise<Float32Array> => {
+  const ofBatch = (texts: readonly string[]): Promise<Float32Array> => {
     const ids = new Int32Array(batch * tokens);
     for (let i = 0; i < batch; i++) ids.set(tokenize(texts[Math.min(i, texts.length - 1)]), i * tokens);
-    return (await network.run(ids)).slice(0, texts.length * tokens * width);
+    return network.run(ids);
   };
   return {
     shape: [tokens, width],
-    async encode(texts) {
-      const all = new Float32Array(texts.length * tokens * width);
-      for (let start = 0; start < texts.length; start += batch)
-        all.set(await ofBatch(texts.slice(start, start + batch)), start * tokens * width);
-      return all;
-    },
+    encode: (texts) => inBatches(texts, { batch, size: tokens * width }, ofBatch),
     fingerprint: async () => network.fingerprint,
     dispose: network.dispose,
   };

@@ -1,6 +1,5 @@
 /** A text encoder that somebody exported as an ONNX file, as CLIP's often is. */
-import { join } from "node:path";
-import { exists, readBytes } from "../io/files.ts";
+import { firstIn, readBytes } from "../io/files.ts";
 import { openOnnxFile, type Port, shown } from "../jit/targets/onnxruntime/model-file.ts";
 import type { Binding } from "../jit/targets/onnxruntime/session.ts";
 import { BATCH, type TextNetwork } from "./text-network.ts";
@@ -9,10 +8,7 @@ import { BATCH, type TextNetwork } from "./text-network.ts";
 const NAMES = ["model.onnx", "text_model.onnx", "onnx/text_model.onnx", "onnx/model.onnx"] as const;
 
 /** The ONNX file of a folder, if it has one. */
-export async function onnxIn(folder: string): Promise<string | undefined> {
-  for (const name of NAMES) if (await exists(join(folder, name))) return join(folder, name);
-  return undefined;
-}
+export const onnxIn = (folder: string): Promise<string | undefined> => firstIn(folder, NAMES);
 
 const [IDS, MASK, HIDDEN] = ["input_ids", "attention_mask", "last_hidden_state"];
 

@@ -1,7 +1,7 @@
 /** What a training run will take, before it is started. */
 import type { Batch } from "../align/index.ts";
 import { jit } from "../jit/index.ts";
-import type { Params } from "../tensor/params.ts";
+import { type Params, sizeOf } from "../tensor/params.ts";
 import { tf } from "../tensor/tf.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import type { TrainConfig } from "./config.ts";
@@ -31,8 +31,6 @@ export interface TrainPlan {
   flopsPerStep: number;
   steps: number;
 }
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, d) => product * d, 1);
 
 /** Samples that pass through the network at once. */
 const partSize = (

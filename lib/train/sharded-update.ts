@@ -27,7 +27,8 @@ const takenDecay = (decay: Tensor, squares: Tensor, lossScale: LossScale): Tenso
  */
 export function compileShardedUpdate(options: StepOptions & { parts: number }, shards: Shards) {
   const { ranks, names, trained, keepsAverage } = shards;
-  const isTrained = (name: string): boolean => trained.includes(name);
+  /** What each rank gives to the others: all that changes. */
+  const given = names.map((own) => own.filter((name) => trained.includes(name)));
   const squares = jit((gradients: Params) => tidyTree(() => squaresOf(Object.values(gradients))), {
     name: "gradientSquares",
   });
@@ -68,8 +69,7 @@ export function compileShardedUpdate(options: StepOptions & { parts: number }, s
     const own = { ...rest, params: ownPart(params, shards), ema: keepsAverage ? {} : ema };
     const result = await apply(own, { losses: sum.losses, gradients }, scalars, norms);
     const next: Params = { ...params, ...result.state.params };
-    for (const [from, owned] of names.entries())
-      await shareTensors(ranks, next, { names: owned.filter(isTrained), from });
+    for (const [from, owned] of given.entries()) await shareTensors(ranks, next, { names: owned, from });
     const whole = keepsAverage ? await average(ema, next, decay) : result.state.ema;
     norms.dispose();
     if (skipping) decay.dispose();

@@ -4,7 +4,7 @@
  */
 import type { Communicator } from "../distributed/communicator.ts";
 import { ownTensor } from "../jit/buffers.ts";
-import type { Params } from "../tensor/params.ts";
+import { type Params, sizeOf } from "../tensor/params.ts";
 import type { Tensor } from "../tensor/tf.ts";
 import type { TrainConfig } from "./config.ts";
 import type { TrainState } from "./step.ts";
@@ -26,10 +26,7 @@ export function shardsOf<R extends Pick<Communicator, "size">>(
   task: Task,
   ranks: R,
 ): Omit<Shards, "ranks"> & { ranks: R } {
-  const sizes = Object.entries(taskShapes(task)).map(([name, shape]): [string, number] => [
-    name,
-    shape.reduce((product, d) => product * d, 1),
-  ]);
+  const sizes = Object.entries(taskShapes(task)).map(([name, shape]) => [name, sizeOf(shape)] as const);
   const loads = new Array<number>(ranks.size).fill(0);
   const owner = new Map<string, number>();
   for (const [name, size] of [...sizes].sort(([, a], [, b]) => b - a)) {
@@ -56,7 +53,7 @@ export function shardBytes(
   const { names, trained, averaged, keepsAverage } = shardsOf(task, { size });
   const shapes = taskShapes(task);
   const bytesOf = (kept: Iterable<string>): number =>
-    [...kept].reduce((sum, name) => sum + shapes[name].reduce((product, d) => product * d, 4), 0);
+    [...kept].reduce((sum, name) => sum + 4 * sizeOf(shapes[name]), 0);
   const whole = keepsAverage ? bytesOf(averaged) : 0;
   const averages = moreEmaDecays.length + (keepsAverage ? 0 : 1);
   const parts = names.map((own) => {
@@ -69,14 +66,12 @@ export function shardBytes(
   return whole + Math.max(...parts);
 }
 
-/** What of a record a rank (default: this one) has. */
-export function ownPart<T>(
+/** What of a record this rank has. */
+export const ownPart = <T>(
   record: Readonly<Record<string, T>>,
   { ranks, names }: Shards,
-  rank: number = ranks.rank,
-): Record<string, T> {
-  return Object.fromEntries(names[rank].filter((name) => name in record).map((name) => [name, record[name]]));
-}
+): Record<string, T> =>
+  Object.fromEntries(names[ranks.rank].filter((name) => name in record).map((name) => [name, record[name]]));
 
 type Group = "first" | "second" | "ema" | `average ${number}`;
 const isMoment = (group: Group): boolean => group === "first" || group === "second";

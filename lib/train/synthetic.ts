@@ -1,6 +1,7 @@
 /** What a training step takes, made up: how long a step takes, and what it needs, does not depend on the numbers. */
 import type { Batch } from "../align/index.ts";
 import type { TrainingData } from "../data/index.ts";
+import { sizeOf } from "../tensor/params.ts";
 import { randomStream } from "../tensor/random.ts";
 import { tf } from "../tensor/tf.ts";
 import { batchSource, neededArrays } from "./batches.ts";
@@ -12,7 +13,6 @@ import type { Task } from "./task.ts";
 /** Noise in the place of images, with all arrays that a task needs. */
 export function syntheticData(task: Task): TrainingData {
   const shapes = neededArrays(task);
-  const sizeOf = (shape: readonly number[]): number => tf.util.sizeFromShape([...shape]);
   return {
     name: "made-up images",
     count: 2 ** 20,

@@ -1,8 +1,9 @@
 /** An image encoder: pixels in, features of patches out, as REPA's training takes them. */
 import type { Pixels } from "../data/pillow-resize.ts";
 import { contentOfParams, fingerprint } from "../fingerprint.ts";
+import { inBatches } from "../in-batches.ts";
 import { jit } from "../jit/index.ts";
-import type { Params } from "../tensor/params.ts";
+import { type Params, sizeOf } from "../tensor/params.ts";
 import { type Tensor, tf } from "../tensor/tf.ts";
 import { disposeTree } from "../tensor/tree.ts";
 import { bicubic } from "./bicubic.ts";
@@ -118,14 +119,12 @@ export async function openImageEncoder(
 
 function encoderOf(network: PatchNetwork, attention?: readonly number[]): ImageEncoder {
   const { batch, side, shape, colours } = network;
-  const numbers = shape.reduce((product, d) => product * d, 1);
-
-  async function ofBatch(images: readonly Pixels[]): Promise<Float32Array> {
+  const ofBatch = (images: readonly Pixels[]): Promise<Float32Array> => {
     const size = 3 * side ** 2;
     const values = new Float32Array(batch * size);
     for (const [i, image] of images.entries()) values.set(normalizedPixels(image, side, colours), i * size);
-    return (await network.run(values)).slice(0, images.length * numbers);
-  }
+    return network.run(values);
+  };
 
   return {
     shape,
@@ -134,10 +133,7 @@ function encoderOf(network: PatchNetwork, attention?: readonly number[]): ImageE
       for (const { width, height } of images)
         if (width !== height)
           throw new Error(`the image encoder takes square images, got ${width} x ${height}`);
-      const all = new Float32Array(images.length * numbers);
-      for (let start = 0; start < images.length; start += batch)
-        all.set(await ofBatch(images.slice(start, start + batch)), start * numbers);
-      return all;
+      return inBatches(images, { batch, size: sizeOf(shape) }, ofBatch);
     },
     fingerprint: async () => network.fingerprint,
     dispose: network.dispose,

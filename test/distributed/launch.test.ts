@@ -4,7 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { methodPreset } from "../../lib/align/index.ts";
 import { launchOf, parseLink, predictStep } from "../../lib/distributed/index.ts";
-import { threadsFor } from "../../lib/distributed/launch.ts";
+import { isLaunched, threadsFor } from "../../lib/distributed/launch.ts";
 import { checkConnection } from "../../lib/distributed/mpi-library.ts";
 import { cutBatch, makeTask } from "../../lib/train/index.ts";
 import { shardBytes, shardsOf } from "../../lib/train/shards.ts";
@@ -130,6 +130,12 @@ test("a step on many ranks is predicted as the model says", () => {
   };
   for (const [name, value] of Object.entries(expected))
     assert.ok(Math.abs(found[name as keyof typeof found] - value) < 1e-9 * value, name);
+});
+
+test("the command looks for a launcher where one has said something", () => {
+  for (const name of ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"])
+    assert.ok(isLaunched({ [name]: "0" }), name);
+  assert.not.ok(isLaunched({ PATH: "/bin", SLURM_JOB_ID: "7" }));
 });
 
 test("an optimizer in shards leaves each rank its part of the moments, and of averages that no step reads", () => {

@@ -70,7 +70,10 @@ redisTest(
     // What a worker says of a job that it does not know comes from the queue.
     const { code, stderr } = await ditlab(["worker", "--queue", url]);
     assert.is(code, 1);
-    assert.match(stderr, /ditlab: a job is a job of the kind 'none'; this worker does run, samples, prepare$/m);
+    assert.match(
+      stderr,
+      /ditlab: a job is a job of the kind 'none'; this worker does run, samples, prepare$/m,
+    );
     stop.abort();
     assert.is(await result, undefined);
     await guarded.kill();

@@ -1,8 +1,8 @@
 /** Models of others, as ONNX files, which onnxruntime runs as they are. */
-import protobuf from "protobufjs/light.js";
 import { fingerprint } from "../../../fingerprint.ts";
 import { type GraphType, ONNX_TYPE } from "../../element-types.ts";
 import { defaultThreads } from "../../jit.ts";
+import { decodedGraph, type ValueInfo } from "./onnx.ts";
 import { type Binding, createSession, type Output } from "./session.ts";
 
 /** An input or an output; a dimension that changes from run to run has no number. */
@@ -26,33 +26,6 @@ export interface OnnxFile {
   dispose(): void;
 }
 
-const list = (type: string, id: number) => ({ rule: "repeated", type, id });
-const one = (type: string, id: number) => ({ type, id });
-
-/** What of a model (onnx.proto3) says how it is called; all else is passed over. */
-const Model = protobuf.Root.fromJSON({
-  nested: {
-    Dimension: { fields: { value: one("int64", 1) } },
-    Shape: { fields: { dim: list("Dimension", 1) } },
-    TensorType: { fields: { elemType: one("int32", 1), shape: one("Shape", 2) } },
-    Type: { fields: { tensorType: one("TensorType", 1) } },
-    ValueInfo: { fields: { name: one("string", 1), type: one("Type", 2) } },
-    Tensor: { fields: { name: one("string", 8) } },
-    Graph: {
-      fields: { initializer: list("Tensor", 5), input: list("ValueInfo", 11), output: list("ValueInfo", 12) },
-    },
-    Model: { fields: { graph: one("Graph", 7) } },
-  },
-}).lookupType("Model");
-
-interface Decoded {
-  graph?: { initializer: { name: string }[]; input: ValueInfo[]; output: ValueInfo[] };
-}
-interface ValueInfo {
-  name: string;
-  type?: { tensorType?: { elemType: number; shape?: { dim: { value?: unknown }[] } } };
-}
-
 const TYPES = new Map(Object.entries(ONNX_TYPE).map(([name, number]) => [number, name as GraphType]));
 
 const portOf = ({ name, type }: ValueInfo): Port => ({
@@ -67,12 +40,7 @@ const portOf = ({ name, type }: ValueInfo): Port => ({
  * @throws naming the file: where it is none, or onnxruntime cannot run it
  */
 export async function openOnnxFile(path: string, bytes: Uint8Array): Promise<OnnxFile> {
-  let graph: Decoded["graph"];
-  try {
-    ({ graph } = Model.decode(bytes) as unknown as Decoded);
-  } catch {
-    // Said below.
-  }
+  const graph = decodedGraph(bytes);
   if (!graph || graph.output.length === 0) throw new Error(`${path} is no ONNX model`);
   const session = await createSession(bytes, { threads: defaultThreads() }, { without: [] }).catch(
     (error: Error) => {

@@ -65,6 +65,23 @@ const root = protobuf.Root.fromJSON({
 
 const model = root.lookupType("Model");
 
+/** What a graph says of an input or an output. */
+export interface ValueInfo {
+  name: string;
+  type?: { tensorType?: { elemType: number; shape?: { dim: { value?: unknown }[] } } };
+}
+
+/** How a model in ONNX's bytes is called; nothing where these are no model. */
+export function decodedGraph(
+  bytes: Uint8Array,
+): { initializer: { name: string }[]; input: ValueInfo[]; output: ValueInfo[] } | undefined {
+  try {
+    return (model.decode(bytes) as unknown as { graph?: ReturnType<typeof decodedGraph> }).graph;
+  } catch {
+    return undefined;
+  }
+}
+
 const IR_VERSION = 10;
 const OPSET = 20;
 
